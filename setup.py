@@ -1,0 +1,36 @@
+"""Packaging of stylegan_v_ext; tool settings live in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "([^"]+)"', (here / "stylegan_v_ext" / "__init__.py").read_text())[1]
+
+setup(
+    name="stylegan_v_ext",
+    version=version,
+    description="StyleGAN-V, a continuous-time video GAN, alone or inside StyleGAN2-ADA / StyleGAN3 checkouts",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["stylegan_v_ext*", "torch_utils*", "dnnlib*", "patches*"]),
+    install_requires=[
+        "torch>=2.4",
+        "numpy",
+        "click",
+        "pillow",
+        "imageio-ffmpeg",
+        "psutil",
+        "scipy",
+        "requests",
+    ],
+    extras_require={
+        "tensorboard": ["tensorboard"],
+        "dev": ["pytest", "pytest-xdist", "ruff", "mypy", "types-requests", "scikit-video"],
+    },
+    entry_points={"console_scripts": ["stylegan-v=stylegan_v_ext.cli.main:main"]},
+)

@@ -1,0 +1,1 @@
+"""The video generator and discriminator and their parts, one concept a file."""

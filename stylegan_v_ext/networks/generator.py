@@ -1,0 +1,100 @@
+"""The video generator (StyleGAN-V, section 3.1 and figure 2)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from stylegan_v_ext.networks.mapping import VideoMappingNetwork
+from stylegan_v_ext.networks.synthesis import SynthesisNetwork
+from torch_utils import persistence
+
+
+@persistence.persistent_class
+class VideoGenerator(torch.nn.Module):
+    """Strips of frames from a content latent and timestamps.
+
+    c_dim: size of the label, K classes + num_frames timestamps. num_frames: F of the training clips;
+    1 makes StyleGAN2's image generator. max_num_frames: timestamps in labels are clamped below it.
+    motion_dim: size of the motion vector, equal to w_dim. mapping_kwargs: `num_layers`,
+    `lr_multiplier`, `w_avg_beta`. motion_kwargs: of `MotionNetwork`. The others are
+    `SynthesisNetwork`'s.
+    """
+
+    def __init__(
+        self,
+        c_dim: int,
+        img_resolution: int,
+        img_channels: int,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        num_frames: int = 3,
+        max_num_frames: int = 1024,
+        mapping_kwargs: dict[str, Any] | None = None,
+        motion_kwargs: dict[str, Any] | None = None,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        num_fp16_res: int = 4,
+        conv_clamp: float | None = 256,
+        use_noise: bool = False,
+    ):
+        super().__init__()
+        if c_dim < num_frames:
+            raise ValueError(f"c_dim {c_dim} has no room for {num_frames} timestamps; it is classes + num_frames")
+        self.z_dim, self.c_dim, self.w_dim = z_dim, c_dim, w_dim
+        self.img_resolution, self.img_channels = img_resolution, img_channels
+        self.num_frames, self.num_classes = num_frames, c_dim - num_frames
+        self.synthesis = SynthesisNetwork(
+            w_dim, img_resolution, img_channels, motion_dim=w_dim if num_frames > 1 else 0,
+            channel_base=channel_base, channel_max=channel_max, num_fp16_res=num_fp16_res,
+            conv_clamp=conv_clamp, use_noise=use_noise,
+        )  # fmt: skip
+        self.num_ws = self.synthesis.num_ws
+        self.mapping = VideoMappingNetwork(
+            z_dim, c_dim, w_dim, self.num_ws, num_frames, max_num_frames,
+            motion_kwargs=motion_kwargs, **(mapping_kwargs or {}),
+        )  # fmt: skip
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        c: torch.Tensor | None = None,
+        truncation_psi: float = 1,
+        truncation_cutoff: int | None = None,
+        update_emas: bool = False,
+        t: torch.Tensor | None = None,
+        motion_seeds: Sequence[int] | None = None,
+        motion_z: torch.Tensor | None = None,
+        **synthesis_kwargs: Any,
+    ) -> torch.Tensor:
+        """Strip `[N, img_channels, F*H, W]` in -1 ... 1; arguments as `VideoMappingNetwork.forward`."""
+        ws = self.mapping(
+            z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, update_emas=update_emas,
+            t=t, motion_seeds=motion_seeds, motion_z=motion_z,
+        )  # fmt: skip
+        return self.synthesis(ws, update_emas=update_emas, **synthesis_kwargs)
+
+
+def load_image_weights(generator: VideoGenerator, state: dict[str, torch.Tensor]) -> list[str]:
+    """Start a video generator from a StyleGAN2 image generator's state dict.
+
+    The motion half of `b4.conv1` starts at zero, so every frame of a video is the image model's
+    image. Returns the names that stay as they were (the motion network). Raises `ValueError` naming
+    the first weight that does not fit.
+    """
+    own = generator.state_dict()
+    state = dict(state)
+    for name in ("synthesis.b4.conv1.weight", "synthesis.b4.conv1.affine.weight", "synthesis.b4.conv1.affine.bias"):
+        given = state[name].to(own[name])
+        axis = 1 if name.endswith("conv1.weight") else 0
+        widened = torch.zeros_like(own[name]) if axis == 1 else own[name].clone()
+        widened.narrow(axis, 0, given.shape[axis]).copy_(given)
+        state[name] = widened
+    unknown = sorted(set(state) - set(own))
+    if unknown:
+        raise ValueError(f"{unknown[0]} has no place in this generator; make it with the image model's options")
+    for name, tensor in state.items():
+        if tensor.shape != own[name].shape:
+            raise ValueError(f"{name} has shape {list(tensor.shape)} there and {list(own[name].shape)} here")
+    generator.load_state_dict(state, strict=False)
+    return sorted(set(own) - set(state))

@@ -1,0 +1,62 @@
+"""Layers with an equalised learning rate (Progressive GAN, section 4.1).
+
+Weights are stored as N(0, 1) / lr_multiplier and used times lr_multiplier / sqrt(fan_in), so that
+an optimizer that normalises gradients learns all of them at the same pace.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from torch_utils import persistence
+from torch_utils.ops import bias_act
+
+
+def normalize_2nd_moment(x: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
+    """x / rms(x) over the last dimension."""
+    return x * (x.square().mean(dim=-1, keepdim=True) + eps).rsqrt()
+
+
+@persistence.persistent_class
+class FullyConnectedLayer(torch.nn.Module):
+    """act(x W^T + b) with an equalised learning rate. x: `[N, in_features]`."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        activation: str = "linear",
+        lr_multiplier: float = 1.0,
+        bias_init: float = 0.0,
+    ):
+        super().__init__()
+        self.activation = activation
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+        self.weight = torch.nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = torch.nn.Parameter(torch.full([out_features], float(bias_init))) if bias else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weight.to(x) * self.weight_gain
+        bias = None if self.bias is None else self.bias.to(x) * self.bias_gain
+        if self.activation == "linear":
+            return F.linear(x, weight, bias)
+        return bias_act.bias_act(F.linear(x, weight), bias, act=self.activation)
+
+
+@persistence.persistent_class
+class Conv1dLayer(torch.nn.Module):
+    """Unpadded 1-D convolution, then leaky ReLU 0.2 without gain. x: `[N, C, T]` -> `[N, C', T - k + 1]`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_multiplier: float = 1.0):
+        super().__init__()
+        self.weight_gain = lr_multiplier / math.sqrt(in_channels * kernel_size)
+        self.bias_gain = lr_multiplier
+        self.weight = torch.nn.Parameter(torch.randn(out_channels, in_channels, kernel_size) / lr_multiplier)
+        self.bias = torch.nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.conv1d(x, self.weight.to(x) * self.weight_gain, self.bias.to(x) * self.bias_gain)
+        return F.leaky_relu(y, 0.2)

@@ -1,0 +1,138 @@
+"""Mapping networks: latents and labels to styles (StyleGAN, section 2; StyleGAN-V, section 3.1)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from stylegan_v_ext import clip
+from stylegan_v_ext.networks import noise
+from stylegan_v_ext.networks.layers import FullyConnectedLayer, normalize_2nd_moment
+from stylegan_v_ext.networks.motion import MotionNetwork
+from torch_utils import persistence
+
+
+@persistence.persistent_class
+class MappingNetwork(torch.nn.Module):
+    """Fully-connected layers over a normalised latent and a normalised embedding of a condition.
+
+    z_dim: size of the latent, 0 for none. c_dim: size of the condition, 0 for none.
+    """
+
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int = 2, lr_multiplier: float = 0.01):
+        super().__init__()
+        self.z_dim, self.c_dim, self.w_dim, self.num_layers = z_dim, c_dim, w_dim, num_layers
+        if c_dim > 0:
+            self.embed = FullyConnectedLayer(c_dim, w_dim)
+        features = [z_dim + (w_dim if c_dim > 0 else 0)] + [w_dim] * num_layers
+        for i in range(num_layers):
+            layer = FullyConnectedLayer(features[i], features[i + 1], activation="lrelu", lr_multiplier=lr_multiplier)
+            setattr(self, f"fc{i}", layer)
+
+    def map(self, z: torch.Tensor | None, c: torch.Tensor | None) -> torch.Tensor:
+        """w `[N, w_dim]` from z `[N, z_dim]` and c `[N, c_dim]`; `None` where its size is 0."""
+        parts = []
+        if self.z_dim > 0:
+            parts.append(normalize_2nd_moment(z.to(torch.float32)))
+        if self.c_dim > 0:
+            parts.append(normalize_2nd_moment(self.embed(c.to(torch.float32))))
+        x = torch.cat(parts, dim=1)
+        for i in range(self.num_layers):
+            x = getattr(self, f"fc{i}")(x)
+        return x
+
+    def forward(self, z: torch.Tensor | None, c: torch.Tensor | None) -> torch.Tensor:
+        return self.map(z, c)
+
+
+@persistence.persistent_class
+class VideoMappingNetwork(MappingNetwork):
+    """Content styles and motion vectors of videos.
+
+    num_frames: F of the label; 1 makes an image model without motion. num_ws: content rows of the
+    result. max_num_frames: timestamps in labels are clamped below it. motion_kwargs: of
+    `MotionNetwork`.
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        num_ws: int,
+        num_frames: int,
+        max_num_frames: int = 1024,
+        num_layers: int = 2,
+        lr_multiplier: float = 0.01,
+        w_avg_beta: float = 0.995,
+        motion_kwargs: dict[str, Any] | None = None,
+    ):
+        num_classes = c_dim - num_frames
+        super().__init__(z_dim, num_classes, w_dim, num_layers, lr_multiplier)
+        self.num_ws, self.num_frames, self.max_num_frames = num_ws, num_frames, max_num_frames
+        self.num_classes = num_classes
+        self.w_avg_beta = w_avg_beta
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.motion = MotionNetwork(w_dim, num_classes, **(motion_kwargs or {})) if num_frames > 1 else None
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        c: torch.Tensor | None = None,
+        truncation_psi: float = 1,
+        truncation_cutoff: int | None = None,
+        update_emas: bool | None = None,
+        skip_w_avg_update: bool = False,
+        t: torch.Tensor | None = None,
+        motion_seeds: Sequence[int] | None = None,
+        motion_z: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """ws `[N, num_ws + F, w_dim]`: content rows, then one motion vector for every timestamp.
+
+        z: `[N, z_dim]`. c: label `[N, K + F]`, or class part `[N, K]` with the timestamps in
+        t `[N, F]` (frames, any real number), or `None` (class vector zero). Without timestamps there
+        are content rows only. truncation_psi, truncation_cutoff: pull the first rows of the content
+        towards `w_avg`. motion_seeds: N numbers that name the motions; `None` is fresh noise in
+        training and a function of z otherwise. motion_z: noise given row by row instead.
+        """
+        classes, t = self._split(z, c, t)
+        w = self.map(z, classes)
+        update = (self.training and not skip_w_avg_update) if update_emas is None else update_emas
+        if update:
+            with torch.no_grad():
+                self.w_avg.lerp_(w.detach().mean(0), 1 - self.w_avg_beta)
+        ws = w[:, None].expand(-1, self.num_ws, -1)
+        if truncation_psi != 1:
+            cut = self.num_ws if truncation_cutoff is None else truncation_cutoff
+            ws = torch.cat([self.w_avg.lerp(ws[:, :cut], truncation_psi), ws[:, cut:]], dim=1)
+        if self.motion is None or t is None:
+            return ws
+        v = self.motion(t, classes, self._noise(z, motion_seeds, motion_z))
+        return torch.cat([ws, v.to(ws.dtype)], dim=1)
+
+    def _split(
+        self, z: torch.Tensor, c: torch.Tensor | None, t: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Class part on z's device and timestamps where they were, from any of the accepted forms."""
+        if c is None:
+            c = z.new_zeros([z.shape[0], self.num_classes])
+        width = c.shape[1]
+        if width < self.num_classes or (width > self.num_classes and t is not None):
+            raise ValueError(
+                f"label of width {width}, expected {self.num_classes} classes"
+                + (" with timestamps apart, in t" if t is not None else " and then timestamps")
+            )
+        if width > self.num_classes:
+            c = clip.sanitise_label(c, self.num_classes, self.max_num_frames)
+            c, t = clip.split_label(c, self.num_classes)
+        return torch.nan_to_num(c.to(z.device), posinf=0.0, neginf=0.0), t
+
+    def _noise(
+        self, z: torch.Tensor, motion_seeds: Sequence[int] | None, motion_z: torch.Tensor | None
+    ) -> noise.NoiseSource:
+        if motion_z is not None:
+            return noise.given_noise(motion_z)
+        if motion_seeds is None and self.training:
+            return noise.fresh_noise(self.motion.z_dim, z.device)
+        seeds = noise.seeds_from_latents(z) if motion_seeds is None else motion_seeds
+        return noise.seeded_noise([int(seed) for seed in seeds], self.motion.z_dim)
