@@ -110,6 +110,10 @@ class VideoMappingNetwork(MappingNetwork):
         v = self.motion(t, classes, self._noise(z, motion_seeds, motion_z))
         return torch.cat([ws, v.to(ws.dtype)], dim=1)
 
+    def motion_rows(self, t: torch.Tensor, classes: torch.Tensor, motion_seeds: Sequence[int]) -> torch.Tensor:
+        """The motion rows of `ws` alone, `[N, F, w_dim]`, for times t `[N, F]` of the motions with these seeds."""
+        return self.motion(t, classes, noise.seeded_noise([int(seed) for seed in motion_seeds], self.motion.z_dim))
+
     def _split(
         self, z: torch.Tensor, c: torch.Tensor | None, t: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -1,0 +1,96 @@
+"""What the subcommands share: errors in one line, option types, progress bars."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class UserError(click.ClickException):
+    """One line for the user, exit code 2."""
+
+    exit_code = 2
+
+
+def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: what is wrong with the user's input or machine ends in one line, not in a traceback."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ValueError as error:
+            raise UserError(_last_sentence(str(error))) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise UserError(f"{where}{error.strerror or error}; name another path or free it") from None
+
+    return wrapper
+
+
+def _last_sentence(message: str) -> str:
+    """The message itself; of one that crossed from a data worker, the line under its traceback."""
+    lines = [line for line in message.strip().splitlines() if line.strip()]
+    return re.sub(r"^[\w.]*Error: ", "", lines[-1]) if lines else "unknown error"
+
+
+class SeedList(click.ParamType):
+    """Seeds like `0-7,12`."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        if isinstance(value, list):
+            return value
+        seeds: list[int] = []
+        for part in value.split(","):
+            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            if match is None:
+                self.fail(f"{part!r} is not a seed or a range like 0-7", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                self.fail(f"range {part.strip()} runs backwards; write {last}-{first}", param, ctx)
+            if last >= 2**32:
+                self.fail(f"seed {last} is above 4294967295", param, ctx)
+            seeds += range(first, last + 1)
+        return seeds
+
+
+class GridSize(click.ParamType):
+    """Columns and rows like `4x2`."""
+
+    name = "WxH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)x(\d+)", value)
+        if match is None or 0 in (int(match[1]), int(match[2])):
+            self.fail(f"{value!r} is not columns x rows, such as 4x2", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+class FrameSize(click.ParamType):
+    """Side of square frames like `256`, or `512x288` for a wide picture."""
+
+    name = "N|WxH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a size such as 256 or 512x288", param, ctx)
+        width, height = int(match[1]), int(match[2] or match[1])
+        if width < 8 or width & (width - 1):
+            self.fail(f"{width} is not a power of two from 8 on; use 64, 128, 256, ...", param, ctx)
+        if not 0 < height <= width:
+            self.fail(f"height {height} is not between 1 and the width {width}", param, ctx)
+        return width, height
+
+
+def progress_bar(length: int, label: str) -> Any:
+    """A bar with percentage and time left, on stderr; silent where that is no terminal."""
+    return click.progressbar(length=length, label=label, file=click.get_text_stream("stderr"), update_min_steps=1)

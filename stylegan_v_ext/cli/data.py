@@ -1,0 +1,105 @@
+"""`stylegan-v data`: make and check data sets."""
+
+from typing import Any
+
+import click
+
+from stylegan_v_ext.cli.common import FrameSize, UserError, progress_bar, report_user_errors
+
+_SETTINGS = {"show_default": True, "max_content_width": 110}
+_CONVERT_EPILOG = """
+\b
+Examples:
+  stylegan-v data convert videos/ clips.zip --resolution=256
+  stylegan-v data convert timelapse.mp4 sky.zip --resolution=128 --clip-frames=256 --fps=10
+  stylegan-v data convert classes/ faces.zip --labels        (classes/happy/1.mp4, classes/sad/2.mp4, ...)
+"""
+
+
+@click.group()
+def data() -> None:
+    """Make and check data sets."""
+
+
+@data.command(epilog=_CONVERT_EPILOG, context_settings=_SETTINGS)
+@click.argument("src")
+@click.argument("dest")
+@click.option("--resolution", help="Side of the frames in pixels, a power of two; 512x288 with center-crop-wide",
+              type=FrameSize(), default="256")  # fmt: skip
+@click.option("--transform", help="center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars "
+              "above and below; fit: whole picture with black bars", default="center-crop",
+              type=click.Choice(["center-crop", "center-crop-wide", "fit"]))  # fmt: skip
+@click.option("--fps", help="Resample videos to that many frames a second  [default: as they are]",
+              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option("--max-frames", help="Take at most that many frames of each source", type=click.IntRange(min=1))
+@click.option("--clip-frames", help="Cut every source into clips of that many frames", type=click.IntRange(min=1))
+@click.option("--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]",
+              type=click.IntRange(min=1))  # fmt: skip
+@click.option("--labels", help="The first folder below SRC is the class of what it holds", is_flag=True)
+@click.option("--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]),
+              default="jpg")  # fmt: skip
+@click.option("--quality", help="JPEG quality", type=click.IntRange(1, 100), default=95)
+@click.option("--workers", help="Encoding threads  [default: the cores, at most 8]", type=click.IntRange(min=1))
+@report_user_errors
+def convert(
+    src: str, dest: str, resolution: tuple[int, int], transform: str, fps: float | None, max_frames: int | None,
+    clip_frames: int | None, clip_stride: int | None, labels: bool, format_: str, quality: int, workers: int | None,
+) -> None:  # fmt: skip
+    """Turn videos into a data set.
+
+    SRC is a folder of videos (mp4, mov, webm, gif, avi, mkv), a folder of frame folders, a data set,
+    or one video. DEST is a .zip file or a folder, which must not exist yet; it appears when it is
+    complete. A source that cannot be read is named and left out.
+    """
+    from stylegan_v_ext.data import convert as conversion
+
+    if clip_stride is not None and clip_frames is None:
+        raise click.UsageError("--clip-stride needs --clip-frames")
+    if transform != "center-crop-wide" and resolution[0] != resolution[1]:
+        raise click.UsageError(f"--resolution={resolution[0]}x{resolution[1]} needs --transform=center-crop-wide")
+    options = conversion.ConvertOptions(
+        size=resolution, transform=transform, fps=fps, max_frames=max_frames, clip_frames=clip_frames,
+        clip_stride=clip_stride, labels=labels, format=format_, quality=quality,
+        workers=workers or conversion.default_workers(),
+    )  # fmt: skip
+    with progress_bar(1000, "Converting") as bar:
+        report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
+    for sentence in report.skipped:
+        click.echo(f"Note: {sentence}", err=True)
+    click.echo(f"{dest}: {report.num_videos} videos, {report.num_frames} frames of {resolution[0]}x{resolution[0]}")
+
+
+@data.command(context_settings=_SETTINGS)
+@click.argument("path")
+@click.option("--num-frames", help="Frames that a training clip needs", type=click.IntRange(min=1), default=3)
+@click.option("--workers", help="Decoding threads", type=click.IntRange(min=1), default=4)
+@report_user_errors
+def check(path: str, num_frames: int, workers: int) -> None:
+    """Decode every frame of a data set and list all that is wrong with it.
+
+    Exit code 0 for a sound set, 2 for one with problems.
+    """
+    from stylegan_v_ext.data.archive import open_archive
+    from stylegan_v_ext.data.check import check_dataset
+    from stylegan_v_ext.data.videos import list_videos
+
+    total = sum(len(video) for video in list_videos(open_archive(path)))
+    with progress_bar(total, "Checking") as bar:
+        report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
+    for sentence in report.problems:
+        click.echo(sentence)
+    _print_summary(path, report)
+    if report.problems:
+        sound = report.num_videos - len(report.bad_videos)
+        cure = "mend them" if report.fatal else f"mend them, or train on the {sound} sound videos with --skip-bad"
+        raise UserError(f"{path} has {len(report.problems)} problems; {cure}")
+
+
+def _print_summary(path: str, report: Any) -> None:
+    size = f"{report.resolution}x{report.resolution}" if report.resolution else "unknown size"
+    fps = f", {report.fps:g} frames a second" if report.fps else ""
+    classes = f", {report.num_classes} classes" if report.num_classes else ", no labels"
+    click.echo(
+        f"{path}: {report.num_videos} videos of {report.shortest} to {report.longest} frames, "
+        f"{report.num_frames} frames of {size}{fps}{classes}"
+    )

@@ -1,0 +1,24 @@
+"""The `stylegan-v` command."""
+
+import click
+
+from stylegan_v_ext import __version__
+from stylegan_v_ext.cli.data import data
+from stylegan_v_ext.cli.demo import demo
+from stylegan_v_ext.cli.gen_video import gen_video
+from stylegan_v_ext.cli.train import train
+
+
+@click.group()
+@click.version_option(__version__, prog_name="stylegan-v")
+def main() -> None:
+    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate."""
+
+
+main.add_command(data)
+main.add_command(train)
+main.add_command(gen_video, name="generate")
+main.add_command(demo)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""`train.py` and `stylegan-v train`: parse, check the data, build the config, print it, launch."""
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
+from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config
+
+_DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
+_EPILOG = """
+\b
+Examples:
+  python train.py --cfg=stylegan-v --data=demo
+  python train.py --cfg=stylegan-v --data=sky.zip --gamma=1 --motion-distance=256 --mirror=1
+  python train.py --cfg=stylegan-v --data=faces.zip --resume=runs/00000-.../network-snapshot-001000.pkl
+  stylegan-v data convert videos/ clips.zip --resolution=256   (makes the data set)
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items()),
+              type=click.Choice(list(PRESETS)), metavar="CFG", required=True)  # fmt: skip
+@click.option("--data", help="Data set: zip, folder, shards, or `demo` for the built-in sky time-lapse",
+              metavar="PATH", required=True)  # fmt: skip
+@click.option("--outdir", help="Where run folders go", metavar="DIR", default="runs")
+@click.option("--gpus", help="Number of GPUs; one process so far", type=click.IntRange(min=1), default=1)
+@click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1))
+@click.option("--batch-gpu", help="Clips at a time; the rest accumulates  [default: --batch]",
+              type=click.IntRange(min=1))  # fmt: skip
+@click.option("--gamma", help="R1 weight per frame  [default: from resolution and batch]",
+              type=click.FloatRange(min=0))  # fmt: skip
+@click.option("--cond", help="Use the classes in dataset.json", type=bool, metavar="BOOL", default=False)
+@click.option("--mirror", help="Add mirrored videos", type=bool, metavar="BOOL", default=False)
+@click.option("--aug", help="Augmentation: none, adaptive, or with fixed probability",
+              type=click.Choice(AUGMENT_MODES), default="ada")  # fmt: skip
+@click.option("--augpipe", help="Transforms: blit, geom, color, filter, noise, cutout, or b, bg, bgc, ... bgcfnc",
+              default="bgc", metavar="NAME")  # fmt: skip
+@click.option("--p", help="Probability for --aug=fixed", type=click.FloatRange(min=0, max=1), default=0.2)
+@click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
+@click.option("--resume", help="Start from the networks of this snapshot or run folder (transfer learning; "
+              "counters and optimizers start anew)", metavar="PKL")  # fmt: skip
+@click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
+@click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
+@click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1),
+              default=32)  # fmt: skip
+@click.option("--motion-distance", help="Frames between motion anchors: 16 suits faces, 256 time-lapses  "
+              "[default: the data's hint, or 16]", type=click.IntRange(min=1))  # fmt: skip
+@click.option("--min-period", help="Shortest period of motion in frames  [default: --motion-distance]",
+              type=click.FloatRange(min=1, max=1024))  # fmt: skip
+@click.option("--cbase", help="Capacity  [default: 16384 below 512 px, else 32768]", type=click.IntRange(min=1))
+@click.option("--cmax", help="Most feature maps a layer", type=click.IntRange(min=1), default=512)
+@click.option("--map-depth", help="Layers of the mapping network", type=click.IntRange(min=1), default=2)
+@click.option("--latent-dim", help="Size of z and w", type=click.IntRange(min=2), default=512)
+@click.option("--motion-z-dim", help="Size of motion noise and codes", type=click.IntRange(min=1), default=512)
+@click.option("--mbstd-group", help="Group size of minibatch std", type=click.IntRange(min=1), default=4)
+@click.option("--glr", help="Learning rate of G  [default: 0.8 of D's]", type=click.FloatRange(min=0))
+@click.option("--dlr", help="Learning rate of D  [default: 0.0025 below 1024 px, else 0.002]",
+              type=click.FloatRange(min=0))  # fmt: skip
+@click.option("--style-mixing", help="Share of clips with mixed styles", type=click.FloatRange(min=0, max=1),
+              default=0.0)  # fmt: skip
+@click.option("--pl-weight", help="Path length regularisation", type=click.FloatRange(min=0), default=0.0)
+@click.option("--desc", help="Text at the end of the run folder's name", metavar="TEXT")
+@click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
+              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option("--max-hours", help="Stop and save after this time", type=click.FloatRange(min=0, min_open=True))
+@click.option("--tick", help="Thousand clips between lines of progress", default=4.0,
+              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
+@click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
+@click.option("--fp32", help="No mixed precision on CUDA", type=bool, metavar="BOOL", default=False)
+@click.option("--nobench", help="No cuDNN benchmarking", type=bool, metavar="BOOL", default=False)
+@click.option("--workers", help="Data loader processes", type=click.IntRange(min=0), default=3)
+@click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
+@click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
+@click.option("-n", "--dry-run", help="Print the training options and stop", is_flag=True)
+@report_user_errors
+def train(data: str, skip_bad: bool, dry_run: bool, max_hours: float | None, num_frames: int | None,
+          **kwargs: Any) -> None:  # fmt: skip
+    """Train a video GAN on a data set of clips.
+
+    Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
+    fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C
+    finishes the step at hand, saves and stops.
+    """
+    from stylegan_v_ext.engine.augment import AUGMENTATIONS
+    from stylegan_v_ext.engine.loop import pick_device
+
+    if kwargs["gpus"] > 1:
+        raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1")
+    if kwargs["augpipe"] not in AUGMENTATIONS:
+        raise UserError(f"--augpipe={kwargs['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
+    image_model = kwargs["cfg"] == "stylegan2"
+    num_frames = num_frames if num_frames is not None else (1 if image_model else 3)
+    if image_model != (num_frames == 1):
+        raise UserError(f"--num-frames={num_frames} with --cfg={kwargs['cfg']}: 1 frame is what stylegan2 means")
+    pick_device(kwargs["device"])
+    if kwargs["resume"]:
+        from stylegan_v_ext.checkpoints import find_snapshot, load_snapshot
+
+        kwargs["resume"] = str(find_snapshot(kwargs["resume"]))
+        load_snapshot(kwargs["resume"])
+
+    with tempfile.TemporaryDirectory() as scratch:
+        data = demo_dataset(kwargs["outdir"], scratch if dry_run else None) if data == "demo" else data
+        options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
+        config = make_config(options, skip_bad)
+    config.max_hours = max_hours
+    print(describe(config))
+    if dry_run:
+        print("Dry run; nothing was written.")
+        return
+    launch(config, options.outdir)
+
+
+def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
+    """Check the data set and build the config of a run on it. Raises `ValueError`."""
+    import dnnlib
+
+    training_set_kwargs = {
+        "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": os.path.abspath(options.data),
+        "use_labels": options.cond, "xflip": options.mirror, "num_frames": options.num_frames,
+        "max_dist": options.max_dist, "exclude": check_data(options.data, options.num_frames, options.cond, skip_bad),
+    }  # fmt: skip
+    training_set = dnnlib.util.construct_class_by_name(**training_set_kwargs)
+    training_set_kwargs["resolution"] = training_set.resolution
+    training_set_kwargs["num_classes"] = training_set.num_classes
+    config = build_config(options, training_set, training_set_kwargs)
+    config.num_videos = len(training_set)
+    return config
+
+
+def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> list[str]:
+    """Folders to leave out of a data set. Raises `UserError` unless it is sound or `skip_bad` makes it so."""
+    from stylegan_v_ext.data.archive import open_archive
+    from stylegan_v_ext.data.check import check_dataset
+    from stylegan_v_ext.data.videos import list_videos
+
+    total = sum(len(video) for video in list_videos(open_archive(path)))
+    with progress_bar(total, "Checking the data") as bar:
+        report = check_dataset(path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update)
+    if report.fatal or (report.problems and not skip_bad):
+        first = (report.fatal or report.problems)[0]
+        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        cure = "" if report.fatal else ", or train with --skip-bad"
+        raise UserError(f"{path}: {first}{more}; see `stylegan-v data check {path}`{cure}")
+    for folder in report.bad_videos:
+        click.echo(f"Left out: {folder}", err=True)
+    if use_labels and not report.num_classes:
+        raise UserError(f"--cond=1: {path} has no labels; add them to its dataset.json or leave --cond out")
+    return report.bad_videos
+
+
+def demo_dataset(outdir: str, scratch: str | None = None) -> str:
+    """Path of the built-in data set inside `outdir`, made if it is not there; in `scratch` a small one."""
+    from stylegan_v_ext.data.synthetic import write_demo_dataset
+
+    path = Path(scratch or outdir) / "demo-sky-64.zip"
+    if not path.exists():
+        num_videos = 1 if scratch else 96
+        with progress_bar(num_videos, f"Making {path}") as bar:
+            write_demo_dataset(str(path), num_videos=num_videos, progress=lambda done: bar.update(1))
+    return str(path)
+
+
+def describe(config: Any) -> str:
+    """The config as JSON and as a few lines for people."""
+    data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
+    rows = {
+        "Data set": data["path"], "Videos": config.num_videos, "Resolution": data["resolution"],
+        "Classes": data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
+        "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
+        "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}", "Augmentation": _augmentation(config),
+    }  # fmt: skip
+    lines = [f"{name + ':':20s}{value}" for name, value in rows.items()]
+    return "\n".join(["Training options:", json.dumps(config, indent=2), "", *lines, ""])
+
+
+def _augmentation(config: Any) -> str:
+    if not config.get("augment_kwargs"):
+        return "none"
+    return f"adaptive, target {config.ada_target}" if config.ada_target is not None else f"p = {config.augment_p}"
+
+
+def launch(config: Any, outdir: str) -> Path:
+    """Train in a new run folder; returns the last snapshot's path."""
+    from stylegan_v_ext.engine.loop import train as run_training
+
+    run_dir = next_run_dir(outdir, config.run_desc)
+    print(f"Run folder: {run_dir}", flush=True)
+    return run_training(config, run_dir)
+
+
+def next_run_dir(outdir: str, desc: str) -> Path:
+    """`{outdir}/{number}-{desc}` with the first number after those that are there."""
+    Path(outdir).mkdir(parents=True, exist_ok=True)
+    numbers = [int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"\d+(?=-)", path.name))]
+    return Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"

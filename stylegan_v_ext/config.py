@@ -1,0 +1,166 @@
+"""From what a user asks for to the keyword arguments of networks, loss, optimizers and loop.
+
+The result is one nested dict of plain values under the names that stylegan3's training loop takes;
+it is printed, saved as `training_options.json`, and drives the engine.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import dnnlib
+
+PRESETS = {
+    "stylegan-v": "StyleGAN-V: learned amplitudes, discriminator modulated by time distances",
+    "stylegan-v-cvpr": "as the code released with the paper: no amplitudes, projection only",
+    "stylegan-v-lstm": "baseline: an LSTM over the motion noise in place of convolutions",
+    "stylegan2": "image GAN on single frames (num_frames = 1)",
+}
+AUGMENT_MODES = ("noaug", "ada", "fixed")
+
+
+@dataclass
+class TrainOptions:
+    """What `train.py` was asked for; `None` means a default that depends on the rest."""
+
+    outdir: str
+    cfg: str
+    data: str
+    gpus: int = 1
+    batch: int | None = None
+    batch_gpu: int | None = None
+    gamma: float | None = None
+    cond: bool = False
+    mirror: bool = False
+    aug: str = "ada"
+    augpipe: str = "bgc"
+    p: float = 0.2
+    target: float = 0.6
+    resume: str | None = None
+    freezed: int = 0
+    cbase: int | None = None
+    cmax: int = 512
+    glr: float | None = None
+    dlr: float | None = None
+    map_depth: int = 2
+    mbstd_group: int = 4
+    num_frames: int = 3
+    max_dist: int = 32
+    sampling: str = "random"
+    motion_distance: int | None = None
+    min_period: float | None = None
+    motion_z_dim: int = 512
+    latent_dim: int = 512
+    style_mixing: float = 0
+    pl_weight: float = 0
+    desc: str | None = None
+    kimg: float = 8333
+    tick: float = 4
+    snap: int = 50
+    seed: int = 0
+    fp32: bool = False
+    nobench: bool = False
+    workers: int = 3
+    device: str = "auto"
+
+
+def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: dict[str, Any]) -> dnnlib.EasyDict:
+    """Config for `options` on an opened training set. Raises `ValueError` naming value, bound and remedy.
+
+    training_set: gives resolution, name, number of classes and a recommended motion distance.
+    """
+    o, res = options, training_set.resolution
+    if o.cfg not in PRESETS:
+        raise ValueError(f"--cfg={o.cfg} is not one of {', '.join(PRESETS)}")
+    batch, batch_gpu = _batch_sizes(o, res)
+    num_frames = training_set.num_frames
+    channels = {"channel_base": o.cbase or (16384 if res < 512 else 32768), "channel_max": o.cmax}
+    precision = {"num_fp16_res": 0 if o.fp32 else 4, "conv_clamp": None if o.fp32 else 256}
+    lr = 0.0025 if res < 1024 else 0.002
+    gamma = o.gamma if o.gamma is not None else 0.0002 * res**2 / batch
+
+    c = dnnlib.EasyDict()
+    c.G_kwargs = dnnlib.EasyDict(
+        class_name="stylegan_v_ext.networks.generator.VideoGenerator", z_dim=o.latent_dim, w_dim=o.latent_dim,
+        num_frames=num_frames, mapping_kwargs={"num_layers": o.map_depth}, use_noise=o.cfg == "stylegan2",
+        **channels, **precision,
+    )  # fmt: skip
+    c.D_kwargs = dnnlib.EasyDict(
+        class_name="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator", num_frames=num_frames,
+        block_kwargs={"freeze_layers": o.freezed}, mapping_kwargs={"num_layers": 2},
+        epilogue_kwargs={"mbstd_group_size": min(batch_gpu, o.mbstd_group)}, **channels, **precision,
+    )  # fmt: skip
+    if num_frames > 1:
+        distance = o.motion_distance or training_set.motion_distance or 16
+        c.G_kwargs.motion_kwargs = {
+            "z_dim": o.motion_z_dim, "code_dim": o.motion_z_dim, "distance": distance,
+            "min_period": o.min_period or float(distance), "amplitude": o.cfg != "stylegan-v-cvpr",
+            "strategy": "lstm" if o.cfg == "stylegan-v-lstm" else "conv",
+        }  # fmt: skip
+        c.D_kwargs.time_conditioning = "project" if o.cfg == "stylegan-v-cvpr" else "modulate"
+
+    # Path length brings a lazy phase for G, whose optimizer is then corrected like D's.
+    c.G_opt_kwargs = _adam(o.glr if o.glr is not None else 0.8 * lr, beta2=0.99 if o.pl_weight else 0.99**0.8)
+    c.D_opt_kwargs = _adam(o.dlr if o.dlr is not None else lr, beta2=0.99)
+    c.loss_kwargs = dnnlib.EasyDict(
+        class_name="stylegan_v_ext.engine.steps.StyleGAN2Loss", r1_gamma=gamma / num_frames,
+        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight,
+    )  # fmt: skip
+    c.G_reg_interval = 4 if o.pl_weight else None
+    c.D_reg_interval = 16
+
+    c.training_set_kwargs = dnnlib.EasyDict(training_set_kwargs)
+    c.data_loader_kwargs = dnnlib.EasyDict(num_workers=o.workers)
+    if o.workers:
+        c.data_loader_kwargs.prefetch_factor = 2
+    if o.aug != "noaug":
+        from stylegan_v_ext.engine.augment import AUGMENTATIONS
+
+        c.augment_kwargs = dnnlib.EasyDict(
+            class_name="stylegan_v_ext.engine.augment.AugmentPipe", **AUGMENTATIONS[o.augpipe]
+        )
+    c.augment_p = o.p if o.aug == "fixed" else 0.0
+    c.ada_target = o.target if o.aug == "ada" else None
+    c.ada_kimg = 100 if o.resume else 500
+    c.ema_kimg = batch * 10 / 32
+    c.ema_rampup = None if o.resume else 0.05
+    c.resume_pkl = o.resume
+
+    c.batch_size, c.batch_gpu, c.num_gpus = batch, batch_gpu, o.gpus
+    c.total_kimg, c.kimg_per_tick = o.kimg, o.tick
+    c.image_snapshot_ticks = c.network_snapshot_ticks = o.snap
+    c.random_seed = o.seed
+    c.cudnn_benchmark = not o.nobench
+    c.device = o.device
+    desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
+    c.run_desc = f"{desc}-{o.desc}" if o.desc else desc
+    return c
+
+
+def _adam(lr: float, beta2: float) -> dnnlib.EasyDict:
+    return dnnlib.EasyDict(class_name="torch.optim.Adam", lr=lr, betas=[0.0, beta2], eps=1e-8)
+
+
+def _batch_sizes(o: TrainOptions, resolution: int) -> tuple[int, int]:
+    """(clips a step, clips at a time on each device)."""
+    batch = o.batch if o.batch is not None else max(min(o.gpus * min(4096 // resolution, 32), 64), o.gpus)
+    if batch % o.gpus:
+        raise ValueError(f"--batch={batch} is not divisible by --gpus={o.gpus}; use {_multiples(batch, o.gpus)}")
+    batch_gpu = o.batch_gpu if o.batch_gpu is not None else batch // o.gpus
+    if batch % (o.gpus * batch_gpu):
+        step = o.gpus * batch_gpu
+        raise ValueError(
+            f"--batch={batch} is not divisible by --gpus times --batch-gpu = {step}; use {_multiples(batch, step)}"
+        )
+    group = min(batch_gpu, o.mbstd_group)
+    if batch_gpu % group:
+        raise ValueError(
+            f"--batch-gpu={batch_gpu} is not divisible by --mbstd-group={o.mbstd_group}; "
+            f"use --mbstd-group={math.gcd(batch_gpu, o.mbstd_group)}"
+        )
+    return batch, batch_gpu
+
+
+def _multiples(value: int, step: int) -> str:
+    below = value // step * step
+    return f"{below} or {below + step}" if below else str(step)

@@ -1,0 +1,139 @@
+"""Reading files out of a zip, a folder or a set of zip shards by number, without locks.
+
+Archives are listed once. A zip member is then read with one `pread` at its offset, which shares no
+file position: forked and spawned workers and threads may all read at the same time.
+"""
+
+import os
+import re
+import struct
+import zipfile
+import zlib
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from stylegan_v_ext.data.errors import DataError
+
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_SHARD_NAME = re.compile(r"(.+)-\d{5}\.zip")
+
+
+class Archive:
+    """Files with relative names, `/` between folders, that are read by their number in `names`."""
+
+    path: Path
+    names: list[str]
+
+    def read(self, index: int) -> bytes:
+        """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
+        raise NotImplementedError
+
+
+class FolderArchive(Archive):
+    """All files below a folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.names = []
+        for folder, subfolders, files in os.walk(path):
+            subfolders.sort()
+            relative = Path(folder).relative_to(path)
+            self.names += [(relative / name).as_posix() for name in sorted(files)]
+
+    def read(self, index: int) -> bytes:
+        try:
+            return (self.path / self.names[index]).read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path / self.names[index]} cannot be read ({error.strerror})") from None
+
+
+class ZipArchive(Archive):
+    """All members of a zip file, stored or deflated. Raises `DataError` if it is damaged or encrypted."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as file:
+                members = [member for member in file.infolist() if not member.is_dir()]
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+            raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
+        for member in members:
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
+                raise DataError(
+                    f"{path}: {member.filename} is encrypted or packed in an unusual way; zip it again, stored"
+                )
+        self.names = [member.filename for member in members]
+        self._where = np.array(
+            [(m.header_offset, m.compress_size, m.file_size, m.CRC, m.compress_type) for m in members], dtype=np.int64
+        ).reshape(-1, 5)
+
+    @cached_property
+    def _file(self) -> int:
+        return os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_file"}
+
+    def __del__(self) -> None:
+        if "_file" in self.__dict__:
+            os.close(self.__dict__.pop("_file"))
+
+    def read(self, index: int) -> bytes:
+        offset, packed_size, size, crc, compression = self._where[index].tolist()
+        data = self._packed(offset, packed_size)
+        if data is not None and compression == zipfile.ZIP_DEFLATED:
+            try:
+                data = zlib.decompressobj(-15).decompress(data, size + 1)
+            except zlib.error:
+                data = None
+        if data is None or len(data) != size or zlib.crc32(data) != crc:
+            raise DataError(f"{self.path}: {self.names[index]} is damaged (its checksum does not match)")
+        return data
+
+    def _packed(self, offset: int, packed_size: int) -> bytes | None:
+        """Bytes of a member as they lie in the file; the name's length there need not be the listed one."""
+        guess = _LOCAL_HEADER.size + 256
+        try:
+            data = os.pread(self._file, guess + packed_size, offset)
+            magic, *_, name_size, extra_size = _LOCAL_HEADER.unpack_from(data)
+            start = _LOCAL_HEADER.size + name_size + extra_size
+            if start > guess:
+                data = os.pread(self._file, start + packed_size, offset)
+        except (OSError, struct.error):
+            return None
+        return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
+
+
+class ShardedArchive(Archive):
+    """Several zip files as one; the names of a shard's members begin with the shard's file name."""
+
+    def __init__(self, path: Path, shards: list[Path]):
+        self.path = path
+        self._shards = [ZipArchive(shard) for shard in shards]
+        self._starts = np.cumsum([0] + [len(shard.names) for shard in self._shards])
+        self.names = [f"{shard.path.name}/{name}" for shard in self._shards for name in shard.names]
+
+    def read(self, index: int) -> bytes:
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._shards[shard].read(index - int(self._starts[shard]))
+
+
+def open_archive(path: str | Path) -> Archive:
+    """The archive at a path: a zip, a folder, or shards.
+
+    Shards are `name-00000.zip`, `name-00001.zip`, ...; name them by `name.zip` or by the folder that
+    holds them and nothing else. Raises `DataError` if there is nothing readable.
+    """
+    path = Path(path)
+    if path.is_dir():
+        inside = sorted(path.iterdir())
+        shards = [file for file in inside if _SHARD_NAME.fullmatch(file.name)]
+        return ShardedArchive(path, shards) if shards and len(shards) == len(inside) else FolderArchive(path)
+    if path.is_file():
+        return ZipArchive(path)
+    shards = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9][0-9][0-9].zip")) if path.suffix == ".zip" else []
+    if not shards:
+        raise DataError(f"{path} does not exist; give a .zip, a folder of frame folders, or name-00000.zip shards")
+    return ShardedArchive(path, shards)

@@ -1,0 +1,1 @@
+"""The built-in engine: augmentation, losses, training loop, sample grids, logs."""

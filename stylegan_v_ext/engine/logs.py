@@ -1,0 +1,102 @@
+"""What a run tells: a line a tick, `stats.jsonl`, TensorBoard, and a progress line on terminals."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+import dnnlib
+from torch_utils import training_stats
+
+
+class RunLog:
+    """Collects the statistics of a run in `run_dir` and shows where it is."""
+
+    def __init__(self, run_dir: str | Path, total_kimg: float):
+        self.run_dir, self.total_kimg = Path(run_dir), total_kimg
+        self.start_time = self.tick_time = time.time()
+        self.tick_kimg = 0.0
+        self.collector = training_stats.Collector()
+        self.stats_file = open(self.run_dir / "stats.jsonl", "a", encoding="utf-8")  # noqa: SIM115
+        self.writer = _tensorboard(run_dir)
+        self._shown = 0.0
+
+    def tick(self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: Any) -> None:
+        """End of a tick: print its line and write its statistics."""
+        self._clear()
+        now = time.time()
+        seconds, kimg_done = now - self.tick_time, kimg - self.tick_kimg
+        self.collector.update()
+        values = self.collector.as_dict()
+        sec_per_kimg = seconds / kimg_done if kimg_done > 0 else 0.0
+        timing = {
+            "Progress/tick": number, "Progress/kimg": kimg, "Timing/total_sec": now - self.start_time,
+            "Timing/sec_per_tick": seconds, "Timing/sec_per_kimg": sec_per_kimg,
+            "Timing/maintenance_sec": maintenance_seconds, "Progress/augment": augment_p,
+            "Resources/cpu_mem_gb": psutil.Process().memory_info().rss / 2**30,
+            "Resources/peak_gpu_mem_gb": _peak_gpu_gb(device),
+        }  # fmt: skip
+        for name, value in timing.items():
+            values[name] = dnnlib.EasyDict(num=1, mean=value, std=0.0)
+        fields = [
+            f"tick {number:<5d}", f"kimg {kimg:<8.1f}", f"time {dnnlib.util.format_time(now - self.start_time):<12s}",
+            f"sec/tick {seconds:<7.1f}", f"sec/kimg {sec_per_kimg:<7.2f}",
+            f"eta {self._eta(kimg, now):<8s}",
+            f"loss G {self.collector['Loss/G/loss']:<6.3f} D {self.collector['Loss/D/loss']:<6.3f}",
+            f"cpumem {timing['Resources/cpu_mem_gb']:<5.2f}", f"gpumem {timing['Resources/peak_gpu_mem_gb']:<5.2f}",
+            f"augment {augment_p:.3f}",
+        ]  # fmt: skip
+        print(" ".join(fields).rstrip(), flush=True)
+        self.stats_file.write(json.dumps({**values, "timestamp": now}) + "\n")
+        self.stats_file.flush()
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(name, value.mean, global_step=int(kimg * 1e3), walltime=now)
+            self.writer.flush()
+        self.tick_time, self.tick_kimg = time.time(), kimg
+
+    def progress(self, kimg: float) -> None:
+        """Refresh the progress line, at most four times a second and only on a terminal."""
+        now = time.time()
+        if now - self._shown < 0.25 or not sys.__stderr__ or not sys.__stderr__.isatty():
+            return
+        self._shown = now
+        share = min(kimg / self.total_kimg, 1) if self.total_kimg else 1
+        rate = (kimg - self.tick_kimg) / max(now - self.tick_time, 1e-9) * 1e3
+        bar = "#" * int(share * 24)
+        text = f"[{bar:<24s}] {kimg:.2f}/{self.total_kimg:g} kimg  {rate:.1f} clips/s  eta {self._eta(kimg, now)}"
+        sys.__stderr__.write(f"\r{text}\033[K")
+        sys.__stderr__.flush()
+
+    def close(self) -> None:
+        self._clear()
+        self.stats_file.close()
+        if self.writer is not None:
+            self.writer.close()
+
+    def _eta(self, kimg: float, now: float) -> str:
+        if kimg <= 0:
+            return "?"
+        return dnnlib.util.format_time_brief((now - self.start_time) * max(self.total_kimg - kimg, 0) / kimg)
+
+    def _clear(self) -> None:
+        if self._shown and sys.__stderr__ is not None:
+            sys.__stderr__.write("\r\033[K")
+            sys.__stderr__.flush()
+            self._shown = 0.0
+
+
+def _peak_gpu_gb(device: torch.device) -> float:
+    return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
+
+
+def _tensorboard(run_dir: str | Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(run_dir))

@@ -1,0 +1,274 @@
+"""The training loop of the built-in engine: one process, one device."""
+
+import copy
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import dnnlib
+from stylegan_v_ext.checkpoints import load_snapshot, save_snapshot
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.engine.logs import RunLog
+from stylegan_v_ext.engine.samples import SampleSheets
+from torch_utils import misc, training_stats
+
+_ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" takes CUDA, then MPS, then the CPU. Raises `ValueError`."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available.get(name.split(":")[0], False):
+        raise ValueError(f"device {name!r} is not available here; use --device=auto or --device=cpu")
+    return torch.device(name)
+
+
+class Trainer:
+    """Networks, data and schedule of a run, made from a config (`stylegan_v_ext.config`)."""
+
+    def __init__(self, config: dnnlib.EasyDict, run_dir: str | Path):
+        c = self.config = config
+        self.run_dir = Path(run_dir)
+        self.device = pick_device(c.device)
+        np.random.seed(c.random_seed)
+        torch.manual_seed(c.random_seed)
+        torch.backends.cudnn.benchmark = c.cudnn_benchmark
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+        self.dataset = dnnlib.util.construct_class_by_name(**c.training_set_kwargs)
+        common = dict(
+            c_dim=self.dataset.label_dim, img_resolution=self.dataset.resolution, img_channels=self.dataset.num_channels
+        )
+        self.G = dnnlib.util.construct_class_by_name(**c.G_kwargs, **common)
+        self.D = dnnlib.util.construct_class_by_name(**c.D_kwargs, **common)
+        self.G_ema = copy.deepcopy(self.G).eval()
+        if c.resume_pkl:
+            self._load_weights(c.resume_pkl)
+        for network in (self.G, self.D, self.G_ema):
+            network.requires_grad_(False).to(self.device)
+        self.augment_pipe = None
+        if c.get("augment_kwargs"):
+            self.augment_pipe = dnnlib.util.construct_class_by_name(**c.augment_kwargs).to(self.device)
+        self.loss = dnnlib.util.construct_class_by_name(
+            device=self.device, G=self.G, D=self.D, augment_pipe=self.augment_pipe, **c.loss_kwargs
+        )
+        self.loss.augment_p = c.augment_p
+        self.G_opt = _make_optimizer(self.G, c.G_opt_kwargs, c.G_reg_interval, self.device)
+        self.D_opt = _make_optimizer(self.D, c.D_opt_kwargs, c.D_reg_interval, self.device)
+        self.ada_stats = training_stats.Collector(regex="Loss/signs/real")
+        self.num_clips = 0
+        self.num_steps = 0
+        self._batches = self._load_batches()
+
+    def _load_weights(self, path: str) -> None:
+        """Start from another run's networks; tensors go where name and shape agree."""
+        snapshot = load_snapshot(path)
+        for key in ("G", "D", "G_ema"):
+            misc.copy_params_and_buffers(snapshot.build(key), getattr(self, key))
+
+    def _load_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Endless (strips uint8, labels) batches; one batch is on its way to the device ahead of use."""
+        c = self.config
+        loader = torch.utils.data.DataLoader(
+            self.dataset,
+            sampler=misc.InfiniteSampler(self.dataset, seed=c.random_seed),
+            batch_size=c.batch_size,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator().manual_seed(c.random_seed),
+            worker_init_fn=_leave_interrupts_to_parent,
+            **c.data_loader_kwargs,
+        )
+        ahead = None
+        for strips, labels in loader:
+            here = strips.to(self.device, non_blocking=True), labels
+            if ahead is not None:
+                yield ahead
+            ahead = here
+
+    def step(self) -> None:
+        """One batch: generator, discriminator, their lazy regularisers, EMA, augmentation."""
+        c, loss = self.config, self.loss
+        strips, labels = next(self._batches)
+        real = [part.to(torch.float32) / 127.5 - 1 for part in strips.split(c.batch_gpu)]
+        real_c = list(labels.split(c.batch_gpu))
+        gain = c.batch_gpu / c.batch_size
+
+        with self._optimizing(self.G, self.G_opt):
+            for z, label in self._latents():
+                loss.generator_step(z, label, gain)
+        if c.G_reg_interval and self.num_steps % c.G_reg_interval == 0:
+            with self._optimizing(self.G, self.G_opt):
+                for z, label in self._latents():
+                    loss.path_length_step(z, label, gain * c.G_reg_interval)
+        with self._optimizing(self.D, self.D_opt):
+            for strip, strip_c, (z, label) in zip(real, real_c, self._latents(), strict=True):
+                loss.discriminator_step(strip, strip_c, z, label, gain)
+        if c.D_reg_interval and self.num_steps % c.D_reg_interval == 0:
+            with self._optimizing(self.D, self.D_opt):
+                for strip, strip_c in zip(real, real_c, strict=True):
+                    loss.r1_step(strip, strip_c, gain * c.D_reg_interval)
+
+        self._update_ema()
+        self.num_clips += c.batch_size
+        self.num_steps += 1
+        if c.ada_target is not None and self.num_steps % _ADA_INTERVAL == 0:
+            self._adapt_augmentation()
+
+    def _latents(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Latents on the device and labels, whose timestamps stay on the CPU, for each round of a step."""
+        c = self.config
+        for _ in range(c.batch_size // c.batch_gpu):
+            labels = [self.dataset.get_label(np.random.randint(len(self.dataset))) for _ in range(c.batch_gpu)]
+            yield torch.randn([c.batch_gpu, self.G.z_dim], device=self.device), torch.from_numpy(np.stack(labels))
+
+    @contextmanager
+    def _optimizing(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+        """Gradients gathered inside the block are cleaned of NaN and infinities and applied."""
+        optimizer.zero_grad(set_to_none=True)
+        yield
+        for parameter in network.parameters():
+            if parameter.grad is not None:
+                torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
+        optimizer.step()
+
+    @torch.no_grad()
+    def _update_ema(self) -> None:
+        """Exponential moving average of the generator with a half-life of `ema_kimg`."""
+        c = self.config
+        half_life = c.ema_kimg * 1000
+        if c.ema_rampup is not None:
+            half_life = min(half_life, self.num_clips * c.ema_rampup)
+        beta = 0.5 ** (c.batch_size / max(half_life, 1e-8))
+        torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
+        for average, buffer in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
+            average.copy_(buffer)
+
+    def _adapt_augmentation(self) -> None:
+        """Move p so that the share of real clips that D calls real settles at the target (ADA, section 3)."""
+        c = self.config
+        self.ada_stats.update()
+        direction = np.sign(self.ada_stats["Loss/signs/real"] - c.ada_target)
+        step = c.batch_size * _ADA_INTERVAL / (c.ada_kimg * 1000)
+        self.loss.augment_p = float(np.clip(self.loss.augment_p + direction * step, 0, 1))
+        self.augment_pipe.p.fill_(self.loss.augment_p)
+
+    def save_snapshot(self) -> Path:
+        """Write `network-snapshot-{kimg:06d}.pkl`."""
+        networks = {"G": self.G, "D": self.D, "G_ema": self.G_ema, "augment_pipe": self.augment_pipe}
+        content: dict[str, Any] = {
+            key: None if network is None else copy.deepcopy(network).eval().requires_grad_(False).cpu()
+            for key, network in networks.items()
+        }
+        content["training_set_kwargs"] = dict(self.config.training_set_kwargs)
+        path = self.run_dir / f"network-snapshot-{self.num_clips // 1000:06d}.pkl"
+        save_snapshot(path, content)
+        return path
+
+    def run(self) -> Path:
+        """Train until `total_kimg`, `max_hours` or Ctrl-C; returns the last snapshot's path."""
+        c = self.config
+        self._print_summary()
+        sheets = SampleSheets(self.run_dir, self.dataset, c.random_seed)
+        sheets.save_reals()
+        sheets.save_fakes(self.G_ema, self.device, "fakes_init")
+        last = self.save_snapshot()
+        print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
+        log = RunLog(self.run_dir, c.total_kimg)
+        deadline = time.time() + c.max_hours * 3600 if c.get("max_hours") else float("inf")
+        tick, next_tick, maintenance = 0, c.kimg_per_tick * 1000, 0.0
+        with _interruptible() as stopped:
+            done = False
+            while not done:
+                try:
+                    self.step()
+                except DataError:
+                    print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
+                    raise
+                log.progress(self.num_clips / 1000)
+                done = self.num_clips >= c.total_kimg * 1000 or time.time() > deadline or stopped.is_set()
+                if not done and self.num_clips < next_tick:
+                    continue
+                tick, next_tick = tick + 1, self.num_clips + c.kimg_per_tick * 1000
+                log.tick(tick, self.num_clips / 1000, maintenance, self.loss.augment_p, self.device)
+                started = time.time()
+                if done or (c.network_snapshot_ticks and tick % c.network_snapshot_ticks == 0):
+                    last = self.save_snapshot()
+                    sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
+                maintenance = time.time() - started
+        log.close()
+        if stopped.is_set():
+            print(f"Stopped early. Start from these networks again with --resume={last}", flush=True)
+        return last
+
+    def _print_summary(self) -> None:
+        dataset = self.dataset
+        z = torch.zeros([self.config.batch_gpu, self.G.z_dim], device=self.device)
+        c = torch.zeros([self.config.batch_gpu, dataset.label_dim])
+        with torch.no_grad():
+            strip = misc.print_module_summary(self.G, [z, c])
+            misc.print_module_summary(self.D, [strip, c])
+
+
+def _make_optimizer(
+    network: torch.nn.Module, kwargs: dict[str, Any], reg_interval: int | None, device: torch.device
+) -> torch.optim.Optimizer:
+    """Optimizer of a network; a lazy regulariser's extra steps are made up for (StyleGAN2, appendix B)."""
+    kwargs = dict(kwargs)
+    ratio = reg_interval / (reg_interval + 1) if reg_interval else 1.0
+    kwargs["lr"] *= ratio
+    kwargs["betas"] = tuple(float(beta) ** ratio for beta in kwargs["betas"])
+    network.requires_grad_(True)
+    optimizer = dnnlib.util.construct_class_by_name(
+        params=list(network.parameters()), fused=device.type in ("cuda", "cpu"), **kwargs
+    )
+    network.requires_grad_(False)
+    return optimizer
+
+
+def _leave_interrupts_to_parent(worker: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; the workers have to live through the last step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second interrupts as usual."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)
+        print("\nFinishing this step and saving; press Ctrl-C again to stop at once.", flush=True)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
+    """Run a training config in a new folder, logging to it; returns the last snapshot's path."""
+    run_dir = Path(run_dir)
+    run_dir.mkdir(parents=True)
+    with open(run_dir / "training_options.json", "w", encoding="utf-8") as file:
+        json.dump(config, file, indent=2)
+    with dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a"):
+        return Trainer(config, run_dir).run()

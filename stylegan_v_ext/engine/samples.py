@@ -1,0 +1,71 @@
+"""Pictures and videos of what a run has learned so far."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+
+from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile
+from stylegan_v_ext.generate.video_file import write_mp4
+
+_STEP = 4  # frames between the pictures of a row
+_VIDEO_FRAMES = 64
+_DEFAULT_FPS = 25.0
+
+
+class SampleSheets:
+    """Writes `reals.png`, `fakes*.png` (a video a row, time to the right) and `fakes*.mp4` into a run folder.
+
+    The MP4 shows the same contents twice: on the left every video with its own motion, on the right
+    all with the same one. The seeds stay the same for the whole run.
+    """
+
+    def __init__(self, run_dir: str | Path, dataset: SparseVideoDataset, seed: int = 0):
+        self.run_dir, self.dataset = Path(run_dir), dataset
+        self.rows = self.columns = int(np.clip(1024 // dataset.resolution, 4, 8))
+        self.items = np.random.RandomState(seed).permutation(len(dataset))[: self.rows]
+        self.names = [VideoName(seed + row, class_index=self._class_of_row(row)) for row in range(self.rows)]
+        self.fps = dataset.fps or _DEFAULT_FPS
+
+    def _class_of_row(self, row: int) -> int | None:
+        """Class of the real video in that row, so that sheets of reals and fakes compare."""
+        if not self.dataset.has_labels:
+            return None
+        item = self.items[row % len(self.items)]
+        return int(self.dataset.get_details(int(item)).raw_label.argmax())
+
+    def save_reals(self) -> None:
+        """Rows of real frames, `_STEP` frames apart where the videos are long enough."""
+        images = []
+        for item in self.items:
+            video = self.dataset.read_video(int(item), num_frames=self.columns * _STEP)
+            picked = np.linspace(0, len(video) - 1, self.columns).round().astype(int)
+            images += [frame.transpose(1, 2, 0) for frame in video[picked]]
+        _save_png(self.run_dir / "reals.png", tile(images, self.columns))
+
+    def save_fakes(self, generator: torch.nn.Module, device: torch.device, name: str) -> None:
+        """`{name}.png`, and for video generators `{name}.mp4`."""
+        sampler = VideoSampler(generator, device)
+        if self.dataset.num_frames == 1:
+            wide = [VideoName(seed, class_index=row.class_index) for row, seed in self._image_seeds()]
+            images = [sampler.image(video) for video in wide]
+            _save_png(self.run_dir / f"{name}.png", tile(images, self.columns))
+            return
+        times = list(frame_times(self.columns, speed=_STEP))
+        images = [frame for video in self.names for frame in sampler.frames(video, times)]
+        _save_png(self.run_dir / f"{name}.png", tile(images, self.columns))
+        own = self.names[:4]
+        shared = [VideoName(video.content_seed, own[0].content_seed, video.class_index) for video in own]
+        frames = sampler.grid([*own[:2], *shared[:2], *own[2:], *shared[2:]], 4, 2, frame_times(_VIDEO_FRAMES))
+        write_mp4(self.run_dir / f"{name}.mp4", frames, self.fps)
+
+    def _image_seeds(self) -> list[tuple[VideoName, int]]:
+        return [(row, row.content_seed * self.columns + column) for row in self.names for column in range(self.columns)]
+
+
+def _save_png(path: Path, image: np.ndarray) -> None:
+    with atomic_path(path) as temporary:
+        PIL.Image.fromarray(image).save(temporary, format="PNG")

@@ -1,0 +1,1 @@
+"""From a trained generator to frames, and from frames to files."""

@@ -1,0 +1,1 @@
+"""How far generated frames are from real ones."""
