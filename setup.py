@@ -21,7 +21,7 @@ setup(
     install_requires=[
         "torch>=2.4",
         "numpy",
-        "click",
+        "click>=8.2",
         "pillow",
         "imageio-ffmpeg",
         "psutil",

@@ -52,7 +52,7 @@ class Logger:
     def __init__(self, file_name: str | None = None, file_mode: str = "w", should_flush: bool = True):
         self.should_flush = should_flush
         self.stdout, self.stderr = sys.stdout, sys.stderr
-        self.file = None if file_name is None else Path(file_name).open(file_mode, encoding="utf-8")
+        self.file = None if file_name is None else Path(file_name).open(file_mode, encoding="utf-8")  # noqa: SIM115
         sys.stdout = sys.stderr = self  # type: ignore[assignment]
 
     def write(self, text: str | bytes) -> None:
@@ -237,7 +237,7 @@ def list_dir_recursively_with_ignore(
     def kept(name: str) -> bool:
         return not any(fnmatch.fnmatch(name, pattern) for pattern in ignores or [])
 
-    found = []
+    found: list[tuple[str, str]] = []
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(filter(kept, subfolders))
         paths = (Path(folder, name) for name in sorted(filter(kept, files)))

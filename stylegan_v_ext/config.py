@@ -61,12 +61,13 @@ class TrainOptions:
     fp32: bool = False
     nobench: bool = False
     workers: int = 3
-    device: str = "auto"
+    device: str = "cpu"
 
 
 def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: dict[str, Any]) -> dnnlib.EasyDict:
     """Config for `options` on an opened training set. Raises `ValueError` naming value, bound and remedy.
 
+    options.device: the device itself, "auto" already resolved, since mixed precision is for CUDA alone.
     training_set: gives resolution, name, number of classes and a recommended motion distance.
     """
     o, res = options, training_set.resolution
@@ -75,7 +76,8 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     batch, batch_gpu = _batch_sizes(o, res)
     num_frames = training_set.num_frames
     channels = {"channel_base": o.cbase or (16384 if res < 512 else 32768), "channel_max": o.cmax}
-    precision = {"num_fp16_res": 0 if o.fp32 else 4, "conv_clamp": None if o.fp32 else 256}
+    mixed = o.device.startswith("cuda") and not o.fp32
+    precision = {"num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None}
     lr = 0.0025 if res < 1024 else 0.002
     gamma = o.gamma if o.gamma is not None else 0.0002 * res**2 / batch
 

@@ -17,9 +17,11 @@ import pickle
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import dnnlib
+
+_Class = TypeVar("_Class", bound=type)
 
 _VERSION = 6
 _DECORATED: set[type] = set()
@@ -28,7 +30,7 @@ _SOURCE_OF_MODULE: dict[types.ModuleType, str] = {}
 _MODULE_OF_SOURCE: dict[str, types.ModuleType] = {}
 
 
-def persistent_class(orig_class: type) -> type:
+def persistent_class(orig_class: _Class) -> _Class:
     """Class decorator: instances are pickled together with the source of their module.
 
     Instances remember the arguments they were made with, as `init_args` (tuple) and `init_kwargs`
@@ -73,7 +75,7 @@ def persistent_class(orig_class: type) -> type:
     Persistent.__module__ = orig_class.__module__
     Persistent.__doc__ = orig_class.__doc__
     _DECORATED.add(Persistent)
-    return Persistent
+    return Persistent  # type: ignore[return-value]
 
 
 def is_persistent(obj: Any) -> bool:

@@ -105,8 +105,8 @@ _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "dtype"): np.dtype,
 }
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _ADMITTED[_module, "_reconstruct"] = np._core.multiarray._reconstruct
-    _ADMITTED[_module, "scalar"] = np._core.multiarray.scalar
+    _ADMITTED[_module, "_reconstruct"] = np.empty(0).__reduce__()[0]
+    _ADMITTED[_module, "scalar"] = np.float64(0).__reduce__()[0]
 
 
 class _DataUnpickler(pickle.Unpickler):

@@ -10,6 +10,7 @@ import torch
 import dnnlib
 from stylegan_v_ext.checkpoints.reader import CheckpointError, Record, read_pickle
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.networks.generator import VideoGenerator
 
 KEYS = ("G", "D", "G_ema", "augment_pipe", "training_set_kwargs")
 _CLASSES = {
@@ -46,6 +47,13 @@ class Snapshot:
             reason = str(error).splitlines()[0]
             raise CheckpointError(f"{self.path}: {key} does not fit its class here ({reason})") from None
         return network.eval().requires_grad_(False)
+
+    def build_generator(self) -> VideoGenerator:
+        """The averaged generator `G_ema`."""
+        generator = self.build("G_ema")
+        if not isinstance(generator, VideoGenerator):
+            raise CheckpointError(f"{self.path}: G_ema is no generator")
+        return generator
 
 
 def load_snapshot(path: str | Path) -> Snapshot:

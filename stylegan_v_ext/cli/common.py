@@ -2,6 +2,7 @@
 
 import functools
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -92,5 +93,5 @@ class FrameSize(click.ParamType):
 
 
 def progress_bar(length: int, label: str) -> Any:
-    """A bar with percentage and time left, on stderr; silent where that is no terminal."""
-    return click.progressbar(length=length, label=label, file=click.get_text_stream("stderr"), update_min_steps=1)
+    """A bar with percentage and time left, on stderr; nothing where that is no terminal."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())

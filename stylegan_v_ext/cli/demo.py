@@ -26,10 +26,12 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     from stylegan_v_ext.cli.gen_video import gen_video
     from stylegan_v_ext.cli.train import demo_dataset, describe, launch, make_config
     from stylegan_v_ext.config import TrainOptions
+    from stylegan_v_ext.engine.loop import pick_device
 
+    device = str(pick_device(device))
     data = demo_dataset(outdir)
     options = TrainOptions(
-        outdir=outdir, cfg="stylegan-v", data=data, batch=8, cbase=2048, cmax=64, latent_dim=128, motion_z_dim=128,
+        outdir=outdir, cfg="stylegan-v", data=data, batch=8, cbase=1024, cmax=128, latent_dim=128, motion_z_dim=128,
         motion_distance=32, gamma=0.5, dlr=0.003, glr=0.003, aug="noaug", kimg=kimg, tick=2, snap=4, workers=1,
         device=device, mirror=True,
     )  # fmt: skip
@@ -60,7 +62,7 @@ def _distance(config: Any, snapshot: Path, device: str) -> float:
     from stylegan_v_ext.metrics.random_features import random_frame_distance
 
     dataset = dnnlib.util.construct_class_by_name(**config.training_set_kwargs)
-    sampler = VideoSampler(load_snapshot(snapshot).build("G_ema"), pick_device(device))
+    sampler = VideoSampler(load_snapshot(snapshot).build_generator(), pick_device(device))
     times = list(frame_times(_FEATURE_FRAMES, speed=8))
     real = (dataset.read_video(item)[:: 64 // _FEATURE_FRAMES] for item in range(_FEATURE_VIDEOS))
     fake = (

@@ -22,7 +22,8 @@ Examples:
 @click.option("--network", help="Snapshot (.pkl), or a run folder for its last one", metavar="PKL|DIR", required=True)
 @click.option("--seeds", help="Content seeds, one video each", type=SeedList(), required=True, metavar="0-7,12")
 @click.option("--motion-seeds", help="Motion seeds: one for all, one for each of --seeds, or several for a single "
-              "--seeds  [default: a motion of its own for each content]", type=SeedList(), metavar="0-7,12")  # fmt: skip
+              "--seeds  [default: a motion of its own for each content]",
+              type=SeedList(), metavar="0-7,12")  # fmt: skip
 @click.option("--frames", help="Length in frames  [default: 128]", type=click.IntRange(min=1))
 @click.option("--duration", help="Length in seconds, in place of --frames",
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
@@ -78,6 +79,7 @@ def gen_video(
 
 def _write(target: Path, stream: Any, num_frames: int, fps: float, write_mp4: Any) -> None:
     with progress_bar(num_frames, target.name) as bar:
+
         def counted() -> Any:
             for frame in stream:
                 yield frame
@@ -114,7 +116,7 @@ def _load_sampler(network: str, device: str, trunc: float, class_index: int | No
     from stylegan_v_ext.generate.sampler import VideoSampler
 
     path = find_snapshot(network)
-    generator = load_snapshot(path).build("G_ema")
+    generator = load_snapshot(path).build_generator()
     if generator.num_frames == 1:
         raise UserError(f"{path} makes images, not videos; it was trained with --cfg=stylegan2")
     classes = generator.num_classes

@@ -99,7 +99,7 @@ def train(data: str, skip_bad: bool, dry_run: bool, max_hours: float | None, num
     num_frames = num_frames if num_frames is not None else (1 if image_model else 3)
     if image_model != (num_frames == 1):
         raise UserError(f"--num-frames={num_frames} with --cfg={kwargs['cfg']}: 1 frame is what stylegan2 means")
-    pick_device(kwargs["device"])
+    kwargs["device"] = str(pick_device(kwargs["device"]))
     if kwargs["resume"]:
         from stylegan_v_ext.checkpoints import find_snapshot, load_snapshot
 
@@ -122,7 +122,7 @@ def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
     """Check the data set and build the config of a run on it. Raises `ValueError`."""
     import dnnlib
 
-    training_set_kwargs = {
+    training_set_kwargs: dict[str, Any] = {
         "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": os.path.abspath(options.data),
         "use_labels": options.cond, "xflip": options.mirror, "num_frames": options.num_frames,
         "max_dist": options.max_dist, "exclude": check_data(options.data, options.num_frames, options.cond, skip_bad),

@@ -5,7 +5,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class FfmpegError(ValueError):
     """ffmpeg is missing or could not read or write a file; the message says which and why."""
 
 
-def start_ffmpeg(arguments: list[str], **pipes: IO[bytes] | int) -> subprocess.Popen:
+def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
     """Start ffmpeg. Raises `FfmpegError` where there is none."""
     import imageio_ffmpeg
 

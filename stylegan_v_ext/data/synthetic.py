@@ -56,8 +56,8 @@ def _cloud_spectrum(rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]
 def _hills(rng: np.random.RandomState, resolution: int) -> np.ndarray:
     """Height of the hills in every column, as a share of the picture."""
     x = (np.arange(resolution) + 0.5) / resolution
-    waves = sum(rng.normal(0, 0.5 / k) * np.sin(2 * np.pi * (k * x * 0.8 + rng.rand())) for k in range(1, 7))
-    return 0.10 + 0.045 * waves
+    waves = [rng.normal(0, 0.5 / k) * np.sin(2 * np.pi * (k * x * 0.8 + rng.rand())) for k in range(1, 7)]
+    return 0.10 + 0.045 * np.sum(waves, axis=0)
 
 
 def _shade(density: np.ndarray, thick: np.ndarray, light: float, down: np.ndarray, hills: np.ndarray) -> np.ndarray:

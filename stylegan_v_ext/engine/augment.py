@@ -50,6 +50,10 @@ class AugmentPipe(torch.nn.Module):
     `_std` or `_max` say how far they go. p is the buffer that the training loop adapts.
     """
 
+    p: torch.Tensor
+    lowpass: torch.Tensor
+    bands: torch.Tensor
+
     def __init__(
         self,
         xflip: float = 0, rotate90: float = 0, xint: float = 0, xint_max: float = 0.125,

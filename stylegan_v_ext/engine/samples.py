@@ -10,6 +10,7 @@ from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile
 from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.networks.generator import VideoGenerator
 
 _STEP = 4  # frames between the pictures of a row
 _VIDEO_FRAMES = 64
@@ -46,7 +47,7 @@ class SampleSheets:
             images += [frame.transpose(1, 2, 0) for frame in video[picked]]
         _save_png(self.run_dir / "reals.png", tile(images, self.columns))
 
-    def save_fakes(self, generator: torch.nn.Module, device: torch.device, name: str) -> None:
+    def save_fakes(self, generator: VideoGenerator, device: torch.device, name: str) -> None:
         """`{name}.png`, and for video generators `{name}.mp4`."""
         sampler = VideoSampler(generator, device)
         if self.dataset.num_frames == 1:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from stylegan_v_ext import clip
+from stylegan_v_ext.networks.generator import VideoGenerator
 from torch_utils import training_stats
 
 
@@ -23,7 +24,7 @@ class StyleGAN2Loss:
     def __init__(
         self,
         device: torch.device,
-        G: torch.nn.Module,
+        G: VideoGenerator,
         D: torch.nn.Module,
         augment_pipe: torch.nn.Module | None = None,
         r1_gamma: float = 10,

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from stylegan_v_ext import clip
+from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.noise import seeds_from_latents
 
 CHUNK_FRAMES = 16
@@ -33,13 +34,11 @@ class VideoSampler:
     truncation_psi: 1 for the full variety, towards 0 for the average video.
     """
 
-    def __init__(self, generator: torch.nn.Module, device: torch.device, truncation_psi: float = 1):
+    def __init__(self, generator: VideoGenerator, device: torch.device, truncation_psi: float = 1):
         self.generator = generator.eval().to(device)
         self.device, self.truncation_psi = device, truncation_psi
 
-    def frames(
-        self, name: VideoName, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES
-    ) -> Iterator[np.ndarray]:
+    def frames(self, name: VideoName, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
         """Frames uint8 `[H, W, 3]` at these times."""
         z, classes = self._latent(name), self._class_part(name.class_index)
         seeds = seeds_from_latents(z) if name.motion_seed is None else [name.motion_seed]

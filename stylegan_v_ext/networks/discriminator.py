@@ -25,6 +25,8 @@ class Conv2dLayer(torch.nn.Module):
     1), `None` for a plain convolution. trainable: False keeps all tensors as buffers.
     """
 
+    resample_filter: torch.Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -166,7 +168,7 @@ class DiscriminatorEpilogue(torch.nn.Module):
         if self.mbstd is not None:
             x = self.mbstd(x)
         x = self.out(self.fc(self.conv(x).flatten(1)))
-        if self.cmap_dim:
+        if condition is not None:
             x = (x * condition).sum(1, keepdim=True) / math.sqrt(self.cmap_dim)
         return x
 
@@ -178,6 +180,8 @@ class TimeEncoding(torch.nn.Module):
     Distance delta reads row round(delta) of the table `[max_num_frames, embed_dim]`, and sin, cos of
     pi 2^j delta / 2^m with m = ceil(log2 max_num_frames) and j = 0 ... m - 1.
     """
+
+    freqs: torch.Tensor
 
     def __init__(self, max_num_frames: int, embed_dim: int = 256):
         super().__init__()

@@ -54,6 +54,8 @@ class VideoMappingNetwork(MappingNetwork):
     `MotionNetwork`.
     """
 
+    w_avg: torch.Tensor
+
     def __init__(
         self,
         z_dim: int,
@@ -75,7 +77,7 @@ class VideoMappingNetwork(MappingNetwork):
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.motion = MotionNetwork(w_dim, num_classes, **(motion_kwargs or {})) if num_frames > 1 else None
 
-    def forward(
+    def forward(  # type: ignore[override]
         self,
         z: torch.Tensor,
         c: torch.Tensor | None = None,
@@ -112,6 +114,7 @@ class VideoMappingNetwork(MappingNetwork):
 
     def motion_rows(self, t: torch.Tensor, classes: torch.Tensor, motion_seeds: Sequence[int]) -> torch.Tensor:
         """The motion rows of `ws` alone, `[N, F, w_dim]`, for times t `[N, F]` of the motions with these seeds."""
+        assert self.motion is not None, "an image model has no motion"
         return self.motion(t, classes, noise.seeded_noise([int(seed) for seed in motion_seeds], self.motion.z_dim))
 
     def _split(

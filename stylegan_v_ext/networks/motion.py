@@ -29,6 +29,9 @@ class AcyclicPositionalEncoding(torch.nn.Module):
     min_period, max_period: in frames. amplitude: False leaves A at 1.
     """
 
+    freqs: torch.Tensor
+    phase_scales: torch.Tensor
+
     def __init__(
         self,
         code_dim: int,
@@ -124,9 +127,7 @@ class MotionNetwork(torch.nn.Module):
         v = self.encoding(t, self.distance, left.flatten(0, 1), right.flatten(0, 1))
         return v.to(device, torch.float32).unflatten(0, left.shape[:2])
 
-    def _codes_around(
-        self, t: torch.Tensor, c: torch.Tensor, noise: NoiseSource
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _codes_around(self, t: torch.Tensor, c: torch.Tensor, noise: NoiseSource) -> tuple[torch.Tensor, torch.Tensor]:
         """Codes left and right of every time, each `[N, F, code_dim]`."""
         anchor = (t / self.distance).floor().long()
         if self.strategy == "lstm":

@@ -29,6 +29,9 @@ class SynthesisLayer(torch.nn.Module):
     no bound.
     """
 
+    resample_filter: torch.Tensor
+    noise_const: torch.Tensor
+
     def __init__(
         self,
         in_channels: int,
@@ -90,6 +93,8 @@ class SynthesisBlock(torch.nn.Module):
     in_channels: 0 for the 4x4 block, which starts from a learned constant with `motion_dim` channels
     of motion beside it.
     """
+
+    resample_filter: torch.Tensor
 
     def __init__(
         self,

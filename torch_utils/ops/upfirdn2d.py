@@ -101,7 +101,7 @@ def _run(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
         x = x.contiguous(memory_format=torch.channels_last)
     x = _upsample_and_pad(x, up, padding)
     f = f if flip_filter else f.flip(tuple(range(f.ndim)))
-    f = (f * gain ** (f.ndim / 2)).to(x.dtype)
+    f = (f.to(torch.promote_types(f.dtype, x.dtype)) * gain ** (f.ndim / 2)).to(x.dtype)
     kernels = [f] if f.ndim == 2 else [f[None, :], f[:, None]]
     strides = [(down[1], down[0])] if f.ndim == 2 else [(1, down[0]), (down[1], 1)]
     for kernel, stride in zip(kernels, strides, strict=True):
@@ -137,9 +137,7 @@ def upsample2d(x, f, up=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  
     """Enlarge images by `up` with `f` as interpolation filter; brightness stays. `padding` comes on top."""
     (up_x, up_y), (fw, fh) = _parse_scaling(up), _get_filter_size(f)
     around = ((fw + up_x - 1) // 2, (fw - up_x) // 2, (fh + up_y - 1) // 2, (fh - up_y) // 2)
-    return upfirdn2d(
-        x, f, up=up, padding=_added(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y
-    )
+    return upfirdn2d(x, f, up=up, padding=_added(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y)
 
 
 def downsample2d(x, f, down=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201

@@ -1,0 +1,88 @@
+"""Fixtures: small networks, a small data set, golden vectors."""
+
+import ast
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan_v_ext.data.synthetic import write_demo_dataset
+from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
+from stylegan_v_ext.networks.generator import VideoGenerator
+
+VECTORS = Path(__file__).parent / "data"
+SMALL_G = dict(
+    img_resolution=16, img_channels=3, z_dim=32, w_dim=32, channel_base=256, channel_max=16,
+    num_fp16_res=0, conv_clamp=None,
+)  # fmt: skip
+SMALL_D = dict(img_resolution=16, img_channels=3, channel_base=256, channel_max=16, num_fp16_res=0, conv_clamp=None)
+SMALL_MOTION = dict(z_dim=24, code_dim=24)
+
+
+def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def make_generator():
+    """Small generators by `make_generator(num_classes=0, num_frames=3, **kwargs)`."""
+
+    def make(num_classes=0, num_frames=3, **kwargs):
+        torch.manual_seed(0)
+        options = {**SMALL_G, "num_frames": num_frames, **kwargs}
+        if num_frames > 1:
+            options.setdefault("motion_kwargs", SMALL_MOTION)
+        return VideoGenerator(num_classes + num_frames, **options)
+
+    return make
+
+
+@pytest.fixture
+def make_discriminator():
+    def make(num_classes=0, num_frames=3, **kwargs):
+        torch.manual_seed(1)
+        return TimeConditionedDiscriminator(num_classes + num_frames, **{**SMALL_D, "num_frames": num_frames, **kwargs})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def sky_zip(tmp_path_factory):
+    """Path of 6 sky videos of 40 frames at 16x16."""
+    path = tmp_path_factory.mktemp("sky") / "sky.zip"
+    write_demo_dataset(str(path), resolution=16, num_videos=6, num_frames=40)
+    return str(path)
+
+
+class Golden:
+    """A golden vector file: `config`, tensors by name, state dicts."""
+
+    def __init__(self, name):
+        self.arrays = np.load(VECTORS / f"{name}.npz", allow_pickle=False)
+        self.config = ast.literal_eval(str(self.arrays["config"])) if "config" in self.arrays.files else {}
+
+    def __getitem__(self, name):
+        return torch.from_numpy(self.arrays[name])
+
+    def state(self, prefix):
+        return {name[2:]: self[name] for name in self.arrays.files if name.startswith(prefix + ".")}
+
+
+@pytest.fixture(scope="session")
+def golden():
+    return Golden
+
+
+def relative_error(ours, reference):
+    """Largest difference over the largest value of the reference."""
+    assert ours.shape == reference.shape
+    return float((ours.detach() - reference).abs().max() / reference.abs().max())
