@@ -9,6 +9,7 @@ import collections
 import hashlib
 import io
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,9 @@ def _reconstruct_inert(cls: type, base: type, state: Any) -> Any:
 
 
 def _storage_from_bytes(data: bytes) -> Any:
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the age of the format, which is the one that pickles hold
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 _ADMITTED: dict[tuple[str, str], Any] = {

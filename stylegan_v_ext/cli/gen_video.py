@@ -1,5 +1,6 @@
 """`gen_video.py` and `stylegan-v generate`: videos from a snapshot."""
 
+import math
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ def gen_video(
     """
     if frames is not None and duration is not None:
         raise click.UsageError("--frames and --duration both give the length; use one of them")
+    for option, value in (("--start", start), ("--trunc", trunc)):
+        if not math.isfinite(value):
+            raise click.UsageError(f"{option}={value} is not a finite number")
     num_frames = frames or (max(round(duration * fps), 1) if duration is not None else 128)
     names = _video_names(seeds, motion_seeds, class_index)
     single_file = output.lower().endswith(".mp4")

@@ -231,12 +231,18 @@ def _write_clip(
 def _encoded(reader: _FrameSource, pool: ThreadPoolExecutor, options: ConvertOptions) -> Iterator[bytes]:
     """Frames as image files, in order, a bounded number in flight."""
     pending: deque[Future[bytes]] = deque()
-    for frame in reader:
-        pending.append(pool.submit(encode_frame, frame, options.format, options.quality))
-        if len(pending) > 4 * options.workers:
-            yield pending.popleft().result()
+    failure: ValueError | None = None
+    try:
+        for frame in reader:
+            pending.append(pool.submit(encode_frame, frame, options.format, options.quality))
+            if len(pending) > 4 * options.workers:
+                yield pending.popleft().result()
+    except (FfmpegError, DataError) as error:
+        failure = error  # what came before it is still to be written
     while pending:
         yield pending.popleft().result()
+    if failure is not None:
+        raise failure
 
 
 def encode_frame(frame: np.ndarray, format: str = "jpg", quality: int = 95) -> bytes:

@@ -102,8 +102,9 @@ class AugmentPipe(torch.nn.Module):
     def _warp(self, x: torch.Tensor, p: float) -> torch.Tensor:
         n, _, height, width = x.shape
         blit = self._blit_inverse(n, p, height, width)
+        x = _apply_to(x, _differs(blit), lambda part, who: _copy_pixels(part, blit[who]))
         geom = self._geom_inverse(n, p, height, width)
-        return _apply_to(x, _differs(geom) | _differs(blit), lambda part, who: self._resample(part, (blit @ geom)[who]))
+        return _apply_to(x, _differs(geom), lambda part, who: self._resample(part, geom[who]))
 
     def _blit_inverse(self, n: int, p: float, height: int, width: int) -> torch.Tensor:
         """Inverse maps `[N, 3, 3]` of pixel copies: mirroring, quarter turns, whole-pixel shifts."""
@@ -136,15 +137,8 @@ class AugmentPipe(torch.nn.Module):
         x = F.pad(x, [reach] * 4, mode="reflect")
         x = upfirdn2d.upsample2d(x, self.lowpass, up=2, padding=-2 * reach)
         margin = taps // 2  # pixels that the filter on the way back uses up
-
-        def positions(size: int) -> torch.Tensor:
-            return (torch.arange(-margin, 2 * size + margin) + 0.5) / 2 - size / 2
-
-        rows, columns = torch.meshgrid(positions(height), positions(width), indexing="ij")
-        points = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1)
-        source = torch.einsum("nij,hwj->nhwi", inverse[:, :2], points)
-        grid = source * torch.tensor([2 / width, 2 / height])
-        x = sample_reflected(x, grid.to(x.device, x.dtype, non_blocking=True))
+        rows, columns = (_centred((size * 2 + 2 * margin), 0.5) for size in (height, width))
+        x = sample_reflected(x, _grid(inverse, rows, columns, height, width).to(x, non_blocking=True))
         return upfirdn2d.downsample2d(x, self.lowpass, down=2, padding=-margin, flip_filter=True)
 
     def _recolour(self, x: torch.Tensor, p: float) -> torch.Tensor:
@@ -218,6 +212,25 @@ def _apply_to(x, hit, transform):  # noqa: ANN001, ANN202
         return transform(x, who)
     index = who.to(x.device, non_blocking=True)
     return x.index_copy(0, index, transform(x[index], who))
+
+
+def _copy_pixels(x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    """Look up x at inversely mapped pixels that fall on pixels again."""
+    height, width = x.shape[2:]
+    grid = _grid(inverse, _centred(height), _centred(width), height, width)
+    return sample_reflected(x, grid.to(x, non_blocking=True))
+
+
+def _centred(count: int, spacing: float = 1.0) -> torch.Tensor:
+    """Positions of `count` pixels, `spacing` apart, about their middle."""
+    return (torch.arange(count) + 0.5 - count / 2) * spacing
+
+
+def _grid(inverse: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Sampling grid `[N, rows, columns, 2]` for inverse maps in pixels from the centre of a picture."""
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    points = torch.stack([x, y, torch.ones_like(x)], dim=-1)
+    return torch.einsum("nij,hwj->nhwi", inverse[:, :2], points) * torch.tensor([2 / width, 2 / height])
 
 
 def _log_normal(n: int, std: float, hit: torch.Tensor) -> torch.Tensor:

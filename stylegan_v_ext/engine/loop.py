@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,17 +187,12 @@ class Trainer:
         sheets.save_fakes(self.G_ema, self.device, "fakes_init")
         last = self.save_snapshot()
         print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
-        log = RunLog(self.run_dir, c.total_kimg)
         deadline = time.time() + c.max_hours * 3600 if c.get("max_hours") else float("inf")
         tick, next_tick, maintenance = 0, c.kimg_per_tick * 1000, 0.0
-        with _interruptible() as stopped:
+        with _interruptible() as stopped, closing(RunLog(self.run_dir, c.total_kimg)) as log:
             done = False
             while not done:
-                try:
-                    self.step()
-                except DataError:
-                    print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
-                    raise
+                self._step_or_save()
                 log.progress(self.num_clips / 1000)
                 done = self.num_clips >= c.total_kimg * 1000 or time.time() > deadline or stopped.is_set()
                 if not done and self.num_clips < next_tick:
@@ -209,10 +204,17 @@ class Trainer:
                     last = self.save_snapshot()
                     sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
                 maintenance = time.time() - started
-        log.close()
         if stopped.is_set():
             print(f"Stopped early. Start from these networks again with --resume={last}", flush=True)
         return last
+
+    def _step_or_save(self) -> None:
+        """A step; data that turns out to be damaged stops the run, but not before a snapshot is written."""
+        try:
+            self.step()
+        except DataError:
+            print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
+            raise
 
     def _print_summary(self) -> None:
         dataset = self.dataset

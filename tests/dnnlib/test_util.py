@@ -9,11 +9,13 @@ import pytest
 import dnnlib
 from dnnlib import util
 
-STOCK_NAMES = """EasyDict Logger format_time call_func_by_name construct_class_by_name get_obj_by_name
-get_module_from_obj_name get_obj_from_module get_module_dir_by_obj_name is_top_level_function
-get_top_level_function_name list_dir_recursively_with_ignore copy_files_and_create_dirs is_url open_url
-set_cache_dir make_cache_dir_path ask_yes_no tuple_product get_dtype_and_ctype is_pickleable
-format_time_brief""".split()
+STOCK_NAMES = [
+    "EasyDict", "Logger", "format_time", "call_func_by_name", "construct_class_by_name", "get_obj_by_name",
+    "get_module_from_obj_name", "get_obj_from_module", "get_module_dir_by_obj_name", "is_top_level_function",
+    "get_top_level_function_name", "list_dir_recursively_with_ignore", "copy_files_and_create_dirs", "is_url",
+    "open_url", "set_cache_dir", "make_cache_dir_path", "ask_yes_no", "tuple_product", "get_dtype_and_ctype",
+    "is_pickleable", "format_time_brief",
+]  # fmt: skip
 
 
 def test_the_names_that_stock_code_uses_are_there():

@@ -73,7 +73,7 @@ def test_modulated_convolution_equals_its_definition():
 def test_frozen_layers_are_buffers_counted_from_the_image(make_discriminator):
     network = make_discriminator(block_kwargs={"freeze_layers": 5}).requires_grad_(True)
     names = {name.rsplit(".", 1)[0] for name, _ in network.named_parameters()}
-    assert not any(name.startswith("b16.") or name.startswith("b8.conv0") for name in names)
+    assert not any(name.startswith(("b16.", "b8.conv0")) for name in names)
     assert {"b8.conv1", "b8.skip", "b4.conv"} < names
     assert set(network.state_dict()) == set(make_discriminator().state_dict())
 

@@ -161,7 +161,10 @@ def test_seeded_noise_is_normal_and_a_function_of_seed_and_anchor():
 
 def test_seeded_noise_stays_the_same_from_release_to_release():
     eps = noise.seeded_noise([7], 4)(torch.tensor([[0, 123456789]]))
-    expected = [[-0.14712793, -1.09110103, 0.50211215, 0.73758702], [-0.82960642, -0.60051513, -0.03682731, -1.15333148]]
+    expected = [
+        [-0.14712793, -1.09110103, 0.50211215, 0.73758702],
+        [-0.82960642, -0.60051513, -0.03682731, -1.15333148],
+    ]
     assert np.allclose(eps[0].numpy(), expected, atol=1e-7)
 
 

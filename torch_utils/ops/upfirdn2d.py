@@ -99,20 +99,24 @@ def _run(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
     # Depthwise convolutions on a CPU are many times faster with the channels innermost.
     if x.device.type == "cpu" and channels > 1:
         x = x.contiguous(memory_format=torch.channels_last)
-    x = _upsample_and_pad(x, up, padding)
+    # Equal padding on both sides is the convolution's own business and costs no copy.
+    symmetric = up == (1, 1) and padding[0] == padding[1] >= 0 and padding[2] == padding[3] >= 0
+    pad_x, pad_y = (padding[0], padding[2]) if symmetric else (0, 0)
+    x = x if symmetric else _upsample_and_pad(x, up, padding)
     f = f if flip_filter else f.flip(tuple(range(f.ndim)))
     f = (f.to(torch.promote_types(f.dtype, x.dtype)) * gain ** (f.ndim / 2)).to(x.dtype)
     kernels = [f] if f.ndim == 2 else [f[None, :], f[:, None]]
     strides = [(down[1], down[0])] if f.ndim == 2 else [(1, down[0]), (down[1], 1)]
-    for kernel, stride in zip(kernels, strides, strict=True):
+    pads = [(pad_y, pad_x)] if f.ndim == 2 else [(0, pad_x), (pad_y, 0)]
+    for kernel, stride, pad in zip(kernels, strides, pads, strict=True):
         weight = kernel.expand(channels, 1, *kernel.shape)
-        x = F.conv2d(x, weight, stride=stride, groups=channels)
+        x = F.conv2d(x, weight, stride=stride, padding=pad, groups=channels)
     return x
 
 
 def _upsample_and_pad(x, up, padding):  # noqa: ANN001, ANN202
     if up == (1, 1):
-        return F.pad(x, padding) if any(padding) else x
+        return F.pad(x, padding)
     (before_x, after_x, before_y, after_y), (up_x, up_y) = padding, up
     n, c, h, w = x.shape
     grow = [max(p, 0) for p in padding]

@@ -1,0 +1,36 @@
+"""Timing and tables."""
+
+import platform
+import statistics
+import time
+
+import torch
+
+
+def median_ms(functions, repeats=7):
+    """Median milliseconds of each function, taken in turn so that drifts of the machine hit all alike."""
+    for function in functions:
+        function()
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for function, row in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            row.append((time.perf_counter() - start) * 1e3)
+    return [statistics.median(row) for row in times]
+
+
+def print_table(header, rows):
+    print(f"\n{machine()}\n")
+    print("| " + " | ".join(header) + " |")
+    print("|" + " --- |" * len(header))
+    for row in rows:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+
+
+def machine():
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{device}, {capability}, Python {platform.python_version()}, PyTorch {torch.__version__}"

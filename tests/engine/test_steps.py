@@ -1,0 +1,120 @@
+"""Losses and their gradients against plain formulas."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stylegan_v_ext.engine.steps import StyleGAN2Loss
+
+C = torch.tensor([[0.0, 4.0, 9.0]]).expand(4, -1)
+
+
+@pytest.fixture
+def networks(make_generator, make_discriminator):
+    generator, discriminator = make_generator(), make_discriminator()
+    return generator.requires_grad_(False), discriminator.requires_grad_(False)
+
+
+def make_loss(networks, **kwargs):
+    return StyleGAN2Loss(torch.device("cpu"), *networks, **kwargs)
+
+
+def gradients(network):
+    return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+def test_generator_step_is_the_non_saturating_loss(networks):
+    generator, discriminator = networks
+    generator.eval()  # fixed motion noise
+    z = torch.randn(4, generator.z_dim)
+    make_loss(networks).generator_step(z, C, gain=0.5)
+    ours = gradients(generator)
+    generator.zero_grad()
+    generator.requires_grad_(True)
+    (0.5 * -torch.log(torch.sigmoid(discriminator(generator(z, C), C))).mean()).backward()
+    assert ours.keys() == gradients(generator).keys() and ours
+    for name, gradient in gradients(generator).items():
+        assert torch.allclose(ours[name], gradient, rtol=1e-3, atol=1e-6), name
+    assert not gradients(discriminator)
+
+
+def test_discriminator_step_is_the_logistic_loss(networks):
+    generator, discriminator = networks
+    generator.eval()
+    z, real = torch.randn(4, generator.z_dim), torch.randn(4, 3, 48, 16)
+    make_loss(networks).discriminator_step(real, C, z, C)
+    ours = gradients(discriminator)
+    discriminator.zero_grad()
+    discriminator.requires_grad_(True)
+    loss = F.softplus(discriminator(generator(z, C), C)).mean() + F.softplus(-discriminator(real, C)).mean()
+    loss.backward()
+    for name, gradient in gradients(discriminator).items():
+        assert torch.allclose(ours[name], gradient, rtol=1e-3, atol=1e-6), name
+    assert not gradients(generator)
+
+
+def test_r1_step_is_half_gamma_times_the_squared_gradient(networks):
+    _, discriminator = networks
+    real = torch.randn(4, 3, 48, 16)
+    make_loss(networks, r1_gamma=3.0).r1_step(real, C)
+    ours = gradients(discriminator)
+    discriminator.zero_grad()
+    discriminator.requires_grad_(True)
+    x = real.clone().requires_grad_()
+    (g,) = torch.autograd.grad(discriminator(x, C).sum(), x, create_graph=True)
+    (1.5 * g.square().sum([1, 2, 3]).mean()).backward()
+    for name, gradient in gradients(discriminator).items():
+        assert torch.allclose(ours[name], gradient, rtol=1e-4, atol=1e-7), name
+
+
+def test_rounds_of_accumulation_add_up(make_generator, make_discriminator):
+    """Without minibatch statistics, halves of a batch give the gradient of the whole."""
+    discriminator = make_discriminator(epilogue_kwargs={"mbstd_group_size": 1}).requires_grad_(False)
+    loss = make_loss((make_generator(), discriminator), r1_gamma=1.0)
+    real = torch.randn(4, 3, 48, 16)
+    loss.r1_step(real, C)
+    whole = gradients(discriminator)
+    discriminator.zero_grad()
+    for part in (real[:2], real[2:]):
+        loss.r1_step(part, C[:2], gain=0.5)
+    for name, gradient in gradients(discriminator).items():
+        assert torch.allclose(whole[name], gradient, rtol=1e-3, atol=1e-7), name
+
+
+def test_path_length_moves_its_mean_and_reaches_the_generator(networks):
+    generator, _ = networks
+    loss = make_loss(networks, pl_weight=2.0)
+    loss.path_length_step(torch.randn(4, generator.z_dim), C)
+    assert float(loss.pl_mean) > 0
+    assert all(torch.isfinite(g).all() for g in gradients(generator).values())
+    assert "synthesis.b16.conv0.weight" in gradients(generator)
+
+
+def test_style_mixing_takes_last_content_rows_and_no_motion(networks):
+    generator, _ = networks
+    generator.eval()
+    z = torch.randn(4, generator.z_dim)
+    plain = generator.mapping(z, C)
+    mixed = make_loss(networks, style_mixing_prob=1.0)._ws(z, C)
+    rows = generator.num_ws
+    assert torch.equal(mixed[:, rows:], plain[:, rows:])
+    changed = (mixed != plain).any(2)[:, :rows]
+    assert not changed[:, 0].any() and changed[:, -1].all()
+    assert (changed.int().diff(dim=1) >= 0).all()
+
+
+def test_augmentation_stands_before_the_discriminator(networks):
+    generator, _ = networks
+    seen = []
+
+    def augment(strip, p):
+        seen.append((tuple(strip.shape), p))
+        return strip
+
+    loss = make_loss(networks, augment_pipe=augment)
+    loss.augment_p = 0.25
+    z, real = torch.randn(4, generator.z_dim), torch.randn(4, 3, 48, 16)
+    loss.generator_step(z, C)
+    loss.discriminator_step(real, C, z, C)
+    loss.r1_step(real, C)
+    assert seen == [((4, 3, 48, 16), 0.25)] * 4

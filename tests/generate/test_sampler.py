@@ -1,0 +1,142 @@
+"""Streams of frames and the files they go to."""
+
+import os
+import subprocess
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile, to_uint8
+from stylegan_v_ext.generate.video_file import write_mp4
+
+
+@pytest.fixture
+def sampler(make_generator):
+    return VideoSampler(make_generator(), torch.device("cpu"))
+
+
+def frames(sampler, name, times, **kwargs):
+    return np.stack(list(sampler.frames(name, times, **kwargs))).astype(int)
+
+
+def test_chunks_do_not_show(sampler):
+    times = list(frame_times(40))
+    whole = frames(sampler, VideoName(1, 2), times, chunk_frames=40)
+    for chunk in (1, 7, 16):
+        assert np.abs(frames(sampler, VideoName(1, 2), times, chunk_frames=chunk) - whole).max() <= 1
+
+
+def test_any_part_of_a_video_can_be_made_alone(sampler):
+    whole = frames(sampler, VideoName(1), frame_times(60))
+    part = frames(sampler, VideoName(1), frame_times(10, start=40))
+    assert np.abs(part - whole[40:50]).max() <= 1
+
+
+def test_slow_motion_makes_new_frames_between_the_old(sampler):
+    normal = frames(sampler, VideoName(3), frame_times(10))
+    slow = frames(sampler, VideoName(3), frame_times(37, speed=0.25))
+    assert np.abs(slow[::4] - normal).max() <= 1
+    steps = np.abs(np.diff(slow, axis=0)).mean((1, 2, 3))
+    assert (steps > 0).sum() > 30
+
+
+def test_late_start_moves_like_an_early_one(sampler):
+    late = frames(sampler, VideoName(3), frame_times(24, start=1e7))
+    assert np.abs(np.diff(late, axis=0)).sum() > 0
+
+
+def test_content_seed_alone_names_a_motion_too(sampler):
+    times = list(frame_times(5))
+    assert np.array_equal(frames(sampler, VideoName(4), times), frames(sampler, VideoName(4), times))
+    assert not np.array_equal(frames(sampler, VideoName(4), times), frames(sampler, VideoName(4, 1), times))
+
+
+def test_class_changes_the_video(make_generator):
+    sampler = VideoSampler(make_generator(num_classes=2), torch.device("cpu"))
+    one, other = (frames(sampler, VideoName(0, 0, index), [0.0]) for index in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_frames_are_made_as_they_are_taken(sampler):
+    endless = sampler.frames(VideoName(0), (float(t) for t in iter(int, 1)))
+    assert len(list(islice(endless, 20))) == 20
+
+
+def test_grid_places_videos_row_by_row(sampler):
+    names = [VideoName(seed) for seed in range(3)]
+    (grid,) = sampler.grid(names, 2, 2, [5.0])
+    assert grid.shape == (32, 32, 3)
+    for cell, (top, left) in zip(names, [(0, 0), (0, 16), (16, 0)], strict=True):
+        assert np.array_equal(grid[top : top + 16, left : left + 16], next(iter(sampler.frames(cell, [5.0]))))
+    assert not grid[16:, 16:].any()
+
+
+def test_pixels_span_the_range():
+    values = torch.tensor([-1.5, -1.0, 0.0, 1.0, 2.0])[:, None, None, None].expand(-1, 3, 1, 1)
+    assert to_uint8(values)[:, 0, 0, 0].tolist() == [0, 0, 128, 255, 255]
+    assert tile([np.ones((2, 2, 3), np.uint8)] * 3, 2).shape == (4, 4, 3)
+
+
+def gradient_frames(count, size=32):
+    for i in range(count):
+        frame = np.full((size, size, 3), 40, dtype=np.uint8)
+        frame[:, : 2 + i] = 200
+        yield frame
+
+
+def test_mp4_round_trip(tmp_path):
+    assert write_mp4(tmp_path / "a.mp4", gradient_frames(20), fps=12.5) == 20
+    reader = VideoReader(str(tmp_path / "a.mp4"), 32, 32, "null")
+    back = np.stack(list(reader)).astype(int)
+    assert reader.fps == 12.5 and len(back) == 20
+    assert np.abs(back - np.stack(list(gradient_frames(20)))).mean() < 6
+    assert os.listdir(tmp_path) == ["a.mp4"]
+
+
+def test_a_stream_that_fails_leaves_the_old_file(tmp_path):
+    write_mp4(tmp_path / "a.mp4", gradient_frames(3), fps=5)
+    before = (tmp_path / "a.mp4").read_bytes()
+
+    def failing():
+        yield from gradient_frames(3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_mp4(tmp_path / "a.mp4", failing(), fps=5)
+    assert (tmp_path / "a.mp4").read_bytes() == before and os.listdir(tmp_path) == ["a.mp4"]
+
+
+def test_frames_that_cannot_be_encoded_are_an_error(tmp_path):
+    odd = (np.zeros((15, 15, 3), dtype=np.uint8) for _ in range(3))
+    with pytest.raises(FfmpegError, match="could not be encoded"):
+        write_mp4(tmp_path / "a.mp4", odd, fps=5)
+    with pytest.raises(ValueError, match="no frames"):
+        write_mp4(tmp_path / "a.mp4", [], fps=5)
+    assert os.listdir(tmp_path) == []
+
+
+_MEMORY = """
+import resource, sys, torch
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.networks.generator import VideoGenerator
+torch.set_num_threads(1)
+kwargs = dict(img_resolution=16, img_channels=3, z_dim=32, w_dim=32, channel_base=256, channel_max=16)
+generator = VideoGenerator(3, motion_kwargs=dict(z_dim=24, code_dim=24), **kwargs)
+sampler = VideoSampler(generator, torch.device("cpu"))
+write_mp4(sys.argv[2], sampler.frames(VideoName(0), frame_times(int(sys.argv[1]))), fps=25)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_length(tmp_path):
+    peaks = []
+    for length in (64, 3000):
+        command = [sys.executable, "-c", _MEMORY, str(length), str(tmp_path / "a.mp4")]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(int(result.stdout))
+    assert peaks[1] < 1.1 * peaks[0]
