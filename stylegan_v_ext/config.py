@@ -46,7 +46,6 @@ class TrainOptions:
     mbstd_group: int = 4
     num_frames: int = 3
     max_dist: int = 32
-    sampling: str = "random"
     motion_distance: int | None = None
     min_period: float | None = None
     motion_z_dim: int = 512
@@ -55,6 +54,7 @@ class TrainOptions:
     pl_weight: float = 0
     desc: str | None = None
     kimg: float = 8333
+    max_hours: float | None = None
     tick: float = 4
     snap: int = 50
     seed: int = 0
@@ -129,7 +129,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.resume_pkl = o.resume
 
     c.batch_size, c.batch_gpu, c.num_gpus = batch, batch_gpu, o.gpus
-    c.total_kimg, c.kimg_per_tick = o.kimg, o.tick
+    c.total_kimg, c.kimg_per_tick, c.max_hours = o.kimg, o.tick, o.max_hours
     c.image_snapshot_ticks = c.network_snapshot_ticks = o.snap
     c.random_seed = o.seed
     c.cudnn_benchmark = not o.nobench

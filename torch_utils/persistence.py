@@ -12,8 +12,6 @@ Loading such a pickle with Python's own unpickler executes its source. To open f
 import copy
 import hashlib
 import inspect
-import io
-import pickle
 import sys
 import types
 from collections.abc import Callable
@@ -141,17 +139,3 @@ def _module_from_source(source: str) -> types.ModuleType:
         _MODULE_OF_SOURCE[source] = module
         exec(compile(source, f"<persistent {digest}>", "exec"), module.__dict__)
     return module
-
-
-class _ParameterCheck(pickle.Pickler):
-    """Finds what cannot be pickled without writing the tensors' data."""
-
-    def persistent_id(self, obj: Any) -> str | None:
-        import torch
-
-        return "tensor" if isinstance(obj, torch.Tensor) else None
-
-
-def check_pickleable(obj: Any) -> None:
-    """Raise what `pickle` raises for the object, at little cost for large networks."""
-    _ParameterCheck(io.BytesIO()).dump(obj)

@@ -80,8 +80,7 @@ Examples:
 @click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
 @click.option("-n", "--dry-run", help="Print the training options and stop", is_flag=True)
 @report_user_errors
-def train(data: str, skip_bad: bool, dry_run: bool, max_hours: float | None, num_frames: int | None,
-          **kwargs: Any) -> None:  # fmt: skip
+def train(data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, **kwargs: Any) -> None:  # fmt: skip
     """Train a video GAN on a data set of clips.
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
@@ -110,7 +109,6 @@ def train(data: str, skip_bad: bool, dry_run: bool, max_hours: float | None, num
         data = demo_dataset(kwargs["outdir"], scratch if dry_run else None) if data == "demo" else data
         options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
         config = make_config(options, skip_bad)
-    config.max_hours = max_hours
     print(describe(config))
     if dry_run:
         print("Dry run; nothing was written.")
@@ -145,7 +143,7 @@ def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> 
     with progress_bar(total, "Checking the data") as bar:
         report = check_dataset(path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update)
     if report.fatal or (report.problems and not skip_bad):
-        first = (report.fatal or report.problems)[0]
+        first = report.problems[0]
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         cure = "" if report.fatal else ", or train with --skip-bad"
         raise UserError(f"{path}: {first}{more}; see `stylegan-v data check {path}`{cure}")
@@ -156,15 +154,15 @@ def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> 
     return report.bad_videos
 
 
-def demo_dataset(outdir: str, scratch: str | None = None) -> str:
+def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) -> str:
     """Path of the built-in data set inside `outdir`, made if it is not there; in `scratch` a small one."""
     from stylegan_v_ext.data.synthetic import write_demo_dataset
 
-    path = Path(scratch or outdir) / "demo-sky-64.zip"
+    path = Path(scratch or outdir) / f"demo-sky-{resolution}.zip"
     if not path.exists():
         num_videos = 1 if scratch else 96
         with progress_bar(num_videos, f"Making {path}") as bar:
-            write_demo_dataset(str(path), num_videos=num_videos, progress=lambda done: bar.update(1))
+            write_demo_dataset(str(path), resolution, num_videos, progress=lambda done: bar.update(1))
     return str(path)
 
 

@@ -12,6 +12,7 @@ from stylegan_v_ext.data.convert import encode_frame
 from stylegan_v_ext.data.writer import DatasetWriter
 
 FPS = 25
+MOTION_DISTANCE = 32  # recommended for training; the clouds are slower than faces
 _TEXTURE = 128  # pixels of the periodic cloud texture
 # (zenith, horizon, cloud light, cloud shade) in RGB 0 ... 1, from night's end to full day.
 _DAWN = np.array([[0.16, 0.16, 0.38], [0.98, 0.52, 0.32], [1.00, 0.72, 0.58], [0.42, 0.28, 0.42]])
@@ -107,4 +108,4 @@ def write_demo_dataset(
                 writer.write(f"{video:05d}/{frame:05d}.jpg", encode_frame(image))
             if progress is not None:
                 progress(video + 1)
-        writer.write_metadata({"fps": FPS, "labels": None, "source": "procedural sky time-lapse"})
+        writer.write_metadata({"fps": FPS, "motion_distance": MOTION_DISTANCE, "labels": None})

@@ -187,7 +187,7 @@ class Trainer:
         sheets.save_fakes(self.G_ema, self.device, "fakes_init")
         last = self.save_snapshot()
         print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
-        deadline = time.time() + c.max_hours * 3600 if c.get("max_hours") else float("inf")
+        deadline = time.time() + c.max_hours * 3600 if c.max_hours else float("inf")
         tick, next_tick, maintenance = 0, c.kimg_per_tick * 1000, 0.0
         with _interruptible() as stopped, closing(RunLog(self.run_dir, c.total_kimg)) as log:
             done = False
@@ -269,8 +269,9 @@ def _interruptible() -> Iterator[threading.Event]:
 def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
     """Run a training config in a new folder, logging to it; returns the last snapshot's path."""
     run_dir = Path(run_dir)
+    trainer = Trainer(config, run_dir)  # before the folder, which is not made for options that do not work
     run_dir.mkdir(parents=True)
     with open(run_dir / "training_options.json", "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2)
     with dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a"):
-        return Trainer(config, run_dir).run()
+        return trainer.run()

@@ -1,5 +1,6 @@
 """Writing H.264 video files from a stream of frames."""
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -30,16 +31,23 @@ def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, crf: i
             if process is None:
                 raise ValueError(f"no frames for {path}")
             process.stdin.close()
+            failed = process.wait() != 0
         except BrokenPipeError:
-            pass  # ffmpeg gave up; its exit status and log say why
-        except BaseException:
+            failed = True  # ffmpeg gave up; its log says why
+        finally:
             if process is not None:
-                process.kill()
-                process.wait()
-            raise
-        if process.wait() != 0:
+                _end(process)
+        if failed:
             raise FfmpegError(f"{path} could not be encoded ({telling_line(read_log(log))})")
     return count
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Make sure that a process and our end of its pipe are gone."""
+    process.kill()
+    process.wait()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
 
 
 def _start_encoder(path: Path, width: int, height: int, fps: float, crf: int, log) -> subprocess.Popen:  # noqa: ANN001

@@ -4,6 +4,7 @@ Noise at anchors every `distance` frames is smoothed into codes u_k; the acyclic
 turns the codes left and right of a time t into the motion vector v(t).
 """
 
+import copy
 import math
 
 import torch
@@ -121,7 +122,7 @@ class MotionNetwork(torch.nn.Module):
         device = self.encoding.freqs.device
         dtype = torch.float32 if self.training else torch.float64
         compute_device = torch.device("cpu") if dtype == torch.float64 and device.type == "mps" else device
-        t = t.to(torch.float64)
+        t = (t.cpu() if t.device.type == "mps" else t).to(torch.float64)
         left, right = self._codes_around(t, c.to(compute_device, dtype), noise)
         t = t.to(compute_device, dtype).flatten()
         v = self.encoding(t, self.distance, left.flatten(0, 1), right.flatten(0, 1))
@@ -160,8 +161,6 @@ class MotionNetwork(torch.nn.Module):
     def _lstm_in(self, dtype: torch.dtype) -> torch.nn.Module:
         if next(self.lstm.parameters()).dtype == dtype:
             return self.lstm
-        import copy
-
         return copy.deepcopy(self.lstm).to(dtype)
 
 

@@ -56,7 +56,11 @@ def test_train_py_makes_a_numbered_run_folder(trained):
 def test_gen_video_writes_a_file_for_every_seed(trained, tmp_path):
     result = script("gen_video.py", f"--network={trained}", "--seeds=0-1,5", "--frames=20", "--fps=10", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["seed0000.mp4", "seed0001.mp4", "seed0005.mp4"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "seed0000.mp4",
+        "seed0001.mp4",
+        "seed0005.mp4",
+    ]
     assert result.stdout.split() == ["out/seed0000.mp4", "out/seed0001.mp4", "out/seed0005.mp4"]
     frames, fps = video(tmp_path / "out" / "seed0000.mp4")
     assert len(frames) == 20 and fps == 10

@@ -258,8 +258,9 @@ def test_config_uses_the_paper_numbers(sky_zip):
     assert config.batch_size == 32 and config.G_kwargs.channel_base == 16384
     assert config.loss_kwargs.r1_gamma * 3 == pytest.approx(0.0002 * 16**2 / 32)
     assert config.ema_kimg == 10 and config.total_kimg == 0.04 and config.D_reg_interval == 16
-    assert config.G_kwargs.motion_kwargs["distance"] == 16 and config.G_kwargs.motion_kwargs["amplitude"]
+    assert config.G_kwargs.motion_kwargs["distance"] == 32 and config.G_kwargs.motion_kwargs["amplitude"]
     assert isinstance(config, dnnlib.EasyDict) and json.loads(json.dumps(config))
+    assert config_for(sky_zip, motion_distance=8).G_kwargs.motion_kwargs["min_period"] == 8
     cvpr = config_for(sky_zip, cfg="stylegan-v-cvpr")
     assert cvpr.D_kwargs.time_conditioning == "project" and not cvpr.G_kwargs.motion_kwargs["amplitude"]
 

@@ -95,11 +95,3 @@ def test_import_hooks_see_and_change_records(monkeypatch):
     assert seen == [("class", 6, "Scaled")] and again.gain == 10.0
     with pytest.raises(TypeError, match="not callable"):
         persistence.import_hook(3)
-
-
-def test_what_cannot_be_pickled_is_found_early():
-    persistence.check_pickleable(Scaled(3))
-    module = Scaled(3)
-    module.trouble = lambda: None
-    with pytest.raises((AttributeError, pickle.PicklingError)):
-        persistence.check_pickleable(module)
