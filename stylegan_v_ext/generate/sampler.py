@@ -12,6 +12,7 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.noise import seeds_from_latents
 
 CHUNK_FRAMES = 16
+_MOTION_FRAMES = 256  # motion rows are small, and neighbours share most of the work
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,14 @@ class VideoSampler:
         with torch.inference_mode():
             content = mapping(z, classes, truncation_psi=self.truncation_psi)
         times = iter(times)
-        while chunk := list(islice(times, chunk_frames)):
-            t = torch.tensor([chunk], dtype=torch.float64)
+        while block := list(islice(times, _MOTION_FRAMES)):
             with torch.inference_mode():
-                motion = mapping.motion_rows(t, classes, seeds)
-                strip = self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const")
-                images = to_uint8(clip.unpack_strip(strip)[0])
-            yield from images
+                rows = mapping.motion_rows(torch.tensor([block], dtype=torch.float64), classes, seeds)
+            for motion in rows.split(chunk_frames, dim=1):
+                with torch.inference_mode():
+                    strip = self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const")
+                    images = to_uint8(clip.unpack_strip(strip)[0])
+                yield from images
 
     @torch.inference_mode()
     def image(self, name: VideoName) -> np.ndarray:
