@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 import zlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -111,13 +111,27 @@ class ShardedArchive(Archive):
 
     def __init__(self, path: Path, shards: list[Path]):
         self.path = path
-        self._shards = [ZipArchive(shard) for shard in shards]
+        self._shards = [_open_zip(shard) for shard in shards]
         self._starts = np.cumsum([0] + [len(shard.names) for shard in self._shards])
         self.names = [f"{shard.path.name}/{name}" for shard in self._shards for name in shard.names]
 
     def read(self, index: int) -> bytes:
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self._shards[shard].read(index - int(self._starts[shard]))
+
+
+def _open_zip(path: Path) -> ZipArchive:
+    """A zip archive, listed once in this process as long as it does not change."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+    return _listed_zip(path.resolve(), status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(maxsize=1024)
+def _listed_zip(path: Path, mtime_ns: int, size: int, inode: int) -> ZipArchive:
+    return ZipArchive(path)
 
 
 def open_archive(path: str | Path) -> Archive:
@@ -132,7 +146,7 @@ def open_archive(path: str | Path) -> Archive:
         shards = [file for file in inside if _SHARD_NAME.fullmatch(file.name)]
         return ShardedArchive(path, shards) if shards and len(shards) == len(inside) else FolderArchive(path)
     if path.is_file():
-        return ZipArchive(path)
+        return _open_zip(path)
     shards = sorted(path.parent.glob(f"{path.stem}-[0-9][0-9][0-9][0-9][0-9].zip")) if path.suffix == ".zip" else []
     if not shards:
         raise DataError(f"{path} does not exist; give a .zip, a folder of frame folders, or name-00000.zip shards")

@@ -14,7 +14,7 @@ import PIL.Image
 from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
-from stylegan_v_ext.data.videos import Video, list_videos, natural_key
+from stylegan_v_ext.data.videos import Video, list_videos, natural_key, open_image
 from stylegan_v_ext.data.writer import DatasetWriter
 
 TRANSFORMS = ("center-crop", "center-crop-wide", "fit")
@@ -165,7 +165,7 @@ class _FrameSource:
             return
         for index in video.frames:
             try:
-                with PIL.Image.open(io.BytesIO(archive.read(index))) as image:
+                with open_image(archive.read(index)) as image:
                     yield np.asarray(_transform_image(image.convert("RGB"), self.options))
             except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
                 raise DataError(f"{archive.names[index]} cannot be read") from None

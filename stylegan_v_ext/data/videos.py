@@ -109,6 +109,11 @@ def check_labels(metadata: Metadata, videos: list[Video]) -> list[str]:
     return problems
 
 
+def open_image(data: bytes) -> PIL.Image.Image:
+    """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out."""
+    return PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP"))
+
+
 def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
     """RGB frame, uint8 `[H, W, 3]`. Raises `DataError` naming the frame that is not sound.
 
@@ -116,7 +121,7 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     without decoding; the array is then empty.
     """
     try:
-        image = PIL.Image.open(io.BytesIO(data))
+        image = open_image(data)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
         raise DataError(f"{name} is not a readable image") from None
     width, height = image.size

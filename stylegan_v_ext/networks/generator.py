@@ -16,8 +16,7 @@ class VideoGenerator(torch.nn.Module):
 
     c_dim: size of the label, K classes + num_frames timestamps. num_frames: F of the training clips;
     1 makes StyleGAN2's image generator. max_num_frames: timestamps in labels are clamped below it.
-    motion_dim: size of the motion vector, equal to w_dim. mapping_kwargs: `num_layers`,
-    `lr_multiplier`, `w_avg_beta`. motion_kwargs: of `MotionNetwork`. The others are
+    mapping_kwargs: `num_layers`, `lr_multiplier`, `w_avg_beta`. motion_kwargs: of `MotionNetwork`. The others are
     `SynthesisNetwork`'s.
     """
 
@@ -75,6 +74,14 @@ class VideoGenerator(torch.nn.Module):
         return self.synthesis(ws, update_emas=update_emas, **synthesis_kwargs)
 
 
+# Where the input channels of the first layer, content before motion, lie in its tensors.
+_MOTION_AXIS = {
+    "synthesis.b4.conv1.weight": 1,
+    "synthesis.b4.conv1.affine.weight": 0,
+    "synthesis.b4.conv1.affine.bias": 0,
+}
+
+
 def load_image_weights(generator: VideoGenerator, state: dict[str, torch.Tensor]) -> list[str]:
     """Start a video generator from a StyleGAN2 image generator's state dict.
 
@@ -82,19 +89,20 @@ def load_image_weights(generator: VideoGenerator, state: dict[str, torch.Tensor]
     image. Returns the names that stay as they were (the motion network). Raises `ValueError` naming
     the first weight that does not fit.
     """
-    own = generator.state_dict()
-    state = dict(state)
-    for name in ("synthesis.b4.conv1.weight", "synthesis.b4.conv1.affine.weight", "synthesis.b4.conv1.affine.bias"):
-        given = state[name].to(own[name])
-        axis = 1 if name.endswith("conv1.weight") else 0
-        widened = torch.zeros_like(own[name]) if axis == 1 else own[name].clone()
-        widened.narrow(axis, 0, given.shape[axis]).copy_(given)
-        state[name] = widened
-    unknown = sorted(set(state) - set(own))
-    if unknown:
-        raise ValueError(f"{unknown[0]} has no place in this generator; make it with the image model's options")
+    own, loaded = generator.state_dict(), {}
     for name, tensor in state.items():
-        if tensor.shape != own[name].shape:
-            raise ValueError(f"{name} has shape {list(tensor.shape)} there and {list(own[name].shape)} here")
-    generator.load_state_dict(state, strict=False)
-    return sorted(set(own) - set(state))
+        if name not in own:
+            raise ValueError(f"{name} has no place in this generator; make it with the image model's options")
+        target = own[name].clone()
+        content = target
+        if name in _MOTION_AXIS:
+            axis = _MOTION_AXIS[name]
+            content = target.narrow(axis, 0, target.shape[axis] - generator.synthesis.motion_dim)
+        if tensor.shape != content.shape:
+            raise ValueError(f"{name} has shape {list(tensor.shape)} there and {list(content.shape)} here")
+        if name == "synthesis.b4.conv1.weight":
+            target.zero_()
+        content.copy_(tensor)
+        loaded[name] = target
+    generator.load_state_dict(loaded, strict=False)
+    return sorted(set(own) - set(loaded))

@@ -67,7 +67,6 @@ def read_all(archive):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_workers_read_at_the_same_time(tmp_path, method):
     archive = open_archive(write_zip(tmp_path / "a.zip", FILES))
     archive.read(0)  # the file is open already in the parent
@@ -115,3 +114,21 @@ def test_a_file_deleted_meanwhile_is_named(tmp_path):
     (tmp_path / "a/v0/1.png").unlink()
     with pytest.raises(DataError, match="v0/1.png cannot be read"):
         archive.read(archive.names.index("v0/1.png"))
+
+
+def test_a_zip_is_listed_once_until_it_changes(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", FILES)
+    listed = []
+    original = zipfile.ZipFile.infolist
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", lambda self: listed.append(1) or original(self))
+    first = open_archive(path)
+    assert open_archive(path) is first and len(listed) == 1
+    write_zip(tmp_path / "a.zip", video_files(1, 2))
+    assert len(open_archive(path).names) == 2
+
+
+def test_only_picture_formats_are_opened(tmp_path):
+    from stylegan_v_ext.data.videos import decode_frame
+
+    with pytest.raises(DataError, match="not a readable image"):
+        decode_frame(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\n", "v0/1.jpg")

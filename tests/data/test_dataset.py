@@ -96,7 +96,6 @@ def test_only_the_sampled_frames_are_read(labelled, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_loader_workers_of_both_kinds(labelled, method):
     dataset = SparseVideoDataset(labelled)
     dataset[0]

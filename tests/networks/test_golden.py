@@ -134,5 +134,7 @@ def test_every_frame_of_an_image_initialised_generator_is_the_image(image_case):
 def test_image_weights_of_another_shape_are_refused(image_case):
     v, common, extra = image_case
     other = VideoGenerator(v.config["c_dim"] + 2, num_frames=2, **{**common, "channel_max": 16}, **extra)
-    with pytest.raises((ValueError, RuntimeError)):
+    with pytest.raises(ValueError, match="there and"):
         load_image_weights(other, v.state("G"))
+    with pytest.raises(ValueError, match="no.such has no place"):
+        load_image_weights(other, {"no.such": torch.zeros(1)})
