@@ -74,42 +74,23 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     if o.cfg not in PRESETS:
         raise ValueError(f"--cfg={o.cfg} is not one of {', '.join(PRESETS)}")
     batch, batch_gpu = _batch_sizes(o, res)
-    num_frames = training_set.num_frames
-    channels = {"channel_base": o.cbase or (16384 if res < 512 else 32768), "channel_max": o.cmax}
-    mixed = o.device.startswith("cuda") and not o.fp32
-    precision = {"num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None}
     lr = 0.0025 if res < 1024 else 0.002
     gamma = o.gamma if o.gamma is not None else 0.0002 * res**2 / batch
 
     c = dnnlib.EasyDict()
-    c.G_kwargs = dnnlib.EasyDict(
-        class_name="stylegan_v_ext.networks.generator.VideoGenerator", z_dim=o.latent_dim, w_dim=o.latent_dim,
-        num_frames=num_frames, mapping_kwargs={"num_layers": o.map_depth}, use_noise=o.cfg == "stylegan2",
-        **channels, **precision,
-    )  # fmt: skip
-    c.D_kwargs = dnnlib.EasyDict(
-        class_name="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator", num_frames=num_frames,
-        block_kwargs={"freeze_layers": o.freezed}, mapping_kwargs={"num_layers": 2},
-        epilogue_kwargs={"mbstd_group_size": min(batch_gpu, o.mbstd_group)}, **channels, **precision,
-    )  # fmt: skip
-    if num_frames > 1:
-        distance = o.motion_distance or training_set.motion_distance or 16
-        c.G_kwargs.motion_kwargs = {
-            "z_dim": o.motion_z_dim, "code_dim": o.motion_z_dim, "distance": distance,
-            "min_period": o.min_period or float(distance), "amplitude": o.cfg != "stylegan-v-cvpr",
-            "strategy": "lstm" if o.cfg == "stylegan-v-lstm" else "conv",
-        }  # fmt: skip
-        c.D_kwargs.time_conditioning = "project" if o.cfg == "stylegan-v-cvpr" else "modulate"
-
-    # Path length brings a lazy phase for G, whose optimizer is then corrected like D's.
-    c.G_opt_kwargs = _adam(o.glr if o.glr is not None else 0.8 * lr, beta2=0.99 if o.pl_weight else 0.99**0.8)
-    c.D_opt_kwargs = _adam(o.dlr if o.dlr is not None else lr, beta2=0.99)
-    c.loss_kwargs = dnnlib.EasyDict(
-        class_name="stylegan_v_ext.engine.steps.StyleGAN2Loss", r1_gamma=gamma / num_frames,
-        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight,
-    )  # fmt: skip
+    c.G_kwargs = _generator_kwargs(o, training_set)
+    c.D_kwargs = _discriminator_kwargs(o, training_set, mbstd_group=min(batch_gpu, o.mbstd_group))
+    # A lazy phase for G slows its optimizer down by itself, to 4/5, as it does D's; without one that is the default.
     c.G_reg_interval = 4 if o.pl_weight else None
     c.D_reg_interval = 16
+    c.G_opt_kwargs = _adam(lr, 0.99) if o.pl_weight else _adam(0.8 * lr, 0.99**0.8)
+    c.D_opt_kwargs = _adam(lr, 0.99)
+    c.G_opt_kwargs.lr = o.glr if o.glr is not None else c.G_opt_kwargs.lr
+    c.D_opt_kwargs.lr = o.dlr if o.dlr is not None else c.D_opt_kwargs.lr
+    c.loss_kwargs = dnnlib.EasyDict(
+        class_name="stylegan_v_ext.engine.steps.StyleGAN2Loss", r1_gamma=gamma / training_set.num_frames,
+        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight,
+    )  # fmt: skip
 
     c.training_set_kwargs = dnnlib.EasyDict(training_set_kwargs)
     c.data_loader_kwargs = dnnlib.EasyDict(num_workers=o.workers)
@@ -137,6 +118,41 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
     c.run_desc = f"{desc}-{o.desc}" if o.desc else desc
     return c
+
+
+def _generator_kwargs(o: TrainOptions, training_set: Any) -> dnnlib.EasyDict:
+    kwargs = dnnlib.EasyDict(
+        class_name="stylegan_v_ext.networks.generator.VideoGenerator", z_dim=o.latent_dim, w_dim=o.latent_dim,
+        num_frames=training_set.num_frames, mapping_kwargs={"num_layers": o.map_depth},
+        use_noise=o.cfg == "stylegan2", **_capacity(o, training_set.resolution),
+    )  # fmt: skip
+    if training_set.num_frames > 1:
+        distance = o.motion_distance or training_set.motion_distance or 16
+        kwargs.motion_kwargs = {
+            "z_dim": o.motion_z_dim, "code_dim": o.motion_z_dim, "distance": distance,
+            "min_period": o.min_period or float(distance), "amplitude": o.cfg != "stylegan-v-cvpr",
+            "strategy": "lstm" if o.cfg == "stylegan-v-lstm" else "conv",
+        }  # fmt: skip
+    return kwargs
+
+
+def _discriminator_kwargs(o: TrainOptions, training_set: Any, mbstd_group: int) -> dnnlib.EasyDict:
+    return dnnlib.EasyDict(
+        class_name="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
+        num_frames=training_set.num_frames,
+        time_conditioning="project" if o.cfg == "stylegan-v-cvpr" else "modulate",
+        block_kwargs={"freeze_layers": o.freezed}, mapping_kwargs={"num_layers": 2},
+        epilogue_kwargs={"mbstd_group_size": mbstd_group}, **_capacity(o, training_set.resolution),
+    )  # fmt: skip
+
+
+def _capacity(o: TrainOptions, resolution: int) -> dict[str, Any]:
+    """Channels and precision, the same for both networks."""
+    mixed = o.device.startswith("cuda") and not o.fp32
+    return {
+        "channel_base": o.cbase or (16384 if resolution < 512 else 32768), "channel_max": o.cmax,
+        "num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None,
+    }  # fmt: skip
 
 
 def _adam(lr: float, beta2: float) -> dnnlib.EasyDict:

@@ -13,6 +13,7 @@ from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_error
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
+_SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 _EPILOG = """
 \b
 Examples:
@@ -110,6 +111,8 @@ def train(data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, **kw
         options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
         config = make_config(options, skip_bad)
     print(describe(config))
+    if config.device == "cpu" and options.cbase is None:
+        print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
         print("Dry run; nothing was written.")
         return

@@ -220,9 +220,11 @@ class Trainer:
         dataset = self.dataset
         z = torch.zeros([self.config.batch_gpu, self.G.z_dim], device=self.device)
         c = torch.zeros([self.config.batch_gpu, dataset.label_dim])
+        self.G.eval()  # in training its average w would move
         with torch.no_grad():
             strip = misc.print_module_summary(self.G, [z, c])
             misc.print_module_summary(self.D, [strip, c])
+        self.G.train()
 
 
 def _make_optimizer(

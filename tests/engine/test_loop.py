@@ -51,7 +51,7 @@ def test_golden_run(sky_zip, tmp_path):
     assert np.isfinite(losses).all()
     # Convolutions sum in an order that depends on the processor, and training magnifies the difference.
     assert np.abs(losses[:5] - golden[:5]).max() < 1e-3
-    assert np.abs(losses - golden).max() < 0.1
+    assert np.abs(losses - golden).max() < 0.05
 
 
 def test_two_seeded_runs_are_equal_to_the_bit(sky_zip, tmp_path):
@@ -139,6 +139,8 @@ def test_lazy_regularisation_corrects_the_optimizer(sky_zip, tmp_path):
     d, g = trainer.D_opt.param_groups[0], trainer.G_opt.param_groups[0]
     assert d["lr"] == pytest.approx(0.0025 * 16 / 17) and d["betas"] == pytest.approx((0, 0.99 ** (16 / 17)))
     assert g["lr"] == pytest.approx(0.002) and g["betas"] == pytest.approx((0, 0.99**0.8))
+    with_path_length = config_for(sky_zip, pl_weight=2.0)
+    assert with_path_length.G_opt_kwargs.lr == 0.0025 and with_path_length.G_reg_interval == 4
     assert all(type(beta) is float for group in (d, g) for beta in group["betas"])
 
 
