@@ -27,6 +27,10 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise UserError(f"{where}{error.strerror or error}; name another path or free it") from None
+        except (RuntimeError, MemoryError) as error:
+            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            raise UserError("out of memory; use a smaller --batch-gpu, --cbase or --cmax, or another device") from None
 
     return wrapper
 

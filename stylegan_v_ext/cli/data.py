@@ -64,7 +64,7 @@ def convert(
     )  # fmt: skip
     with progress_bar(1000, "Converting") as bar:
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
-    for sentence in report.skipped:
+    for sentence in report.notes:
         click.echo(f"Note: {sentence}", err=True)
     click.echo(f"{dest}: {report.num_videos} videos, {report.num_frames} frames of {resolution[0]}x{resolution[0]}")
 

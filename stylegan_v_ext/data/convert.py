@@ -45,11 +45,11 @@ class ConvertOptions:
 
 @dataclass
 class ConvertReport:
-    """num_videos and num_frames written; skipped: sentences that name every source left out or cut short."""
+    """What was written; notes: sentences that name every source left out or cut short, and unequal frame rates."""
 
     num_videos: int = 0
     num_frames: int = 0
-    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,10 @@ def convert(
             if reader.fps:
                 rates[reader.fps] += 1
         if not report.num_videos:
-            raise DataError(f"nothing in {source} could be converted: {'; '.join(report.skipped[:3])}")
+            raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
+        if len(rates) > 1 and options.fps is None:
+            found = ", ".join(f"{rate:g}" for rate in sorted(rates))
+            report.notes.append(f"the sources have {found} frames a second; --fps would make them equal")
         fps = options.fps or (rates.most_common(1)[0][0] if rates else DEFAULT_FPS)
         metadata: dict = {"fps": fps, "labels": labels or None, "sources": origins}
         if options.labels:
@@ -157,7 +160,7 @@ class _FrameSource:
                 self.expected = reader.duration * reader.fps
             yield frame
         if reader.damaged:
-            self.damage = f"{self.item.name} is damaged; the {self.num_read} frames before the damage are kept"
+            self.damage = f"{self.item.name} is damaged; the {self.num_read} frames before the damage are used"
 
     def _from_folder(self) -> Iterator[np.ndarray]:
         archive, video = self.item.archive, self.item.video
@@ -204,16 +207,16 @@ def _write_clips(
             if count % 16 == 0:
                 advance()
         if reader.damage is not None:
-            report.skipped.append(reader.damage)
+            report.notes.append(reader.damage)
     except (FfmpegError, DataError) as error:
-        kept = f"; the {count} frames before it are kept" if count and clip_frames is None else "; left out"
-        report.skipped.append(f"{error}{kept}")
+        kept = f"the {count} frames before it are used" if count else "left out"
+        report.notes.append(f"{error}; {kept}")
     if clip_frames is None and count:
         report.num_videos += 1
         report.num_frames += count
         yield whole_folder, 0, count
     elif clip_frames is not None and 0 < count < clip_frames:
-        report.skipped.append(f"{reader.item.name} has {count} frames, fewer than --clip-frames={clip_frames}")
+        report.notes.append(f"{reader.item.name} has {count} frames, fewer than --clip-frames={clip_frames}")
     advance()
 
 

@@ -56,15 +56,23 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._zip is not None:
-            self._zip.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        if kind is None:
-            os.chmod(self._temporary, 0o755 if self._temporary.is_dir() else 0o644)
-            os.replace(self._temporary, self.dest)
-        elif self._temporary.is_dir():
+        complete = False
+        try:
+            if self._zip is not None:
+                self._zip.close()
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._file.close()
+            if kind is None:
+                os.chmod(self._temporary, 0o755 if self._temporary.is_dir() else 0o644)
+                os.replace(self._temporary, self.dest)
+                complete = True
+        finally:
+            if not complete:
+                self._remove()
+
+    def _remove(self) -> None:
+        if self._temporary.is_dir():
             shutil.rmtree(self._temporary)
         else:
             self._temporary.unlink(missing_ok=True)

@@ -34,7 +34,10 @@ def pick_device(name: str) -> torch.device:
         name = next(kind for kind, there in available.items() if there)
     if not available.get(name.split(":")[0], False):
         raise ValueError(f"device {name!r} is not available here; use --device=auto or --device=cpu")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device {name!r} is none; use auto, cpu, cuda, cuda:1, ...") from None
 
 
 class Trainer:
@@ -75,7 +78,7 @@ class Trainer:
         self._batches = self._load_batches()
 
     def _load_weights(self, path: str) -> None:
-        """Start from another run's networks; tensors go where name and shape agree."""
+        """Start from another run's networks. Raises `ValueError` where a tensor has another shape here."""
         snapshot = load_snapshot(path)
         for key in ("G", "D", "G_ema"):
             misc.copy_params_and_buffers(snapshot.build(key), getattr(self, key))

@@ -124,6 +124,19 @@ def test_dry_run_writes_nothing(sky_zip, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_running_out_of_memory_is_a_line(monkeypatch):
+    from stylegan_v_ext.cli import common
+
+    @common.report_user_errors
+    def hungry(message):
+        raise RuntimeError(message)
+
+    with pytest.raises(common.UserError, match="smaller --batch-gpu"):
+        hungry("CUDA out of memory. Tried to allocate 20.00 GiB")
+    with pytest.raises(RuntimeError, match="a bug"):
+        hungry("a bug")
+
+
 def test_seed_lists():
     def parse(text):
         return SeedList().convert(text, None, None)

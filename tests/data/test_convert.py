@@ -60,7 +60,7 @@ def metadata_of(path):
 def test_frames_come_in_order_and_the_source_is_recorded(tmp_path):
     counting_video(tmp_path / "in" / "count.mp4")
     report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
-    assert (report.num_videos, report.num_frames, report.skipped) == (1, 30, [])
+    assert (report.num_videos, report.num_frames, report.notes) == (1, 30, [])
     values = frame_values(tmp_path / "out.zip")[0]
     assert np.abs(np.array(values) - 8 * np.arange(30)).max() <= 6
     metadata = metadata_of(tmp_path / "out.zip")
@@ -154,9 +154,29 @@ def test_bad_files_are_named_and_skipped(tmp_path):
     write_folder(tmp_path / "in" / "frames", {"1.png": image_bytes(), "2.png": b"broken"})
     report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert report.num_videos == 2
-    text = "\n".join(report.skipped)
+    text = "\n".join(report.notes)
     assert "bad.mp4 holds no readable video" in text and "empty.webm" in text
-    assert "frames/2.png cannot be read; the 1 frames before it are kept" in text
+    assert "frames/2.png cannot be read; the 1 frames before it are used" in text
+
+
+def test_unequal_frame_rates_are_noted(tmp_path):
+    for fps in (10, 12.5):
+        counting_video(tmp_path / "in" / f"{fps}.mp4", num_frames=4, fps=fps)
+    report = convert(str(tmp_path / "in"), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
+    assert report.notes == ["the sources have 10, 12.5 frames a second; --fps would make them equal"]
+    assert convert(str(tmp_path / "in"), str(tmp_path / "b.zip"), ConvertOptions(**SMALL, fps=10)).notes == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    counting_video(tmp_path / "count.mp4", num_frames=6)
+
+    def full(self, name, data):
+        raise OSError(28, "No space left on device", name)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
+    with pytest.raises(OSError, match="No space left"):
+        convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert os.listdir(tmp_path) == ["count.mp4"]
 
 
 def test_nothing_usable_writes_nothing(tmp_path):
@@ -238,7 +258,8 @@ def test_missing_ffmpeg_says_what_to_do(tmp_path, monkeypatch):
 def test_real_clips_in_one_call(tmp_path, real_videos):
     report = convert(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(size=(64, 64)))
     sources = sorted(path.name for path in real_videos.glob("*.mp4"))
-    assert report.num_videos == len(sources) >= 3 and report.skipped == []
+    assert report.num_videos == len(sources) >= 3
+    assert not any(name in note for name in sources for note in report.notes)
     checked = check_dataset(str(tmp_path / "real.zip"))
     assert checked.problems == [] and checked.resolution == 64 and checked.shortest > 50
     assert [entry["source"] for entry in metadata_of(tmp_path / "real.zip")["sources"]] == sources

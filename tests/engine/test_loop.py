@@ -251,8 +251,9 @@ def _without_sheets(config, run_dir):
 
 def test_devices_are_checked():
     assert pick_device("cpu").type == "cpu" and pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(ValueError, match="not available"):
-        pick_device("tpu")
+    for name, message in (("tpu", "not available"), ("cpu:first", "is none")):
+        with pytest.raises(ValueError, match=message):
+            pick_device(name)
 
 
 def test_config_uses_the_paper_numbers(sky_zip):
