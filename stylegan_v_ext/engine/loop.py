@@ -66,6 +66,7 @@ class Trainer:
         self.augment_pipe = None
         if c.get("augment_kwargs"):
             self.augment_pipe = dnnlib.util.construct_class_by_name(**c.augment_kwargs).to(self.device)
+            self.augment_pipe.p.fill_(c.augment_p)
         self.loss = dnnlib.util.construct_class_by_name(
             device=self.device, G=self.G, D=self.D, augment_pipe=self.augment_pipe, **c.loss_kwargs
         )

@@ -126,7 +126,9 @@ def test_average_generator_has_the_asked_half_life(sky_zip, tmp_path):
 def test_adaptive_augmentation_follows_the_signs(sky_zip, tmp_path):
     from torch_utils import training_stats
 
+    assert float(Trainer(config_for(sky_zip, aug="fixed", p=0.25), tmp_path).augment_pipe.p) == 0.25
     trainer = Trainer(config_for(sky_zip, aug="ada"), tmp_path)
+    assert float(trainer.augment_pipe.p) == 0
     for sign, expected in ((1.0, 4 * 4 / 500e3), (1.0, 8 * 4 / 500e3), (-1.0, 4 * 4 / 500e3), (-1.0, 0), (-1.0, 0)):
         training_stats.report("Loss/signs/real", torch.full([4], sign))
         trainer._adapt_augmentation()
