@@ -43,8 +43,8 @@ class Snapshot:
                 *record.init_args, class_name=_CLASSES[record.class_name], **record.init_kwargs
             )
             network.load_state_dict(record.state_dict())
-        except (TypeError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:  # arguments and tensors are whatever the file says
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise CheckpointError(f"{self.path}: {key} does not fit its class here ({reason})") from None
         return network.eval().requires_grad_(False)
 

@@ -57,7 +57,7 @@ class ZipArchive(Archive):
         try:
             with zipfile.ZipFile(path) as file:
                 members = [member for member in file.infolist() if not member.is_dir()]
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError, struct.error) as error:
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
         for member in members:
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:

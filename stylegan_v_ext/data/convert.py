@@ -14,7 +14,7 @@ import PIL.Image
 from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
-from stylegan_v_ext.data.videos import Video, list_videos, natural_key, open_image
+from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image
 from stylegan_v_ext.data.writer import DatasetWriter
 
 TRANSFORMS = ("center-crop", "center-crop-wide", "fit")
@@ -71,7 +71,7 @@ def find_sources(source: str) -> list[Source]:
     found = [
         Source(name, path=str(path / name))
         for name in archive.names
-        if path.is_dir() and name.lower().endswith(VIDEO_SUFFIXES) and not Path(name).name.startswith(".")
+        if path.is_dir() and name.lower().endswith(VIDEO_SUFFIXES) and not is_hidden(name)
     ]
     found += [Source(video.folder or path.stem, archive=archive, video=video) for video in list_videos(archive)]
     if not found:

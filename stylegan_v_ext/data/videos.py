@@ -47,7 +47,7 @@ def list_videos(archive: Archive) -> list[Video]:
     members: dict[str, list[int]] = defaultdict(list)
     for index, name in enumerate(archive.names):
         folder, _, base = name.rpartition("/")
-        if base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and not _hidden(folder):
+        if base.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name):
             members[folder].append(index)
     videos = []
     for folder in sorted(members, key=natural_key):
@@ -56,8 +56,9 @@ def list_videos(archive: Archive) -> list[Video]:
     return videos
 
 
-def _hidden(folder: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in folder.split("/"))
+def is_hidden(name: str) -> bool:
+    """Whether a file, or a folder it lies in, is one that file managers hide or leave behind."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def read_metadata(archive: Archive) -> Metadata:
@@ -65,7 +66,7 @@ def read_metadata(archive: Archive) -> Metadata:
     metadata = Metadata()
     for index, name in enumerate(archive.names):
         folder, _, base = name.rpartition("/")
-        if base != METADATA_NAME or _hidden(folder):
+        if base != METADATA_NAME or is_hidden(name):
             continue
         try:
             content = json.loads(archive.read(index))

@@ -18,6 +18,7 @@ from stylegan_v_ext.checkpoints import load_snapshot, save_snapshot
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
+from stylegan_v_ext.files import atomic_path
 from torch_utils import misc, training_stats
 
 _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
@@ -277,7 +278,7 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
     run_dir = Path(run_dir)
     trainer = Trainer(config, run_dir)  # before the folder, which is not made for options that do not work
     run_dir.mkdir(parents=True)
-    with open(run_dir / "training_options.json", "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2)
+    with atomic_path(run_dir / "training_options.json") as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     with dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a"):
         return trainer.run()

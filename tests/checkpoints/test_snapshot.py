@@ -165,3 +165,23 @@ def test_writing_is_all_or_nothing(tmp_path):
     assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["file.bin"]
     with pytest.raises(ValueError, match="a snapshot has the keys"):
         save_snapshot(path, {"G": None})
+
+
+def test_damaged_snapshots_end_in_one_line(snapshot, tmp_path):
+    """Flipped bytes give either a network or a sentence."""
+    whole = snapshot[0].read_bytes()
+    rng = np.random.RandomState(0)
+    outcomes = {"opened": 0, "refused": 0}
+    for _ in range(120):
+        data = bytearray(whole)
+        # Most of the file is weights; the first part and the ends of tensors are structure.
+        for position in [rng.randint(4000), *rng.randint(len(whole), size=3)]:
+            data[position] = rng.randint(256)
+        (tmp_path / "damaged.pkl").write_bytes(data)
+        try:
+            load_snapshot(tmp_path / "damaged.pkl").build_generator()
+            outcomes["opened"] += 1
+        except CheckpointError as error:
+            assert "\n" not in str(error)
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 10

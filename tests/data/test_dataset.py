@@ -1,6 +1,8 @@
 """The training set and the check that goes before it."""
 
 import pickle
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -214,3 +216,29 @@ def test_dataset_names_what_is_wrong(tmp_path):
         SparseVideoDataset(path, use_labels=True, exclude=["v5"])
     with pytest.raises(DataError, match="resolution 16, not 32"):
         SparseVideoDataset(path, resolution=32, exclude=["v5"])
+
+
+def test_damaged_zips_end_in_a_report_or_one_line(tmp_path):
+    whole = Path(write_zip(tmp_path / "a.zip", video_files(2, 4, metadata=LABELS), zipfile.ZIP_DEFLATED)).read_bytes()
+    rng = np.random.RandomState(0)
+    outcomes = {"read": 0, "refused": 0}
+    for round_number in range(200):
+        data = bytearray(whole)
+        for position in rng.randint(len(whole), size=1 + round_number % 5):
+            data[position] = rng.randint(256)
+        (tmp_path / "b.zip").write_bytes(data)
+        try:
+            report = check_dataset(str(tmp_path / "b.zip"))
+            SparseVideoDataset(str(tmp_path / "b.zip"), exclude=report.bad_videos)[0]
+            outcomes["read"] += 1
+        except DataError as error:
+            assert "\n" not in str(error)
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 10
+
+
+def test_a_directory_entry_that_is_no_text_is_an_error(tmp_path):
+    path = Path(write_zip(tmp_path / "a.zip", {**video_files(2, 4), "v0/\u00e9.png": b""}))
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xfe"))
+    with pytest.raises(DataError, match="is not a sound zip archive"):
+        check_dataset(str(path))
