@@ -9,7 +9,7 @@ from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.mapping import MappingNetwork
 from stylegan_v_ext.networks.modulation import modulated_conv2d
-from stylegan_v_ext.networks.synthesis import check_resolution, memory_format_for
+from stylegan_v_ext.networks.synthesis import check_resolution, memory_format_for, working_dtype
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
 from torch_utils.ops.conv2d_resample import conv2d_resample
@@ -113,8 +113,7 @@ class DiscriminatorBlock(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor | None, force_fp32: bool = False) -> torch.Tensor:
         """x: features `[N*F, C, h, w]`, or the image in the first block. Returns `[N*F, C', h/2, w/2]`."""
-        half = self.use_fp16 and not force_fp32 and x.device.type == "cuda"
-        x = x.to(torch.float16 if half else torch.float32)
+        x = x.to(working_dtype(x.device, self.use_fp16 and not force_fp32))
         x = x.contiguous(memory_format=memory_format_for(x))
         if self.has_rgb:
             x = self.fromrgb(x)

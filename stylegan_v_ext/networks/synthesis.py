@@ -13,6 +13,12 @@ from torch_utils.ops import bias_act, upfirdn2d
 
 NOISE_MODES = ("random", "const", "none")
 _BLUR = [1, 3, 3, 1]
+_HALF_PRECISION_DEVICES = ("cuda",)
+
+
+def working_dtype(device: torch.device, use_fp16: bool) -> torch.dtype:
+    """Type that a block computes in: float16 where it may and the device gains by it."""
+    return torch.float16 if use_fp16 and device.type in _HALF_PRECISION_DEVICES else torch.float32
 
 
 def memory_format_for(x: torch.Tensor) -> torch.memory_format:
@@ -133,8 +139,7 @@ class SynthesisBlock(torch.nn.Module):
         force_fp32: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x: `[N*F, C, h, w]`. img: `[N*F, 3, h, w]`. ws: `[N, num_conv + 1, w_dim]`. motion: `[N*F, motion_dim]`."""
-        half = self.use_fp16 and not force_fp32 and ws.device.type == "cuda"
-        dtype = torch.float16 if half else torch.float32
+        dtype = working_dtype(ws.device, self.use_fp16 and not force_fp32)
         if x is None:
             x = self._input(motion)
         x = x.to(dtype)

@@ -4,7 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
 from stylegan_v_ext.engine.steps import StyleGAN2Loss
+from stylegan_v_ext.networks import synthesis
 
 C = torch.tensor([[0.0, 4.0, 9.0]]).expand(4, -1)
 
@@ -118,3 +120,40 @@ def test_augmentation_stands_before_the_discriminator(networks):
     loss.discriminator_step(real, C, z, C)
     loss.r1_step(real, C)
     assert seen == [((4, 3, 48, 16), 0.25)] * 4
+
+
+def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_discriminator):
+    """PyTorch's device without data refuses to mix with tensors of another, as a GPU would."""
+    device = torch.device("meta")
+    networks = [make_generator(num_classes=2, use_noise=True), make_discriminator(num_classes=2)]
+    generator, discriminator = (network.requires_grad_(False).to(device) for network in networks)
+    augment = AugmentPipe(**AUGMENTATIONS["bgcfnc"]).to(device)
+    loss = StyleGAN2Loss(device, generator, discriminator, augment, style_mixing_prob=0.9, pl_weight=2.0)
+    loss.augment_p = 1.0
+    c = torch.cat([torch.eye(2)[[0, 1, 0, 1]], C], dim=1)
+    z, real = torch.randn(4, 32, device=device), torch.randn(4, 3, 48, 16, device=device)
+    loss.generator_step(z, c)
+    loss.discriminator_step(real, c, z, c)
+    loss.r1_step(real, c)
+    loss.path_length_step(z, c)
+    assert all(p.grad.device == device for p in discriminator.b8.parameters())
+
+
+def test_half_precision_stays_close_and_finite(make_generator, make_discriminator, monkeypatch):
+    monkeypatch.setattr(synthesis, "_HALF_PRECISION_DEVICES", ("cuda", "cpu"))
+    mixed = dict(num_fp16_res=4, conv_clamp=256)
+    generator, discriminator = make_generator(use_noise=True, **mixed).eval(), make_discriminator(**mixed)
+    z = torch.randn(4, generator.z_dim)
+    for clips in (4, 1):  # scaled activations, folded weights
+        half, full = (generator(z[:clips], C[:clips], noise_mode="const", force_fp32=f) for f in (False, True))
+        assert 0 < (half - full).abs().max() < 0.01 * full.abs().max()
+    strip = generator(z, C, noise_mode="const").detach()
+    half, full = (discriminator(strip, C, force_fp32=force) for force in (False, True))
+    assert 0 < (half - full).abs().max() < 0.01 * full.abs().max()
+
+    loss = make_loss((generator.requires_grad_(False), discriminator.requires_grad_(False)), pl_weight=2.0)
+    loss.generator_step(z, C)
+    loss.discriminator_step(strip, C, z, C)
+    loss.r1_step(strip, C)
+    loss.path_length_step(z, C)
+    assert all(torch.isfinite(g).all() for network in (generator, discriminator) for g in gradients(network).values())
