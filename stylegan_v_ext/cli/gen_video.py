@@ -1,7 +1,6 @@
 """`gen_video.py` and `stylegan-v generate`: videos from a snapshot."""
 
 import math
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def _write(target: Path, stream: Any, num_frames: int, fps: float, write_mp4: An
                 yield frame
                 bar.update(1)
 
-        write_mp4(target, islice(counted(), num_frames), fps)
+        write_mp4(target, counted(), fps)
     click.echo(str(target))
 
 

@@ -21,14 +21,14 @@ class SampleSheets:
     """Writes `reals.png`, `fakes*.png` (a video a row, time to the right) and `fakes*.mp4` into a run folder.
 
     The MP4 shows the same contents twice: on the left every video with its own motion, on the right
-    all with the same one. The seeds stay the same for the whole run.
+    all with the same one. Seeds are 0, 1, ..., so that sheets of all times and runs compare.
     """
 
     def __init__(self, run_dir: str | Path, dataset: SparseVideoDataset, seed: int = 0):
         self.run_dir, self.dataset = Path(run_dir), dataset
         self.rows = self.columns = int(np.clip(1024 // dataset.resolution, 4, 8))
         self.items = np.random.RandomState(seed).permutation(len(dataset))[: self.rows]
-        self.names = [VideoName(seed + row, class_index=self._class_of_row(row)) for row in range(self.rows)]
+        self.names = [VideoName(row, class_index=self._class_of_row(row)) for row in range(self.rows)]
         self.fps = dataset.fps or _DEFAULT_FPS
 
     def _class_of_row(self, row: int) -> int | None:
@@ -51,8 +51,10 @@ class SampleSheets:
         """`{name}.png`, and for video generators `{name}.mp4`."""
         sampler = VideoSampler(generator, device)
         if self.dataset.num_frames == 1:
-            wide = [VideoName(seed, class_index=row.class_index) for row, seed in self._image_seeds()]
-            images = [sampler.image(video) for video in wide]
+            seeds = range(self.rows * self.columns)
+            images = [
+                sampler.image(VideoName(seed, class_index=self._class_of_row(seed // self.columns))) for seed in seeds
+            ]
             _save_png(self.run_dir / f"{name}.png", tile(images, self.columns))
             return
         times = list(frame_times(self.columns, speed=_STEP))
@@ -62,9 +64,6 @@ class SampleSheets:
         shared = [VideoName(video.content_seed, own[0].content_seed, video.class_index) for video in own]
         frames = sampler.grid([*own[:2], *shared[:2], *own[2:], *shared[2:]], 4, 2, frame_times(_VIDEO_FRAMES))
         write_mp4(self.run_dir / f"{name}.mp4", frames, self.fps)
-
-    def _image_seeds(self) -> list[tuple[VideoName, int]]:
-        return [(row, row.content_seed * self.columns + column) for row in self.names for column in range(self.columns)]
 
 
 def _save_png(path: Path, image: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, tee
 
 import numpy as np
 import torch
@@ -69,11 +69,9 @@ class VideoSampler:
 
     def grid(self, names: Sequence[VideoName], columns: int, rows: int, times: Iterable[float]) -> Iterator[np.ndarray]:
         """Frames of several videos side by side, uint8 `[rows*H, columns*W, 3]`; missing cells are black."""
-        times = iter(times)
-        while chunk := list(islice(times, CHUNK_FRAMES)):
-            cells = [list(self.frames(name, chunk)) for name in names]
-            for frame in range(len(chunk)):
-                yield tile([cell[frame] for cell in cells], columns, rows)
+        streams = [self.frames(name, copy) for name, copy in zip(names, tee(times, len(names)), strict=True)]
+        for cells in zip(*streams, strict=True):
+            yield tile(cells, columns, rows)
 
     def _class_part(self, class_index: int | None) -> torch.Tensor:
         num_classes = self.generator.num_classes
