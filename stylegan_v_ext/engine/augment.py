@@ -13,8 +13,7 @@ import torch.nn.functional as F
 
 from stylegan_v_ext import clip
 from torch_utils import persistence
-from torch_utils.ops import upfirdn2d
-from torch_utils.ops.grid_sample_gradfix import sample_reflected
+from torch_utils.ops import grid_sample_gradfix, upfirdn2d
 
 _BLIT = ("xflip", "rotate90", "xint")
 _GEOM = ("scale", "rotate", "aniso", "xfrac")
@@ -138,7 +137,8 @@ class AugmentPipe(torch.nn.Module):
         x = upfirdn2d.upsample2d(x, self.lowpass, up=2, padding=-2 * reach)
         margin = taps // 2  # pixels that the filter on the way back uses up
         rows, columns = (_centred((size * 2 + 2 * margin), 0.5) for size in (height, width))
-        x = sample_reflected(x, _grid(inverse, rows, columns, height, width).to(x, non_blocking=True))
+        grid = _grid(inverse, rows, columns, height, width)
+        x = _sample_mirrored(x, grid)
         return upfirdn2d.downsample2d(x, self.lowpass, down=2, padding=-margin, flip_filter=True)
 
     def _recolour(self, x: torch.Tensor, p: float) -> torch.Tensor:
@@ -218,7 +218,7 @@ def _copy_pixels(x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
     """Look up x at inversely mapped pixels that fall on pixels again."""
     height, width = x.shape[2:]
     grid = _grid(inverse, _centred(height), _centred(width), height, width)
-    return sample_reflected(x, grid.to(x, non_blocking=True))
+    return _sample_mirrored(x, grid)
 
 
 def _centred(count: int, spacing: float = 1.0) -> torch.Tensor:
@@ -231,6 +231,13 @@ def _grid(inverse: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, heig
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     points = torch.stack([x, y, torch.ones_like(x)], dim=-1)
     return torch.einsum("nij,hwj->nhwi", inverse[:, :2], points) * torch.tensor([2 / width, 2 / height])
+
+
+def _sample_mirrored(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Sample x at grid positions, those outside mirrored at its borders."""
+    folded = 1 - ((grid + 1) % 4 - 2).abs()  # a zigzag of period 4 through -1 ... 1
+    limit = 1 - 1 / torch.tensor([x.shape[3], x.shape[2]])  # the outermost pixels' centres
+    return grid_sample_gradfix.grid_sample(x, folded.clamp(-limit, limit).to(x, non_blocking=True))
 
 
 def _log_normal(n: int, std: float, hit: torch.Tensor) -> torch.Tensor:

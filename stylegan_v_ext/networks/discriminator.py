@@ -59,7 +59,8 @@ class Conv2dLayer(torch.nn.Module):
             weight = (self.weight * self.weight_gain).to(x.dtype)
             x = conv2d_resample(x, weight, self.resample_filter, down=self.down, padding=self.padding)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act.bias_act(x, self.bias, act=self.activation, gain=self.act_gain * gain, clamp=clamp)
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return bias_act.bias_act(x, bias, act=self.activation, gain=self.act_gain * gain, clamp=clamp)
 
 
 def _parameters_to_buffers(module: torch.nn.Module) -> None:

@@ -66,7 +66,7 @@ class SynthesisLayer(torch.nn.Module):
         if self.use_noise and noise_mode != "none":
             x = x + (self._noise(w, noise_mode, x.shape[0] // w.shape[0]) * self.noise_strength).to(x.dtype)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act.bias_act(x, self.bias, act="lrelu", gain=gain * math.sqrt(2), clamp=clamp)
+        return bias_act.bias_act(x, self.bias.to(x.dtype), act="lrelu", gain=gain * math.sqrt(2), clamp=clamp)
 
     def _noise(self, w: torch.Tensor, noise_mode: str, frames: int) -> torch.Tensor:
         if noise_mode == "const":
@@ -89,7 +89,8 @@ class ToRGBLayer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         styles = self.affine(w) * self.weight_gain
-        return bias_act.bias_act(modulated_pointwise(x, self.weight, styles), self.bias, clamp=self.conv_clamp)
+        x = modulated_pointwise(x, self.weight, styles)
+        return bias_act.bias_act(x, self.bias.to(x.dtype), clamp=self.conv_clamp)
 
 
 @persistence.persistent_class

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.autograd import gradgradcheck
 
 from stylegan_v_ext import clip
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe, _copy_pixels, _filter_each
+from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe, _copy_pixels, _filter_each, _sample_mirrored
 
 
 def pipe(name):
@@ -70,6 +71,12 @@ def test_an_identity_warp_returns_the_picture():
 def test_blits_are_pixel_copies(matrix, expected):
     strip = torch.randn(2, 3, 32, 32)
     assert torch.allclose(_copy_pixels(strip, torch.tensor(matrix).expand(2, 3, 3)), expected(strip), atol=1e-4)
+
+
+def test_positions_outside_are_mirrored_as_pytorch_mirrors_them():
+    picture, grid = torch.randn(3, 2, 12, 8), torch.rand(3, 20, 20, 2) * 14 - 7
+    expected = F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
+    assert torch.allclose(_sample_mirrored(picture, grid), expected, atol=1e-4)
 
 
 def test_shifts_move_the_picture_and_mirror_at_the_border():

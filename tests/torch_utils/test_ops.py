@@ -260,17 +260,6 @@ def test_grid_sample_second_derivative_to_image_and_grid():
     assert gradcheck(grid_sample_gradfix.grid_sample, inputs) and gradgradcheck(grid_sample_gradfix.grid_sample, inputs)
 
 
-def test_reflected_sampling_derivatives():
-    image, grid = image_and_grid()
-
-    def fn(image):
-        return grid_sample_gradfix.sample_reflected(image, grid).square()
-
-    expected = F.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
-    assert torch.allclose(fn(image), expected.square())
-    assert gradcheck(fn, image.requires_grad_()) and gradgradcheck(fn, image)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -16,46 +16,37 @@ def grid_sample(input: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     """Sample `input` `[N, C, H, W]` at `grid` `[N, h, w, 2]` (x, y in -1 ... 1): `[N, C, h, w]`."""
     if grid.requires_grad:
         return _four_neighbours(input, grid)
-    return _Sample.apply(input, grid, "zeros")
-
-
-def sample_reflected(input: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """`grid_sample` with the image mirrored at its borders; no gradient to the grid."""
-    return _Sample.apply(input, grid, "reflection")
-
-
-_PADDING = {"zeros": 0, "reflection": 2}  # PyTorch's numbers of the modes
+    return _Sample.apply(input, grid)
 
 
 class _Sample(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, image, grid, padding_mode):  # noqa: ANN001, ANN205
+    def forward(ctx, image, grid):  # noqa: ANN001, ANN205
         ctx.save_for_backward(grid)
-        ctx.image_shape, ctx.padding_mode = image.shape, padding_mode
-        return F.grid_sample(image, grid, mode="bilinear", padding_mode=padding_mode, align_corners=False)
+        ctx.image_shape = image.shape
+        return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
     @staticmethod
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         (grid,) = ctx.saved_tensors
-        return _SampleAdjoint.apply(dy, grid, ctx.image_shape, ctx.padding_mode), None, None
+        return _SampleAdjoint.apply(dy, grid, ctx.image_shape), None
 
 
 class _SampleAdjoint(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dy, grid, image_shape, padding_mode):  # noqa: ANN001, ANN205
+    def forward(ctx, dy, grid, image_shape):  # noqa: ANN001, ANN205
         ctx.save_for_backward(grid)
-        ctx.padding_mode = padding_mode
         image = dy.new_empty(1).expand(image_shape)  # only its shape is read: the grid's gradient is off
-        bilinear = 0
+        bilinear, zeros = 0, 0
         dx, _ = torch.ops.aten.grid_sampler_2d_backward(
-            dy.contiguous(), image, grid, bilinear, _PADDING[padding_mode], False, [True, False]
+            dy.contiguous(), image, grid, bilinear, zeros, False, [True, False]
         )
         return dx
 
     @staticmethod
     def backward(ctx, ddx):  # noqa: ANN001, ANN205
         (grid,) = ctx.saved_tensors
-        return _Sample.apply(ddx, grid, ctx.padding_mode), None, None, None
+        return _Sample.apply(ddx, grid), None, None
 
 
 def _four_neighbours(image: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
