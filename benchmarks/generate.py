@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.common import median_ms, print_table
-from stylegan_v_ext.engine.loop import pick_device
+from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.networks.generator import VideoGenerator
 

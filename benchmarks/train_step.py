@@ -8,7 +8,8 @@ from benchmarks.common import median_ms, print_table
 from stylegan_v_ext.cli.train import make_config
 from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.engine.loop import Trainer, pick_device
+from stylegan_v_ext.device import pick_device
+from stylegan_v_ext.engine.loop import Trainer
 
 CLIPS, FRAMES = 4, 3
 

@@ -52,6 +52,7 @@ def convert(
     complete. A source that cannot be read is named and left out.
     """
     from stylegan_v_ext.data import convert as conversion
+    from stylegan_v_ext.data.check import count
 
     if clip_stride is not None and clip_frames is None:
         raise click.UsageError("--clip-stride needs --clip-frames")
@@ -66,7 +67,8 @@ def convert(
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
         click.echo(f"Note: {sentence}", err=True)
-    click.echo(f"{dest}: {report.num_videos} videos, {report.num_frames} frames of {resolution[0]}x{resolution[0]}")
+    written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
+    click.echo(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
 
 
 @data.command(context_settings=_SETTINGS)
@@ -80,7 +82,7 @@ def check(path: str, num_frames: int, workers: int) -> None:
     Exit code 0 for a sound set, 2 for one with problems.
     """
     from stylegan_v_ext.data.archive import open_archive
-    from stylegan_v_ext.data.check import check_dataset
+    from stylegan_v_ext.data.check import check_dataset, count
     from stylegan_v_ext.data.videos import list_videos
 
     total = sum(len(video) for video in list_videos(open_archive(path)))
@@ -92,7 +94,7 @@ def check(path: str, num_frames: int, workers: int) -> None:
     if report.problems:
         sound = report.num_videos - len(report.bad_videos)
         cure = "mend them" if report.fatal else f"mend them, or train on the {sound} sound videos with --skip-bad"
-        raise UserError(f"{path} has {len(report.problems)} problems; {cure}")
+        raise UserError(f"{path} has {count(len(report.problems), 'problem')}; {cure}")
 
 
 def _print_summary(path: str, report: Any) -> None:

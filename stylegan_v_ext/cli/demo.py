@@ -26,7 +26,7 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     from stylegan_v_ext.cli.gen_video import gen_video
     from stylegan_v_ext.cli.train import demo_dataset, describe, launch, make_config
     from stylegan_v_ext.config import TrainOptions
-    from stylegan_v_ext.engine.loop import pick_device
+    from stylegan_v_ext.device import pick_device
 
     device = str(pick_device(device))
     data = demo_dataset(outdir, resolution=32)
@@ -56,7 +56,7 @@ def _distance(config: Any, snapshot: Path, device: str) -> float:
 
     import dnnlib
     from stylegan_v_ext.checkpoints import load_snapshot
-    from stylegan_v_ext.engine.loop import pick_device
+    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.metrics.random_features import random_frame_distance
 

@@ -115,7 +115,7 @@ def file_name(name: Any) -> str:
 
 def _load_sampler(network: str, device: str, trunc: float, class_index: int | None) -> Any:
     from stylegan_v_ext.checkpoints import find_snapshot, load_snapshot
-    from stylegan_v_ext.engine.loop import pick_device
+    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoSampler
 
     path = find_snapshot(network)

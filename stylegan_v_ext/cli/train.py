@@ -88,8 +88,8 @@ def train(data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, **kw
     fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C
     finishes the step at hand, saves and stops.
     """
+    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
-    from stylegan_v_ext.engine.loop import pick_device
 
     if kwargs["gpus"] > 1:
         raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1")

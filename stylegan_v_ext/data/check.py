@@ -71,7 +71,7 @@ def check_dataset(
     bad = {video.folder for video in videos if metadata.labels and video.folder not in metadata.labels}
     for video in videos:
         if len(video) < num_frames:
-            report.problems.append(f"{video.folder} has {_count(len(video), 'frame')}, a clip needs {num_frames}")
+            report.problems.append(f"{video.folder} has {count(len(video), 'frame')}, a clip needs {num_frames}")
             bad.add(video.folder)
 
     def faults(video: Video) -> list[str]:
@@ -109,5 +109,6 @@ def _common_resolution(archive: Archive, videos: list[Video]) -> int | None:
     return None
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """`1 frame`, `2 frames`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -17,7 +17,6 @@ from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image
 from stylegan_v_ext.data.writer import DatasetWriter
 
-TRANSFORMS = ("center-crop", "center-crop-wide", "fit")
 DEFAULT_FPS = 25.0
 
 

@@ -1,4 +1,4 @@
-"""Reading and writing video files through ffmpeg pipes, a frame at a time."""
+"""Starting ffmpeg, understanding what it says, and reading video files a frame at a time."""
 
 import os
 import re

@@ -16,29 +16,13 @@ import torch
 import dnnlib
 from stylegan_v_ext.checkpoints import load_snapshot, save_snapshot
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.files import atomic_path
 from torch_utils import misc, training_stats
 
 _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, then MPS, then the CPU. Raises `ValueError`."""
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    if name == "auto":
-        name = next(kind for kind, there in available.items() if there)
-    if not available.get(name.split(":")[0], False):
-        raise ValueError(f"device {name!r} is not available here; use --device=auto or --device=cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError:
-        raise ValueError(f"device {name!r} is none; use auto, cpu, cuda, cuda:1, ...") from None
 
 
 class Trainer:
@@ -205,8 +189,9 @@ class Trainer:
                 tick, next_tick = tick + 1, self.num_clips + c.kimg_per_tick * 1000
                 log.tick(tick, self.num_clips / 1000, maintenance, self.loss.augment_p, self.device)
                 started = time.time()
-                if done or (c.network_snapshot_ticks and tick % c.network_snapshot_ticks == 0):
+                if done or _is_multiple(tick, c.network_snapshot_ticks):
                     last = self.save_snapshot()
+                if done or _is_multiple(tick, c.image_snapshot_ticks):
                     sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
                 maintenance = time.time() - started
         if stopped.is_set():
@@ -230,6 +215,11 @@ class Trainer:
             strip = misc.print_module_summary(self.G, [z, c])
             misc.print_module_summary(self.D, [strip, c])
         self.G.train()
+
+
+def _is_multiple(tick: int, every: int) -> bool:
+    """Whether a tick is due for something that happens every so many ticks; 0 is never."""
+    return every > 0 and tick % every == 0
 
 
 def _make_optimizer(
