@@ -43,9 +43,12 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     for extra in (["--output", str(videos)], ["--grid", "4x2", "--output", str(videos / "grid.mp4")]):
         gen_video.main(["--network", str(last), "--seeds", "0-7", "--device", device, *extra], standalone_mode=False)
     first = last.with_name("network-snapshot-000000.pkl")
-    before, after = (_distance(config, path, device) for path in (first, last))
     print("\nDistance of generated frames to the data (random features, lower is better):")
-    print(f"  before training {before:.3f}, after training {after:.3f}: {before / after:.1f} times lower")
+    if first == last:  # snapshots are named by whole kimg
+        print("  not measured: a run of less than 1 kimg keeps one snapshot, so there is nothing to compare")
+    else:
+        before, after = (_distance(config, path, device) for path in (first, last))
+        print(f"  before training {before:.3f}, after training {after:.3f}: {before / after:.1f} times lower")
     print(f"Samples along the way: {last.parent}/fakes*.png, fakes*.mp4")
     print(f"Videos: {videos}/seed0000.mp4 ... seed0007.mp4, {videos}/grid.mp4")
 

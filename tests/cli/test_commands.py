@@ -1,6 +1,7 @@
 """The commands at work, and the names that users know."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,9 +174,20 @@ def test_end_to_end_on_real_video(tmp_path):
     assert np.abs(np.diff(frames.astype(int), axis=0)).max() > 0
 
 
-def test_demo_goes_from_nothing_to_videos(tmp_path):
-    result = CliRunner().invoke(main, ["demo", f"--outdir={tmp_path}/demo", "--kimg=0.02"])
+def run_demo(outdir, kimg):
+    result = CliRunner().invoke(main, ["demo", f"--outdir={outdir}", f"--kimg={kimg}"])
     assert result.exit_code == 0, result.output
-    assert "times lower" in result.output
-    (run_dir,) = (path for path in (tmp_path / "demo").iterdir() if path.is_dir())
+    return result.output
+
+
+def test_demo_goes_from_nothing_to_videos_and_says_how_close_they_come(tmp_path):
+    output = run_demo(tmp_path, kimg=1.0)
+    (run_dir,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert len(list((run_dir / "videos").glob("*.mp4"))) == 9
+    before, after = (float(x) for x in re.search(r"before training ([\d.]+), after training ([\d.]+)", output).groups())
+    assert after < before
+
+
+def test_demo_too_short_to_compare_says_so(tmp_path):
+    output = run_demo(tmp_path, kimg=0.02)
+    assert "not measured" in output and "times lower" not in output
