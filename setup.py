@@ -27,6 +27,7 @@ setup(
         "psutil",
         "scipy",
         "requests",
+        "safetensors",
     ],
     extras_require={
         "tensorboard": ["tensorboard"],

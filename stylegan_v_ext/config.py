@@ -120,6 +120,34 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     return c
 
 
+def follow_image_model(
+    config: dnnlib.EasyDict, generator: dict[str, Any], discriminator: dict[str, Any] | None, given: set[str]
+) -> None:
+    """Make a config's networks so that an image model's weights fit them.
+
+    generator, discriminator: arguments of the image model's. given: names of `TrainOptions` that the
+    user chose; those stay. Raises `ValueError` where the classes differ.
+    """
+    classes = generator["c_dim"] - generator["num_frames"]
+    ours = config.training_set_kwargs.num_classes
+    if classes != ours:
+        cure = "leave --cond out" if ours else "use a data set with as many classes and --cond=1"
+        raise ValueError(f"--resume: the image model has {classes} classes, this training {ours}; {cure}")
+    G, D = config.G_kwargs, config.D_kwargs
+    G.use_noise, G.conv_clamp = generator["use_noise"], generator["conv_clamp"]
+    mapping = dict(generator["mapping_kwargs"])
+    if "map_depth" in given:
+        mapping["num_layers"] = G.mapping_kwargs["num_layers"]
+    G.mapping_kwargs = mapping
+    if "latent_dim" not in given:
+        G.z_dim, G.w_dim = generator["z_dim"], generator["w_dim"]
+    for network, source in ((G, generator), (D, discriminator or generator)):
+        if "cbase" not in given:
+            network.channel_base = source["channel_base"]
+        if "cmax" not in given:
+            network.channel_max = source["channel_max"]
+
+
 def _generator_kwargs(o: TrainOptions, training_set: Any) -> dnnlib.EasyDict:
     kwargs = dnnlib.EasyDict(
         class_name="stylegan_v_ext.networks.generator.VideoGenerator", z_dim=o.latent_dim, w_dim=o.latent_dim,

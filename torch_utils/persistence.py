@@ -68,6 +68,7 @@ def persistent_class(orig_class: _Class) -> _Class:
             }  # fmt: skip
             return _reconstruct_persistent_obj, (record,), None, *reduced[3:]
 
+    vars(Persistent)["__init__"].__wrapped__ = orig_class.__init__  # type: ignore[misc]  # for inspect and help
     Persistent.__name__ = class_name
     Persistent.__qualname__ = orig_class.__qualname__
     Persistent.__module__ = orig_class.__module__
@@ -109,7 +110,7 @@ def _reconstruct_persistent_obj(meta: dict) -> Any:
     if record.type != "class" or record.version > _VERSION:
         raise ValueError(f"cannot read a persistent record of type {record.type!r}, version {record.version}")
 
-    cls = getattr(_module_from_source(record.module_src), record.class_name)
+    cls = getattr(module_from_source(record.module_src), record.class_name)
     obj = cls.__new__(cls)
     set_state = getattr(obj, "__setstate__", None)
     if callable(set_state):
@@ -128,8 +129,8 @@ def _module_source(module: types.ModuleType) -> str:
     return source
 
 
-def _module_from_source(source: str) -> types.ModuleType:
-    """Run a module's text once; the same text always gives the same module."""
+def module_from_source(source: str) -> types.ModuleType:
+    """Run a module's text once; the same text always gives the same module. Never call it on text of others."""
     module = _MODULE_OF_SOURCE.get(source)
     if module is None:
         digest = hashlib.sha256(source.encode()).hexdigest()[:32]

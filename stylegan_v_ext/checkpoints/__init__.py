@@ -1,8 +1,8 @@
 """Reading checkpoints without running the code inside them, and writing them."""
 
-from stylegan_v_ext.checkpoints.reader import CheckpointError, Record, read_pickle
-from stylegan_v_ext.checkpoints.snapshot import Snapshot, find_snapshot, load_snapshot, save_snapshot
+from stylegan_v_ext.checkpoints.checkpoint import Checkpoint, load
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.snapshot import find_snapshot, save_snapshot
 
-__all__ = [
-    "CheckpointError", "Record", "Snapshot", "find_snapshot", "load_snapshot", "read_pickle", "save_snapshot",
-]  # fmt: skip
+__all__ = ["Checkpoint", "CheckpointError", "NetworkData", "find_snapshot", "load", "save_snapshot"]

@@ -1,27 +1,22 @@
-"""A pickle reader that admits data only.
+"""Checkpoint files as data: the layouts that StyleGAN pickles and PyTorch files are made of.
 
-StyleGAN pickles carry Python source that ordinary loaders run. Here tensors, arrays and plain
-containers come through; persistent objects become inert *records* of their class name, arguments
-and state; everything else is refused by name.
+Tensors come through; persistent objects become inert *records* of their class name, arguments and
+state; other known classes become `Instance`s; everything else is refused by name.
 """
 
-import collections
 import hashlib
-import io
-import pickle
-import warnings
+import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-import dnnlib
+from stylegan_v_ext.checkpoints import tensors
+from stylegan_v_ext.checkpoints.machine import CheckpointError, Constructor, Global, Instance, Machine
 
-
-class CheckpointError(ValueError):
-    """A file that cannot be read as a checkpoint, or must not be."""
+_MAX_DEPTH = 64  # of modules in modules, lists in lists
 
 
 @dataclass
@@ -37,103 +32,208 @@ class Record:
 
     @property
     def init_args(self) -> tuple:
-        return tuple(self.state.get("_init_args", ()))
+        return tuple(plain(self.state.get("_init_args", ())))
 
     @property
     def init_kwargs(self) -> dict[str, Any]:
-        return dict(self.state.get("_init_kwargs", {}))
+        return dict(plain(self.state.get("_init_kwargs", {})))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Parameters and buffers of the module and its submodules, by their dotted names."""
-        return dict(_flatten(self))
+        return tensors.load_all(self._stored())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the same tensors, which stay in the file."""
+        return {name: tuple(tensor.shape) for name, tensor in self._stored().items() if hasattr(tensor, "shape")}
+
+    def _stored(self) -> dict[str, Any]:
+        return {
+            prefix + name: tensor
+            for prefix, state in modules(self)
+            for kind in ("_parameters", "_buffers")
+            for name, tensor in (state.get(kind) or {}).items()
+        }
+
+    def attribute(self, module: str, name: str, default: Any = None) -> Any:
+        """Attribute `name` of the submodule with this dotted name ("" for the module itself)."""
+        state = self.state
+        for part in module.split(".") if module else ():
+            child = (state.get("_modules") or {}).get(part)
+            state = child.state if isinstance(child, (Record, Instance)) and isinstance(child.state, dict) else {}
+        return state.get(name, default)
 
 
-class InertModule:
-    """A PyTorch module as data; only its state is kept."""
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.state = dict(state)
-
-
-def _flatten(module: Any, prefix: str = "") -> list[tuple[str, torch.Tensor]]:
-    state = getattr(module, "state", None)
-    if not isinstance(state, dict):
-        return []
-    found = []
-    for kind in ("_parameters", "_buffers"):
-        found += [(prefix + name, tensor) for name, tensor in (state.get(kind) or {}).items() if tensor is not None]
-    for name, child in (state.get("_modules") or {}).items():
-        found += _flatten(child, f"{prefix}{name}.")
-    return [(name, tensor) for name, tensor in found if isinstance(tensor, torch.Tensor)]
+def modules(module: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """(prefix of its names, state) of a module and all submodules. Raises `CheckpointError` where it never ends."""
+    if not isinstance(module, (Record, Instance)) or not isinstance(module.state, dict):
+        return
+    if prefix.count(".") > _MAX_DEPTH:
+        raise CheckpointError(f"modules are nested more than {_MAX_DEPTH} deep")
+    yield prefix, module.state
+    for name, child in (module.state.get("_modules") or {}).items():
+        yield from modules(child, f"{prefix}{name}.")
 
 
-def _record_from_meta(meta: Any) -> Record:
+def plain(value: Any, _depth: int = 0) -> Any:
+    """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are."""
+    if _depth > _MAX_DEPTH:
+        raise CheckpointError(f"values are nested more than {_MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        return {key: plain(item, _depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(item, _depth + 1) for item in value)
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if isinstance(value, tensors.StoredTensor):
+        return value.load()
+    if isinstance(value, Instance) and (value.module, value.name) == ("numpy", "ndarray"):
+        return tensors.as_array(value)
+    if isinstance(value, Instance) and value.module.startswith("omegaconf") and isinstance(value.state, dict):
+        return plain(value.state.get("_content", value.state.get("_val")), _depth + 1)
+    return value
+
+
+def _record(args: tuple) -> Record:
+    (meta,) = args
     if not isinstance(meta, dict) or meta.get("type") != "class" or not isinstance(meta.get("class_name"), str):
         raise CheckpointError("a persistent object in the file has an unknown layout")
-    source = str(meta.get("module_src", ""))
+    source = meta.get("module_src", "")
     state = meta.get("state")
-    if not isinstance(state, dict):
-        state = {}
-    return Record(meta["class_name"], hashlib.sha256(source.encode()).hexdigest(), state)
+    digest = hashlib.sha256(source.encode("utf-8", "surrogatepass") if isinstance(source, str) else b"").hexdigest()
+    return Record(meta["class_name"], digest, state if isinstance(state, dict) else {})
 
 
-def _reconstruct_inert(cls: type, base: type, state: Any) -> Any:
-    if cls is not InertModule:
-        raise CheckpointError(f"the file asks to make an object of {cls!r} in an unusual way")
-    return InertModule()
+def _reconstruct(args: tuple) -> Any:
+    """`copyreg._reconstructor(class, base, state of base)`."""
+    cls, _, state = args
+    if not isinstance(cls, Global):
+        raise CheckpointError("the file makes an object in an unusual way")
+    constructor = find(cls)
+    if constructor is None:
+        raise CheckpointError(f"the file calls {'.'.join(cls)}, which is code; it was not run")
+    return constructor((state,) if state is not None else ())
 
 
-def _storage_from_bytes(data: bytes) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about the age of the format, which is the one that pickles hold
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+def _dictionary(args: tuple) -> dict:
+    """Of a dictionary's subclass: from nothing, a dictionary, pairs, or the type of missing values."""
+    if not args or isinstance(args[0], Global) or args[0] is None:
+        return {}
+    pairs = args[0].items() if isinstance(args[0], dict) else args[0]
+    result = {}
+    for key, value in pairs:
+        if not isinstance(key, (str, int, float, bool)):
+            raise CheckpointError(f"a {type(key).__name__} as key of a dictionary")
+        result[key] = value
+    return result
 
 
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("copyreg", "_reconstructor"): _reconstruct_inert,
-    ("builtins", "object"): object,
-    ("builtins", "set"): set,
-    ("builtins", "slice"): slice,
-    ("builtins", "complex"): complex,
-    ("dnnlib.util", "EasyDict"): dnnlib.EasyDict,
-    ("dnnlib", "EasyDict"): dnnlib.EasyDict,
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): _record_from_meta,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
+def _set(args: tuple) -> set:
+    items = list(args[0]) if args else []
+    if any(not isinstance(item, (str, int, float, bool, type(None))) for item in items):
+        raise CheckpointError("a set of something else than text and numbers")
+    return set(items)
+
+
+def _encoded(args: tuple) -> bytes:
+    """Bytes in pickles of protocol 2, which has none of its own."""
+    text, encoding = args
+    if encoding not in ("latin1", "latin-1"):
+        raise CheckpointError(f"bytes in the encoding {encoding!r}")
+    return text.encode("latin-1")
+
+
+def _storage_from_bytes(args: tuple) -> tensors.Storage:
+    value = tensors.read_legacy(memoryview(args[0]), find)
+    if not isinstance(value, tensors.Storage):
+        raise CheckpointError("bytes of a storage that hold something else")
+    return value
+
+
+def _typed_tensor(args: tuple) -> Any:
+    """`torch._tensor._rebuild_from_type_v2(function, type, arguments, state)`."""
+    function, _, arguments, _ = args
+    constructor = find(function) if isinstance(function, Global) else None
+    if constructor is not tensors.rebuild_tensor:
+        raise CheckpointError("a tensor of an unknown kind")
+    return constructor(arguments)
+
+
+_LAYOUTS: dict[tuple[str, str], Constructor | None] = {
+    ("collections", "OrderedDict"): _dictionary,
+    ("collections", "defaultdict"): _dictionary,
+    ("copyreg", "_reconstructor"): _reconstruct,
+    ("copy_reg", "_reconstructor"): _reconstruct,
+    ("_codecs", "encode"): _encoded,
+    ("builtins", "set"): _set,
+    ("__builtin__", "set"): _set,
+    ("builtins", "slice"): lambda args: slice(*args),
+    ("builtins", "complex"): lambda args: complex(*args),
+    ("argparse", "Namespace"): lambda args: Instance("argparse", "Namespace"),
+    ("dnnlib.tflib.network", "Network"): lambda args: Instance("dnnlib.tflib.network", "Network"),
+    ("torch._utils", "_rebuild_tensor"): tensors.rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): tensors.rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): lambda args: args[0],
+    ("torch._utils", "_rebuild_parameter_with_state"): lambda args: args[0],
+    ("torch._tensor", "_rebuild_from_type_v2"): _typed_tensor,
     ("torch.storage", "_load_from_bytes"): _storage_from_bytes,
-    ("torch", "Size"): torch.Size,
-    ("torch", "device"): torch.device,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("torch", "Size"): lambda args: tuple(args[0]),
+    ("torch", "device"): lambda args: Instance("torch", "device", args),
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): tensors.make_dtype,
+    ("typing", "Any"): None,
 }
+_LAYOUTS |= {(module, name): None for module in ("torch", "torch.storage") for name in tensors.STORAGES}
+_LAYOUTS |= {("torch.nn.parameter", "Parameter"): None, ("torch", "Tensor"): None}
+_LAYOUTS |= {
+    ("builtins", name): None for name in ("object", "dict", "list", "tuple", "str", "int", "float", "bool", "bytes")
+}
+for _package in ("", "src."):  # the StyleGAN-V release puts its modules into a package
+    _LAYOUTS[f"{_package}dnnlib.util", "EasyDict"] = _LAYOUTS[f"{_package}dnnlib", "EasyDict"] = _dictionary
+    _LAYOUTS[f"{_package}torch_utils.persistence", "_reconstruct_persistent_obj"] = _record
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    _ADMITTED[_module, "_reconstruct"] = np.empty(0).__reduce__()[0]
-    _ADMITTED[_module, "scalar"] = np.float64(0).__reduce__()[0]
+    _LAYOUTS[_module, "_reconstruct"] = tensors.make_array
+    _LAYOUTS[_module, "scalar"] = tensors.make_scalar
+
+# Classes of these become `Instance`s, whatever their names.
+_INERT = ("torch.nn.modules.", "omegaconf.", "training.", "src.training.")
 
 
-class _DataUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
-        if module == "torch" and isinstance(getattr(torch, name, None), torch.dtype):
-            return getattr(torch, name)
-        if module.startswith("torch.nn.modules.") and name[:1].isupper():
-            return InertModule
-        raise CheckpointError(f"the file refers to {module}.{name}, which is code; it was not run")
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise CheckpointError("the file refers to objects outside itself")
+def find(name: Global) -> Constructor | None:
+    """Constructor of a name. Raises `CheckpointError` for names that networks do not need."""
+    key = (name.module, name.name)
+    if key in _LAYOUTS:
+        return _LAYOUTS[key]
+    if name.module == "torch" and isinstance(getattr(torch, name.name, None), torch.dtype):
+        return None
+    if name.module.startswith(_INERT) and name.name[:1].isupper():
+        return lambda args: Instance(name.module, name.name, args)
+    raise CheckpointError(f"the file refers to {name.module}.{name.name}, which is code; it was not run")
 
 
-def read_pickle(path: str | Path) -> Any:
-    """The content of a pickle as data. Raises `CheckpointError` with the reason in one line."""
+def read_file(path: str | Path) -> Any:
+    """The content of a pickle, or of a file by `torch.save`, as data.
+
+    Raises `CheckpointError` with the reason in one line.
+    """
     try:
         with open(path, "rb") as file:
-            return _DataUnpickler(file).load()
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
-    except Exception as error:  # damaged opcodes and tensors make the unpicklers raise anything at all
+    except ValueError:  # nothing to map
+        raise CheckpointError(f"{path} is empty") from None
+    try:
+        return _read(data)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    except Exception as error:  # damaged tensors and zip files make their libraries raise anything at all
         raise CheckpointError(f"{path} is not a network snapshot, or is damaged ({type(error).__name__})") from None
+
+
+def _read(data: memoryview) -> Any:
+    if bytes(data[:4]) == b"PK\x03\x04":
+        return tensors.read_zip(data, find)
+    machine = Machine(data, find)
+    value = machine.load()
+    # Files by `torch.save` of before 2020 begin with a number that says so.
+    return tensors.read_legacy(data, find) if value == 0x1950A86A20F9469CFC6C else value

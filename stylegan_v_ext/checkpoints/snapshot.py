@@ -1,67 +1,16 @@
-"""Network snapshots: `G, D, G_ema, augment_pipe, training_set_kwargs` in one pickle, as stylegan3 writes them."""
+"""Snapshots of a run: `G, D, G_ema, augment_pipe, training_set_kwargs` in one pickle, as stylegan3 writes them."""
 
+import json
+import math
 import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-import dnnlib
-from stylegan_v_ext.checkpoints.reader import CheckpointError, Record, read_pickle
+from stylegan_v_ext.checkpoints.machine import CheckpointError
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.networks.generator import VideoGenerator
 
 KEYS = ("G", "D", "G_ema", "augment_pipe", "training_set_kwargs")
-_CLASSES = {
-    "VideoGenerator": "stylegan_v_ext.networks.generator.VideoGenerator",
-    "TimeConditionedDiscriminator": "stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
-}
-
-
-@dataclass
-class Snapshot:
-    """A snapshot file as data; networks are built when asked for."""
-
-    path: Path
-    content: dict[str, Any]
-
-    @property
-    def training_set_kwargs(self) -> dict[str, Any]:
-        return dict(self.content.get("training_set_kwargs") or {})
-
-    def build(self, key: str) -> torch.nn.Module:
-        """Network `G`, `D` or `G_ema`, made from our own classes, on the CPU in eval mode."""
-        record = self.content.get(key)
-        if not isinstance(record, Record):
-            raise CheckpointError(f"{self.path} holds no {key}")
-        if record.class_name not in _CLASSES:
-            known = ", ".join(_CLASSES)
-            raise CheckpointError(f"{self.path}: {key} is a {record.class_name}; known classes are {known}")
-        try:
-            network = dnnlib.util.construct_class_by_name(
-                *record.init_args, class_name=_CLASSES[record.class_name], **record.init_kwargs
-            )
-            network.load_state_dict(record.state_dict())
-        except Exception as error:  # arguments and tensors are whatever the file says
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise CheckpointError(f"{self.path}: {key} does not fit its class here ({reason})") from None
-        return network.eval().requires_grad_(False)
-
-    def build_generator(self) -> VideoGenerator:
-        """The averaged generator `G_ema`."""
-        generator = self.build("G_ema")
-        if not isinstance(generator, VideoGenerator):
-            raise CheckpointError(f"{self.path}: G_ema is no generator")
-        return generator
-
-
-def load_snapshot(path: str | Path) -> Snapshot:
-    """Open a snapshot without running anything in it. Raises `CheckpointError`."""
-    content = read_pickle(path)
-    if not isinstance(content, dict) or "G_ema" not in content:
-        raise CheckpointError(f"{path} is not a network snapshot: it holds no G_ema")
-    return Snapshot(Path(path), dict(content))
+_METRIC = "fvd2048_16f"
 
 
 def save_snapshot(path: str | Path, content: dict[str, Any]) -> None:
@@ -72,8 +21,12 @@ def save_snapshot(path: str | Path, content: dict[str, Any]) -> None:
         pickle.dump(content, file)
 
 
-def find_snapshot(path: str | Path) -> Path:
-    """The file itself, or the last snapshot of a run folder. Raises `CheckpointError` if there is none."""
+def find_snapshot(path: str | Path, best: bool = False) -> Path:
+    """The file itself, or the last snapshot of a run folder.
+
+    best: the one with the lowest `fvd2048_16f` in the folder's `metric-fvd2048_16f.jsonl`, where there
+    is such a file. Raises `CheckpointError` if there is none.
+    """
     path = Path(path)
     if path.is_file():
         return path
@@ -82,4 +35,22 @@ def find_snapshot(path: str | Path) -> Path:
     snapshots = sorted(path.glob("network-snapshot-*.pkl"))
     if not snapshots:
         raise CheckpointError(f"{path} holds no network-snapshot-*.pkl; give the folder of a training run")
-    return snapshots[-1]
+    return (_best_snapshot(path) if best else None) or snapshots[-1]
+
+
+def _best_snapshot(folder: Path) -> Path | None:
+    """The snapshot with the lowest metric among those that are still there."""
+    try:
+        lines = (folder / f"metric-{_METRIC}.jsonl").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    scores: dict[Path, float] = {}
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            snapshot, score = folder / Path(entry["snapshot_pkl"]).name, float(entry["results"][_METRIC])
+        except (ValueError, KeyError, TypeError):  # a line cut short by a killed run
+            continue
+        if math.isfinite(score) and snapshot.is_file():
+            scores[snapshot] = score
+    return min(scores, key=lambda snapshot: scores[snapshot], default=None)

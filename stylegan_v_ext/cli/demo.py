@@ -58,13 +58,13 @@ def _distance(config: Any, snapshot: Path, device: str) -> float:
     import numpy as np
 
     import dnnlib
-    from stylegan_v_ext.checkpoints import load_snapshot
+    from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.metrics.random_features import random_frame_distance
 
     dataset = dnnlib.util.construct_class_by_name(**config.training_set_kwargs)
-    sampler = VideoSampler(load_snapshot(snapshot).build_generator(), pick_device(device))
+    sampler = VideoSampler(load(snapshot).build_generator(), pick_device(device))
     times = list(frame_times(_FEATURE_FRAMES, speed=8))
     real = (dataset.read_video(item)[:: 64 // _FEATURE_FRAMES] for item in range(_FEATURE_VIDEOS))
     fake = (

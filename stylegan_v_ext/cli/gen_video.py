@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import GridSize, SeedList, UserError, progress_bar, report_user_errors
 
 _EPILOG = """
@@ -19,7 +20,9 @@ Examples:
 
 
 @click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--network", help="Snapshot (.pkl), or a run folder for its last one", metavar="PKL|DIR", required=True)
+@click.option(
+    "--network", help="Checkpoint of any known format, a run folder or a URL", metavar="PKL|DIR", required=True
+)
 @click.option("--seeds", help="Content seeds, one video each", type=SeedList(), required=True, metavar="0-7,12")
 @click.option("--motion-seeds", help="Motion seeds: one for all, one for each of --seeds, or several for a single "
               "--seeds  [default: a motion of its own for each content]",
@@ -38,11 +41,12 @@ Examples:
               metavar="WxH")  # fmt: skip
 @click.option("--output", help="Folder, or an .mp4 file for a grid or a single video", default="out", metavar="PATH")
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
+@trust_option
 @report_user_errors
 def gen_video(
     network: str, seeds: list[int], motion_seeds: list[int] | None, frames: int | None, duration: float | None,
     fps: float, start: float, speed: float, trunc: float, class_index: int | None,
-    grid: tuple[int, int] | None, output: str, device: str,
+    grid: tuple[int, int] | None, output: str, device: str, trust_pickle: bool,
 ) -> None:  # fmt: skip
     """Generate videos of any length as H.264 files, from any start time, at any speed.
 
@@ -63,7 +67,7 @@ def gen_video(
     if single_file and grid is None and len(names) > 1:
         raise click.UsageError(f"--output={output} is one file for {len(names)} videos; name a folder or add --grid")
 
-    sampler = _load_sampler(network, device, trunc, class_index)
+    sampler = _load_sampler(network, device, trunc, class_index, trust_pickle)
     from stylegan_v_ext.generate.sampler import frame_times
     from stylegan_v_ext.generate.video_file import write_mp4
 
@@ -113,19 +117,24 @@ def file_name(name: Any) -> str:
     return f"seed{name.content_seed:04d}{motion}.mp4"
 
 
-def _load_sampler(network: str, device: str, trunc: float, class_index: int | None) -> Any:
-    from stylegan_v_ext.checkpoints import find_snapshot, load_snapshot
+def check_class(name: str, classes: int, class_index: int | None) -> None:
+    """Raise `UserError` unless there is a class where a network needs one, and it exists."""
+    if classes and class_index is None:
+        raise UserError(f"{name} has {classes} classes; choose one with --class=0 ... --class={classes - 1}")
+    if class_index is not None and class_index >= classes:
+        bound = f"classes 0 to {classes - 1}" if classes else "no classes; leave --class out"
+        raise UserError(f"--class={class_index}: {name} has {bound}")
+
+
+def _load_sampler(network: str, device: str, trunc: float, class_index: int | None, trust_pickle: bool) -> Any:
+    from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoSampler
 
-    path = find_snapshot(network)
-    generator = load_snapshot(path).build_generator()
-    if generator.num_frames == 1:
-        raise UserError(f"{path} makes images, not videos; it was trained with --cfg=stylegan2")
-    classes = generator.num_classes
-    if classes and class_index is None:
-        raise UserError(f"{path} has {classes} classes; choose one with --class=0 ... --class={classes - 1}")
-    if class_index is not None and class_index >= classes:
-        bound = f"classes 0 to {classes - 1}" if classes else "no classes; leave --class out"
-        raise UserError(f"--class={class_index}: the network has {bound}")
+    checkpoint = load(network, trust_pickle)
+    path = checkpoint.path
+    if (checkpoint.network(checkpoint.generator_key).num_frames or 1) == 1:
+        raise UserError(f"{path} makes images, not videos; start a video model from it with train.py --resume")
+    generator = checkpoint.build_generator()
+    check_class(str(path), generator.num_classes, class_index)
     return VideoSampler(generator, pick_device(device), trunc)

@@ -3,21 +3,25 @@
 import click
 
 from stylegan_v_ext import __version__
+from stylegan_v_ext.cli.checkpoint import checkpoint
 from stylegan_v_ext.cli.data import data
 from stylegan_v_ext.cli.demo import demo
 from stylegan_v_ext.cli.gen_video import gen_video
+from stylegan_v_ext.cli.swap import swap
 from stylegan_v_ext.cli.train import train
 
 
 @click.group()
 @click.version_option(__version__, prog_name="stylegan-v")
 def main() -> None:
-    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate."""
+    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, convert, swap layers."""
 
 
 main.add_command(data)
 main.add_command(train)
 main.add_command(gen_video, name="generate")
+main.add_command(checkpoint)
+main.add_command(swap)
 main.add_command(demo)
 
 if __name__ == "__main__":

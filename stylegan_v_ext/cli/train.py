@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config
 
@@ -20,6 +22,7 @@ Examples:
   python train.py --cfg=stylegan-v --data=demo
   python train.py --cfg=stylegan-v --data=sky.zip --gamma=1 --motion-distance=256 --mirror=1
   python train.py --cfg=stylegan-v --data=faces.zip --resume=runs/00000-.../network-snapshot-001000.pkl
+  python train.py --cfg=stylegan-v --data=faces.zip --resume=stylegan2-ffhq.pkl   (image model to video model)
   stylegan-v data convert videos/ clips.zip --resolution=256   (makes the data set)
 """
 
@@ -44,8 +47,11 @@ Examples:
               default="bgc", metavar="NAME")  # fmt: skip
 @click.option("--p", help="Probability for --aug=fixed", type=click.FloatRange(min=0, max=1), default=0.2)
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
-@click.option("--resume", help="Start from the networks of this snapshot or run folder (transfer learning; "
-              "counters and optimizers start anew)", metavar="PKL")  # fmt: skip
+@click.option("--resume", help="Start from the networks of this checkpoint, run folder or URL (transfer learning; "
+              "counters and optimizers start anew). A StyleGAN2 image model starts a video model whose every frame is "
+              "the image at first; --cbase, --cmax, --map-depth and --latent-dim then follow it",
+              metavar="PKL")  # fmt: skip
+@trust_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
 @click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1),
@@ -80,8 +86,12 @@ Examples:
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
 @click.option("-n", "--dry-run", help="Print the training options and stop", is_flag=True)
+@click.pass_context
 @report_user_errors
-def train(data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, **kwargs: Any) -> None:  # fmt: skip
+def train(
+    ctx: click.Context, data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, trust_pickle: bool,
+    **kwargs: Any,
+) -> None:  # fmt: skip
     """Train a video GAN on a data set of clips.
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
@@ -100,16 +110,21 @@ def train(data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, **kw
     if image_model != (num_frames == 1):
         raise UserError(f"--num-frames={num_frames} with --cfg={kwargs['cfg']}: 1 frame is what stylegan2 means")
     kwargs["device"] = str(pick_device(kwargs["device"]))
+    source = None
     if kwargs["resume"]:
-        from stylegan_v_ext.checkpoints import find_snapshot, load_snapshot
+        from stylegan_v_ext.checkpoints import load
 
-        kwargs["resume"] = str(find_snapshot(kwargs["resume"]))
-        load_snapshot(kwargs["resume"])
+        source = load(kwargs["resume"], trust_pickle, best=False)
+        kwargs["resume"] = str(source.path)
 
     with tempfile.TemporaryDirectory() as scratch:
         data = demo_dataset(kwargs["outdir"], scratch if dry_run else None) if data == "demo" else data
         options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
         config = make_config(options, skip_bad)
+    if source is not None:
+        config.resume_trusted = trust_pickle
+        given = {name for name in kwargs if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+        _fit_to_source(config, source, given)
     print(describe(config))
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
@@ -134,6 +149,20 @@ def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
     config = build_config(options, training_set, training_set_kwargs)
     config.num_videos = len(training_set)
     return config
+
+
+def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
+    """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
+    from stylegan_v_ext.config import follow_image_model
+
+    generator = source.network(source.generator_key)
+    if generator.class_name != "VideoGenerator":
+        raise UserError(
+            f"--resume={source.path}: a {generator.class_name} cannot start a StyleGAN2 or StyleGAN-V model"
+        )
+    if generator.is_image_model:
+        critic = source.network("D").kwargs if "D" in source.readers else None
+        follow_image_model(config, generator.kwargs, critic, given)
 
 
 def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> list[str]:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 import dnnlib
-from stylegan_v_ext.checkpoints import load_snapshot, save_snapshot
+from stylegan_v_ext import checkpoints
+from stylegan_v_ext.checkpoints.transfer import transfer
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.logs import RunLog
@@ -44,8 +45,7 @@ class Trainer:
         self.G = dnnlib.util.construct_class_by_name(**c.G_kwargs, **common)
         self.D = dnnlib.util.construct_class_by_name(**c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
-        if c.resume_pkl:
-            self._load_weights(c.resume_pkl)
+        self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl else ""
         for network in (self.G, self.D, self.G_ema):
             network.requires_grad_(False).to(self.device)
         self.augment_pipe = None
@@ -63,11 +63,33 @@ class Trainer:
         self.num_steps = 0
         self._batches = self._load_batches()
 
-    def _load_weights(self, path: str) -> None:
-        """Start from another run's networks. Raises `ValueError` where a tensor has another shape here."""
-        snapshot = load_snapshot(path)
+    def _load_weights(self, path: str) -> str:
+        """Start from the networks of a checkpoint; returns what there is to tell.
+
+        An image model starts a video model with what fits. Otherwise raises `ValueError` where a
+        tensor has another shape here.
+        """
+        source = checkpoints.load(path, trust_pickle=bool(self.config.get("resume_trusted")))
+        average = source.network(source.generator_key)
+        if average.is_image_model and self.G.num_frames > 1:
+            return self._start_from_images(source, average)
         for key in ("G", "D", "G_ema"):
-            misc.copy_params_and_buffers(snapshot.build(key), getattr(self, key))
+            if key in source.readers:
+                misc.copy_params_and_buffers(source.build(key), getattr(self, key))
+        if "G" not in source.readers:
+            misc.copy_params_and_buffers(self.G_ema, self.G)
+        return f"Networks from {source.path} ({source.format})"
+
+    def _start_from_images(self, source: checkpoints.Checkpoint, average: checkpoints.NetworkData) -> str:
+        """Copy what fits of an image model; what it does not bring stays equal in G and G_ema. Returns a table."""
+        report = transfer(self.G_ema, average.state)
+        transfer(self.G, source.network("G").state if "G" in source.readers else average.state)
+        lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
+        if "D" in source.readers:
+            lines.append(transfer(self.D, source.network("D").state).table("Discriminator:"))
+        else:
+            lines.append("Discriminator: new; the file has none")
+        return "\n".join(lines)
 
     def _load_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Endless (strips uint8, labels) batches; one batch is on its way to the device ahead of use."""
@@ -164,13 +186,15 @@ class Trainer:
         }
         content["training_set_kwargs"] = dict(self.config.training_set_kwargs)
         path = self.run_dir / f"network-snapshot-{self.num_clips // 1000:06d}.pkl"
-        save_snapshot(path, content)
+        checkpoints.save_snapshot(path, content)
         return path
 
     def run(self) -> Path:
         """Train until `total_kimg`, `max_hours` or Ctrl-C; returns the last snapshot's path."""
         c = self.config
         self._print_summary()
+        if self.origin:
+            print(f"{self.origin}\n", flush=True)
         sheets = SampleSheets(self.run_dir, self.dataset, c.random_seed)
         sheets.save_reals()
         sheets.save_fakes(self.G_ema, self.device, "fakes_init")

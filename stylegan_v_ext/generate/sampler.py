@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice, tee
 
 import numpy as np
+import PIL.Image
 import torch
 
 from stylegan_v_ext import clip
@@ -85,6 +86,13 @@ def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Frames `[F, C, H, W]` in -1 ... 1 -> uint8 `[F, H, W, C]`."""
     pixels = (frames * 127.5 + 128).clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def resized(image: np.ndarray, size: int) -> np.ndarray:
+    """An image `[H, W, 3]` at `[size, size, 3]`, itself if it has that size."""
+    if image.shape[:2] == (size, size):
+        return image
+    return np.asarray(PIL.Image.fromarray(image).resize((size, size), PIL.Image.Resampling.LANCZOS))
 
 
 def tile(images: Sequence[np.ndarray], columns: int, rows: int | None = None) -> np.ndarray:

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.networks.mapping import VideoMappingNetwork
 from stylegan_v_ext.networks.synthesis import SynthesisNetwork
+from stylegan_v_ext.networks.video_mapping import VideoMappingNetwork
 from torch_utils import persistence
 
 
@@ -72,37 +72,3 @@ class VideoGenerator(torch.nn.Module):
             t=t, motion_seeds=motion_seeds, motion_z=motion_z,
         )  # fmt: skip
         return self.synthesis(ws, update_emas=update_emas, **synthesis_kwargs)
-
-
-# Where the input channels of the first layer, content before motion, lie in its tensors.
-_MOTION_AXIS = {
-    "synthesis.b4.conv1.weight": 1,
-    "synthesis.b4.conv1.affine.weight": 0,
-    "synthesis.b4.conv1.affine.bias": 0,
-}
-
-
-def load_image_weights(generator: VideoGenerator, state: dict[str, torch.Tensor]) -> list[str]:
-    """Start a video generator from a StyleGAN2 image generator's state dict.
-
-    The motion half of `b4.conv1` starts at zero, so every frame of a video is the image model's
-    image. Returns the names that stay as they were (the motion network). Raises `ValueError` naming
-    the first weight that does not fit.
-    """
-    own, loaded = generator.state_dict(), {}
-    for name, tensor in state.items():
-        if name not in own:
-            raise ValueError(f"{name} has no place in this generator; make it with the image model's options")
-        target = own[name].clone()
-        content = target
-        if name in _MOTION_AXIS:
-            axis = _MOTION_AXIS[name]
-            content = target.narrow(axis, 0, target.shape[axis] - generator.synthesis.motion_dim)
-        if tensor.shape != content.shape:
-            raise ValueError(f"{name} has shape {list(tensor.shape)} there and {list(content.shape)} here")
-        if name == "synthesis.b4.conv1.weight":
-            target.zero_()
-        content.copy_(tensor)
-        loaded[name] = target
-    generator.load_state_dict(loaded, strict=False)
-    return sorted(set(own) - set(loaded))

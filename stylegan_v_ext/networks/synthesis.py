@@ -98,7 +98,7 @@ class SynthesisBlock(torch.nn.Module):
     """One resolution: convolutions, and a ToRGB layer added to the enlarged image so far.
 
     in_channels: 0 for the 4x4 block, which starts from a learned constant with `motion_dim` channels
-    of motion beside it.
+    of motion beside it. frozen_dim: channels of the constant that hold the motion of one moment.
     """
 
     resample_filter: torch.Tensor
@@ -111,6 +111,7 @@ class SynthesisBlock(torch.nn.Module):
         resolution: int,
         img_channels: int,
         motion_dim: int = 0,
+        frozen_dim: int = 0,
         use_fp16: bool = False,
         use_noise: bool = False,
         conv_clamp: float | None = None,
@@ -122,8 +123,8 @@ class SynthesisBlock(torch.nn.Module):
             w_dim=w_dim, resolution=resolution, use_noise=use_noise, conv_clamp=conv_clamp
         )
         if in_channels == 0:
-            self.const = torch.nn.Parameter(torch.randn(out_channels, resolution, resolution))
-            self.conv1 = SynthesisLayer(out_channels + motion_dim, out_channels, **layer_kwargs)
+            self.const = torch.nn.Parameter(torch.randn(out_channels + frozen_dim, resolution, resolution))
+            self.conv1 = SynthesisLayer(out_channels + frozen_dim + motion_dim, out_channels, **layer_kwargs)
         else:
             self.conv0 = SynthesisLayer(in_channels, out_channels, up=2, **layer_kwargs)
             self.conv1 = SynthesisLayer(out_channels, out_channels, **layer_kwargs)
@@ -164,7 +165,8 @@ class SynthesisBlock(torch.nn.Module):
 class SynthesisNetwork(torch.nn.Module):
     """Images from content rows and motion rows of `ws`.
 
-    num_fp16_res: how many of the highest resolutions run in float16 on CUDA.
+    num_fp16_res: how many of the highest resolutions run in float16 on CUDA. frozen_dim: channels of
+    motion that became part of the constant, in images taken out of a video generator.
     """
 
     def __init__(
@@ -178,6 +180,7 @@ class SynthesisNetwork(torch.nn.Module):
         num_fp16_res: int = 4,
         conv_clamp: float | None = 256,
         use_noise: bool = False,
+        frozen_dim: int = 0,
     ):
         super().__init__()
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
@@ -191,6 +194,7 @@ class SynthesisNetwork(torch.nn.Module):
             block = SynthesisBlock(
                 channels[res // 2] if res > 4 else 0, channels[res], w_dim=w_dim, resolution=res,
                 img_channels=img_channels, motion_dim=motion_dim if res == 4 else 0,
+                frozen_dim=frozen_dim if res == 4 else 0,
                 use_fp16=res >= max(fp16_from, 8), use_noise=use_noise, conv_clamp=conv_clamp,
             )  # fmt: skip
             self.num_ws += block.num_conv

@@ -145,7 +145,7 @@ def test_resume_from_a_file_that_is_no_snapshot(tmp_path, sound):
     (tmp_path / "fake.pkl").write_bytes(b"nothing")
     code, output = run("train", "--cfg=stylegan-v", f"--data={sound}", f"--resume={tmp_path}/fake.pkl")
     assert code == 2
-    assert_one_line_error(output, "is not a network snapshot")
+    assert_one_line_error(output, "not a network snapshot")
 
 
 def test_output_that_cannot_be_written(tmp_path, sound, snapshots):

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 import dnnlib
-from stylegan_v_ext.checkpoints import load_snapshot
+from stylegan_v_ext.checkpoints import load
+from stylegan_v_ext.checkpoints.reader import read_file
 from stylegan_v_ext.cli.train import make_config
 from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.data.errors import DataError
@@ -98,8 +99,9 @@ def test_statistics_are_a_line_a_tick(finished_run):
 
 def test_snapshot_has_the_stock_keys_and_opens(finished_run):
     _, last = finished_run
-    snapshot = load_snapshot(last)
-    assert list(snapshot.content) == ["G", "D", "G_ema", "augment_pipe", "training_set_kwargs"]
+    snapshot = load(last)
+    assert list(read_file(last)) == ["G", "D", "G_ema", "augment_pipe", "training_set_kwargs"]
+    assert list(snapshot.records) == ["G", "D", "G_ema", "augment_pipe"]
     assert snapshot.training_set_kwargs["num_frames"] == 3
     for key in ("G", "D", "G_ema"):
         assert not any(p.requires_grad for p in snapshot.build(key).parameters())
@@ -170,13 +172,13 @@ def test_labelled_data_trains_and_draws_its_sheets(tmp_path):
     path = write_zip(tmp_path / "set.zip", video_files(4, 12, metadata=metadata))
     config = config_for(path, cond=True, kimg=0.008)
     last = train(config, tmp_path / "run")
-    assert load_snapshot(last).build("G_ema").num_classes == 2
+    assert load(last).build("G_ema").num_classes == 2
 
 
 def test_resume_starts_from_the_snapshot(finished_run, sky_zip, tmp_path):
     _, last = finished_run
     trainer = Trainer(config_for(sky_zip, resume=str(last)), tmp_path)
-    theirs = load_snapshot(last).build("G_ema").state_dict()
+    theirs = load(last).build("G_ema").state_dict()
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in trainer.G_ema.state_dict().items())
     assert trainer.config.ada_kimg == 100 and trainer.config.ema_rampup is None
 
@@ -195,7 +197,7 @@ def test_first_interrupt_finishes_the_step_and_saves(sky_zip, tmp_path, capsys):
     last = train(config, tmp_path / "run")
     thread.join()
     assert "--resume=" in capsys.readouterr().out
-    assert load_snapshot(last).build("G_ema") is not None
+    assert load(last).build("G_ema") is not None
     assert (tmp_path / "run/stats.jsonl").read_text().count("\n") == 1
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -220,7 +222,7 @@ def test_a_frame_that_rots_during_training_saves_first(tmp_path, capsys, monkeyp
     with pytest.raises(DataError, match="is not a readable image"):
         train(config, tmp_path / "run")
     assert "Saved before stopping" in capsys.readouterr().out
-    assert load_snapshot(tmp_path / "run" / "network-snapshot-000000.pkl").build("G_ema") is not None
+    assert load(tmp_path / "run" / "network-snapshot-000000.pkl").build("G_ema") is not None
 
 
 def test_devices_are_checked():

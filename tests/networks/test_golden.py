@@ -4,34 +4,14 @@ import pytest
 import torch
 
 from stylegan_v_ext import clip
+from stylegan_v_ext.checkpoints.importers.stylegan_v import renamed
+from stylegan_v_ext.checkpoints.transfer import transfer
+from stylegan_v_ext.networks.alias_free import AliasFreeGenerator
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
-from stylegan_v_ext.networks.generator import VideoGenerator, load_image_weights
+from stylegan_v_ext.networks.generator import VideoGenerator
 from tests.conftest import relative_error
 
 TOLERANCE = 1e-4
-_RENAMED = {
-    "synthesis.motion_encoder.conv.0": "mapping.motion.conv0",
-    "synthesis.motion_encoder.conv.1": "mapping.motion.conv1",
-    "synthesis.motion_encoder.time_encoder.periods_predictor": "mapping.motion.encoding.periods",
-    "synthesis.motion_encoder.time_encoder.phase_predictor": "mapping.motion.encoding.phases",
-    "synthesis.motion_encoder.time_encoder.aligners_predictor": "mapping.motion.encoding.aligner",
-    "synthesis.motion_encoder.time_encoder.": "mapping.motion.encoding.",
-    "synthesis.b4.input.input.const": "synthesis.b4.const",
-    "time_encoder.const_embed": "time.embed",
-    "time_encoder.time_encoder.fourier_coefs": "time.freqs",
-}
-_LEADING_AXIS = ("freqs", "phase_scales", "input.const", "fourier_coefs")
-
-
-def renamed(state):
-    """The reference's state dict under our names."""
-    result = {}
-    for name, tensor in state.items():
-        ours = name
-        for theirs, own in _RENAMED.items():
-            ours = ours.replace(theirs, own)
-        result[ours] = tensor[0] if name.endswith(_LEADING_AXIS) else tensor
-    return result
 
 
 @pytest.fixture(scope="module", params=["stylegan_v_32_f3", "stylegan_v_64_f2_c5"])
@@ -123,18 +103,43 @@ def test_every_frame_of_an_image_initialised_generator_is_the_image(image_case):
     v, common, extra = image_case
     motion = dict(z_dim=16, code_dim=16)
     generator = VideoGenerator(v.config["c_dim"] + 3, num_frames=3, motion_kwargs=motion, **common, **extra).eval()
-    left = load_image_weights(generator, v.state("G"))
-    assert left and all(name.startswith("mapping.motion.") for name in left)
+    report = transfer(generator, v.state("G"))
+    assert not report.misfits and not report.unused
+    assert report.new and all(name.startswith("mapping.motion.") for name in report.new)
     t = torch.tensor([[0.0, 7.5, 900.0]]).expand(4, -1)
     frames = clip.unpack_strip(generator(v["z"], v["c"], t=t, noise_mode="const"))
     for frame in range(3):
         assert relative_error(frames[:, frame], v["img_const"]) < TOLERANCE
 
 
-def test_image_weights_of_another_shape_are_refused(image_case):
+def test_image_weights_of_another_shape_are_told(image_case):
     v, common, extra = image_case
     other = VideoGenerator(v.config["c_dim"] + 2, num_frames=2, **{**common, "channel_max": 16}, **extra)
-    with pytest.raises(ValueError, match="there and"):
-        load_image_weights(other, v.state("G"))
-    with pytest.raises(ValueError, match="no.such has no place"):
-        load_image_weights(other, {"no.such": torch.zeros(1)})
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    report = transfer(other, {**v.state("G"), "no.such": torch.zeros(1)})
+    assert report.unused == ["no.such"] and "mapping.fc0.weight" in report.copied
+    there, here = report.misfits["synthesis.b8.conv1.weight"]
+    assert there[0] == 32 and here[0] == 16
+    for name in [*report.misfits, *report.new]:
+        assert torch.equal(other.state_dict()[name], before[name]), name
+    assert "b8" in report.table("From images:") and "not copied" in report.table("From images:")
+
+
+@pytest.mark.parametrize("name", ["stylegan3_t_32", "stylegan3_r_32_c2"])
+def test_stylegan3_images(golden, name):
+    v = golden(name)
+    c = v.config
+    layer_kwargs = {key: c[key] for key in ("conv_kernel", "use_radial_filters") if key in c}
+    generator = AliasFreeGenerator(
+        c["z_dim"], c["c_dim"], c["w_dim"], c["res"], 3, mapping_kwargs={"num_layers": c["mapping_layers"]},
+        num_layers=c["num_layers"], channel_base=c["channel_base"], channel_max=c["channel_max"], **layer_kwargs,
+    ).eval()  # fmt: skip
+    state = v.state("G")
+    for key, own in generator.state_dict().items():
+        if key.endswith("_filter"):  # designed here, stored there
+            assert relative_error(own, state[key]) < TOLERANCE
+    generator.load_state_dict(state)
+    assert relative_error(generator.mapping(v["z"], v["c"]), v["ws"]) < TOLERANCE
+    assert relative_error(generator(v["z"], v["c"]), v["img"]) < TOLERANCE
+    generator.synthesis.input.transform.copy_(v["transform"])
+    assert relative_error(generator(v["z"], v["c"]), v["img_transformed"]) < TOLERANCE

@@ -1,0 +1,50 @@
+"""The source of our image networks as one module, so that pickles made of it open without this package.
+
+A stock checkout runs the source that a pickle carries. Ours is spread over modules that import each
+other; here their texts stand one after the other, and only `torch_utils` is left to import.
+"""
+
+import ast
+import functools
+import inspect
+import types
+
+from stylegan_v_ext import clip
+from stylegan_v_ext.networks import discriminator, image, layers, mapping, modulation, synthesis
+from torch_utils import persistence
+
+_MODULES = (clip, layers, modulation, mapping, synthesis, image, discriminator)
+_OWN_PACKAGE = "stylegan_v_ext"
+
+
+@functools.cache
+def image_networks() -> types.ModuleType:
+    """The module made of that text, with `ImageGenerator` and `TimeConditionedDiscriminator`."""
+    return persistence.module_from_source(image_networks_source())
+
+
+@functools.cache
+def image_networks_source() -> str:
+    """Text of all modules that image networks need, without their imports of each other."""
+    parts = ['"""StyleGAN2 image networks of stylegan_v_ext (MIT licence), in one module."""', "import sys"]
+    names: set[str] = set()
+    for module in _MODULES:
+        text = inspect.getsource(module)
+        tree = ast.parse(text)
+        for node in tree.body:
+            own = {node.name} if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else set()
+            assert not own & names, f"{own & names} is defined twice"
+            names |= own
+        parts.append(_without_own_imports(text, tree))
+    # Modules that are spoken of by name are all this one.
+    parts.insert(2, "clip = sys.modules[__name__]")
+    return "\n\n".join(parts) + "\n"
+
+
+def _without_own_imports(text: str, tree: ast.Module) -> str:
+    lines = text.splitlines()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_OWN_PACKAGE):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "\n".join(lines)

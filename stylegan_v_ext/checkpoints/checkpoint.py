@@ -1,0 +1,168 @@
+"""Opening a checkpoint of any known format: one door for files, run folders and URLs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import dnnlib
+from stylegan_v_ext.checkpoints import exports, trusted
+from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan3, stylegan_v, tensorflow
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.network import CLASSES, NetworkData, keyword_arguments
+from stylegan_v_ext.checkpoints.reader import Record, plain, read_file
+from stylegan_v_ext.checkpoints.snapshot import find_snapshot
+
+NETWORKS = ("G", "D", "G_ema")
+
+
+@dataclass
+class Checkpoint:
+    """A checkpoint as data; networks are read and built when asked for.
+
+    format: what the file is, for people. records: persistent objects as they are in the file, where
+    it holds such.
+    """
+
+    path: Path
+    format: str
+    readers: dict[str, Callable[[], NetworkData]]
+    records: dict[str, Record] = field(default_factory=dict)
+    training_set_kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def generator_key(self) -> str:
+        """The averaged generator where there is one."""
+        return "G_ema" if "G_ema" in self.readers else "G"
+
+    def network(self, key: str) -> NetworkData:
+        """Network `G`, `D` or `G_ema` as data of one of our classes, read anew. Raises `CheckpointError`."""
+        if key not in self.readers:
+            raise CheckpointError(f"{self.path} holds no {key}")
+        try:
+            return self.readers[key]()
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {key} is {error}") from None
+        except Exception as error:  # shapes and options are whatever the file says
+            reason = next(iter(str(error).splitlines()), "")
+            raise CheckpointError(
+                f"{self.path}: {key} has an unknown layout ({type(error).__name__}: {reason})"
+            ) from None
+
+    def build(self, key: str) -> torch.nn.Module:
+        """Network `G`, `D` or `G_ema`, made from our own classes, on the CPU in eval mode."""
+        data = self.network(key)
+        try:
+            return data.build()
+        except CheckpointError as error:
+            raise CheckpointError(f"{self.path}: {key} {error}") from None
+
+    def build_generator(self) -> Any:
+        """The averaged generator `G_ema`, or `G` where that is all there is."""
+        return self.build(self.generator_key)
+
+
+def load(path: str | Path, trust_pickle: bool = False, best: bool = True) -> Checkpoint:
+    """Open a checkpoint without running anything in it.
+
+    path: a file, a run folder (its best snapshot by `fvd2048_16f` where that was measured and `best`
+    is set, else the last) or an http(s) URL, which is downloaded to the cache. trust_pickle: unpickle
+    as Python does, which runs the code in the file. Raises `CheckpointError`.
+    """
+    if dnnlib.util.is_url(path):
+        try:
+            path = dnnlib.util.open_url(str(path), return_filename=True)
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be downloaded ({error})") from None
+    path = find_snapshot(path, best)
+    if path.suffix in (".safetensors", ".json"):
+        readers, description = exports.read_safetensors(path)
+        return Checkpoint(path, "safetensors", readers, training_set_kwargs=description["training_set_kwargs"])
+    content = trusted.read_pickle(path) if trust_pickle else read_file(path)
+    for name, opener in _FORMATS:
+        checkpoint = opener(path, content)
+        if checkpoint is not None:
+            checkpoint.format = checkpoint.format or name
+            return checkpoint
+    raise CheckpointError(f"{path} is not a network snapshot: it holds no G_ema, nor another format's networks")
+
+
+def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
+    if not tensorflow.is_checkpoint(content):
+        return None
+    generator, discriminator, average = content
+    return Checkpoint(path, "", {
+        "G": partial(tensorflow.read_generator, generator), "D": partial(tensorflow.read_discriminator, discriminator),
+        "G_ema": partial(tensorflow.read_generator, average),
+    })  # fmt: skip
+
+
+def _open_rosinality(path: Path, content: Any) -> Checkpoint | None:
+    if not rosinality.is_checkpoint(content):
+        return None
+    readers: dict[str, Callable[[], NetworkData]] = {
+        ours: partial(rosinality.read_generator, content[key], content.get("latent_avg"))
+        for key, ours in (("g", "G"), ("g_ema", "G_ema"))
+        if isinstance(content.get(key), dict)
+    }
+    if isinstance(content.get("d"), dict):
+        readers["D"] = partial(rosinality.read_discriminator, content["d"])
+    return Checkpoint(path, "", readers)
+
+
+def _open_records(path: Path, content: Any) -> Checkpoint | None:
+    """Pickles of persistent objects: ours, NVLabs' and the StyleGAN-V release's."""
+    if isinstance(content, Record):
+        content = {"G_ema" if "mapping.w_avg" in content.shapes() else "D": content}
+    if not isinstance(content, dict):
+        return None
+    records = {key: value for key, value in content.items() if isinstance(value, Record)}
+    readers: dict[str, Callable[[], NetworkData]] = {
+        key: partial(_read_record, records[key]) for key in NETWORKS if key in records
+    }
+    if not readers:
+        return None
+    training_set_kwargs = content.get("training_set_kwargs")
+    return Checkpoint(
+        path, _record_format(records), readers, records,
+        plain(training_set_kwargs) if isinstance(training_set_kwargs, dict) else {},
+    )  # fmt: skip
+
+
+def _record_format(records: dict[str, Record]) -> str:
+    record = records.get("G_ema") or records.get("G") or next(iter(records.values()))
+    names = record.shapes()
+    if record.class_name in CLASSES:
+        return "stylegan_v_ext snapshot"
+    if stylegan_v.is_network(names):
+        return "StyleGAN-V release"
+    return "StyleGAN3 (PyTorch)" if stylegan3.is_generator(names) else "StyleGAN2 (PyTorch)"
+
+
+def _read_record(record: Record) -> NetworkData:
+    state = record.state_dict()
+    if record.class_name in CLASSES:
+        kwargs = keyword_arguments(record.class_name, record.init_args, record.init_kwargs)
+        return NetworkData(record.class_name, kwargs, state)
+    if stylegan_v.is_network(state):
+        return stylegan_v.read_network(record, state)
+    if stylegan3.is_generator(state):
+        return stylegan3.read_generator(record, state)
+    if stylegan2.is_generator(state):
+        return stylegan2.read_generator(state, record.attribute)
+    if stylegan2.is_discriminator(state):
+        return stylegan2.read_discriminator(state, record.attribute)
+    known = ", ".join(CLASSES)
+    raise CheckpointError(
+        f"a {record.class_name}; known classes are {known}, and those of StyleGAN2, StyleGAN3 and StyleGAN-V"
+    )
+
+
+_FORMATS: list[tuple[str, Callable[[Path, Any], Checkpoint | None]]] = [
+    ("StyleGAN2 (TensorFlow)", _open_tensorflow),
+    ("StyleGAN2 (rosinality)", _open_rosinality),
+    ("", _open_records),
+]

@@ -1,0 +1,178 @@
+"""Writing checkpoints: our snapshots, tensors without code, images for stock checkouts."""
+
+import datetime
+import hashlib
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stylegan_v_ext import __version__
+from stylegan_v_ext.checkpoints import bundle
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.snapshot import save_snapshot
+from stylegan_v_ext.files import atomic_path
+
+_LARGEST_DESCRIPTION = 1 << 24  # bytes
+
+
+def export_snapshot(path: str | Path, networks: Mapping[str, NetworkData], training_set_kwargs: dict[str, Any]) -> None:
+    """Write our own snapshot. A missing `G` is `G_ema`, and the other way round; a missing `D` stays away."""
+    built: dict[str, Any] = {key: data.build() for key, data in networks.items()}
+    average = built.get("G_ema", built.get("G"))
+    content = {
+        "G": built.get("G", average), "D": built.get("D"), "G_ema": average, "augment_pipe": None,
+        "training_set_kwargs": training_set_kwargs,
+    }  # fmt: skip
+    save_snapshot(path, content)
+
+
+def describe_source(path: Path, format_name: str) -> dict[str, str]:
+    """Where a checkpoint came from."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {
+        "file": path.name, "sha256": digest, "format": format_name, "converted": now,
+        "by": f"stylegan_v_ext {__version__}",
+    }  # fmt: skip
+
+
+def export_safetensors(
+    path: str | Path, networks: Mapping[str, NetworkData], training_set_kwargs: dict[str, Any], source: dict[str, str]
+) -> None:
+    """Write `path` with all tensors, named `{network}/{name}`, and the rest beside it as JSON. No code in either."""
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    tensors = {
+        f"{key}/{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for key, data in networks.items()
+        for name, tensor in data.state.items()
+    }
+    description = {
+        "format": "stylegan_v_ext", "version": 1,
+        "networks": {
+            key: {"class_name": data.class_name, "kwargs": data.kwargs, "notes": data.notes}
+            for key, data in networks.items()
+        },
+        "training_set_kwargs": training_set_kwargs, "provenance": source,
+    }  # fmt: skip
+    text = json.dumps(description, indent=2, default=_as_json) + "\n"
+    with atomic_path(path) as temporary, atomic_path(path.with_suffix(".json")) as temporary_json:
+        save_file(tensors, temporary, metadata={"format": "pt", "description_sha256": _digest(text)})
+        temporary_json.write_text(text, encoding="utf-8")
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.tolist()
+    return str(value)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], dict[str, Any]]:
+    """(readers of the networks, description) of a pair; `path` is either file. Raises `CheckpointError`."""
+    from safetensors import SafetensorError, safe_open
+
+    tensors_path, json_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    try:
+        if json_path.stat().st_size > _LARGEST_DESCRIPTION:
+            raise CheckpointError(f"{json_path} is larger than {_LARGEST_DESCRIPTION} bytes")
+        text = json_path.read_text(encoding="utf-8")
+        description = json.loads(text)
+        with safe_open(tensors_path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        networks = {str(key): dict(entry) for key, entry in description["networks"].items()}
+        description = {**description, "training_set_kwargs": dict(description.get("training_set_kwargs") or {})}
+    except OSError as error:
+        missing = error.filename or tensors_path
+        raise CheckpointError(
+            f"{missing} cannot be read ({error.strerror or error}); a .safetensors needs its .json beside it"
+        ) from None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path} is not a checkpoint, or is damaged ({reason})") from None
+    if metadata.get("description_sha256", _digest(text)) != _digest(text):
+        raise CheckpointError(f"{json_path} does not belong to {tensors_path.name}, or was changed")
+    return {key: partial(_read_network, tensors_path, key, entry) for key, entry in networks.items()}, description
+
+
+def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(f"{key}/")]  # noqa: SIM118
+        state = {name.removeprefix(f"{key}/"): file.get_tensor(name) for name in names}
+    return NetworkData(str(entry["class_name"]), dict(entry["kwargs"]), state, list(entry.get("notes", [])))
+
+
+# Images.
+
+
+def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | None = None) -> NetworkData:
+    """The image generator that a video generator is at one moment of one motion.
+
+    time: in frames. class_index: of conditional models, whose motion depends on it. An image model
+    stays what it is. The moment's motion vector becomes part of the constant input. Raises
+    `ValueError` for what is no StyleGAN2-like generator and for a class out of range.
+    """
+    if data.class_name != "VideoGenerator":
+        raise ValueError(f"a {data.class_name} has no time to be frozen at; give a StyleGAN-V or StyleGAN2 generator")
+    kwargs = {**data.kwargs, "c_dim": data.num_classes}
+    for name in ("num_frames", "max_num_frames", "motion_kwargs"):
+        kwargs.pop(name, None)
+    if data.num_frames == 1:
+        return NetworkData("ImageGenerator", {**_image_defaults(kwargs)}, data.state)
+    generator: Any = data.build()
+    classes = torch.zeros([1, data.num_classes])
+    if data.num_classes:
+        if class_index is None or not 0 <= class_index < data.num_classes:
+            raise ValueError(f"class {class_index} of {data.num_classes}; choose one from 0 to {data.num_classes - 1}")
+        classes[0, class_index] = 1
+    with torch.no_grad():
+        moment = torch.tensor([[time]], dtype=torch.float64)
+        motion = generator.mapping.motion_rows(moment, classes, [motion_seed])[0, 0].float()
+    state = {name: tensor for name, tensor in data.state.items() if not name.startswith("mapping.motion.")}
+    const = state["synthesis.b4.const"]
+    spread = motion[:, None, None].expand(-1, *const.shape[1:]).to(const.dtype)
+    state["synthesis.b4.const"] = torch.cat([const, spread])
+    return NetworkData("ImageGenerator", {**_image_defaults(kwargs), "frozen_dim": len(motion)}, state)
+
+
+def _image_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """`VideoGenerator` has defaults where `ImageGenerator` has none."""
+    return {"z_dim": 512, "w_dim": 512, **kwargs}
+
+
+def export_image(path: str | Path, generator: NetworkData, discriminator: NetworkData | None) -> None:
+    """Write a pickle that stock StyleGAN2-ADA and StyleGAN3 checkouts open, this package installed or not.
+
+    generator: an `ImageGenerator`. discriminator: of image models; where there is none, the file
+    holds an empty module in its place, since stock loaders insist on one.
+    """
+    networks = bundle.image_networks()
+    built = _rebuild(networks.ImageGenerator, generator)
+    judge = (
+        torch.nn.Identity() if discriminator is None else _rebuild(networks.TimeConditionedDiscriminator, discriminator)
+    )
+    content = {"G": built, "D": judge, "G_ema": built, "augment_pipe": None, "training_set_kwargs": None}
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        pickle.dump(content, file)
+
+
+def _rebuild(cls: Any, data: NetworkData) -> torch.nn.Module:
+    network = cls(**data.kwargs)
+    network.load_state_dict(data.state)
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,139 @@
+"""rosinality's stylegan2-pytorch: `.pt` files with `g_ema`, `g`, `d` as plain state dicts."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from stylegan_v_ext.checkpoints.importers import stylegan2
+from stylegan_v_ext.checkpoints.importers.stylegan2 import State
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
+from stylegan_v_ext.checkpoints.tensors import load_all
+from stylegan_v_ext.networks.layers import normalize_2nd_moment
+
+_NUM_AVERAGE = 1 << 14
+_LAYER_PARTS = {
+    "conv.weight": "weight", "conv.modulation.weight": "affine.weight", "conv.modulation.bias": "affine.bias",
+    "conv.blur.kernel": None, "activate.bias": "bias", "noise.weight": "noise_strength", "bias": "bias",
+    "upsample.kernel": None,
+}  # fmt: skip
+
+
+def is_checkpoint(content: Any) -> bool:
+    if not isinstance(content, dict):
+        return False
+    states = [content.get(key) for key in ("g_ema", "g")]
+    return any(isinstance(state, dict) and "conv1.conv.weight" in state for state in states)
+
+
+def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkData:
+    """A `VideoGenerator` of one frame. state: tensors in memory or in the file. latent_avg: the average w, if known."""
+    latent_avg = load_all({"w": latent_avg}).get("w")
+    ours: State = {}
+    for name, tensor in load_all(state).items():
+        target = _generator_name(name)
+        if target is None:
+            continue
+        if target.endswith((".conv0.weight", ".conv1.weight", ".torgb.weight")):
+            tensor = tensor[0]  # [1, O, I, k, k]
+        elif target.endswith("noise_const"):
+            tensor = tensor[0, 0]
+        elif target.endswith(("const", "noise_strength")):
+            tensor = tensor[0]
+        elif target.endswith("torgb.bias"):
+            tensor = tensor.flatten()
+        ours[target] = tensor
+    notes = []
+    for name in [name for name in ours if name.endswith("noise_strength")]:
+        constant = name.replace("noise_strength", "noise_const")
+        if constant not in ours:
+            resolution = int(re.search(r"\.b(\d+)\.", name)[1])  # type: ignore[index]
+            ours[constant] = torch.randn([resolution, resolution], generator=torch.Generator().manual_seed(resolution))
+            notes.append(f"the file has no {constant}; drawn from a fixed seed")
+    stylegan2.add_filters(ours, "synthesis.")
+    if latent_avg is None:
+        latent_avg = _average_w(ours)
+        notes.append(f"the file has no average w; taken over {_NUM_AVERAGE} latents")
+    ours["mapping.w_avg"] = latent_avg.flatten()
+    data = stylegan2.read_generator(ours)
+    data.notes = notes
+    return data
+
+
+def _average_w(state: State) -> torch.Tensor:
+    """Mean of the mapping network's output, layer by layer: learning rate multiplier 0.01, leaky ReLU with gain."""
+    num_layers = count_layers(state, "mapping.fc")
+    x = torch.randn([_NUM_AVERAGE, state["mapping.fc0.weight"].shape[1]], generator=torch.Generator().manual_seed(0))
+    x = normalize_2nd_moment(x)
+    for i in range(num_layers):
+        weight, bias = state[f"mapping.fc{i}.weight"], state[f"mapping.fc{i}.bias"]
+        x = F.linear(x, weight * (0.01 / math.sqrt(weight.shape[1])), bias * 0.01)
+        x = F.leaky_relu(x, 0.2) * math.sqrt(2)
+    return x.mean(0)
+
+
+def _generator_name(name: str) -> str | None:
+    """Our name, `None` for what needs no place. Raises `CheckpointError` for a name of another model."""
+    if match := re.fullmatch(r"style\.(\d+)\.(weight|bias)", name):
+        return f"mapping.fc{int(match[1]) - 1}.{match[2]}"
+    if name == "input.input":
+        return "synthesis.b4.const"
+    if match := re.fullmatch(r"noises\.noise_(\d+)", name):
+        return f"synthesis.{_layer(int(match[1]))}.noise_const"
+    if match := re.fullmatch(r"(conv1|convs\.(\d+)|to_rgb1|to_rgbs\.(\d+))\.(.+)", name):
+        part = _LAYER_PARTS.get(match[4], "")
+        if part is None:
+            return None
+        if part:
+            if match[1].startswith("to_rgb"):
+                return f"synthesis.b{8 << int(match[3]) if match[3] else 4}.torgb.{part}"
+            return f"synthesis.{_layer(int(match[2]) + 1 if match[2] else 0)}.{part}"
+    raise CheckpointError(f"{name} is not part of rosinality's StyleGAN2")
+
+
+def _layer(index: int) -> str:
+    """The convolution with this number, in the order of the image's making."""
+    if index == 0:
+        return "b4.conv1"
+    return f"b{8 << (index - 1) // 2}.conv{(index - 1) % 2}"
+
+
+def read_discriminator(state: Mapping[str, Any]) -> NetworkData:
+    """A `TimeConditionedDiscriminator` of one frame. state: tensors in memory or in the file."""
+    blocks = {int(m[1]) for name in state if (m := re.match(r"convs\.(\d+)\.conv1\.", name))}
+    ours: State = {}
+    for name, tensor in load_all(state).items():
+        target = _discriminator_name(name, len(blocks))
+        if target is not None:
+            ours[target] = tensor
+    stylegan2.add_filters(ours, "")
+    return stylegan2.read_discriminator(ours)
+
+
+_D_BLOCK_PARTS = {
+    "conv1.0.weight": "conv0.weight", "conv1.1.bias": "conv0.bias", "conv2.0.kernel": None,
+    "conv2.1.weight": "conv1.weight", "conv2.2.bias": "conv1.bias", "skip.0.kernel": None,
+    "skip.1.weight": "skip.weight",
+}  # fmt: skip
+_D_END = {
+    "final_conv.0.weight": "b4.conv.weight", "final_conv.1.bias": "b4.conv.bias",
+    "final_linear.0.weight": "b4.fc.weight", "final_linear.0.bias": "b4.fc.bias",
+    "final_linear.1.weight": "b4.out.weight", "final_linear.1.bias": "b4.out.bias",
+}  # fmt: skip
+
+
+def _discriminator_name(name: str, num_blocks: int) -> str | None:
+    top = 4 << num_blocks
+    if name in _D_END:
+        return _D_END[name]
+    if match := re.fullmatch(r"convs\.0\.([01])\.(weight|bias)", name):
+        return f"b{top}.fromrgb.{match[2]}"
+    match = re.fullmatch(r"convs\.(\d+)\.(.+)", name)
+    if match is None or match[2] not in _D_BLOCK_PARTS:
+        raise CheckpointError(f"{name} is not part of rosinality's StyleGAN2 discriminator")
+    part = _D_BLOCK_PARTS[match[2]]
+    return part and f"b{top >> (int(match[1]) - 1)}.{part}"

@@ -1,0 +1,122 @@
+"""Networks of the StyleGAN-V release: its names for motion and time become ours, OmegaConf is read as data.
+
+The release's model is `--cfg=stylegan-v-cvpr` here: no amplitudes, time by projection only. Its
+MoCoGAN+SG2 variant moves by a recurrent network and has two discriminators; it is refused.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from stylegan_v_ext.checkpoints.importers import stylegan2
+from stylegan_v_ext.checkpoints.importers.stylegan2 import State
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.reader import Record, plain
+
+_MOTION = "synthesis.motion_encoder."
+_RENAMED = {
+    f"{_MOTION}conv.0": "mapping.motion.conv0",
+    f"{_MOTION}conv.1": "mapping.motion.conv1",
+    f"{_MOTION}time_encoder.periods_predictor": "mapping.motion.encoding.periods",
+    f"{_MOTION}time_encoder.phase_predictor": "mapping.motion.encoding.phases",
+    f"{_MOTION}time_encoder.aligners_predictor": "mapping.motion.encoding.aligner",
+    f"{_MOTION}time_encoder.": "mapping.motion.encoding.",
+    "synthesis.b4.input.input.const": "synthesis.b4.const",
+    "time_encoder.const_embed": "time.embed",
+    "time_encoder.time_encoder.fourier_coefs": "time.freqs",
+}
+_LEADING_AXIS = (".freqs", ".phase_scales", "input.const", ".fourier_coefs")
+
+
+def is_network(state: Iterable[str]) -> bool:
+    return any(name.startswith((_MOTION, "time_encoder.")) for name in state)
+
+
+def renamed(state: State) -> State:
+    """The state dict under our names; tensors that the release keeps with a leading axis of 1 lose it."""
+    result = {}
+    for name, tensor in state.items():
+        ours = next((own + name[len(theirs) :] for theirs, own in _RENAMED.items() if name.startswith(theirs)), name)
+        result[ours] = tensor[0] if name.endswith(_LEADING_AXIS) else tensor
+    return result
+
+
+def read_network(record: Record, state: State) -> NetworkData:
+    """A `VideoGenerator` or `TimeConditionedDiscriminator`. Raises `CheckpointError` for the release's other models."""
+    if any(".rnn" in name or ".lstm" in name or name.startswith("video_") for name in state):
+        raise CheckpointError("a MoCoGAN+SG2 network of the StyleGAN-V release, which is not supported")
+    settings = _settings(record)
+    state = renamed(state)
+    if any(name.startswith(_MOTION) for name in state):
+        name = next(name for name in state if name.startswith(_MOTION))
+        raise CheckpointError(f"a StyleGAN-V network with {name}, which the published model has not")
+    return (_generator if "mapping.w_avg" in state else _discriminator)(record, state, settings)
+
+
+def _generator(record: Record, state: State, settings: dict[str, Any]) -> NetworkData:
+    conv, freqs = state["mapping.motion.conv0.weight"], state["mapping.motion.encoding.freqs"]
+    image_state = {k: v for k, v in state.items() if not k.startswith("mapping.motion.")}
+    kwargs = stylegan2.generator_kwargs(image_state, record.attribute)
+    notes = []
+    if "motion_z_distance" not in settings:
+        notes.append("the file does not say its motion distance; 16 frames assumed")
+    num_frames = int(settings.get("num_frames_per_video", 3))
+    num_classes = kwargs["c_dim"]
+    motion = {
+        "z_dim": conv.shape[1] - num_classes, "code_dim": conv.shape[0], "kernel_size": conv.shape[2],
+        "distance": int(settings.get("motion_z_distance", 16)), "amplitude": False,
+        "min_period": _period(freqs[-1]), "max_period": _period(freqs[0]),
+    }  # fmt: skip
+    kwargs |= {
+        "c_dim": num_classes + num_frames, "num_frames": num_frames, "motion_kwargs": motion,
+        "max_num_frames": int(settings.get("max_num_frames", 1024)),
+    }  # fmt: skip
+    return NetworkData("VideoGenerator", kwargs, state, notes)
+
+
+def _period(freq: torch.Tensor) -> float:
+    """Frames, rounded to what a person wrote; the exact frequencies are tensors of their own."""
+    return round(2 * math.pi / float(freq), 3)
+
+
+def _discriminator(record: Record, state: State, settings: dict[str, Any]) -> NetworkData:
+    kwargs = stylegan2.discriminator_kwargs(state, record.attribute)
+    table, octaves = state["time.embed.weight"], len(state["time.freqs"])
+    sizes = sorted(int(name[1:].split(".")[0]) for name in state if name.endswith(".skip.weight"))
+    joins = [r for r in sizes if r // 2 in sizes and _inputs(state, r // 2) != _outputs(state, r)]
+    if len(joins) != 1:
+        raise CheckpointError("a StyleGAN-V discriminator that does not put frames together at one resolution")
+    num_frames = _inputs(state, joins[0] // 2) // _outputs(state, joins[0])
+    num_classes = state["mapping.embed.weight"].shape[1] - (num_frames - 1) * (table.shape[1] + 2 * octaves)
+    kwargs |= {
+        "c_dim": num_classes + num_frames, "num_frames": num_frames, "max_num_frames": len(table),
+        "concat_res": joins[0] // 2, "time_conditioning": "project",
+    }  # fmt: skip
+    return NetworkData("TimeConditionedDiscriminator", kwargs, state)
+
+
+def _inputs(state: State, resolution: int) -> int:
+    return state[f"b{resolution}.skip.weight"].shape[1]
+
+
+def _outputs(state: State, resolution: int) -> int:
+    return state[f"b{resolution}.skip.weight"].shape[0]
+
+
+def _settings(record: Record) -> dict[str, Any]:
+    """All single values in the record's settings by their own names, outermost first; OmegaConf read as data."""
+    found: dict[str, Any] = {}
+    level: list[Any] = [record.init_kwargs, plain(record.state.get("cfg")), *record.init_args]
+    while level:
+        inner = []
+        for group in level:
+            for key, value in group.items() if isinstance(group, dict) else ():
+                if isinstance(value, dict):
+                    inner.append(value)
+                elif isinstance(key, str) and isinstance(value, (int, float)):
+                    found.setdefault(key, value)
+        level = inner
+    return found

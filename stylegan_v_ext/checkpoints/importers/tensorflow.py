@@ -1,0 +1,136 @@
+"""StyleGAN2 pickles of the TensorFlow code: a tuple (G, D, Gs) of networks with named arrays.
+
+Convolutions are stored `[k, k, in, out]` there, dense layers `[in, out]`; the upsampling ones are
+turned round, and style biases start from 0 instead of 1.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from stylegan_v_ext.checkpoints.importers import stylegan2
+from stylegan_v_ext.checkpoints.importers.stylegan2 import State
+from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance
+from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.reader import plain
+
+_STYLE_PARTS = {
+    "weight": "weight", "bias": "bias", "mod_weight": "affine.weight", "mod_bias": "affine.bias",
+    "noise_strength": "noise_strength",
+}  # fmt: skip
+_G_LAYERS = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}
+_D_LAYERS = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": "skip",
+             "Conv": "conv", "Dense0": "fc"}  # fmt: skip
+_NO_WEIGHTS = re.compile(r"(.*/)?(lod|pl_mean_var|pl_mean|resample_kernel)")
+
+
+def is_checkpoint(content: Any) -> bool:
+    return isinstance(content, (tuple, list)) and len(content) == 3 and all(_is_network(item) for item in content)
+
+
+def _is_network(value: Any) -> bool:
+    return isinstance(value, Instance) and value.module == "dnnlib.tflib.network" and isinstance(value.state, dict)
+
+
+def read_generator(network: Instance) -> NetworkData:
+    """A `VideoGenerator` of one frame. Raises `CheckpointError` for other architectures than skip."""
+    options = _options(network)
+    ours: State = {}
+    for name, array in _arrays(network).items():
+        if not _NO_WEIGHTS.fullmatch(name):
+            ours |= [_generator_tensor(name, array)]
+    stylegan2.add_filters(ours, "synthesis.")
+    data = stylegan2.read_generator(ours)
+    data.kwargs |= _precision(options)
+    average = options.get("w_avg_beta", 0.995)
+    data.kwargs["mapping_kwargs"] |= {
+        "lr_multiplier": options.get("mapping_lrmul", 0.01), "w_avg_beta": 1.0 if average is None else average,
+    }  # fmt: skip
+    return data
+
+
+def read_discriminator(network: Instance) -> NetworkData:
+    """A `TimeConditionedDiscriminator` of one frame."""
+    options = _options(network)
+    arrays = {name: array for name, array in _arrays(network).items() if not _NO_WEIGHTS.fullmatch(name)}
+    ours: State = dict(_discriminator_tensor(name, array) for name, array in arrays.items())
+    stylegan2.add_filters(ours, "")
+    data = stylegan2.read_discriminator(ours)
+    data.kwargs |= _precision(options)
+    data.kwargs["epilogue_kwargs"]["mbstd_group_size"] = options.get("mbstd_group_size")
+    if "mapping_kwargs" in data.kwargs:
+        data.kwargs["mapping_kwargs"]["lr_multiplier"] = options.get("mapping_lrmul", 0.1)
+    return data
+
+
+def _options(network: Instance) -> dict[str, Any]:
+    """Arguments of the network. Raises `CheckpointError` for other filters and activations than StyleGAN2's."""
+    options = plain(network.state.get("static_kwargs") or {})
+    for name, usual in (
+        ("resample_kernel", [1, 3, 3, 1]),
+        ("nonlinearity", "lrelu"),
+        ("mapping_nonlinearity", "lrelu"),
+    ):
+        if options.get(name) not in (None, usual, tuple(usual)):
+            raise CheckpointError(f"a network with {name} {options[name]}; {usual} is the one known")
+    return options
+
+
+def _precision(options: dict[str, Any]) -> dict[str, Any]:
+    return {"num_fp16_res": options.get("num_fp16_res", 0), "conv_clamp": options.get("conv_clamp")}
+
+
+def _arrays(network: Instance, prefix: str = "") -> dict[str, np.ndarray]:
+    """All arrays by name, those of components under the component's name."""
+    found: dict[str, np.ndarray] = {}
+    for name, array in plain(network.state.get("variables") or []):
+        found[prefix + name] = np.asarray(array, dtype=np.float32)
+    components = network.state.get("components") or {}
+    if prefix.count("/") > 4:
+        raise CheckpointError("components are nested more than 4 deep")
+    for name, component in components.items():
+        if _is_network(component):
+            found |= _arrays(component, f"{prefix}{name}/")
+    return found
+
+
+def _generator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
+    if name == "dlatent_avg":
+        return "mapping.w_avg", torch.from_numpy(array)
+    if match := re.fullmatch(r"mapping/(Dense(\d+)|LabelEmbed)/(weight|bias)", name):
+        layer = f"fc{match[2]}" if match[2] else "embed"
+        return f"mapping.{layer}.{match[3]}", _dense(array)
+    if match := re.fullmatch(r"synthesis/noise(\d+)", name):
+        index = int(match[1])
+        resolution, layer = 4 << (index + 1) // 2, "conv0" if index % 2 else "conv1"
+        return f"synthesis.b{resolution}.{layer}.noise_const", torch.from_numpy(array[0, 0])
+    if name == "synthesis/4x4/Const/const":
+        return "synthesis.b4.const", torch.from_numpy(array[0])
+    match = re.fullmatch(r"synthesis/(\d+)x\1/(Conv|Conv0_up|Conv1|ToRGB)/(\w+)", name)
+    if match is None or match[3] not in _STYLE_PARTS:
+        raise CheckpointError(f"{name} is not part of TensorFlow StyleGAN2's skip generator")
+    target = f"synthesis.b{match[1]}.{_G_LAYERS[match[2]]}.{_STYLE_PARTS[match[3]]}"
+    if match[3] == "weight":
+        return target, _convolution(array[::-1, ::-1] if match[2] == "Conv0_up" else array)
+    return target, _dense(array) + (1 if match[3] == "mod_bias" else 0)
+
+
+def _discriminator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
+    if match := re.fullmatch(r"(Output|LabelEmbed|Mapping(\d+))/(weight|bias)", name):
+        layer = {"Output": "b4.out", "LabelEmbed": "mapping.embed"}.get(match[1], f"mapping.fc{match[2]}")
+        return f"{layer}.{match[3]}", _dense(array)
+    match = re.fullmatch(r"(\d+)x\1/(\w+)/(weight|bias)", name)
+    if match is None or match[2] not in _D_LAYERS:
+        raise CheckpointError(f"{name} is not part of TensorFlow StyleGAN2's resnet discriminator")
+    target = f"b{match[1]}.{_D_LAYERS[match[2]]}.{match[3]}"
+    return target, _convolution(array) if array.ndim == 4 else _dense(array)
+
+
+def _convolution(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(3, 2, 0, 1)))
+
+
+def _dense(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array.T))

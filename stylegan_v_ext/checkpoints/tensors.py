@@ -1,0 +1,205 @@
+"""Tensors and arrays out of the bytes of a file: PyTorch's storages (both layouts) and NumPy's arrays."""
+
+import io
+import math
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from stylegan_v_ext.checkpoints.machine import CheckpointError, Constructor, Global, Instance, Machine
+
+STORAGES = {
+    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "UntypedStorage": torch.uint8,
+}  # fmt: skip
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+_ARRAY_TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1)")
+
+Find = Callable[[Global], Constructor | None]
+
+
+_MAX_SHARING = 4  # times that the bytes of a file may be used; tied weights need little
+
+
+@dataclass(eq=False)
+class Storage:
+    """Bytes of the file that tensors are views of. data: `None` until it is known where they lie."""
+
+    dtype: torch.dtype
+    numel: int
+    data: memoryview | None = None
+
+
+@dataclass(eq=False)
+class StoredTensor:
+    """A tensor that is still in the file. offset, stride: in elements, inside the storage."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    @property
+    def extent(self) -> int:
+        """Elements from the first to the last."""
+        if 0 in self.shape:
+            return 0
+        return 1 + sum((length - 1) * step for length, step in zip(self.shape, self.stride, strict=True))
+
+    def load(self) -> torch.Tensor:
+        """The tensor, in memory of its own."""
+        if self.storage.data is None:
+            raise CheckpointError("tensors are missing in the file")
+        size = self.storage.dtype.itemsize
+        raw = self.storage.data[self.offset * size : (self.offset + self.extent) * size]
+        flat = torch.from_numpy(np.frombuffer(raw, np.uint8).copy()).view(self.storage.dtype)
+        return flat.as_strided(self.shape, self.stride)
+
+
+def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors among these values, in memory. Raises `CheckpointError` where few bytes stand for very many."""
+    stored = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
+    available = sum(s.numel * s.dtype.itemsize for s in {id(t.storage): t.storage for t in stored.values()}.values())
+    needed = sum(tensor.extent * tensor.storage.dtype.itemsize for tensor in stored.values())
+    if needed > _MAX_SHARING * available:
+        raise CheckpointError(f"tensors of {needed} bytes that stand for {available} bytes of the file")
+    return {
+        name: value.load() if isinstance(value, StoredTensor) else value
+        for name, value in state.items()
+        if isinstance(value, (StoredTensor, torch.Tensor))
+    }
+
+
+def _storage_type(pid: Any) -> tuple[torch.dtype, Any, int]:
+    """(type, key, number of elements) of the persistent id of a storage."""
+    kind, storage, key, _, numel = pid[:5]
+    if kind != "storage" or not isinstance(storage, Global) or storage.name not in STORAGES:
+        raise CheckpointError("the file holds a storage of an unknown kind")
+    if not isinstance(numel, int) or numel < 0 or (len(pid) > 5 and pid[5] is not None):
+        raise CheckpointError("the file holds a storage of an unknown layout")
+    return STORAGES[storage.name], key, numel
+
+
+def read_legacy(data: memoryview, find: Find) -> Any:
+    """What `torch.save` wrote without a zip file around it: header, object, keys, then every storage's bytes."""
+    position, header = 0, []
+    for _ in range(3):
+        machine = Machine(data, find, position=position)
+        header.append(machine.load())
+        position = machine.position
+    if header[0] != _LEGACY_MAGIC or header[1] != _LEGACY_PROTOCOL or not isinstance(header[2], dict):
+        raise CheckpointError("tensors in an unknown layout")
+    if not header[2].get("little_endian", True):
+        raise CheckpointError("tensors of a big-endian machine")
+
+    storages: dict[Any, Storage] = {}
+
+    def persistent(pid: Any) -> Storage:
+        dtype, key, numel = _storage_type(pid)
+        return storages.setdefault(key, Storage(dtype, numel))
+
+    machine = Machine(data, find, persistent, position)
+    value = machine.load()
+    keys = Machine(data, find, position=machine.position)
+    order, position = keys.load(), keys.position
+    for key in order:
+        storage = storages[key]
+        numel = struct.unpack_from("<q", data, position)[0]
+        end = position + 8 + storage.numel * storage.dtype.itemsize
+        if numel != storage.numel or end > len(data):
+            raise CheckpointError("tensors are cut short or damaged")
+        storage.data = data[position + 8 : end]
+        position = end
+    return value
+
+
+def read_zip(data: memoryview, find: Find) -> Any:
+    """What `torch.save` writes today: a zip file with a pickle and a record for every storage."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    entries = {}
+    for info in archive.infolist():
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise CheckpointError(f"{info.filename} in the file is compressed, which PyTorch never does")
+        names, extra = struct.unpack_from("<HH", data, info.header_offset + 26)
+        start = info.header_offset + 30 + names + extra
+        if start + info.file_size > len(data):
+            raise CheckpointError(f"{info.filename} in the file is cut short")
+        entries[info.filename] = data[start : start + info.file_size]
+    pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise CheckpointError("a zip file without a PyTorch checkpoint in it")
+    prefix = pickles[0].removesuffix("data.pkl")
+    if bytes(entries.get(f"{prefix}byteorder", b"little")) != b"little":
+        raise CheckpointError("tensors of a big-endian machine")
+
+    storages: dict[Any, Storage] = {}
+
+    def persistent(pid: Any) -> Storage:
+        dtype, key, numel = _storage_type(pid)
+        record = entries.get(f"{prefix}data/{key}")
+        if record is None or len(record) != numel * dtype.itemsize:
+            raise CheckpointError(f"storage {key} is missing or damaged")
+        return storages.setdefault(key, Storage(dtype, numel, record))
+
+    return Machine(entries[pickles[0]], find, persistent).load()
+
+
+def rebuild_tensor(args: tuple) -> StoredTensor:
+    """`torch._utils._rebuild_tensor(_v2)`: a view of a storage, refused unless it lies inside."""
+    storage, offset, shape, stride = args[:4]
+    numbers = [offset, *shape, *stride]
+    if not isinstance(storage, Storage) or any(not isinstance(n, int) or n < 0 for n in numbers) or len(shape) > 8:
+        raise CheckpointError("a tensor of an unknown layout")
+    tensor = StoredTensor(storage, offset, tuple(shape), tuple(stride))
+    if math.prod(shape) > storage.numel or offset + tensor.extent > storage.numel:
+        raise CheckpointError(f"a tensor of shape {list(shape)} in a storage of {storage.numel} elements")
+    return tensor
+
+
+# NumPy.
+
+
+def make_dtype(args: tuple) -> Instance:
+    return Instance("numpy", "dtype", args)
+
+
+def _dtype(instance: Any) -> np.dtype:
+    """A plain number type from `numpy.dtype` as data: code, then byte order in its state."""
+    code = instance.args[0] if isinstance(instance, Instance) and instance.name == "dtype" and instance.args else ""
+    if not isinstance(code, str) or not _ARRAY_TYPE.fullmatch(code):
+        raise CheckpointError(f"an array of type {code!r}, which is no plain number")
+    order = instance.state[1] if isinstance(instance.state, tuple) and len(instance.state) > 1 else "="
+    return np.dtype(code).newbyteorder(">" if order == ">" else "<")
+
+
+def make_scalar(args: tuple) -> Any:
+    dtype, raw = args
+    return np.frombuffer(_raw(raw), _dtype(dtype), count=1)[0].item()
+
+
+def make_array(args: tuple) -> Instance:
+    return Instance("numpy", "ndarray")
+
+
+def _raw(raw: Any) -> Any:
+    return raw.encode("latin-1") if isinstance(raw, str) else raw
+
+
+def as_array(instance: Instance) -> np.ndarray:
+    """The array of an inert `numpy.ndarray`. Raises `CheckpointError` for objects and damaged ones."""
+    try:
+        _, shape, dtype, fortran, raw = instance.state
+        return np.frombuffer(_raw(raw), _dtype(dtype)).reshape(shape, order="F" if fortran else "C").copy()
+    except (TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError("a damaged array") from None

@@ -1,0 +1,42 @@
+"""Unpickling as Python does, for files whose maker the user trusts: runs the code inside them."""
+
+import hashlib
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.reader import Record
+
+
+class _Unpickler(pickle.Unpickler):
+    """Python's own, with tensors of any device brought to the CPU."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return lambda data: torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        return super().find_class(module, name)
+
+
+def read_pickle(path: str | Path) -> Any:
+    """The content of a pickle, its networks as records. Raises `CheckpointError`, whatever its code raises."""
+    try:
+        with open(path, "rb") as file:
+            content = _Unpickler(file).load()
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be unpickled ({type(error).__name__}: {error})") from None
+    if isinstance(content, dict):
+        return {key: _as_data(value) for key, value in content.items()}
+    return _as_data(content)
+
+
+def _as_data(value: Any) -> Any:
+    if not isinstance(value, torch.nn.Module):
+        return value
+    source = getattr(value, "_orig_module_src", "")
+    state = dict(vars(value))
+    state["_modules"] = {name: _as_data(child) for name, child in value._modules.items()}
+    return Record(type(value).__name__, hashlib.sha256(source.encode()).hexdigest(), state)

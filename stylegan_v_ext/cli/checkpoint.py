@@ -1,0 +1,151 @@
+"""`stylegan-v checkpoint`: what is in a file, and the same in another format."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan_v_ext.cli.common import UserError, report_user_errors
+
+_SETTINGS = {"context_settings": {"show_default": True, "max_content_width": 110}}
+_FORMATS = """
+\b
+Formats: snapshots of this project; pickles of stylegan2-ada-pytorch and stylegan3 (StyleGAN2,
+StyleGAN3-T and -R); the StyleGAN-V release; rosinality's .pt; TensorFlow StyleGAN2; .safetensors
+with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its last.
+"""
+trust_option = click.option(
+    "--trust-pickle", is_flag=True, help="Unpickle as Python does, which RUNS the code in the file"
+)
+
+
+@click.group()
+def checkpoint() -> None:
+    """Look into checkpoints of any known format, and convert them. Nothing in them is run."""
+
+
+@checkpoint.command(epilog=_FORMATS, **_SETTINGS)
+@click.argument("file")
+@trust_option
+@report_user_errors
+def inspect(file: str, trust_pickle: bool) -> None:
+    """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
+    from stylegan_v_ext.checkpoints import load
+
+    found = load(file, trust_pickle)
+    click.echo(f"{found.path}\n{'format':10s}{found.format}")
+    for key in ("G_ema", "G", "D"):
+        if key in found.readers:
+            _describe(found, key)
+    others = sorted(set(found.records) - set(found.readers))
+    if others:
+        names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others)
+        click.echo(f"{'others':10s}{names}, kept as data")
+    if found.training_set_kwargs:
+        data = ", ".join(f"{key}={value}" for key, value in found.training_set_kwargs.items())
+        click.echo(f"{'data':10s}{data}")
+
+
+def _describe(found: Any, key: str) -> None:
+    from stylegan_v_ext.checkpoints import CheckpointError
+
+    record = found.records.get(key)
+    try:
+        network = found.network(key)
+    except CheckpointError as error:
+        click.echo(f"{key:10s}{'' if record is None else record.class_name + ': '}cannot be used: {error}")
+    else:
+        k = network.kwargs
+        origin = "" if record is None or record.class_name == network.class_name else f"{record.class_name}, here a "
+        rows = {
+            key: f"{origin}{network.class_name}",
+            "image": f"{k['img_resolution']} px, {k['img_channels']} channels",
+            "size": f"{network.num_parameters:,} parameters in {len(network.state)} tensors",
+            "labels": _labels(network),
+            "channels": f"base {k.get('channel_base', 32768)}, at most {k.get('channel_max', 512)} a layer",
+        }
+        if key != "D":
+            layers = (k.get("mapping_kwargs") or {}).get("num_layers", 2)
+            rows["latents"] = f"z {k.get('z_dim', 512)}, w {k.get('w_dim', 512)}, {layers} mapping layers"
+        motion = k.get("motion_kwargs")
+        if motion:
+            rows["motion"] = (
+                f"anchors every {motion.get('distance', 16)} frames, noise of {motion.get('z_dim', 512)} values, "
+                f"shortest period {motion.get('min_period', 16):g} frames, amplitudes "
+                f"{'learned' if motion.get('amplitude', True) else 'none'}"
+            )
+        for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:
+            click.echo(f"{name if name == key else '  ' + name:10s}{text}")
+    if record is not None:
+        click.echo(f"{'  source':10s}{_source(record)}")
+
+
+def _labels(network: Any) -> str:
+    classes = f"{network.num_classes} classes" if network.num_classes else "no classes"
+    if network.num_frames is None:
+        return classes
+    return f"{classes}, " + ("one frame" if network.num_frames == 1 else f"{network.num_frames} frames a clip")
+
+
+def _source(record: Any) -> str:
+    from stylegan_v_ext.checkpoints.network import known_sources
+
+    if record.source_hash in known_sources():
+        return f"known: this version's {known_sources()[record.source_hash]}"
+    return f"not one of this version's (sha256 {record.source_hash[:16]}...); not needed and not run"
+
+
+@checkpoint.command(epilog=_FORMATS, **_SETTINGS)
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT", type=click.Path())
+@click.option("--image", is_flag=True, help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
+              "checkouts open (.pkl), this package installed or not")  # fmt: skip
+@click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
+@click.option("--motion-seed", help="With --image: the motion it is a moment of", type=click.IntRange(min=0), default=0)
+@click.option("--class", "class_index", help="With --image: class of a conditional video generator, whose motion "
+              "depends on it", type=click.IntRange(min=0))  # fmt: skip
+@trust_option
+@report_user_errors
+def convert(
+    source: str, target: str, image: bool, time: float, motion_seed: int, class_index: int | None, trust_pickle: bool
+) -> None:
+    """Write checkpoint IN as OUT, which must not exist yet; its ending says what it becomes.
+
+    \b
+    OUT.pkl            a snapshot of this project
+    OUT.safetensors    tensors, with OUT.json beside it (arguments, provenance): no code at all
+    OUT.pkl --image    an image generator for stock checkouts, a video frozen at --time
+    """
+    import math
+
+    from stylegan_v_ext.checkpoints import exports, load
+
+    path = Path(target)
+    if path.suffix not in (".pkl", ".safetensors") or (image and path.suffix != ".pkl"):
+        raise UserError(f"{target} ends in {path.suffix!r}; use .pkl{'' if image else ' or .safetensors'}")
+    if not math.isfinite(time):
+        raise click.UsageError(f"--time={time} is not a finite number")
+    refuse_existing(path, path.with_suffix(".json") if path.suffix == ".safetensors" else path)
+    found = load(source, trust_pickle)
+    if image:
+        generator = found.network(found.generator_key)
+        frozen = exports.freeze(generator, time, motion_seed, class_index)
+        with_critic = generator.is_image_model and "D" in found.readers
+        exports.export_image(path, frozen, found.network("D") if with_critic else None)
+    else:
+        networks: dict[str, Any] = {key: found.network(key) for key in found.readers}
+        for data in networks.values():
+            data.build()  # what does not fit together is not written
+        if path.suffix == ".pkl":
+            exports.export_snapshot(path, networks, found.training_set_kwargs)
+        else:
+            origin = exports.describe_source(found.path, found.format)
+            exports.export_safetensors(path, networks, found.training_set_kwargs, origin)
+    click.echo(f"{path}: from {found.path} ({found.format})")
+
+
+def refuse_existing(*paths: Path) -> None:
+    """Raise `UserError` for the first path that is there."""
+    for path in paths:
+        if path.exists():
+            raise UserError(f"{path} exists already; name another file or delete it first")

@@ -1,0 +1,152 @@
+"""`stylegan-v swap`: layers of fine-tuned image models in a video generator."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
+from stylegan_v_ext.cli.common import SeedList, UserError, progress_bar, report_user_errors
+
+_PREVIEW_FRAMES = 64
+_EPILOG = """
+\b
+Examples:
+  stylegan-v swap --video=sky.pkl --image=painting.pkl --split=32 --preview
+  stylegan-v swap --video=faces.pkl --image=cartoon.pkl --split=16 --blend-width=1 --output=toon.pkl
+  stylegan-v swap --video=V.pkl --image=A.pkl --split=8-16 --image=B.pkl --split=32     (two at once)
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--video", help="Video generator: file, run folder or URL", metavar="PKL", required=True)
+@click.option("--image", "images", help="StyleGAN2 image generator of any known format; may be given again, then "
+              "--split, --take and --blend-width go with it by order", metavar="PKL", required=True,
+              multiple=True)  # fmt: skip
+@click.option("--split", "splits", help="Resolution where the layers change hands, or a range LOW-HIGH to take",
+              metavar="N|LOW-HIGH", multiple=True, required=True)  # fmt: skip
+@click.option("--take", "takes", help="What to take of the image model: fine layers (from the split on: colours, "
+              "texture) or coarse ones (below it: layout)  [default: fine]",
+              type=click.Choice(["fine", "coarse"]), multiple=True)  # fmt: skip
+@click.option("--blend-width", "widths", help="Width of a gradual change, in layer positions  [default: 0, a step]",
+              type=click.FloatRange(min=0), multiple=True)  # fmt: skip
+@click.option("--mapping", help="Whose mapping network makes w; with image, that of the first --image",
+              type=click.Choice(["video", "image"]), default="video")  # fmt: skip
+@click.option("--noise", help="Noise inputs that image models have and the video model has not",
+              type=click.Choice(["drop", "keep"]), default="drop")  # fmt: skip
+@click.option("--output", help="New snapshot; must not exist yet", metavar="PKL", default="swapped.pkl")
+@click.option("--preview", help="Also write OUTPUT.mp4: columns are the video model, the image models and the "
+              "result, rows are seeds", is_flag=True)  # fmt: skip
+@click.option("--seeds", help="Seeds of the preview", type=SeedList(), default="0-3", metavar="0-7,12")
+@click.option("--class", "class_index", help="Class for the preview of conditional models", type=click.IntRange(min=0))
+@click.option("--device", help="For the preview: auto, cuda, cpu or mps (mps is untested)", default="auto",
+              metavar="NAME")  # fmt: skip
+@trust_option
+@report_user_errors
+def swap(
+    video: str, images: tuple[str, ...], splits: tuple[str, ...], takes: tuple[str, ...], widths: tuple[float, ...],
+    mapping: str, noise: str, output: str, preview: bool, seeds: list[int], class_index: int | None, device: str,
+    trust_pickle: bool,
+) -> None:  # fmt: skip
+    """Put layers of fine-tuned StyleGAN2 image models into a video generator.
+
+    Content seeds and motion stay the video model's; fine layers bring the image model's colours and
+    texture, coarse ones its layout. It works where both come from one ancestor: fine-tune an image
+    model, and start the video model from the same base with train.py --resume.
+    """
+    from stylegan_v_ext.checkpoints import exports, load
+    from stylegan_v_ext.editing.layer_swap import ImageSource, swap_layers
+
+    path = Path(output)
+    movie = path.with_suffix(".mp4")
+    if path.suffix != ".pkl":
+        raise UserError(f"--output={output} ends in {path.suffix!r}; use .pkl")
+    refuse_existing(path, *([movie] if preview else []))
+    count = len(images)
+    splits = _one_each("--split", splits, count, "32")
+    takes = _one_each("--take", takes, count, "fine")
+    widths = _one_each("--blend-width", widths, count, 0.0)
+
+    source = load(video, trust_pickle)
+    base = source.network(source.generator_key)
+    resolution = base.kwargs["img_resolution"]
+    sources = []
+    for name, split, take, width in zip(images, splits, takes, widths, strict=True):
+        found = load(name, trust_pickle)
+        layers = _layer_range(split, take, width, resolution)
+        sources.append(ImageSource(Path(name).stem, found.network(found.generator_key), layers))
+    result = swap_layers(base, sources, mapping, noise)
+    click.echo(result.table([item.name for item in sources]))
+    for warning in result.warnings:
+        click.echo(f"Note: {warning}", err=True)
+    if preview:  # before writing anything: it shows whether the result works
+        _write_preview(movie, [base, *(item.network for item in sources), result.network], seeds, class_index, device)
+    networks = {"G_ema": result.network}
+    if "D" in source.readers:
+        networks["D"] = source.network("D")
+    exports.export_snapshot(path, networks, source.training_set_kwargs)
+    click.echo(str(path))
+
+
+def _one_each(option: str, values: tuple, count: int, default: Any) -> tuple:
+    """As many values as images: one for all, or one each."""
+    values = values or (default,)
+    if len(values) not in (1, count):
+        raise click.UsageError(
+            f"{len(values)} times {option} for {count} times --image; give it once, or {count} times"
+        )
+    return values * count if len(values) == 1 else values
+
+
+def _layer_range(split: str, take: str, width: float, resolution: int) -> Any:
+    from stylegan_v_ext.editing.layer_swap import LayerRange, coarse_layers, fine_layers
+
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", split)
+    if match is None:
+        raise click.UsageError(f"--split={split} is neither a resolution such as 32 nor a range such as 8-16")
+    if match[2]:
+        return LayerRange(int(match[1]), int(match[2]), width)
+    return fine_layers(int(match[1]), resolution, width) if take == "fine" else coarse_layers(int(match[1]), width)
+
+
+def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_index: int | None, device: str) -> None:
+    """A grid: one column a model, one row a seed."""
+    from stylegan_v_ext.cli.gen_video import check_class
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+    from stylegan_v_ext.generate.video_file import write_mp4
+
+    for data in [data for data in networks if data.num_classes] or networks[:1]:
+        check_class("an image model" if data.is_image_model else "the video model", data.num_classes, class_index)
+    times = list(frame_times(_PREVIEW_FRAMES))
+    streams = []
+    for seed in seeds:
+        for data in networks:
+            name = VideoName(seed, None, class_index if data.num_classes else None)
+            streams.append((VideoSampler(data.build(), pick_device(device)), name, data.is_image_model))
+    grid = _grid(streams, len(networks), times)
+    with progress_bar(_PREVIEW_FRAMES, target.name) as bar:
+
+        def counted() -> Any:
+            for frame in grid:
+                yield frame
+                bar.update(1)
+
+        write_mp4(target, counted(), fps=25)
+    click.echo(str(target))
+
+
+def _grid(cells: list[tuple[Any, Any, bool]], columns: int, times: list[float]) -> Any:
+    """Frames of a grid of (sampler, video name, whether it is an image) cells, the smaller ones enlarged."""
+    import itertools
+
+    from stylegan_v_ext.generate.sampler import resized, tile
+
+    size = max(sampler.generator.img_resolution for sampler, _, _ in cells)
+    streams = [
+        itertools.repeat(sampler.image(name)) if still else sampler.frames(name, times)
+        for sampler, name, still in cells
+    ]
+    for _ in times:
+        yield tile([resized(next(stream), size) for stream in streams], columns)

@@ -1,0 +1,1 @@
+"""Changing what a trained generator makes."""
