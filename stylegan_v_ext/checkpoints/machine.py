@@ -95,11 +95,14 @@ class Machine:
     def _number(self, layout: str) -> int:
         return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]
 
-    def _line(self) -> str:
+    def _line(self) -> bytes:
         window = bytes(self.data[self.position : self.position + _MAX_LINE])
         end = window.index(b"\n")
         self.position += end + 1
-        return window[:end].decode("utf-8")
+        return window[:end]
+
+    def _name(self) -> str:
+        return self._line().decode("utf-8")
 
     # Steps shared by several instructions.
 
@@ -174,14 +177,13 @@ class Machine:
         self._push(int.from_bytes(self._take(size), "little", signed=True))
 
     def _text_integer(self) -> None:
-        line = self._line().rstrip("L")
+        line = self._line().rstrip(b"L")
         if len(line) > 3 * _MAX_INT_BYTES:
             raise CheckpointError(f"an integer of {len(line)} digits")
-        self._push({"00": False, "01": True}.get(line) if line in ("00", "01") else int(line))
+        self._push(line == b"01" if line in (b"00", b"01") else int(line))
 
     def _quoted_text(self) -> None:
-        line = self._line()
-        self._push(line[1:-1].encode("latin-1", "backslashreplace").decode("unicode_escape"))
+        self._push(self._line()[1:-1].decode("unicode_escape"))
 
 
 def _checked_key(key: Any) -> Any:
@@ -243,7 +245,7 @@ def _call_with_keywords(m: Machine) -> None:
 
 
 def _call_inst(m: Machine) -> None:
-    module, name = m._line(), m._line()
+    module, name = m._name(), m._name()
     args = tuple(m._since_mark())
     m._global(module, name)
     m._call(m._stack.pop(), args)
@@ -283,7 +285,7 @@ _HANDLERS: Mapping[int, Callable[[Machine], None]] = {
         b"S": lambda m: m._quoted_text(),
         b"T": lambda m: m._latin_text(m._number("<i")),
         b"U": lambda m: m._latin_text(m._number("<B")),
-        b"V": lambda m: m._push(m._line().encode("latin-1", "backslashreplace").decode("raw_unicode_escape")),
+        b"V": lambda m: m._push(m._line().decode("raw_unicode_escape")),
         b"X": lambda m: m._text(m._number("<I")),
         b"\x8c": lambda m: m._text(m._number("<B")),
         b"\x8d": lambda m: m._text(m._number("<Q")),
@@ -317,7 +319,7 @@ _HANDLERS: Mapping[int, Callable[[Machine], None]] = {
         b"h": lambda m: m._push(m._memo[m._number("<B")]),
         b"j": lambda m: m._push(m._memo[m._number("<I")]),
         # Names, calls and state.
-        b"c": lambda m: m._global(m._line(), m._line()),
+        b"c": lambda m: m._global(m._name(), m._name()),
         b"\x93": _stack_global,
         b"R": _call_top,
         b"\x81": _call_top,
@@ -325,7 +327,7 @@ _HANDLERS: Mapping[int, Callable[[Machine], None]] = {
         b"i": _call_inst,
         b"o": _call_obj,
         b"b": lambda m: m._build(),
-        b"P": lambda m: m._persistent_value(m._line()),
+        b"P": lambda m: m._persistent_value(m._name()),
         b"Q": lambda m: m._persistent_value(m._stack.pop()),
         # Protocol numbers and frames say nothing that is needed.
         b"\x80": lambda m: m._number("<B") and None,

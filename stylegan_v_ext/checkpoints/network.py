@@ -78,10 +78,14 @@ class NetworkData:
 
 
 def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of one of our classes, all by name. Raises `ValueError` unless they are plain values."""
-    names = list(inspect.signature(dnnlib.util.get_obj_by_name(CLASSES[class_name])).parameters)
+    """The arguments of one of our classes, all by name and defaults too.
+
+    Raises `ValueError` unless they are plain values.
+    """
+    parameters = inspect.signature(dnnlib.util.get_obj_by_name(CLASSES[class_name])).parameters
+    defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
     try:
-        return json.loads(json.dumps({**dict(zip(names, args, strict=False)), **kwargs}))
+        return json.loads(json.dumps({**defaults, **dict(zip(parameters, args, strict=False)), **kwargs}))
     except TypeError as error:
         raise ValueError(f"{class_name} with arguments that are no plain values ({error})") from None
 

@@ -142,6 +142,13 @@ def _encoded(args: tuple) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes(args: tuple) -> bytes:
+    """How pickles of protocol 2 say b""."""
+    if args:
+        raise CheckpointError("bytes made of something else")
+    return b""
+
+
 def _storage_from_bytes(args: tuple) -> tensors.Storage:
     value = tensors.read_legacy(memoryview(args[0]), find)
     if not isinstance(value, tensors.Storage):
@@ -162,11 +169,10 @@ _LAYOUTS: dict[tuple[str, str], Constructor | None] = {
     ("collections", "OrderedDict"): _dictionary,
     ("collections", "defaultdict"): _dictionary,
     ("copyreg", "_reconstructor"): _reconstruct,
-    ("copy_reg", "_reconstructor"): _reconstruct,
     ("_codecs", "encode"): _encoded,
     ("builtins", "set"): _set,
-    ("__builtin__", "set"): _set,
     ("builtins", "slice"): lambda args: slice(*args),
+    ("builtins", "bytes"): _no_bytes,
     ("builtins", "complex"): lambda args: complex(*args),
     ("argparse", "Namespace"): lambda args: Instance("argparse", "Namespace"),
     ("dnnlib.tflib.network", "Network"): lambda args: Instance("dnnlib.tflib.network", "Network"),
@@ -184,15 +190,17 @@ _LAYOUTS: dict[tuple[str, str], Constructor | None] = {
 }
 _LAYOUTS |= {(module, name): None for module in ("torch", "torch.storage") for name in tensors.STORAGES}
 _LAYOUTS |= {("torch.nn.parameter", "Parameter"): None, ("torch", "Tensor"): None}
-_LAYOUTS |= {
-    ("builtins", name): None for name in ("object", "dict", "list", "tuple", "str", "int", "float", "bool", "bytes")
-}
+_TYPES = ("object", "dict", "list", "tuple", "str", "unicode", "int", "long", "float", "bool")
+_LAYOUTS |= {("builtins", name): None for name in _TYPES}
 for _package in ("", "src."):  # the StyleGAN-V release puts its modules into a package
     _LAYOUTS[f"{_package}dnnlib.util", "EasyDict"] = _LAYOUTS[f"{_package}dnnlib", "EasyDict"] = _dictionary
     _LAYOUTS[f"{_package}torch_utils.persistence", "_reconstruct_persistent_obj"] = _record
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _LAYOUTS[_module, "_reconstruct"] = tensors.make_array
     _LAYOUTS[_module, "scalar"] = tensors.make_scalar
+    _LAYOUTS[_module.replace("multiarray", "numeric"), "_frombuffer"] = tensors.array_from_buffer
+
+_PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
 
 # Classes of these become `Instance`s, whatever their names.
 _INERT = ("torch.nn.modules.", "omegaconf.", "training.", "src.training.")
@@ -200,7 +208,7 @@ _INERT = ("torch.nn.modules.", "omegaconf.", "training.", "src.training.")
 
 def find(name: Global) -> Constructor | None:
     """Constructor of a name. Raises `CheckpointError` for names that networks do not need."""
-    key = (name.module, name.name)
+    key = (_PYTHON2.get(name.module, name.module), name.name)
     if key in _LAYOUTS:
         return _LAYOUTS[key]
     if name.module == "torch" and isinstance(getattr(torch, name.name, None), torch.dtype):

@@ -61,6 +61,8 @@ class StoredTensor:
             raise CheckpointError("tensors are missing in the file")
         size = self.storage.dtype.itemsize
         raw = self.storage.data[self.offset * size : (self.offset + self.extent) * size]
+        if not raw.nbytes:
+            return torch.empty(self.shape, dtype=self.storage.dtype)
         flat = torch.from_numpy(np.frombuffer(raw, np.uint8).copy()).view(self.storage.dtype)
         return flat.as_strided(self.shape, self.stride)
 
@@ -188,6 +190,14 @@ def make_scalar(args: tuple) -> Any:
 
 def make_array(args: tuple) -> Instance:
     return Instance("numpy", "ndarray")
+
+
+def array_from_buffer(args: tuple) -> Instance:
+    """`numpy.core.numeric._frombuffer(buffer, dtype, shape, order)`, of pickles of protocol 5."""
+    raw, dtype, shape, order = args
+    array = Instance("numpy", "ndarray")
+    array.state = (1, shape, dtype, order == "F", raw)
+    return array
 
 
 def _raw(raw: Any) -> Any:
