@@ -1,6 +1,6 @@
 """The layer swap from end to end, on models trained here: does the result move as the one and look as the other?
 
-    python -m benchmarks.layer_swap OUTDIR [--minutes 5]
+    python -m benchmarks.layer_swap OUTDIR [--image-minutes 6] [--video-minutes 18]
 
 Trains an image model on the sky, fine-tunes it to a sky with red and blue exchanged, starts a video
 model from the first, swaps its fine layers for the second's, and measures.
@@ -33,17 +33,18 @@ VIDEOS, FRAMES = 16, 64
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--minutes", type=float, default=5, help="training of the image and of the video model")
+    parser.add_argument("--image-minutes", type=float, default=6, help="training of the image model; tuning takes half")
+    parser.add_argument("--video-minutes", type=float, default=18, help="training of the video model")
     parser.add_argument("--split", type=int, default=SPLIT)
     args = parser.parse_args()
     day, red = args.outdir / "day.zip", args.outdir / "red.zip"
     write_data(day, lambda image: image)
     write_data(red, lambda image: image[:, :, ::-1])
     images = ["--cfg=stylegan2", "--batch=16", "--gamma=0.5", "--glr=0.003", "--dlr=0.003"]
-    first = train(args.outdir / "first", day, args.minutes, *images)
-    second = train(args.outdir / "second", red, args.minutes / 2, *images, f"--resume={first}")
-    video = train(args.outdir / "video", day, args.minutes, "--cfg=stylegan-v", "--batch=8", "--gamma=2",
-                  "--motion-z-dim=64", f"--resume={first}")  # fmt: skip
+    first = train(args.outdir / "first", day, args.image_minutes, *images)
+    second = train(args.outdir / "second", red, args.image_minutes / 2, *images, f"--resume={first}")
+    video = train(args.outdir / "video", day, args.video_minutes, "--cfg=stylegan-v", "--batch=8", "--gamma=0.5",
+                  "--motion-z-dim=64", "--glr=0.003", "--dlr=0.003", f"--resume={first}")  # fmt: skip
     swapped = args.outdir / f"swapped-{args.split}.pkl"
     if not swapped.exists():
         run("swap", f"--video={video}", f"--image={second}", f"--split={args.split}", f"--output={swapped}",

@@ -195,7 +195,7 @@ def test_tensorflow_pickles_parameter_by_parameter(golden, tmp_path, name, proto
     checkpoint = load(tmp_path / "tf.pkl")
     assert checkpoint.format == "StyleGAN2 (TensorFlow)"
     for key, prefix in (("G", "G"), ("G_ema", "G"), ("D", "D")):
-        state, expected = checkpoint.build(key).state_dict(), v.state(prefix)
+        state, expected = checkpoint.network(key).state, v.state(prefix)
         assert set(state) == set(expected)
         for tensor in expected:
             assert relative_error(state[tensor], expected[tensor]) < 1e-6, tensor

@@ -129,8 +129,8 @@ def _discriminator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tens
 
 
 def _convolution(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(3, 2, 0, 1)))
+    return torch.from_numpy(array.transpose(3, 2, 0, 1).copy())
 
 
 def _dense(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array.T))
+    return torch.from_numpy(array.T.copy())
