@@ -120,22 +120,29 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     return c
 
 
-def follow_image_model(
+def follow_source(
     config: dnnlib.EasyDict, generator: dict[str, Any], discriminator: dict[str, Any] | None, given: set[str]
 ) -> None:
-    """Make a config's networks so that an image model's weights fit them.
+    """Make a config's networks so that another model's weights fit them.
 
-    generator, discriminator: arguments of the image model's. given: names of `TrainOptions` that the
-    user chose; those stay. Raises `ValueError` where the classes differ.
+    generator, discriminator: arguments of the other's networks. given: names of `TrainOptions` that
+    the user chose; those stay. Raises `ValueError` where the classes differ.
     """
     classes = generator["c_dim"] - generator["num_frames"]
     ours = config.training_set_kwargs.num_classes
     if classes != ours:
         cure = "leave --cond out" if ours else "use a data set with as many classes and --cond=1"
-        raise ValueError(f"--resume: the image model has {classes} classes, this training {ours}; {cure}")
+        raise ValueError(f"--resume: the model there has {classes} classes, this training {ours}; {cure}")
     G, D = config.G_kwargs, config.D_kwargs
-    G.use_noise, G.conv_clamp = generator["use_noise"], generator["conv_clamp"]
-    mapping = dict(generator["mapping_kwargs"])
+    G.use_noise = generator["use_noise"]
+    if generator["conv_clamp"] is not None or not G.num_fp16_res:  # 16 bits need a bound
+        G.conv_clamp = generator["conv_clamp"]
+    if generator.get("motion_kwargs") and "motion_kwargs" in G and "motion_z_dim" not in given:
+        names = ("z_dim", "code_dim", "kernel_size")
+        G.motion_kwargs |= {
+            name: generator["motion_kwargs"][name] for name in names if name in generator["motion_kwargs"]
+        }
+    mapping = dict(generator["mapping_kwargs"] or {"num_layers": 2})
     if "map_depth" in given:
         mapping["num_layers"] = G.mapping_kwargs["num_layers"]
     G.mapping_kwargs = mapping

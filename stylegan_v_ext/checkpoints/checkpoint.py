@@ -43,7 +43,7 @@ class Checkpoint:
         if key not in self.readers:
             raise CheckpointError(f"{self.path} holds no {key}")
         try:
-            return self.readers[key]()
+            return _as_video_class(self.readers[key]())
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {key} is {error}") from None
         except Exception as error:  # shapes and options are whatever the file says
@@ -65,6 +65,16 @@ class Checkpoint:
         return self.build(self.generator_key)
 
 
+def _as_video_class(data: NetworkData) -> NetworkData:
+    """StyleGAN2's generator as the `VideoGenerator` of one frame, which all uses here know it by."""
+    if data.class_name != "ImageGenerator" or data.kwargs.get("frozen_dim"):
+        return data
+    kwargs = {name: value for name, value in data.kwargs.items() if name != "frozen_dim"}
+    return NetworkData(
+        "VideoGenerator", {**kwargs, "c_dim": kwargs["c_dim"] + 1, "num_frames": 1}, data.state, data.notes
+    )
+
+
 def load(path: str | Path, trust_pickle: bool = False, best: bool = True) -> Checkpoint:
     """Open a checkpoint without running anything in it.
 
@@ -83,7 +93,12 @@ def load(path: str | Path, trust_pickle: bool = False, best: bool = True) -> Che
         return Checkpoint(path, "safetensors", readers, training_set_kwargs=description["training_set_kwargs"])
     content = trusted.read_pickle(path) if trust_pickle else read_file(path)
     for name, opener in _FORMATS:
-        checkpoint = opener(path, content)
+        try:
+            checkpoint = opener(path, content)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from None
+        except Exception as error:  # parts of records are whatever the file says
+            raise CheckpointError(f"{path} has an unknown layout ({type(error).__name__})") from None
         if checkpoint is not None:
             checkpoint.format = checkpoint.format or name
             return checkpoint

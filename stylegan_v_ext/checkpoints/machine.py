@@ -18,8 +18,17 @@ _INLINE_BYTES = 1024  # longer byte strings stay views of the file
 _KEYS = (str, bytes, int, float, type(None))  # tuples as keys are hashed through all they hold
 
 
+def printable(text: Any, longest: int = 1000) -> str:
+    """Text of a file as one line for a terminal: control characters become `?`, and too much is cut."""
+    line = "".join(c if c.isprintable() else "?" for c in str(text)[: longest + 1])
+    return line if len(line) <= longest else line[:longest] + "..."
+
+
 class CheckpointError(ValueError):
-    """A file that cannot be read as a checkpoint, or must not be."""
+    """A file that cannot be read as a checkpoint, or must not be; one line, whatever names are in the file."""
+
+    def __init__(self, message: str):
+        super().__init__(printable(message))
 
 
 class Global(NamedTuple):

@@ -17,6 +17,8 @@ from stylegan_v_ext.checkpoints import tensors
 from stylegan_v_ext.checkpoints.machine import CheckpointError, Constructor, Global, Instance, Machine
 
 _MAX_DEPTH = 64  # of modules in modules, lists in lists
+_MAX_MODULES = 20_000  # what is shared counts every time: a few bytes can stand for endlessly many
+_MAX_VALUES = 1_000_000
 
 
 @dataclass
@@ -63,25 +65,39 @@ class Record:
         return state.get(name, default)
 
 
-def modules(module: Any, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def modules(module: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """(prefix of its names, state) of a module and all submodules. Raises `CheckpointError` where it never ends."""
-    if not isinstance(module, (Record, Instance)) or not isinstance(module.state, dict):
-        return
-    if prefix.count(".") > _MAX_DEPTH:
-        raise CheckpointError(f"modules are nested more than {_MAX_DEPTH} deep")
-    yield prefix, module.state
-    for name, child in (module.state.get("_modules") or {}).items():
-        yield from modules(child, f"{prefix}{name}.")
+    pending: list[tuple[str, Any, int]] = [("", module, 0)]
+    for _ in range(_MAX_MODULES):
+        if not pending:
+            return
+        prefix, current, depth = pending.pop()
+        if depth > _MAX_DEPTH:
+            raise CheckpointError(f"modules are nested more than {_MAX_DEPTH} deep")
+        if isinstance(current, (Record, Instance)) and isinstance(current.state, dict):
+            yield prefix, current.state
+            children = (current.state.get("_modules") or {}).items()
+            pending += [(f"{prefix}{name}.", child, depth + 1) for name, child in reversed(children)]
+    raise CheckpointError(f"more than {_MAX_MODULES} modules")
 
 
-def plain(value: Any, _depth: int = 0) -> Any:
-    """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are."""
-    if _depth > _MAX_DEPTH:
+def plain(value: Any) -> Any:
+    """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are.
+
+    Raises `CheckpointError` where that never ends.
+    """
+    return _plain(value, 0, iter(range(_MAX_VALUES)))
+
+
+def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:
+    if depth > _MAX_DEPTH:
         raise CheckpointError(f"values are nested more than {_MAX_DEPTH} deep")
+    if next(budget, None) is None:
+        raise CheckpointError(f"more than {_MAX_VALUES} values")
     if isinstance(value, dict):
-        return {key: plain(item, _depth + 1) for key, item in value.items()}
+        return {key: _plain(item, depth + 1, budget) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(plain(item, _depth + 1) for item in value)
+        return type(value)(_plain(item, depth + 1, budget) for item in value)
     if isinstance(value, memoryview):
         return bytes(value)
     if isinstance(value, tensors.StoredTensor):
@@ -89,7 +105,7 @@ def plain(value: Any, _depth: int = 0) -> Any:
     if isinstance(value, Instance) and (value.module, value.name) == ("numpy", "ndarray"):
         return tensors.as_array(value)
     if isinstance(value, Instance) and value.module.startswith("omegaconf") and isinstance(value.state, dict):
-        return plain(value.state.get("_content", value.state.get("_val")), _depth + 1)
+        return _plain(value.state.get("_content", value.state.get("_val")), depth + 1, budget)
     return value
 
 

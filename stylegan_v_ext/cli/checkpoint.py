@@ -31,6 +31,7 @@ def checkpoint() -> None:
 def inspect(file: str, trust_pickle: bool) -> None:
     """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
     from stylegan_v_ext.checkpoints import load
+    from stylegan_v_ext.checkpoints.machine import printable
 
     found = load(file, trust_pickle)
     click.echo(f"{found.path}\n{'format':10s}{found.format}")
@@ -40,20 +41,22 @@ def inspect(file: str, trust_pickle: bool) -> None:
     others = sorted(set(found.records) - set(found.readers))
     if others:
         names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others)
-        click.echo(f"{'others':10s}{names}, kept as data")
+        click.echo(f"{'others':10s}{printable(names)}, kept as data")
     if found.training_set_kwargs:
         data = ", ".join(f"{key}={value}" for key, value in found.training_set_kwargs.items())
-        click.echo(f"{'data':10s}{data}")
+        click.echo(f"{'data':10s}{printable(data)}")
 
 
 def _describe(found: Any, key: str) -> None:
     from stylegan_v_ext.checkpoints import CheckpointError
+    from stylegan_v_ext.checkpoints.machine import printable
 
     record = found.records.get(key)
     try:
         network = found.network(key)
     except CheckpointError as error:
-        click.echo(f"{key:10s}{'' if record is None else record.class_name + ': '}cannot be used: {error}")
+        name = "" if record is None else f"{printable(record.class_name)}: "
+        click.echo(f"{key:10s}{name}cannot be used: {error}")
     else:
         k = network.kwargs
         origin = "" if record is None or record.class_name == network.class_name else f"{record.class_name}, here a "
@@ -75,7 +78,7 @@ def _describe(found: Any, key: str) -> None:
                 f"{'learned' if motion.get('amplitude', True) else 'none'}"
             )
         for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:
-            click.echo(f"{name if name == key else '  ' + name:10s}{text}")
+            click.echo(f"{name if name == key else '  ' + name:10s}{printable(text)}")
     if record is not None:
         click.echo(f"{'  source':10s}{_source(record)}")
 

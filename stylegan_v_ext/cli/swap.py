@@ -64,18 +64,20 @@ def swap(
         raise UserError(f"--output={output} ends in {path.suffix!r}; use .pkl")
     refuse_existing(path, *([movie] if preview else []))
     count = len(images)
-    splits = _one_each("--split", splits, count, "32")
-    takes = _one_each("--take", takes, count, "fine")
-    widths = _one_each("--blend-width", widths, count, 0.0)
+    splits = _one_each("--split", splits, count)
+    takes = _one_each("--take", takes or ("fine",), count)
+    widths = _one_each("--blend-width", widths or (0.0,), count)
 
     source = load(video, trust_pickle)
     base = source.network(source.generator_key)
     resolution = base.kwargs["img_resolution"]
-    sources = []
+    sources: list[ImageSource] = []
     for name, split, take, width in zip(images, splits, takes, widths, strict=True):
         found = load(name, trust_pickle)
         layers = _layer_range(split, take, width, resolution)
-        sources.append(ImageSource(Path(name).stem, found.network(found.generator_key), layers))
+        label = f"image {len(sources) + 1}" if count > 1 else "the image model"
+        sources.append(ImageSource(label, found.network(found.generator_key), layers))
+        click.echo(f"{label}: {found.path} ({found.format}), layers {layers.low} to {layers.high} px")
     result = swap_layers(base, sources, mapping, noise)
     click.echo(result.table([item.name for item in sources]))
     for warning in result.warnings:
@@ -89,9 +91,8 @@ def swap(
     click.echo(str(path))
 
 
-def _one_each(option: str, values: tuple, count: int, default: Any) -> tuple:
+def _one_each(option: str, values: tuple, count: int) -> tuple:
     """As many values as images: one for all, or one each."""
-    values = values or (default,)
     if len(values) not in (1, count):
         raise click.UsageError(
             f"{len(values)} times {option} for {count} times --image; give it once, or {count} times"

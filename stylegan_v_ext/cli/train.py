@@ -48,8 +48,8 @@ Examples:
 @click.option("--p", help="Probability for --aug=fixed", type=click.FloatRange(min=0, max=1), default=0.2)
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
 @click.option("--resume", help="Start from the networks of this checkpoint, run folder or URL (transfer learning; "
-              "counters and optimizers start anew). A StyleGAN2 image model starts a video model whose every frame is "
-              "the image at first; --cbase, --cmax, --map-depth and --latent-dim then follow it",
+              "counters and optimizers start anew); sizes of the networks follow it unless given. A StyleGAN2 image "
+              "model starts a video model whose every frame is the image at first",
               metavar="PKL")  # fmt: skip
 @trust_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
@@ -122,7 +122,8 @@ def train(
         options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
         config = make_config(options, skip_bad)
     if source is not None:
-        config.resume_trusted = trust_pickle
+        if trust_pickle:
+            config.resume_trusted = True
         given = {name for name in kwargs if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
         _fit_to_source(config, source, given)
     print(describe(config))
@@ -153,16 +154,15 @@ def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
 
 def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
-    from stylegan_v_ext.config import follow_image_model
+    from stylegan_v_ext.config import follow_source
 
     generator = source.network(source.generator_key)
     if generator.class_name != "VideoGenerator":
         raise UserError(
             f"--resume={source.path}: a {generator.class_name} cannot start a StyleGAN2 or StyleGAN-V model"
         )
-    if generator.is_image_model:
-        critic = source.network("D").kwargs if "D" in source.readers else None
-        follow_image_model(config, generator.kwargs, critic, given)
+    critic = source.network("D").kwargs if "D" in source.readers else None
+    follow_source(config, generator.kwargs, critic, given)
 
 
 def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> list[str]:

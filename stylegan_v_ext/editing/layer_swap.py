@@ -107,7 +107,7 @@ class SwapResult:
 
     def table(self, names: Sequence[str]) -> str:
         """A line a layer: share and distance of every image model."""
-        head = f"  {'layer':14s}" + "".join(f"{name[:18]:>20s}" for name in names)
+        head = f"  {'layer':14s}" + "".join(f"{name:>20s}" for name in names)
         lines = [head, f"  {'':14s}" + f"{'share   distance':>20s}" * len(names)]
         for layer in self.layers:
             cells = [

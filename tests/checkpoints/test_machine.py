@@ -271,6 +271,34 @@ def test_modules_and_values_without_end_are_refused(tmp_path):
         load(path).network("G_ema")
 
 
+def test_few_bytes_that_stand_for_endless_values_are_refused(tmp_path):
+    values = [1]
+    for _ in range(40):
+        values = [values, values]
+    path = stock.write(tmp_path / "a.pkl", G_ema=stock.Persistent("VideoGenerator"), training_set_kwargs={"a": values})
+    with pytest.raises(CheckpointError, match="more than 1000000 values"):
+        load(path)
+    module = stock.Persistent("Part")
+    for _ in range(40):
+        outer = stock.Persistent("Part")
+        outer.state["_modules"] |= {"a": module, "b": module}
+        module = outer
+    with pytest.raises(CheckpointError, match="more than 20000 modules"):
+        load(stock.write(path, G_ema=module))
+
+
+def test_records_of_odd_parts_and_names_end_in_one_line(tmp_path):
+    path = tmp_path / "a.pkl"
+    for odd in ({"_modules": 3}, {"_parameters": [1]}, {"_buffers": {"a": 5}}, {"_init_kwargs": 7}, {"_init_args": 1}):
+        stock.write(path, G_ema=stock.Persistent("VideoGenerator", **odd))
+        with pytest.raises(CheckpointError) as caught:
+            load(path).build_generator()
+        assert "\n" not in str(caught.value)
+    stock.write(path, G_ema=stock.Persistent("Evil\n\x1b[31mName"))
+    with pytest.raises(CheckpointError, match=r"Evil\?\?\[31mName"):
+        load(path).build_generator()
+
+
 def test_random_bytes_and_cut_files_end_in_one_line(tmp_path, golden):
     whole = stock.write(tmp_path / "a.pkl", G_ema=stock.module_tree("Generator", golden("stylegan2_32").state("G")))
     data = whole.read_bytes()

@@ -117,3 +117,22 @@ def test_damaged_snapshots_end_in_one_line(snapshot, tmp_path):
             assert "\n" not in str(error)
             outcomes["refused"] += 1
     assert outcomes["refused"] > 10
+
+
+def test_a_url_is_downloaded_and_opened(snapshot, tmp_path, monkeypatch):
+    import functools
+    import http.server
+    import threading
+
+    path, content = snapshot
+    monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "cache"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(path.parent))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        again = load(f"http://127.0.0.1:{server.server_port}/{path.name}")
+    finally:
+        server.shutdown()
+        server.server_close()
+    expected = content["G_ema"].state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in again.network("G_ema").state.items())

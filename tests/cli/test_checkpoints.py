@@ -124,7 +124,7 @@ def test_swap_writes_a_snapshot_a_preview_and_a_table(files, tmp_path):
                        "--seeds=0,3", f"--output={target}")  # fmt: skip
     assert code == 0, output
     assert re.search(r"b16\.conv1 +1\.00 +1\.\d+", output) and re.search(r"b8\.conv1 +0\.00", output)
-    assert "share no ancestor" in output and "noise inputs of image are left out" in output
+    assert "share no ancestor" in output and "noise inputs of the image model are left out" in output
     state, video, image = (load(path).network("G_ema").state for path in
                            (target, files / "video.pkl", files / "image.pkl"))  # fmt: skip
     assert torch.equal(state["synthesis.b16.conv0.weight"], image["synthesis.b16.conv0.weight"])
@@ -208,6 +208,22 @@ def test_options_that_are_given_win_over_the_image_model(files, sky_zip, tmp_pat
     (run_dir,) = tmp_path.iterdir()
     kwargs = load(run_dir).network("G").kwargs
     assert kwargs["mapping_kwargs"]["num_layers"] == 2 and kwargs["channel_max"] == 8 and kwargs["channel_base"] == 256
+
+
+def test_sizes_follow_a_video_model_too(files, sky_zip, tmp_path):
+    code, output = run("train", "--cfg=stylegan-v", f"--data={sky_zip}", f"--outdir={tmp_path}", "--batch=4",
+                       "--workers=0", "--kimg=0.004", "--glr=0", f"--resume={files}/video.pkl")  # fmt: skip
+    assert code == 0, output
+    (run_dir,) = tmp_path.iterdir()
+    before, after = load(files / "video.pkl").network("G").state, load(run_dir).network("G").state
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if "w_avg" not in name)
+
+
+def test_an_exported_image_starts_a_video_model(files, sky_zip, tmp_path):
+    code, output = run("checkpoint", "convert", files / "image.pkl", tmp_path / "image.pkl", "--image")
+    assert code == 0, output
+    code, output = resume(tmp_path, sky_zip, tmp_path / "runs")
+    assert code == 0 and "motion channels start at zero" in output
 
 
 @pytest.mark.parametrize("kind", ["stylegan2", "rosinality", "tensorflow"])

@@ -6,7 +6,16 @@ import inspect
 import pytest
 
 from stylegan_v_ext.engine import augment
-from stylegan_v_ext.networks import discriminator, generator, layers, mapping, motion, synthesis
+from stylegan_v_ext.networks import (
+    discriminator,
+    generator,
+    image,
+    layers,
+    mapping,
+    motion,
+    synthesis,
+    video_mapping,
+)
 
 # Public names that stylegan2-ada-pytorch and stylegan3 both have.
 STOCK = {
@@ -22,7 +31,10 @@ STOCK_FUNCTIONS = {
 }
 
 
-@pytest.mark.parametrize("module", [augment, discriminator, generator, layers, mapping, motion, synthesis])
+# alias_free, StyleGAN3, needs its `filtered_lrelu` besides.
+@pytest.mark.parametrize(
+    "module", [augment, discriminator, generator, image, layers, mapping, motion, synthesis, video_mapping]
+)
 def test_persistent_modules_use_nothing_that_stock_code_lacks(module):
     tree = ast.parse(inspect.getsource(module))
     for node in ast.walk(tree):

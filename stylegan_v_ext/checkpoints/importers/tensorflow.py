@@ -82,18 +82,15 @@ def _precision(options: dict[str, Any]) -> dict[str, Any]:
     return {"num_fp16_res": options.get("num_fp16_res", 0), "conv_clamp": options.get("conv_clamp")}
 
 
-def _arrays(network: Instance, prefix: str = "") -> dict[str, np.ndarray]:
-    """All arrays by name, those of components under the component's name."""
-    found: dict[str, np.ndarray] = {}
-    for name, array in plain(network.state.get("variables") or []):
-        found[prefix + name] = np.asarray(array, dtype=np.float32)
-    components = network.state.get("components") or {}
-    if prefix.count("/") > 4:
-        raise CheckpointError("components are nested more than 4 deep")
-    for name, component in components.items():
-        if _is_network(component):
-            found |= _arrays(component, f"{prefix}{name}/")
-    return found
+def _arrays(network: Instance) -> dict[str, np.ndarray]:
+    """All arrays by name, those of components (mapping, synthesis) under the component's name."""
+    parts = {"": network}
+    parts |= {f"{name}/": part for name, part in (network.state.get("components") or {}).items() if _is_network(part)}
+    return {
+        prefix + name: np.asarray(array, dtype=np.float32)
+        for prefix, part in parts.items()
+        for name, array in plain(part.state.get("variables") or [])
+    }
 
 
 def _generator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
