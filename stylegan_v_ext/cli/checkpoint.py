@@ -34,17 +34,17 @@ def inspect(file: str, trust_pickle: bool) -> None:
     from stylegan_v_ext.checkpoints.machine import printable
 
     found = load(file, trust_pickle)
-    click.echo(f"{found.path}\n{'format':10s}{found.format}")
+    click.echo(f"{found.path}\n{'format':12s}{found.format}")
     for key in ("G_ema", "G", "D"):
         if key in found.readers:
             _describe(found, key)
     others = sorted(set(found.records) - set(found.readers))
     if others:
         names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others)
-        click.echo(f"{'others':10s}{printable(names)}, kept as data")
+        click.echo(f"{'others':12s}{printable(names)}, kept as data")
     if found.training_set_kwargs:
         data = ", ".join(f"{key}={value}" for key, value in found.training_set_kwargs.items())
-        click.echo(f"{'data':10s}{printable(data)}")
+        click.echo(f"{'data':12s}{printable(data)}")
 
 
 def _describe(found: Any, key: str) -> None:
@@ -56,7 +56,7 @@ def _describe(found: Any, key: str) -> None:
         network = found.network(key)
     except CheckpointError as error:
         name = "" if record is None else f"{printable(record.class_name)}: "
-        click.echo(f"{key:10s}{name}cannot be used: {error}")
+        click.echo(f"{key:12s}{name}cannot be used: {error}")
     else:
         k = network.kwargs
         origin = "" if record is None or record.class_name == network.class_name else f"{record.class_name}, here a "
@@ -78,9 +78,9 @@ def _describe(found: Any, key: str) -> None:
                 f"{'learned' if motion.get('amplitude', True) else 'none'}"
             )
         for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:
-            click.echo(f"{name if name == key else '  ' + name:10s}{printable(text)}")
+            click.echo(f"{name if name == key else '  ' + name:12s}{printable(text)}")
     if record is not None:
-        click.echo(f"{'  source':10s}{_source(record)}")
+        click.echo(f"{'  source':12s}{_source(record)}")
 
 
 def _labels(network: Any) -> str:

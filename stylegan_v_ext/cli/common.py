@@ -24,6 +24,8 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except ValueError as error:
             raise UserError(_last_sentence(str(error))) from None
+        except BrokenPipeError:  # whoever reads our output has seen enough; click knows
+            raise
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise UserError(f"{where}{error.strerror or error}; name another path or free it") from None
