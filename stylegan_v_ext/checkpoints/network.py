@@ -4,6 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +52,7 @@ class NetworkData:
         if self.class_name not in CLASSES:
             raise CheckpointError(f"a {self.class_name}; known classes are {', '.join(CLASSES)}")
         try:
-            with _WithoutDrawing():
+            with _Sparingly(self.state):
                 network = dnnlib.util.construct_class_by_name(class_name=CLASSES[self.class_name], **self.kwargs)
             network.load_state_dict(self.state, assign=True)
         except Exception as error:  # arguments and tensors are whatever the file says
@@ -90,11 +91,40 @@ def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> d
         raise ValueError(f"{class_name} with arguments that are no plain values ({error})") from None
 
 
-class _WithoutDrawing(TorchFunctionMode):
-    """Weights that are about to be overwritten need not be drawn: saves most of the time of building."""
+class _Sparingly(TorchFunctionMode):
+    """Building a network for tensors that are there already.
+
+    Weights that are about to be overwritten are not drawn, which saves most of the time of building.
+    Arguments that ask for much larger or many more tensors than the file holds are refused before
+    they take memory.
+    """
+
+    _MAKERS = (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full, torch.eye, torch.arange,
+               torch.linspace)  # fmt: skip
+
+    def __init__(self, state: dict[str, torch.Tensor]):
+        super().__init__()
+        self._largest = 4 * max((tensor.numel() for tensor in state.values()), default=0) + 65_536
+        self._calls = 20 * len(state) + 1_000
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if func in self._MAKERS:
+            self._calls -= 1
+            if self._calls < 0 or _requested(func, args) > self._largest:
+                raise CheckpointError("the arguments ask for far more than the tensors of the file")
         return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+
+
+def _requested(func: Any, args: tuple) -> int:
+    """How many numbers a call of a function that makes tensors asks for."""
+    if func is torch.linspace:
+        return int(args[2])
+    if func is torch.arange:
+        return math.ceil(abs(args[-1])) if len(args) < 3 else abs(math.ceil((args[1] - args[0]) / args[2]))
+    if func is torch.eye:
+        return math.prod(args[:2]) if len(args) > 1 else args[0] ** 2
+    sizes = args[0] if isinstance(args[0], (list, tuple)) else args[: 1 if func is torch.full else None]
+    return math.prod(int(size) for size in sizes)
 
 
 _BUFFERS = {

@@ -62,7 +62,7 @@ Examples:
               type=click.FloatRange(min=1, max=1024))  # fmt: skip
 @click.option("--cbase", help="Capacity  [default: 16384 below 512 px, else 32768]", type=click.IntRange(min=1))
 @click.option("--cmax", help="Most feature maps a layer", type=click.IntRange(min=1), default=512)
-@click.option("--map-depth", help="Layers of the mapping network", type=click.IntRange(min=1), default=2)
+@click.option("--map-depth", help="Layers of the mapping network", type=click.IntRange(min=1, max=64), default=2)
 @click.option("--latent-dim", help="Size of z and w", type=click.IntRange(min=2), default=512)
 @click.option("--motion-z-dim", help="Size of motion noise and codes", type=click.IntRange(min=1), default=512)
 @click.option("--mbstd-group", help="Group size of minibatch std", type=click.IntRange(min=1), default=4)

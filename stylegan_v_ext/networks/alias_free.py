@@ -33,6 +33,8 @@ def design_lowpass(
 
     if taps == 1:
         return None
+    if taps > 1024:
+        raise ValueError(f"a filter of {taps} taps; 1024 are the most, and StyleGAN3's have up to 24")
     if not radial:
         return torch.as_tensor(scipy.signal.firwin(taps, cutoff, width=width, fs=sampling_rate), dtype=torch.float32)
     at = (np.arange(taps) - (taps - 1) / 2) / sampling_rate
@@ -223,6 +225,8 @@ class AliasFreeSynthesis(torch.nn.Module):
         **layer_kwargs: Any,
     ):
         super().__init__()
+        if not num_critical < num_layers <= 256:
+            raise ValueError(f"num_layers {num_layers} is not above num_critical {num_critical} and at most 256")
         self.num_ws, self.output_scale = num_layers + 2, output_scale
         progress = np.minimum(np.arange(num_layers + 1) / (num_layers - num_critical), 1)
         cutoffs = first_cutoff * (img_resolution / 2 / first_cutoff) ** progress

@@ -15,6 +15,8 @@ class MappingNetwork(torch.nn.Module):
 
     def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int = 2, lr_multiplier: float = 0.01):
         super().__init__()
+        if not 1 <= num_layers <= 64:
+            raise ValueError(f"a mapping network of {num_layers} layers; use 1 to 64")
         self.z_dim, self.c_dim, self.w_dim, self.num_layers = z_dim, c_dim, w_dim, num_layers
         if c_dim > 0:
             self.embed = FullyConnectedLayer(c_dim, w_dim)

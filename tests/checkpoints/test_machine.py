@@ -287,6 +287,27 @@ def test_few_bytes_that_stand_for_endless_values_are_refused(tmp_path):
         load(stock.write(path, G_ema=module))
 
 
+GREEDY = {
+    "channels": {"channel_base": 1 << 40, "channel_max": 1 << 40}, "latents": {"z_dim": 1 << 40},
+    "w": {"w_dim": 1 << 30}, "layers": {"mapping_kwargs": {"num_layers": 1 << 30}},
+    "noise": {"img_resolution": 1 << 30, "use_noise": True}, "classes": {"c_dim": 1 << 40},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(GREEDY))
+def test_arguments_that_ask_for_more_than_the_file_holds_are_refused(tmp_path, golden, name):
+    kwargs = dict(
+        c_dim=1, num_frames=1, img_resolution=32, img_channels=3, z_dim=64, w_dim=64, channel_base=1024, channel_max=32
+    )
+    state = golden("stylegan2_32").state("G")
+    network = stock.module_tree("VideoGenerator", state, init_kwargs={**kwargs, **GREEDY[name]})
+    path = stock.write(tmp_path / "a.pkl", G_ema=network)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64"):
+        load(path).build_generator()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
 def test_records_of_odd_parts_and_names_end_in_one_line(tmp_path):
     path = tmp_path / "a.pkl"
     for odd in ({"_modules": 3}, {"_parameters": [1]}, {"_buffers": {"a": 5}}, {"_init_kwargs": 7}, {"_init_args": 1}):
