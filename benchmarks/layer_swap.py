@@ -26,7 +26,7 @@ RESOLUTION, NUM_VIDEOS, NUM_FRAMES = 32, 96, 64
 SMALL = [
     "--cbase=512", "--cmax=64", "--latent-dim=64", "--workers=1", "--aug=noaug", "--mirror=1", "--tick=2", "--snap=0",
 ]  # fmt: skip
-SPLIT = 8
+SPLIT = 16
 VIDEOS, FRAMES = 16, 64
 
 
@@ -43,7 +43,7 @@ def main():
     images = ["--cfg=stylegan2", "--batch=16", "--gamma=0.5", "--glr=0.003", "--dlr=0.003"]
     first = train(args.outdir / "first", day, args.image_minutes, *images)
     second = train(args.outdir / "second", red, args.image_minutes / 2, *images, f"--resume={first}")
-    video = train(args.outdir / "video", day, args.video_minutes, "--cfg=stylegan-v", "--batch=8", "--gamma=0.5",
+    video = train(args.outdir / "video", day, args.video_minutes, "--cfg=stylegan-v", "--batch=8", "--gamma=2",
                   "--motion-z-dim=64", "--glr=0.003", "--dlr=0.003", f"--resume={first}")  # fmt: skip
     swapped = args.outdir / f"swapped-{args.split}.pkl"
     if not swapped.exists():

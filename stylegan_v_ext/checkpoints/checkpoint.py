@@ -45,12 +45,19 @@ class Checkpoint:
         try:
             return _as_video_class(self.readers[key]())
         except CheckpointError as error:
-            raise CheckpointError(f"{self.path}: {key} is {error}") from None
+            raise CheckpointError(f"{self.path}: {key}: {error}") from None
         except Exception as error:  # shapes and options are whatever the file says
             reason = next(iter(str(error).splitlines()), "")
             raise CheckpointError(
                 f"{self.path}: {key} has an unknown layout ({type(error).__name__}: {reason})"
             ) from None
+
+    def discriminator(self) -> tuple[NetworkData | None, str]:
+        """`D` where it is there and can be used, and else the reason, for those who can do without."""
+        try:
+            return self.network("D"), ""
+        except CheckpointError as error:
+            return None, str(error)
 
     def build(self, key: str) -> torch.nn.Module:
         """Network `G`, `D` or `G_ema`, made from our own classes, on the CPU in eval mode."""

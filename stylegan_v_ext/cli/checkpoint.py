@@ -133,10 +133,12 @@ def convert(
     if image:
         generator = found.network(found.generator_key)
         frozen = exports.freeze(generator, time, motion_seed, class_index)
-        with_critic = generator.is_image_model and "D" in found.readers
-        exports.export_image(path, frozen, found.network("D") if with_critic else None)
+        exports.export_image(path, frozen, _usable_discriminator(found) if generator.is_image_model else None)
     else:
-        networks: dict[str, Any] = {key: found.network(key) for key in found.readers}
+        networks = {key: found.network(key) for key in found.readers if key != "D"}
+        discriminator = _usable_discriminator(found)
+        if discriminator is not None:
+            networks["D"] = discriminator
         for data in networks.values():
             data.build()  # what does not fit together is not written
         if path.suffix == ".pkl":
@@ -145,6 +147,13 @@ def convert(
             origin = exports.describe_source(found.path, found.format)
             exports.export_safetensors(path, networks, found.training_set_kwargs, origin)
     click.echo(f"{path}: from {found.path} ({found.format})")
+
+
+def _usable_discriminator(found: Any) -> Any:
+    data, reason = found.discriminator()
+    if data is None:
+        click.echo(f"Note: no discriminator in the new file ({reason})", err=True)
+    return data
 
 
 def refuse_existing(*paths: Path) -> None:

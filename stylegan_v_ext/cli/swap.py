@@ -56,7 +56,7 @@ def swap(
     model, and start the video model from the same base with train.py --resume.
     """
     from stylegan_v_ext.checkpoints import exports, load
-    from stylegan_v_ext.editing.layer_swap import ImageSource, swap_layers
+    from stylegan_v_ext.editing.layer_swap import ImageSource, LayerMismatch, swap_layers
 
     path = Path(output)
     movie = path.with_suffix(".mp4")
@@ -78,15 +78,21 @@ def swap(
         label = f"image {len(sources) + 1}" if count > 1 else "the image model"
         sources.append(ImageSource(label, found.network(found.generator_key), layers))
         click.echo(f"{label}: {found.path} ({found.format}), layers {layers.low} to {layers.high} px")
-    result = swap_layers(base, sources, mapping, noise)
+    try:
+        result = swap_layers(base, sources, mapping, noise)
+    except LayerMismatch as mismatch:
+        for line in mismatch.misfits:
+            click.echo(f"  {line}", err=True)
+        raise
     click.echo(result.table([item.name for item in sources]))
     for warning in result.warnings:
         click.echo(f"Note: {warning}", err=True)
     if preview:  # before writing anything: it shows whether the result works
         _write_preview(movie, [base, *(item.network for item in sources), result.network], seeds, class_index, device)
     networks = {"G_ema": result.network}
-    if "D" in source.readers:
-        networks["D"] = source.network("D")
+    discriminator, _ = source.discriminator()
+    if discriminator is not None:
+        networks["D"] = discriminator
     exports.export_snapshot(path, networks, source.training_set_kwargs)
     click.echo(str(path))
 

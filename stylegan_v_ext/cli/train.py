@@ -161,8 +161,8 @@ def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
         raise UserError(
             f"--resume={source.path}: a {generator.class_name} cannot start a StyleGAN2 or StyleGAN-V model"
         )
-    critic = source.network("D").kwargs if "D" in source.readers else None
-    follow_source(config, generator.kwargs, critic, given)
+    discriminator, _ = source.discriminator()
+    follow_source(config, generator.kwargs, discriminator and discriminator.kwargs, given)
 
 
 def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> list[str]:

@@ -118,6 +118,14 @@ class SwapResult:
         return "\n".join(lines)
 
 
+class LayerMismatch(ValueError):
+    """Layers that should be taken and do not fit. misfits: one line each."""
+
+    def __init__(self, misfits: list[str], remedy: str):
+        super().__init__(f"{len(misfits)} tensors do not fit, the first: {misfits[0]}. {remedy}")
+        self.misfits = misfits
+
+
 def swap_layers(
     video: NetworkData, images: Sequence[ImageSource], mapping: str = "video", noise: str = "drop"
 ) -> SwapResult:
@@ -126,7 +134,7 @@ def swap_layers(
     images: blended in one after the other, in this order. mapping: whose mapping network makes w,
     "video" or "image" (the first). noise: "drop" the noise inputs of image models where the video model
     has none, or "keep" them, the same for all frames of a video. Motion is the video model's always.
-    Raises `ValueError` naming the layers that do not fit and what can be done.
+    Raises `ValueError` for models that cannot be mixed, `LayerMismatch` naming the layers that do not fit.
     """
     _check(video, images, mapping, noise)
     state, kwargs = {name: tensor.clone() for name, tensor in video.state.items()}, dict(video.kwargs)
@@ -139,7 +147,7 @@ def swap_layers(
     distances = {name: tuple(_distance(video.state, s.network.state, name) for s in images) for name, _ in layers}
     misfits = _misfits(state, images, shares)
     if misfits:
-        raise ValueError(f"{len(misfits)} tensors do not fit: {'; '.join(misfits)}. {_remedy(images)}")
+        raise LayerMismatch(misfits, _remedy(images))
     for number, source in enumerate(images):
         for name, _ in layers:
             _blend(state, source.network.state, name, shares[name][number])

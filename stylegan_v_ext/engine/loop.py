@@ -85,10 +85,11 @@ class Trainer:
         report = transfer(self.G_ema, average.state)
         transfer(self.G, source.network("G").state if "G" in source.readers else average.state)
         lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
-        if "D" in source.readers:
-            lines.append(transfer(self.D, source.network("D").state).table("Discriminator:"))
+        discriminator, reason = source.discriminator()
+        if discriminator is not None:
+            lines.append(transfer(self.D, discriminator.state).table("Discriminator:"))
         else:
-            lines.append("Discriminator: new; the file has none")
+            lines.append(f"Discriminator: new ({reason})")
         return "\n".join(lines)
 
     def _load_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -69,7 +69,7 @@ def test_unknown_classes_are_named(tmp_path):
 
     path = tmp_path / "other.pkl"
     path.write_bytes(pickle.dumps({"G_ema": Unknown()}))
-    with pytest.raises(CheckpointError, match="G_ema is a Unknown; known classes are"):
+    with pytest.raises(CheckpointError, match="G_ema: a Unknown; known classes are"):
         load(path).build("G_ema")
     with pytest.raises(CheckpointError, match="holds no D"):
         load(path).build("D")

@@ -179,8 +179,9 @@ def test_ancestry_is_measured(video, tuned, make_generator):
 
 def test_layers_that_do_not_fit_are_named_with_a_remedy(video, make_generator):
     wide = NetworkData.of(make_generator(num_frames=1, channel_max=24, channel_base=384))
-    with pytest.raises(ValueError, match=r"synthesis\.b16\.conv1\.weight is \[24, 24, 3, 3\] in wide.*--cbase=384"):
+    with pytest.raises(ValueError, match=r"do not fit, the first: synthesis\.b16.*--cbase=384") as caught:
         swap_layers(video, [ImageSource("wide", wide, fine_layers(16, 16))])
+    assert "synthesis.b16.conv1.weight is [24, 24, 3, 3] in wide, [16, 16, 3, 3] here" in caught.value.misfits
     small = NetworkData.of(make_generator(num_frames=1, img_resolution=8))
     with pytest.raises(ValueError, match=r"synthesis\.b16\.conv0\.weight is not in small"):
         swap_layers(video, [ImageSource("small", small, fine_layers(16, 16))])
