@@ -158,6 +158,13 @@ def _encoded(args: tuple) -> bytes:
     return text.encode("latin-1")
 
 
+def _path(args: tuple) -> str:
+    """A path as text."""
+    if any(not isinstance(part, str) for part in args):
+        raise CheckpointError("a path of something else than text")
+    return "/".join(args).replace("//", "/")
+
+
 def _no_bytes(args: tuple) -> bytes:
     """How pickles of protocol 2 say b""."""
     if args:
@@ -202,9 +209,9 @@ _LAYOUTS: dict[tuple[str, str], Constructor | None] = {
     ("torch", "device"): lambda args: Instance("torch", "device", args),
     ("numpy", "ndarray"): None,
     ("numpy", "dtype"): tensors.make_dtype,
-    ("typing", "Any"): None,
 }
-_LAYOUTS |= {(module, name): None for module in ("torch", "torch.storage") for name in tensors.STORAGES}
+_LAYOUTS |= {(module, name): None for module in ("torch", "torch.cuda", "torch.storage") for name in tensors.STORAGES}
+_LAYOUTS |= {("pathlib", name): _path for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")}
 _LAYOUTS |= {("torch.nn.parameter", "Parameter"): None, ("torch", "Tensor"): None}
 _TYPES = ("object", "dict", "list", "tuple", "str", "unicode", "int", "long", "float", "bool")
 _LAYOUTS |= {("builtins", name): None for name in _TYPES}
@@ -219,7 +226,7 @@ for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
 
 # Classes of these become `Instance`s, whatever their names.
-_INERT = ("torch.nn.modules.", "omegaconf.", "training.", "src.training.")
+_INERT = ("torch.nn.modules.", "torch.optim.", "omegaconf.", "training.", "src.training.")
 
 
 def find(name: Global) -> Constructor | None:
@@ -227,6 +234,8 @@ def find(name: Global) -> Constructor | None:
     key = (_PYTHON2.get(name.module, name.module), name.name)
     if key in _LAYOUTS:
         return _LAYOUTS[key]
+    if name.module == "typing":  # kept by OmegaConf, never called
+        return None
     if name.module == "torch" and isinstance(getattr(torch, name.name, None), torch.dtype):
         return None
     if name.module.startswith(_INERT) and name.name[:1].isupper():

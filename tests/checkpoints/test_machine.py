@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -77,11 +78,28 @@ def test_arrays_and_numbers_of_numpy_come_back(protocol):
         "a": np.arange(6, dtype=">i2").reshape(2, 3), "f": np.asfortranarray(np.random.rand(3, 2)),
         "b": np.array([True, False]), "e": np.zeros([0, 2], np.float32),
     }  # fmt: skip
-    others = {"s": np.float32(1.5), "d": dnnlib.EasyDict(x=1), "c": 1j, "l": slice(1, 2), "t": torch.Size([1, 2])}
+    others = {
+        "P": Path("/a/b"),
+        "s": np.float32(1.5),
+        "d": dnnlib.EasyDict(x=1),
+        "c": 1j,
+        "l": slice(1, 2),
+        "t": torch.Size([1, 2]),
+    }
     again = plain(read(pickle.dumps({**arrays, **others}, protocol=protocol)))
     for key, value in arrays.items():
         assert np.array_equal(again[key], value) and again[key].shape == value.shape
-    assert [again[key] for key in others] == [1.5, {"x": 1}, 1j, slice(1, 2), (1, 2)]
+    assert [again[key] for key in others] == ["/a/b", 1.5, {"x": 1}, 1j, slice(1, 2), (1, 2)]
+
+
+def test_tensors_of_a_gpu_and_optimizers_come_back_as_data(tmp_path):
+    torch.save({"a": torch.arange(5.0)}, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "a.pt").read_bytes()
+    (tmp_path / "b.pt").write_bytes(data.replace(b"ctorch\nFloatStorage", b"ctorch.cuda\nFloatStorage"))
+    assert (tmp_path / "b.pt").read_bytes() != data
+    assert plain(read_file(tmp_path / "b.pt"))["a"].tolist() == [0, 1, 2, 3, 4]
+    optimizer = torch.optim.Adam([torch.zeros(2, requires_grad=True)])
+    assert read(pickle.dumps({"G_opt": optimizer}))["G_opt"].name == "Adam"
 
 
 # What it refuses.
@@ -110,7 +128,8 @@ ATTACKS = {
     "open": lambda target: pickle.dumps(Call(open, target, "w")),
     "getattr": lambda target: pickle.dumps(Call(getattr, "text", "upper")),
     "an import": lambda target: pickle.dumps(Call(__import__, "antigravity")),
-    "a class from the library": lambda target: pickle.dumps(Path(target)),
+    "a class from the library": lambda target: pickle.dumps(Fraction(1, 3)),
+    "a call of a type's name": lambda target: b"ctyping\nAny\n)R.",
     "torch.load": lambda target: pickle.dumps(Call(torch.load, target)),
     "a call in a tensor's bytes": lambda target: pickle.dumps(
         Call(torch.storage._load_from_bytes, pickle.dumps(Call(os.system, f"touch {target}")))
