@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 MAX_INSTRUCTIONS = 3_000_000  # a network snapshot has some ten thousand
+_TOO_MANY = f"more than {MAX_INSTRUCTIONS} instructions; networks need far fewer"
+_MAX_REUSE = 4  # times that the bytes of a file may be used; tied weights need little
 _MAX_INT_BYTES = 64
 _MAX_LINE = 4096
 _INLINE_BYTES = 1024  # longer byte strings stay views of the file
@@ -48,6 +50,27 @@ class Instance:
         self.state: Any = {}
 
 
+class Budget:
+    """What reading one file may cost, pickles inside it included.
+
+    A few bytes can stand for very much: values that are named once and used again and again.
+    """
+
+    def __init__(self, file_size: int):
+        self.steps = MAX_INSTRUCTIONS
+        self.copied_bytes = _MAX_REUSE * file_size + (1 << 20)
+
+    def spend_steps(self, count: int) -> None:
+        self.steps -= count
+        if self.steps < 0:
+            raise CheckpointError(_TOO_MANY)
+
+    def spend_bytes(self, count: int) -> None:
+        self.copied_bytes -= count
+        if self.copied_bytes < 0:
+            raise CheckpointError("the same bytes stand for many values; networks use theirs once")
+
+
 Constructor = Callable[[tuple], Any]
 """Makes the value of a call from its arguments."""
 
@@ -55,18 +78,20 @@ Constructor = Callable[[tuple], Any]
 class Machine:
     """Reads one pickle out of `data`, from `position` on, which ends up behind it.
 
-    find: the constructor of a name, or `None` for one that may be mentioned but not called; raises
-    `CheckpointError` for all others. persistent: value of a persistent id, `None` to refuse them.
+    budget: shared by all machines that read one file. find: the constructor of a name, or `None` for
+    one that may be mentioned but not called; raises `CheckpointError` for all others. persistent:
+    value of a persistent id, `None` to refuse them.
     """
 
     def __init__(
         self,
         data: memoryview,
+        budget: Budget,
         find: Callable[[Global], Constructor | None],
         persistent: Callable[[Any], Any] | None = None,
         position: int = 0,
     ):
-        self.data, self.position = data, position
+        self.data, self.budget, self.position = data, budget, position
         self._find, self._persistent = find, persistent
         self._constructors: dict[Global, Constructor | None] = {}
         self._stack: list[Any] = []
@@ -84,13 +109,15 @@ class Machine:
 
     def _run(self) -> Any:
         handlers = _HANDLERS
-        for _ in range(MAX_INSTRUCTIONS):
+        limit = self.budget.steps
+        for step in range(limit):
             code = self.data[self.position]
             self.position += 1
             if code == _STOP:
+                self.budget.spend_steps(step)
                 return self._stack.pop()
             handlers[code](self)
-        raise CheckpointError(f"more than {MAX_INSTRUCTIONS} instructions; networks need far fewer")
+        raise CheckpointError(_TOO_MANY)
 
     # Reading from the file.
 
@@ -139,6 +166,11 @@ class Machine:
             raise CheckpointError(f"the file calls {what}, which is code; it was not run")
         if not isinstance(args, tuple):
             raise CheckpointError("a call in the file has no arguments")
+        for value in args:  # a constructor walks through its arguments
+            if isinstance(value, (str, bytes)):
+                self.budget.spend_bytes(len(value))
+            elif isinstance(value, (list, dict, set, tuple)):
+                self.budget.spend_steps(len(value))
         self._push(constructor(args))
 
     def _build(self) -> None:

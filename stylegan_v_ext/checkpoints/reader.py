@@ -8,13 +8,14 @@ import hashlib
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 from stylegan_v_ext.checkpoints import tensors
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Constructor, Global, Instance, Machine
+from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine
 
 _MAX_DEPTH = 64  # of modules in modules, lists in lists
 _MAX_MODULES = 20_000  # what is shared counts every time: a few bytes can stand for endlessly many
@@ -25,12 +26,17 @@ _MAX_VALUES = 1_000_000
 class Record:
     """A persistent object as data: nothing of it has been run.
 
-    state: the object's `__dict__`. source_hash: SHA-256 of the module source that came with it.
+    source: text of the module that came with it. state: the object's `__dict__`.
     """
 
     class_name: str
-    source_hash: str
+    source: str
     state: dict[str, Any]
+
+    @property
+    def source_hash(self) -> str:
+        """SHA-256 of the source."""
+        return hashlib.sha256(self.source.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def init_args(self) -> tuple:
@@ -86,26 +92,45 @@ def plain(value: Any) -> Any:
 
     Raises `CheckpointError` where that never ends.
     """
-    return _plain(value, 0, iter(range(_MAX_VALUES)))
+    return _plain(value, 0, iter(range(_MAX_VALUES)), _Copies())
 
 
-def _plain(value: Any, depth: int, budget: Iterator[int]) -> Any:
+class _Copies:
+    """Bytes copied out of a file, which may not be many times those that are there."""
+
+    def __init__(self) -> None:
+        self._sources: set[int] = set()
+        self._budget = Budget(0)
+
+    def add(self, source: Any, nbytes: int) -> None:
+        """source: what holds the bytes in the file, alive as long as this."""
+        if id(source) not in self._sources:
+            self._sources.add(id(source))
+            self._budget.copied_bytes += nbytes
+        self._budget.spend_bytes(nbytes // 4)
+
+
+def _plain(value: Any, depth: int, budget: Iterator[int], copies: _Copies) -> Any:
     if depth > _MAX_DEPTH:
         raise CheckpointError(f"values are nested more than {_MAX_DEPTH} deep")
     if next(budget, None) is None:
         raise CheckpointError(f"more than {_MAX_VALUES} values")
     if isinstance(value, dict):
-        return {key: _plain(item, depth + 1, budget) for key, item in value.items()}
+        return {key: _plain(item, depth + 1, budget, copies) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item, depth + 1, budget) for item in value)
+        return type(value)(_plain(item, depth + 1, budget, copies) for item in value)
     if isinstance(value, memoryview):
+        copies.add(value, value.nbytes)
         return bytes(value)
     if isinstance(value, tensors.StoredTensor):
+        copies.add(value.storage, value.nbytes)
         return value.load()
     if isinstance(value, Instance) and (value.module, value.name) == ("numpy", "ndarray"):
-        return tensors.as_array(value)
+        array = tensors.as_array(value)
+        copies.add(value.state[4], array.nbytes)
+        return array
     if isinstance(value, Instance) and value.module.startswith("omegaconf") and isinstance(value.state, dict):
-        return _plain(value.state.get("_content", value.state.get("_val")), depth + 1, budget)
+        return _plain(value.state.get("_content", value.state.get("_val")), depth + 1, budget, copies)
     return value
 
 
@@ -115,8 +140,9 @@ def _record(args: tuple) -> Record:
         raise CheckpointError("a persistent object in the file has an unknown layout")
     source = meta.get("module_src", "")
     state = meta.get("state")
-    digest = hashlib.sha256(source.encode("utf-8", "surrogatepass") if isinstance(source, str) else b"").hexdigest()
-    return Record(meta["class_name"], digest, state if isinstance(state, dict) else {})
+    return Record(
+        meta["class_name"], source if isinstance(source, str) else "", state if isinstance(state, dict) else {}
+    )
 
 
 def _reconstruct(args: tuple) -> Any:
@@ -124,7 +150,7 @@ def _reconstruct(args: tuple) -> Any:
     cls, _, state = args
     if not isinstance(cls, Global):
         raise CheckpointError("the file makes an object in an unusual way")
-    constructor = find(cls)
+    constructor = find(cls, Budget(0))  # what it makes has no pickle inside
     if constructor is None:
         raise CheckpointError(f"the file calls {'.'.join(cls)}, which is code; it was not run")
     return constructor((state,) if state is not None else ())
@@ -172,8 +198,8 @@ def _no_bytes(args: tuple) -> bytes:
     return b""
 
 
-def _storage_from_bytes(args: tuple) -> tensors.Storage:
-    value = tensors.read_legacy(memoryview(args[0]), find)
+def _storage_from_bytes(args: tuple, budget: Budget) -> tensors.Storage:
+    value = tensors.read_legacy(memoryview(args[0]), budget, partial(find, budget=budget))
     if not isinstance(value, tensors.Storage):
         raise CheckpointError("bytes of a storage that hold something else")
     return value
@@ -182,10 +208,9 @@ def _storage_from_bytes(args: tuple) -> tensors.Storage:
 def _typed_tensor(args: tuple) -> Any:
     """`torch._tensor._rebuild_from_type_v2(function, type, arguments, state)`."""
     function, _, arguments, _ = args
-    constructor = find(function) if isinstance(function, Global) else None
-    if constructor is not tensors.rebuild_tensor:
+    if not isinstance(function, Global) or _LAYOUTS.get((function.module, function.name)) is not tensors.rebuild_tensor:
         raise CheckpointError("a tensor of an unknown kind")
-    return constructor(arguments)
+    return tensors.rebuild_tensor(arguments)
 
 
 _LAYOUTS: dict[tuple[str, str], Constructor | None] = {
@@ -204,7 +229,6 @@ _LAYOUTS: dict[tuple[str, str], Constructor | None] = {
     ("torch._utils", "_rebuild_parameter"): lambda args: args[0],
     ("torch._utils", "_rebuild_parameter_with_state"): lambda args: args[0],
     ("torch._tensor", "_rebuild_from_type_v2"): _typed_tensor,
-    ("torch.storage", "_load_from_bytes"): _storage_from_bytes,
     ("torch", "Size"): lambda args: tuple(args[0]),
     ("torch", "device"): lambda args: Instance("torch", "device", args),
     ("numpy", "ndarray"): None,
@@ -229,9 +253,14 @@ _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up t
 _INERT = ("torch.nn.modules.", "torch.optim.", "omegaconf.", "training.", "src.training.")
 
 
-def find(name: Global) -> Constructor | None:
-    """Constructor of a name. Raises `CheckpointError` for names that networks do not need."""
+def find(name: Global, budget: Budget) -> Constructor | None:
+    """Constructor of a name. Raises `CheckpointError` for names that networks do not need.
+
+    budget: what reading pickles inside the pickle is charged to.
+    """
     key = (_PYTHON2.get(name.module, name.module), name.name)
+    if key == ("torch.storage", "_load_from_bytes"):
+        return partial(_storage_from_bytes, budget=budget)
     if key in _LAYOUTS:
         return _LAYOUTS[key]
     if name.module == "typing":  # kept by OmegaConf, never called
@@ -239,7 +268,7 @@ def find(name: Global) -> Constructor | None:
     if name.module == "torch" and isinstance(getattr(torch, name.name, None), torch.dtype):
         return None
     if name.module.startswith(_INERT) and name.name[:1].isupper():
-        return lambda args: Instance(name.module, name.name, args)
+        return partial(Instance, name.module, name.name)
     raise CheckpointError(f"the file refers to {name.module}.{name.name}, which is code; it was not run")
 
 
@@ -250,23 +279,23 @@ def read_file(path: str | Path) -> Any:
     """
     try:
         with open(path, "rb") as file:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
-    except ValueError:  # nothing to map
-        raise CheckpointError(f"{path} is empty") from None
-    try:
-        return _read(data)
+            return _read(file)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
     except Exception as error:  # damaged tensors and zip files make their libraries raise anything at all
         raise CheckpointError(f"{path} is not a network snapshot, or is damaged ({type(error).__name__})") from None
 
 
-def _read(data: memoryview) -> Any:
+def _read(file: BinaryIO) -> Any:
+    if not file.seek(0, 2):
+        raise CheckpointError("not a network snapshot: the file is empty")
+    data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    budget = Budget(len(data))
+    finder = partial(find, budget=budget)
     if bytes(data[:4]) == b"PK\x03\x04":
-        return tensors.read_zip(data, find)
-    machine = Machine(data, find)
-    value = machine.load()
+        return tensors.read_zip(file, data, budget, finder)
+    value = Machine(data, budget, finder).load()
     # Files by `torch.save` of before 2020 begin with a number that says so.
-    return tensors.read_legacy(data, find) if value == 0x1950A86A20F9469CFC6C else value
+    return tensors.read_legacy(data, budget, finder) if value == tensors.LEGACY_MAGIC else value

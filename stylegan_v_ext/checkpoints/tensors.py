@@ -1,18 +1,17 @@
 """Tensors and arrays out of the bytes of a file: PyTorch's storages (both layouts) and NumPy's arrays."""
 
-import io
 import math
 import re
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Constructor, Global, Instance, Machine
+from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine
 
 STORAGES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
@@ -20,14 +19,11 @@ STORAGES = {
     "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
     "UntypedStorage": torch.uint8,
 }  # fmt: skip
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _ARRAY_TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1)")
 
 Find = Callable[[Global], Constructor | None]
-
-
-_MAX_SHARING = 4  # times that the bytes of a file may be used; tied weights need little
 
 
 @dataclass(eq=False)
@@ -55,6 +51,10 @@ class StoredTensor:
             return 0
         return 1 + sum((length - 1) * step for length, step in zip(self.shape, self.stride, strict=True))
 
+    @property
+    def nbytes(self) -> int:
+        return self.extent * self.storage.dtype.itemsize
+
     def load(self) -> torch.Tensor:
         """The tensor, in memory of its own."""
         if self.storage.data is None:
@@ -69,11 +69,11 @@ class StoredTensor:
 
 def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """The tensors among these values, in memory. Raises `CheckpointError` where few bytes stand for very many."""
-    stored = {name: value for name, value in state.items() if isinstance(value, StoredTensor)}
-    available = sum(s.numel * s.dtype.itemsize for s in {id(t.storage): t.storage for t in stored.values()}.values())
-    needed = sum(tensor.extent * tensor.storage.dtype.itemsize for tensor in stored.values())
-    if needed > _MAX_SHARING * available:
-        raise CheckpointError(f"tensors of {needed} bytes that stand for {available} bytes of the file")
+    stored = [value for value in state.values() if isinstance(value, StoredTensor)]
+    storages = {id(tensor.storage): tensor.storage for tensor in stored}.values()
+    budget = Budget(sum(storage.numel * storage.dtype.itemsize for storage in storages))
+    for tensor in stored:
+        budget.spend_bytes(tensor.nbytes)
     return {
         name: value.load() if isinstance(value, StoredTensor) else value
         for name, value in state.items()
@@ -91,14 +91,14 @@ def _storage_type(pid: Any) -> tuple[torch.dtype, Any, int]:
     return STORAGES[storage.name], key, numel
 
 
-def read_legacy(data: memoryview, find: Find) -> Any:
+def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
     """What `torch.save` wrote without a zip file around it: header, object, keys, then every storage's bytes."""
     position, header = 0, []
     for _ in range(3):
-        machine = Machine(data, find, position=position)
+        machine = Machine(data, budget, find, position=position)
         header.append(machine.load())
         position = machine.position
-    if header[0] != _LEGACY_MAGIC or header[1] != _LEGACY_PROTOCOL or not isinstance(header[2], dict):
+    if header[0] != LEGACY_MAGIC or header[1] != _LEGACY_PROTOCOL or not isinstance(header[2], dict):
         raise CheckpointError("tensors in an unknown layout")
     if not header[2].get("little_endian", True):
         raise CheckpointError("tensors of a big-endian machine")
@@ -109,9 +109,9 @@ def read_legacy(data: memoryview, find: Find) -> Any:
         dtype, key, numel = _storage_type(pid)
         return storages.setdefault(key, Storage(dtype, numel))
 
-    machine = Machine(data, find, persistent, position)
+    machine = Machine(data, budget, find, persistent, position)
     value = machine.load()
-    keys = Machine(data, find, position=machine.position)
+    keys = Machine(data, budget, find, position=machine.position)
     order, position = keys.load(), keys.position
     for key in order:
         storage = storages[key]
@@ -124,9 +124,12 @@ def read_legacy(data: memoryview, find: Find) -> Any:
     return value
 
 
-def read_zip(data: memoryview, find: Find) -> Any:
-    """What `torch.save` writes today: a zip file with a pickle and a record for every storage."""
-    archive = zipfile.ZipFile(io.BytesIO(data))
+def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> Any:
+    """What `torch.save` writes today: a zip file with a pickle and a record for every storage.
+
+    data: the bytes of the file.
+    """
+    archive = zipfile.ZipFile(file)
     entries = {}
     for info in archive.infolist():
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
@@ -152,7 +155,7 @@ def read_zip(data: memoryview, find: Find) -> Any:
             raise CheckpointError(f"storage {key} is missing or damaged")
         return storages.setdefault(key, Storage(dtype, numel, record))
 
-    return Machine(entries[pickles[0]], find, persistent).load()
+    return Machine(entries[pickles[0]], budget, find, persistent).load()
 
 
 def rebuild_tensor(args: tuple) -> StoredTensor:

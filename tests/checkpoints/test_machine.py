@@ -1,5 +1,6 @@
 """Reading pickles runs nothing, whatever they say, and never takes more than the file is worth."""
 
+import io
 import os
 import pickle
 import resource
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,15 @@ import torch
 
 import dnnlib
 from stylegan_v_ext.checkpoints import CheckpointError, load, trusted
-from stylegan_v_ext.checkpoints.machine import Machine
+from stylegan_v_ext.checkpoints.machine import Budget, Machine
 from stylegan_v_ext.checkpoints.reader import find, plain, read_file
 from tests.checkpoints import stock
 from torch_utils import persistence
 
 
 def read(data):
-    return Machine(memoryview(data), find).load()
+    budget = Budget(len(data))
+    return Machine(memoryview(data), budget, partial(find, budget=budget)).load()
 
 
 # What it reads.
@@ -218,12 +221,21 @@ def lists_in_lists(depth):
 
 def tuples_doubling(times):
     """t = (t, t) again and again: walking it never ends."""
-    return b"\x80\x02)q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(times))
+    return b"\x80\x02)q\x000" + b"h\x00h\x00\x86q\x000" * times + b"h\x00"
 
 
 def tensor_pickle(storage, size, stride, offset=0):
     function = torch._utils._rebuild_tensor_v2
     return pickle.dumps(Call(function, storage, offset, size, stride, False, {}))
+
+
+def slow_storage_again_and_again():
+    """The bytes of a storage, with many idle instructions in front, given to the function that reads them."""
+    buffer = io.BytesIO()
+    torch.save(torch.zeros(1).untyped_storage(), buffer, _use_new_zipfile_serialization=False)
+    data = buffer.getvalue()[:2] + b"N0" * 100_000 + buffer.getvalue()[2:]
+    call = b"ctorch.storage\n_load_from_bytes\nq\x02" + b"h\x02h\x01\x85R0" * 10_000
+    return b"\x80\x03B" + struct.pack("<I", len(data)) + data + b"q\x01" + call + b"N."
 
 
 BOMBS = {
@@ -239,6 +251,14 @@ BOMBS = {
     "instructions": lambda: b"N0" * 3_000_000 + b"N.",
     "a tensor of one number": lambda: tensor_pickle(torch.zeros(1).untyped_storage(), (1 << 20, 1 << 20), (0, 0)),
     "a tensor outside its storage": lambda: tensor_pickle(torch.zeros(4).untyped_storage(), (2,), (1,), 1 << 20),
+    "one list copied again and again": lambda: (
+        b"\x80\x02(" + b"K\x01" * 100_000 + b"lq\x01" + b"ctorch\nSize\nq\x02" + b"h\x02h\x01\x85R0" * 10_000 + b"N."
+    ),
+    "one text encoded again and again": lambda: (
+        b"\x80\x02X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\x01X\x06\x00\x00\x00latin1q\x03"
+        + b"c_codecs\nencode\nq\x02(" + b"h\x02h\x01h\x03\x86R" * 100_000 + b"l."
+    ),
+    "one pickle read again and again": lambda: slow_storage_again_and_again(),
     "a huge array": lambda: pickle.dumps(Call(np.zeros(1).__reduce__()[0], np.ndarray, (1 << 40,), b"b"), protocol=2),
 }  # fmt: skip
 
@@ -260,7 +280,7 @@ def test_many_large_tensors_of_few_bytes_are_refused(tmp_path):
     views = {f"b{i}": Call(function, storage, i, (1 << 17,), (1,), False, {}) for i in range(200)}
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps({"G_ema": stock.Persistent("VideoGenerator", _buffers=views)}))
-    with pytest.raises(CheckpointError, match="stand for 262144 bytes"):
+    with pytest.raises(CheckpointError, match="the same bytes stand for many values"):
         load(path).network("G_ema")
 
 
