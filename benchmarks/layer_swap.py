@@ -1,6 +1,6 @@
 """The layer swap from end to end, on models trained here: does the result move as the one and look as the other?
 
-    python -m benchmarks.layer_swap OUTDIR [--image-minutes 6] [--video-minutes 18]
+    python -m benchmarks.layer_swap OUTDIR [--image-minutes 6] [--video-minutes 16]
 
 Trains an image model on the sky, fine-tunes it to a sky with red and blue exchanged, starts a video
 model from the first, swaps its fine layers for the second's, and measures.
@@ -34,7 +34,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("outdir", type=Path)
     parser.add_argument("--image-minutes", type=float, default=6, help="training of the image model; tuning takes half")
-    parser.add_argument("--video-minutes", type=float, default=18, help="training of the video model")
+    parser.add_argument("--video-minutes", type=float, default=16, help="training of the video model")
     parser.add_argument("--split", type=int, default=SPLIT)
     args = parser.parse_args()
     day, red = args.outdir / "day.zip", args.outdir / "red.zip"
