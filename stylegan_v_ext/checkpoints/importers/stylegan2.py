@@ -119,6 +119,6 @@ def add_filters(state: State, prefix: str) -> None:
         layers = {name.split(".")[-2] for name in state if name.startswith(f"{block}.") and name.endswith(".weight")}
         filtered = {"conv0", "conv1"} if prefix else {"fromrgb", "conv0", "conv1", "skip", "conv"}
         for layer in layers & filtered:
-            state[f"{block}.{layer}.resample_filter"] = blur
+            state[f"{block}.{layer}.resample_filter"] = blur.clone()
         if prefix or block != "b4":
-            state[f"{block}.resample_filter"] = blur
+            state[f"{block}.resample_filter"] = blur.clone()
