@@ -43,7 +43,9 @@ class Checkpoint:
         if key not in self.readers:
             raise CheckpointError(f"{self.path} holds no {key}")
         try:
-            return _as_video_class(self.readers[key]())
+            data = self.readers[key]()
+            data.check()
+            return _as_video_class(data)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {key}: {error}") from None
         except Exception as error:  # shapes and options are whatever the file says

@@ -134,7 +134,7 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
     for name in ("num_frames", "max_num_frames", "motion_kwargs"):
         kwargs.pop(name, None)
     if data.num_frames == 1:
-        return NetworkData("ImageGenerator", {**_image_defaults(kwargs)}, data.state)
+        return NetworkData("ImageGenerator", _image_defaults(kwargs), data.state)
     generator: Any = data.build()
     classes = torch.zeros([1, data.num_classes])
     if data.num_classes:
@@ -173,6 +173,7 @@ def export_image(path: str | Path, generator: NetworkData, discriminator: Networ
 
 
 def _rebuild(cls: Any, data: NetworkData) -> torch.nn.Module:
+    data.build()  # says in one line what does not fit
     network = cls(**data.kwargs)
     network.load_state_dict(data.state)
     return network.eval().requires_grad_(False)

@@ -44,13 +44,29 @@ class NetworkData:
     def num_classes(self) -> int:
         return self.kwargs["c_dim"] - (self.num_frames or 0)
 
+    def check(self) -> None:
+        """Raise `CheckpointError` unless the arguments are those of the class, and of the right kinds."""
+        if self.class_name not in CLASSES:
+            raise CheckpointError(f"a {self.class_name}; known classes are {', '.join(CLASSES)}")
+        try:
+            inspect.signature(dnnlib.util.get_obj_by_name(CLASSES[self.class_name])).bind(**self.kwargs)
+        except TypeError as error:
+            raise CheckpointError(f"a {self.class_name} with odd arguments ({error})") from None
+        for name, value in self.kwargs.items():
+            kind: type = dict if name.endswith("_kwargs") else int
+            absent = value is None and kind is dict
+            if name in _CHECKED and not absent and not isinstance(value, kind):
+                raise CheckpointError(f"a {self.class_name} with {name} {value!r}, which is no {kind.__name__}")
+        period = (self.kwargs.get("motion_kwargs") or {}).get("min_period", 16)
+        if not isinstance(period, (int, float)):
+            raise CheckpointError(f"a {self.class_name} with min_period {period!r}, which is no number")
+
     def build(self) -> torch.nn.Module:
         """The network, on the CPU in eval mode; its tensors are those of `state`, not copies.
 
         Raises `CheckpointError` where the parts do not fit.
         """
-        if self.class_name not in CLASSES:
-            raise CheckpointError(f"a {self.class_name}; known classes are {', '.join(CLASSES)}")
+        self.check()
         try:
             with _Sparingly(self.state):
                 network = dnnlib.util.construct_class_by_name(class_name=CLASSES[self.class_name], **self.kwargs)
@@ -130,6 +146,10 @@ def _requested(func: Any, args: tuple) -> int:
 _BUFFERS = {
     "resample_filter", "noise_const", "w_avg", "freqs", "phase_scales", "up_filter", "down_filter", "magnitude_ema",
     "transform", "phases",
+}  # fmt: skip
+_CHECKED = {
+    "c_dim", "img_resolution", "img_channels", "z_dim", "w_dim", "num_frames", "channel_base", "channel_max",
+    "mapping_kwargs", "motion_kwargs",
 }  # fmt: skip
 _TIMED = ("VideoGenerator", "TimeConditionedDiscriminator")
 

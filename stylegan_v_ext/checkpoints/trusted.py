@@ -1,6 +1,5 @@
 """Unpickling as Python does, for files whose maker the user trusts: runs the code inside them."""
 
-import hashlib
 import io
 import pickle
 from pathlib import Path
@@ -39,7 +38,6 @@ def read_pickle(path: str | Path) -> Any:
 def _as_data(value: Any) -> Any:
     if not isinstance(value, torch.nn.Module):
         return value
-    source = getattr(value, "_orig_module_src", "")
     state = dict(vars(value))
     state["_modules"] = {name: _as_data(child) for name, child in value._modules.items()}
-    return Record(type(value).__name__, hashlib.sha256(source.encode()).hexdigest(), state)
+    return Record(type(value).__name__, getattr(value, "_orig_module_src", ""), state)

@@ -72,9 +72,10 @@ def _describe(found: Any, key: str) -> None:
             rows["latents"] = f"z {k.get('z_dim', 512)}, w {k.get('w_dim', 512)}, {layers} mapping layers"
         motion = k.get("motion_kwargs")
         if motion:
+            period = motion.get("min_period", 16)
             rows["motion"] = (
                 f"anchors every {motion.get('distance', 16)} frames, noise of {motion.get('z_dim', 512)} values, "
-                f"shortest period {motion.get('min_period', 16):g} frames, amplitudes "
+                f"shortest period {period:g} frames, amplitudes "
                 f"{'learned' if motion.get('amplitude', True) else 'none'}"
             )
         for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:

@@ -70,10 +70,12 @@ def swap(
 
     source = load(video, trust_pickle)
     base = source.network(source.generator_key)
+    source.build_generator()  # says in one line what does not fit together
     resolution = base.kwargs["img_resolution"]
     sources: list[ImageSource] = []
     for name, split, take, width in zip(images, splits, takes, widths, strict=True):
         found = load(name, trust_pickle)
+        found.build_generator()
         layers = _layer_range(split, take, width, resolution)
         label = f"image {len(sources) + 1}" if count > 1 else "the image model"
         sources.append(ImageSource(label, found.network(found.generator_key), layers))
@@ -127,12 +129,13 @@ def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_in
     for data in [data for data in networks if data.num_classes] or networks[:1]:
         check_class("an image model" if data.is_image_model else "the video model", data.num_classes, class_index)
     times = list(frame_times(_PREVIEW_FRAMES))
-    streams = []
-    for seed in seeds:
-        for data in networks:
-            name = VideoName(seed, None, class_index if data.num_classes else None)
-            streams.append((VideoSampler(data.build(), pick_device(device)), name, data.is_image_model))
-    grid = _grid(streams, len(networks), times)
+    samplers = [VideoSampler(data.build(), pick_device(device)) for data in networks]
+    cells = [
+        (sampler, VideoName(seed, None, class_index if data.num_classes else None), data.is_image_model)
+        for seed in seeds
+        for sampler, data in zip(samplers, networks, strict=True)
+    ]
+    grid = _grid(cells, len(networks), times)
     with progress_bar(_PREVIEW_FRAMES, target.name) as bar:
 
         def counted() -> Any:

@@ -137,7 +137,7 @@ def swap_layers(
     Raises `ValueError` for models that cannot be mixed, `LayerMismatch` naming the layers that do not fit.
     """
     _check(video, images, mapping, noise)
-    state, kwargs = {name: tensor.clone() for name, tensor in video.state.items()}, dict(video.kwargs)
+    state, kwargs = {name: tensor.float().clone() for name, tensor in video.state.items()}, dict(video.kwargs)
     if noise == "keep" and not kwargs["use_noise"] and any(s.network.kwargs["use_noise"] for s in images):
         kwargs["use_noise"] = True
         _add_noise(state)
@@ -267,7 +267,7 @@ def _blend(state: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer
         else:
             ours = _pair(state[name], theirs, name)
             assert ours is not None and theirs is not None, "misfits were refused"
-            ours.copy_(ours.lerp(theirs, share))
+            ours.copy_(ours.lerp(theirs.to(ours), share))
 
 
 def _add_noise(state: dict[str, torch.Tensor]) -> None:

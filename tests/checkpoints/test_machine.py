@@ -19,6 +19,7 @@ import torch
 import dnnlib
 from stylegan_v_ext.checkpoints import CheckpointError, load, trusted
 from stylegan_v_ext.checkpoints.machine import Budget, Machine
+from stylegan_v_ext.checkpoints.network import known_sources
 from stylegan_v_ext.checkpoints.reader import find, plain, read_file
 from tests.checkpoints import stock
 from torch_utils import persistence
@@ -210,6 +211,7 @@ def test_only_trust_runs_the_code_of_a_file(tmp_path, make_generator):
     assert target.exists()
     expected = content["G_ema"].eval().state_dict()
     assert all(torch.equal(t, expected[name]) for name, t in checkpoint.build("G_ema").state_dict().items())
+    assert checkpoint.records["G_ema"].source_hash in known_sources()
 
 
 # Bombs: small files that ask for much.

@@ -69,6 +69,39 @@ def test_inspect_tells_what_cannot_be_used(golden, tmp_path):
     assert "not one of this version's" in output and "not run" in output
 
 
+def test_odd_arguments_end_in_one_line(tmp_path):
+    good = dict(c_dim=3, img_resolution=16, img_channels=3)
+    cases = [{"c_dim": "3"}, {"mapping_kwargs": 5}, {"motion_kwargs": [1]}, {"nonsense": 1}, {"num_frames": 1.5},
+             {"motion_kwargs": {"min_period": "x"}}]  # fmt: skip
+    for number, odd in enumerate(cases):
+        network = stock.Persistent("VideoGenerator", _init_kwargs={**good, **odd})
+        path = stock.write(tmp_path / f"{number}.pkl", G_ema=network)
+        code, output = run("checkpoint", "inspect", path)
+        assert code == 0 and "VideoGenerator" in output, odd
+        for options in ([], ["--image"]):
+            code, output = run("checkpoint", "convert", path, tmp_path / "out.pkl", *options)
+            assert code == 2, (odd, options)
+            assert len([line for line in output.splitlines() if line.startswith("Error:")]) == 1
+    missing = stock.write(tmp_path / "m.pkl", G_ema=stock.Persistent("VideoGenerator"))
+    code, output = run("checkpoint", "inspect", missing)
+    assert code == 0 and "odd arguments (missing a required argument" in output
+
+
+def test_tensors_that_do_not_fit_end_in_one_line(files, tmp_path, golden):
+    state = dict(golden("stylegan2_32").state("G"))
+    state["synthesis.b8.torgb.bias"] = torch.zeros(7)
+    path = stock.write(tmp_path / "a.pkl", G_ema=stock.module_tree("Generator", state))
+    target = tmp_path / "b.pkl"
+    for command in (
+        ["checkpoint", "convert", path, target], ["checkpoint", "convert", path, target, "--image"],
+        ["swap", f"--video={files}/video.pkl", f"--image={path}", "--split=8", f"--output={target}"],
+    ):  # fmt: skip
+        code, output = run(*command)
+        assert code == 2
+        assert_one_line_error(output, "does not fit its class here")
+    assert not (tmp_path / "b.pkl").exists()
+
+
 # convert
 
 

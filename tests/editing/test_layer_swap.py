@@ -118,6 +118,16 @@ def test_soft_layers_are_mixtures(video, tuned):
             assert torch.allclose(result.network.state[name], (1 - y) * ours + y * theirs, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_an_image_model_of_another_precision_is_blended(video, tuned, dtype):
+    other = NetworkData(
+        tuned.class_name, tuned.kwargs, {name: tensor.to(dtype) for name, tensor in tuned.state.items()}
+    )
+    result = swap_layers(video, [ImageSource("tuned", other, fine_layers(8, 16, blend_width=1))]).network
+    assert all(tensor.dtype == torch.float32 for tensor in result.state.values())
+    assert result.build() is not None
+
+
 def test_several_image_models_have_their_own_ranges(video, image, tuned):
     shifted = NetworkData(tuned.class_name, tuned.kwargs, {k: 2 * v for k, v in tuned.state.items()})
     sources = [ImageSource("a", tuned, LayerRange(8, 8)), ImageSource("b", shifted, LayerRange(16, 16))]
