@@ -18,6 +18,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["stylegan_v_ext*", "torch_utils*", "dnnlib*", "patches*"]),
+    package_data={"torch_utils.ops": ["*.cu", "*.cuh"]},
     install_requires=[
         "torch>=2.4",
         "numpy",
@@ -31,7 +32,18 @@ setup(
     ],
     extras_require={
         "tensorboard": ["tensorboard"],
-        "dev": ["pytest", "pytest-xdist", "ruff", "mypy", "types-requests", "scikit-video"],
+        # The Python side of NVRTC, which newer CUDA builds of PyTorch bring themselves.
+        "cuda": ["cuda-bindings"],
+        "dev": [
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+            "mypy",
+            "types-requests",
+            "scikit-video",
+            "cuda-bindings; sys_platform == 'linux'",
+            "nvidia-cuda-nvrtc; sys_platform == 'linux'",
+        ],
     },
     entry_points={"console_scripts": ["stylegan-v=stylegan_v_ext.cli.main:main"]},
 )

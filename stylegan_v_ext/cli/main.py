@@ -6,6 +6,7 @@ from stylegan_v_ext import __version__
 from stylegan_v_ext.cli.checkpoint import checkpoint
 from stylegan_v_ext.cli.data import data
 from stylegan_v_ext.cli.demo import demo
+from stylegan_v_ext.cli.doctor import doctor
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.swap import swap
 from stylegan_v_ext.cli.train import train
@@ -23,6 +24,7 @@ main.add_command(gen_video, name="generate")
 main.add_command(checkpoint)
 main.add_command(swap)
 main.add_command(demo)
+main.add_command(doctor)
 
 if __name__ == "__main__":
     main()

@@ -53,14 +53,14 @@ class Conv2dLayer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor | None = None, gain: float = 1) -> torch.Tensor:
         """x: `[N*F, C_in, h, w]`. condition: `[N, condition_dim]`, for modulated layers."""
-        if self.affine is not None:
-            x = modulated_conv2d(x, self.weight, self.affine(condition), padding=self.padding)
-        else:
-            weight = (self.weight * self.weight_gain).to(x.dtype)
-            x = conv2d_resample(x, weight, self.resample_filter, down=self.down, padding=self.padding)
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return bias_act.bias_act(x, bias, act=self.activation, gain=self.act_gain * gain, clamp=clamp)
+        ending = dict(act=self.activation, gain=self.act_gain * gain, clamp=clamp)
+        if self.affine is not None:
+            styles = self.affine(condition)
+            return modulated_conv2d(x, self.weight, styles, padding=self.padding, bias=self.bias, **ending)
+        weight = (self.weight * self.weight_gain).to(x.dtype)
+        x = conv2d_resample(x, weight, self.resample_filter, down=self.down, padding=self.padding)
+        return bias_act.bias_act(x, None if self.bias is None else self.bias.to(x.dtype), **ending)
 
 
 def _parameters_to_buffers(module: torch.nn.Module) -> None:

@@ -3,13 +3,28 @@
     w'_ijk = s_i w_ijk,    w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps)
 
 Scaling the weight's input channels equals scaling the input's channels, and demodulation equals
-scaling the output's. That leaves one ordinary convolution for all frames of all clips, instead of
-one group a frame. A single clip folds both scales into its weight and saves the passes.
+scaling the output's, which is done in one pass with bias and activation. That leaves one ordinary
+convolution for all frames of all clips, instead of one group a frame. A single clip folds both
+scales into its weight and saves the passes.
 """
 
 import torch
 
+from torch_utils.ops import bias_act
 from torch_utils.ops.conv2d_resample import conv2d_resample
+
+try:
+    from torch_utils.ops.bias_act import scaled_bias_act
+except ImportError:  # a stock checkout's own ops
+
+    def scaled_bias_act(x, scale, b=None, noise=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
+        """clamp(gain * act(x * scale + noise + b)), scale `[N, C]` for the frames of N clips."""
+        frames = x.shape[0] // scale.shape[0]
+        x = x * scale.repeat_interleave(frames, dim=0)[:, :, None, None].to(x.dtype)
+        if noise is not None:
+            x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
+        return bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
+
 
 _EPS = 1e-8
 
@@ -21,11 +36,17 @@ def modulated_conv2d(
     up: int = 1,
     padding: int = 0,
     resample_filter: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    act: str = "linear",
+    gain: float = 1,
+    clamp: float | None = None,
 ) -> torch.Tensor:
-    """Modulated and demodulated convolution of N clips of F frames.
+    """clamp(gain * act(modulated and demodulated convolution + noise + bias)) of N clips of F frames.
 
     x: `[N*F, C_in, H, W]`, the frames of a clip next to each other. weight: `[C_out, C_in, k, k]`.
-    styles: `[N, C_in]`, one row a clip. Returns `[N*F, C_out, H*up, W*up]`.
+    styles: `[N, C_in]`, one row a clip. bias: `[C_out]`. noise: `[1 or N, H*up, W*up]`.
+    Returns `[N*F, C_out, H*up, W*up]`.
     """
     num_clips = styles.shape[0]
     if x.shape[0] % num_clips:
@@ -39,11 +60,11 @@ def modulated_conv2d(
 
     if num_clips == 1:
         weight = weight * styles[0, :, None, None] * demodulation[0, :, None, None, None]
-        return _convolve(x, weight, resample_filter, up, padding)
-    frames = x.shape[0] // num_clips
-    x = x * per_frame(styles, frames).to(x.dtype)
-    x = _convolve(x, weight, resample_filter, up, padding)
-    return x * per_frame(demodulation, frames).to(x.dtype)
+        x = _convolve(x, weight, resample_filter, up, padding)
+        x = x if noise is None else x + noise[:, None].to(x.dtype)
+        return bias_act.bias_act(x, bias, act=act, gain=gain, clamp=clamp)
+    x = _convolve(scaled_bias_act(x, styles), weight, resample_filter, up, padding)
+    return scaled_bias_act(x, demodulation, bias, noise, act=act, gain=gain, clamp=clamp)
 
 
 def _convolve(
@@ -65,8 +86,3 @@ def modulated_pointwise(x: torch.Tensor, weight: torch.Tensor, styles: torch.Ten
         y = x.permute(0, 2, 3, 1).flatten(1, 2) @ matrices.mT
         return y.unflatten(1, (height, width)).permute(0, 3, 1, 2)
     return (matrices @ x.flatten(2)).unflatten(2, (height, width))
-
-
-def per_frame(rows: torch.Tensor, frames: int) -> torch.Tensor:
-    """`[N, C]` per clip -> `[N*frames, C, 1, 1]` per frame."""
-    return rows.repeat_interleave(frames, dim=0)[:, :, None, None]

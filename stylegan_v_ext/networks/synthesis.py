@@ -60,19 +60,19 @@ class SynthesisLayer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise_mode: str = "random", gain: float = 1) -> torch.Tensor:
         """x: `[N*F, C_in, h, w]`. w: `[N, w_dim]`. Noise, where kept, is the same for all frames of a clip."""
-        x = modulated_conv2d(
-            x, self.weight, self.affine(w), up=self.up, padding=1, resample_filter=self.resample_filter
-        )
+        noise = None
         if self.use_noise and noise_mode != "none":
-            x = x + (self._noise(w, noise_mode, x.shape[0] // w.shape[0]) * self.noise_strength).to(x.dtype)
+            noise = self._noise(len(w), noise_mode) * self.noise_strength
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        return bias_act.bias_act(x, self.bias.to(x.dtype), act="lrelu", gain=gain * math.sqrt(2), clamp=clamp)
+        return modulated_conv2d(
+            x, self.weight, self.affine(w), up=self.up, padding=1, resample_filter=self.resample_filter,
+            bias=self.bias, noise=noise, act="lrelu", gain=gain * math.sqrt(2), clamp=clamp,
+        )  # fmt: skip
 
-    def _noise(self, w: torch.Tensor, noise_mode: str, frames: int) -> torch.Tensor:
+    def _noise(self, num_clips: int, noise_mode: str) -> torch.Tensor:
         if noise_mode == "const":
-            return self.noise_const
-        noise = torch.randn([w.shape[0], 1, self.resolution, self.resolution], device=w.device)
-        return noise.repeat_interleave(frames, dim=0)
+            return self.noise_const[None]
+        return torch.randn([num_clips, self.resolution, self.resolution], device=self.noise_const.device)
 
 
 @persistence.persistent_class

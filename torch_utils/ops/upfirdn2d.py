@@ -2,6 +2,7 @@
 
 The op is linear and its adjoint is the same op with the factors exchanged, the filter turned round
 and other padding, so one pair of forward passes serves every order of differentiation.
+On CUDA a kernel of our own computes it (upfirdn2d.cu), elsewhere PyTorch's depthwise convolution.
 """
 
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from torch_utils import custom_ops
+from torch_utils.ops import upfirdn2d_kernel
 
 
 def setup_filter(
@@ -56,7 +60,7 @@ def upfirdn2d(
 
     f: from `setup_filter`; `None` is the identity. up, down: int or `[x, y]`. padding: int,
     `[x, y]` or `[x0, x1, y0, y1]` in upsampled pixels, negative to crop. flip_filter: False is a
-    convolution, True a correlation. gain: factor of the result. impl: accepted for stock callers.
+    convolution, True a correlation. gain: factor of the result. impl: "ref" keeps to PyTorch's convolution.
     """
     if x.ndim != 4:
         raise ValueError(f"images have the shape [N, C, H, W], not {list(x.shape)}")
@@ -67,21 +71,22 @@ def upfirdn2d(
                                   ("height", x.shape[2] * up[1], fh, padding[2:])):  # fmt: skip
         if size + sum(pad) < taps:
             raise ValueError(f"{axis} {size} with padding {list(pad)} is smaller than the filter's {taps} taps")
-    return _Upfirdn.apply(x, f, up, down, padding, flip_filter, float(gain))
+    return _Upfirdn.apply(x, f, up, down, padding, flip_filter, float(gain), impl)
 
 
 class _Upfirdn(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN205
+    def forward(ctx, x, f, up, down, padding, flip_filter, gain, impl):  # noqa: ANN001, ANN205
         ctx.save_for_backward(f)
-        ctx.settings = up, down, padding, flip_filter, gain
+        ctx.settings = up, down, padding, flip_filter, gain, impl
         ctx.input_size = x.shape[3], x.shape[2]
-        return _run(x, f, up, down, padding, flip_filter, gain)
+        run = _reference if impl == "ref" else _run
+        return run(x, f, up, down, padding, flip_filter, gain)
 
     @staticmethod
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         (f,) = ctx.saved_tensors
-        up, down, padding, flip_filter, gain = ctx.settings
+        up, down, padding, flip_filter, gain, impl = ctx.settings
         output_size, filter_size = (dy.shape[3], dy.shape[2]), _get_filter_size(f)
         adjoint_padding: list[int] = []
         for axis in range(2):
@@ -90,11 +95,37 @@ class _Upfirdn(torch.autograd.Function):
             before = filter_size[axis] - 1 - padding[2 * axis]
             reach = ctx.input_size[axis] * up[axis] - up[axis] + filter_size[axis]
             adjoint_padding += [before, reach - output_size[axis] * down[axis] - before]
-        dx = _Upfirdn.apply(dy, f, down, up, tuple(adjoint_padding), not flip_filter, gain)
-        return dx, None, None, None, None, None, None
+        dx = _Upfirdn.apply(dy, f, down, up, tuple(adjoint_padding), not flip_filter, gain, impl)
+        return dx, None, None, None, None, None, None, None
 
 
 def _run(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+    if not custom_ops.wanted(x):
+        return _reference(x, f, up, down, padding, flip_filter, gain)
+    f = f.to(device=x.device, dtype=torch.float32)
+    op = torch.ops.stylegan_v_ext.upfirdn2d
+    if f.ndim == 2:
+        return op(x, f, up, down, padding, flip_filter, gain)
+    x = op(x, f[None, :], [up[0], 1], [down[0], 1], [*padding[:2], 0, 0], flip_filter, gain**0.5)
+    return op(x, f[:, None], [1, up[1]], [1, down[1]], [0, 0, *padding[2:]], flip_filter, gain**0.5)
+
+
+custom_ops.library.define(
+    "upfirdn2d(Tensor x, Tensor f, int[] up, int[] down, int[] padding, bool flip_filter, float gain) -> Tensor"
+)
+
+
+@torch.library.impl(custom_ops.library, "upfirdn2d", "CUDA")
+def _kernel(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+    return upfirdn2d_kernel.run(x, f.contiguous(), up, down, padding, flip_filter, gain)
+
+
+@torch.library.register_fake("stylegan_v_ext::upfirdn2d")
+def _shape_alone(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+    return upfirdn2d_kernel.empty_like_layout(x, upfirdn2d_kernel.output_size(x, f, up, down, padding))
+
+
+def _reference(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
     channels = x.shape[1]
     # Depthwise convolutions on a CPU are many times faster with the channels innermost.
     if x.device.type == "cpu" and channels > 1:
@@ -134,21 +165,22 @@ def filter2d(x, f, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: 
     """Filter images, keeping their size; `padding` comes on top."""
     fw, fh = _get_filter_size(f)
     around = (fw // 2, (fw - 1) // 2, fh // 2, (fh - 1) // 2)
-    return upfirdn2d(x, f, padding=_added(around, padding), flip_filter=flip_filter, gain=gain)
+    return upfirdn2d(x, f, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
 def upsample2d(x, f, up=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201
     """Enlarge images by `up` with `f` as interpolation filter; brightness stays. `padding` comes on top."""
     (up_x, up_y), (fw, fh) = _parse_scaling(up), _get_filter_size(f)
     around = ((fw + up_x - 1) // 2, (fw - up_x) // 2, (fh + up_y - 1) // 2, (fh - up_y) // 2)
-    return upfirdn2d(x, f, up=up, padding=_added(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y)
+    gain *= up_x * up_y
+    return upfirdn2d(x, f, up=up, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
 def downsample2d(x, f, down=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201
     """Shrink images by `down` with `f` as low-pass filter. `padding` comes on top."""
     (down_x, down_y), (fw, fh) = _parse_scaling(down), _get_filter_size(f)
     around = ((fw - down_x + 1) // 2, (fw - down_x) // 2, (fh - down_y + 1) // 2, (fh - down_y) // 2)
-    return upfirdn2d(x, f, down=down, padding=_added(around, padding), flip_filter=flip_filter, gain=gain)
+    return upfirdn2d(x, f, down=down, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
 def _added(around: tuple[int, ...], padding: Any) -> list[int]:

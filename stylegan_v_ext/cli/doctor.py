@@ -1,0 +1,90 @@
+"""`stylegan-v doctor`: what works on this machine, what does not, and what to do about it."""
+
+import importlib.util
+import platform
+from collections.abc import Iterator
+
+import click
+
+from stylegan_v_ext import __version__
+from stylegan_v_ext.cli.common import report_user_errors
+
+Row = tuple[bool, str, str]  # in order, what, its state with the remedy where it is not
+
+
+@click.command()
+@report_user_errors
+def doctor() -> None:
+    """Show the state of PyTorch, GPUs, CUDA kernels and ffmpeg, and what to do where something is missing.
+
+    On a machine with a GPU this compiles the kernels (seconds, then cached) and compares their results with
+    the references. Exit code 1 where something that is needed does not work.
+    """
+    fine = True
+    for found in (_packages, _kernels, _ffmpeg):
+        for ok, name, state in found():
+            fine &= ok
+            click.echo(f"{'ok  ' if ok else 'FIX '} {name:22s}{state}")
+    if not fine:
+        raise SystemExit(1)
+
+
+def _packages() -> Iterator[Row]:
+    import torch
+
+    yield True, "stylegan_v_ext", f"{__version__}, Python {platform.python_version()}"
+    cuda = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built for CPUs"
+    yield True, "PyTorch", f"{torch.__version__}, {cuda}, {torch.get_num_threads()} threads"
+    for index in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(index)
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        yield True, f"GPU {index}", f"{torch.cuda.get_device_name(index)}, sm_{major}{minor}, {memory:.0f} GiB"
+    if not torch.cuda.is_available():
+        remedy = "" if torch.version.cuda else "; for an NVIDIA GPU install a CUDA build from pytorch.org"
+        yield True, "GPU", f"none; everything runs on the CPU{remedy}"
+    there = importlib.util.find_spec("tensorboard") is not None
+    yield True, "tensorboard", "installed" if there else "not installed, optional: pip install tensorboard"
+
+
+def _kernels() -> Iterator[Row]:
+    import torch
+
+    from torch_utils import custom_ops
+    from torch_utils.ops import self_check
+
+    if not torch.cuda.is_available():
+        yield True, "CUDA kernels", "not needed without a GPU; the ops run as PyTorch functions"
+        return
+    try:
+        yield True, "NVRTC", f"{custom_ops.nvrtc_version()}, kernels are kept in {custom_ops.cache_dir()}"
+    except custom_ops.KernelUnavailable as problem:
+        yield False, "NVRTC", f"{problem}; until then the ops run as PyTorch functions, several times slower"
+        return
+    for index in range(torch.cuda.device_count()):
+        for name, check in self_check.CHECKS.items():
+            try:
+                error = check(torch.device("cuda", index))
+            except custom_ops.KernelUnavailable as problem:
+                yield False, f"{name}, GPU {index}", str(problem)
+                continue
+            op = custom_ops.state(name)
+            made = f"compiled in {op.seconds:.1f} s" if op.compiled else "from the cache"
+            state = f"kernel {made}, {error:.1e} from the reference"
+            remedy = f"; wrong: not used. Delete {custom_ops.cache_dir()} and update the driver"
+            ok = error < self_check.TOLERANCE
+            yield ok, f"{name}, GPU {index}", state if ok else state + remedy
+
+
+def _ffmpeg() -> Iterator[Row]:
+    import subprocess
+
+    from stylegan_v_ext.data.ffmpeg import FfmpegError, start_ffmpeg
+
+    try:
+        with start_ffmpeg(["-version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            version = process.stdout.readline().split(" Copyright")[0]
+            encoders = "libx264" in process.stdout.read()
+    except FfmpegError as problem:
+        yield False, "ffmpeg", str(problem)
+        return
+    yield encoders, "ffmpeg", version if encoders else f"{version} has no H.264 (libx264): pip install imageio-ffmpeg"

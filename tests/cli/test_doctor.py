@@ -1,0 +1,56 @@
+"""`stylegan-v doctor` on machines of several kinds."""
+
+import torch
+from click.testing import CliRunner
+
+from stylegan_v_ext.cli.main import main
+from torch_utils import custom_ops
+from torch_utils.ops import self_check
+
+
+def _doctor():
+    return CliRunner().invoke(main, ["doctor"])
+
+
+def test_all_is_well_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = _doctor()
+    assert result.exit_code == 0, result.output
+    assert "FIX" not in result.output
+    assert "PyTorch" in result.output and "ffmpeg version" in result.output
+
+
+def test_a_missing_ffmpeg_comes_with_its_remedy(monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
+    result = _doctor()
+    assert result.exit_code == 1
+    assert "FIX  ffmpeg" in result.output and "pip install imageio-ffmpeg" in result.output
+
+
+def _pretend_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Imaginary 9000")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: type("P", (), {"total_memory": 80 * 2**30}))
+
+
+def test_missing_bindings_come_with_their_remedy(monkeypatch):
+    def missing():
+        raise custom_ops.KernelUnavailable('cuda-bindings is not installed: pip install "cuda-bindings==13.*"')
+
+    _pretend_gpu(monkeypatch)
+    monkeypatch.setattr(custom_ops, "_bindings", missing)
+    result = _doctor()
+    assert result.exit_code == 1
+    assert "Imaginary 9000, sm_90, 80 GiB" in result.output
+    assert "FIX  NVRTC" in result.output and "pip install" in result.output
+
+
+def test_every_op_is_compared_with_its_reference(monkeypatch):
+    _pretend_gpu(monkeypatch)
+    monkeypatch.setattr(custom_ops, "nvrtc_version", lambda: "13.0")
+    monkeypatch.setattr(self_check, "CHECKS", {"bias_act": lambda device: 1e-7, "upfirdn2d": lambda device: 0.5})
+    result = _doctor()
+    assert result.exit_code == 1
+    assert "ok   bias_act, GPU 0" in result.output and "FIX  upfirdn2d, GPU 0" in result.output
