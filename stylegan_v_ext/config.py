@@ -5,7 +5,7 @@ it is printed, saved as `training_options.json`, and drives the engine.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dnnlib
@@ -34,7 +34,8 @@ class TrainOptions:
     mirror: bool = False
     aug: str = "ada"
     augpipe: str = "bgc"
-    p: float = 0.2
+    p: float | None = None
+    ada_kimg: float | None = None
     target: float = 0.6
     resume: str | None = None
     freezed: int = 0
@@ -52,6 +53,7 @@ class TrainOptions:
     latent_dim: int = 512
     style_mixing: float = 0
     pl_weight: float = 0
+    metrics: list[str] = field(default_factory=list)
     desc: str | None = None
     kimg: float = 8333
     max_hours: float | None = None
@@ -102,9 +104,9 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
         c.augment_kwargs = dnnlib.EasyDict(
             class_name="stylegan_v_ext.engine.augment.AugmentPipe", **AUGMENTATIONS[o.augpipe]
         )
-    c.augment_p = o.p if o.aug == "fixed" else 0.0
+    c.augment_p = _start_of_p(o)
     c.ada_target = o.target if o.aug == "ada" else None
-    c.ada_kimg = 100 if o.resume else 500
+    c.ada_kimg = o.ada_kimg if o.ada_kimg is not None else 100 if o.resume else 500
     c.ema_kimg = batch * 10 / 32
     c.ema_rampup = None if o.resume else 0.05
     c.resume_pkl = o.resume
@@ -112,6 +114,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.batch_size, c.batch_gpu, c.num_gpus = batch, batch_gpu, o.gpus
     c.total_kimg, c.kimg_per_tick, c.max_hours = o.kimg, o.tick, o.max_hours
     c.image_snapshot_ticks = c.network_snapshot_ticks = o.snap
+    c.metrics = o.metrics
     c.random_seed = o.seed
     c.cudnn_benchmark = not o.nobench
     c.device = o.device
@@ -188,6 +191,13 @@ def _capacity(o: TrainOptions, resolution: int) -> dict[str, Any]:
         "channel_base": o.cbase or (16384 if resolution < 512 else 32768), "channel_max": o.cmax,
         "num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None,
     }  # fmt: skip
+
+
+def _start_of_p(o: TrainOptions) -> float:
+    """Probability of the augmentation in the first step."""
+    if o.aug == "noaug":
+        return 0.0
+    return o.p if o.p is not None else 0.2 if o.aug == "fixed" else 0.0
 
 
 def _adam(lr: float, beta2: float) -> dnnlib.EasyDict:

@@ -1,7 +1,9 @@
 """Fixtures: small networks, a small data set, golden vectors."""
 
 import ast
+import json
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +62,20 @@ def sky_zip(tmp_path_factory):
     """Path of 6 sky videos of 40 frames at 16x16."""
     path = tmp_path_factory.mktemp("sky") / "sky.zip"
     write_demo_dataset(str(path), resolution=16, num_videos=6, num_frames=40)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def labelled_zip(sky_zip, tmp_path_factory):
+    """The same videos in two classes."""
+    path = tmp_path_factory.mktemp("labelled") / "labelled.zip"
+    with zipfile.ZipFile(sky_zip) as source, zipfile.ZipFile(path, "w") as target:
+        names = [name for name in source.namelist() if name != "dataset.json"]
+        for name in names:
+            target.writestr(name, source.read(name))
+        folders = sorted({name.rpartition("/")[0] for name in names if name.endswith(".jpg")})
+        labels = [[folder, number % 2] for number, folder in enumerate(folders)]
+        target.writestr("dataset.json", json.dumps({"labels": labels}))
     return str(path)
 
 

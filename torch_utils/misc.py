@@ -12,6 +12,9 @@ import torch
 
 import dnnlib
 
+nan_to_num = torch.nan_to_num  # under these names stock training loops and networks call them
+symbolic_assert = torch._assert
+
 
 def constant(
     value: Any, shape: Any = None, dtype: Any = None, device: Any = None, memory_format: Any = None

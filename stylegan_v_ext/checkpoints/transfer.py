@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from stylegan_v_ext.checkpoints.checkpoint import Checkpoint
+from torch_utils import misc
+
 # Where the input channels of the first layer, content before motion, lie in its tensors.
 MOTION_AXIS = {
     "synthesis.b4.conv1.weight": 1,
@@ -45,6 +48,37 @@ class Transfer:
                 words.append("motion channels start at zero")
             lines.append(f"  {part:22s}{', '.join(words)}")
         return "\n".join(lines)
+
+
+def load_networks(source: Checkpoint, G: torch.nn.Module, D: torch.nn.Module, G_ema: torch.nn.Module) -> str:
+    """Start networks of a training run from a checkpoint; returns what there is to tell.
+
+    An image model starts a video model with what fits. Otherwise raises `ValueError` where a tensor has
+    another shape here.
+    """
+    average = source.network(source.generator_key)
+    if average.is_image_model and G.num_frames != 1:
+        return _start_from_images(source, G, D, G_ema)
+    for key, network in (("G", G), ("D", D), ("G_ema", G_ema)):
+        if key in source.readers:
+            misc.copy_params_and_buffers(source.build(key), network)
+    if "G" not in source.readers:
+        misc.copy_params_and_buffers(G_ema, G)
+    return f"Networks from {source.path} ({source.format})"
+
+
+def _start_from_images(source: Checkpoint, G: torch.nn.Module, D: torch.nn.Module, G_ema: torch.nn.Module) -> str:
+    """Copy what fits of an image model; what it does not bring stays equal in G and G_ema. Returns a table."""
+    average = source.network(source.generator_key)
+    report = transfer(G_ema, average.state)
+    transfer(G, source.network("G").state if "G" in source.readers else average.state)
+    lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
+    discriminator, reason = source.discriminator()
+    if discriminator is not None:
+        lines.append(transfer(D, discriminator.state).table("Discriminator:"))
+    else:
+        lines.append(f"Discriminator: new ({reason})")
+    return "\n".join(lines)
 
 
 def _part(name: str) -> str:

@@ -65,6 +65,18 @@ class SeedList(click.ParamType):
         return seeds
 
 
+class NameList(click.ParamType):
+    """Names like `fvd2048_16f,fid50k_full`; `none` for no name."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        if isinstance(value, list):
+            return value
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        return [] if [name.lower() for name in names] == ["none"] else names
+
+
 class GridSize(click.ParamType):
     """Columns and rows like `4x2`."""
 

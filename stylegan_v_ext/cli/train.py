@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import NameList, UserError, progress_bar, report_user_errors
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
@@ -23,6 +23,7 @@ Examples:
   python train.py --cfg=stylegan-v --data=sky.zip --gamma=1 --motion-distance=256 --mirror=1
   python train.py --cfg=stylegan-v --data=faces.zip --resume=runs/00000-.../network-snapshot-001000.pkl
   python train.py --cfg=stylegan-v --data=faces.zip --resume=stylegan2-ffhq.pkl   (image model to video model)
+  python train.py --cfg=stylegan-v --data=faces.zip --host=~/stylegan3 --metrics=fvd2048_16f,fid50k_full
   stylegan-v data convert videos/ clips.zip --resolution=256   (makes the data set)
 """
 
@@ -33,7 +34,10 @@ Examples:
 @click.option("--data", help="Data set: zip, folder, shards, or `demo` for the built-in sky time-lapse",
               metavar="PATH", required=True)  # fmt: skip
 @click.option("--outdir", help="Where run folders go", metavar="DIR", default="runs")
-@click.option("--gpus", help="Number of GPUs; one process so far", type=click.IntRange(min=1), default=1)
+@click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
+              "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
+              metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
+@click.option("--gpus", help="Number of GPUs; above 1 with --host only so far", type=click.IntRange(min=1), default=1)
 @click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1))
 @click.option("--batch-gpu", help="Clips at a time; the rest accumulates  [default: --batch]",
               type=click.IntRange(min=1))  # fmt: skip
@@ -45,7 +49,10 @@ Examples:
               type=click.Choice(AUGMENT_MODES), default="ada")  # fmt: skip
 @click.option("--augpipe", help="Transforms: blit, geom, color, filter, noise, cutout, or b, bg, bgc, ... bgcfnc",
               default="bgc", metavar="NAME")  # fmt: skip
-@click.option("--p", help="Probability for --aug=fixed", type=click.FloatRange(min=0, max=1), default=0.2)
+@click.option("--p", help="Probability for --aug=fixed, where --aug=ada begins  [default: 0.2; 0 for ada]",
+              type=click.FloatRange(min=0, max=1))  # fmt: skip
+@click.option("--ada-kimg", help="Thousand clips in which --aug=ada may move p from 0 to 1  [default: 500; 100 with "
+              "--resume]", type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
 @click.option("--resume", help="Start from the networks of this checkpoint, run folder or URL (transfer learning; "
               "counters and optimizers start anew); sizes of the networks follow it unless given. A StyleGAN2 image "
@@ -72,6 +79,9 @@ Examples:
 @click.option("--style-mixing", help="Share of clips with mixed styles", type=click.FloatRange(min=0, max=1),
               default=0.0)  # fmt: skip
 @click.option("--pl-weight", help="Path length regularisation", type=click.FloatRange(min=0), default=0.0)
+@click.option("--metrics", help="Metrics to measure at every snapshot, with --host only so far: fvd2048_16f, "
+              "fvd2048_128f, fvd2048_128f_subsample8f, or the checkout's own on single frames, such as fid50k_full",
+              metavar="NAME,...", type=NameList(), default="none")  # fmt: skip
 @click.option("--desc", help="Text at the end of the run folder's name", metavar="TEXT")
 @click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
@@ -89,8 +99,8 @@ Examples:
 @click.pass_context
 @report_user_errors
 def train(
-    ctx: click.Context, data: str, skip_bad: bool, dry_run: bool, num_frames: int | None, trust_pickle: bool,
-    **kwargs: Any,
+    ctx: click.Context, data: str, host: str | None, skip_bad: bool, dry_run: bool, num_frames: int | None,
+    trust_pickle: bool, **kwargs: Any,
 ) -> None:  # fmt: skip
     """Train a video GAN on a data set of clips.
 
@@ -101,8 +111,12 @@ def train(
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
-    if kwargs["gpus"] > 1:
-        raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1")
+    if host is not None:
+        _enter_host(host, kwargs["metrics"])
+    elif kwargs["gpus"] > 1:
+        raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1 or --host")
+    elif kwargs["metrics"]:
+        raise UserError(f"--metrics={','.join(kwargs['metrics'])}: measured during training with --host only so far")
     if kwargs["augpipe"] not in AUGMENTATIONS:
         raise UserError(f"--augpipe={kwargs['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
     image_model = kwargs["cfg"] == "stylegan2"
@@ -126,13 +140,30 @@ def train(
             config.resume_trusted = True
         given = {name for name in kwargs if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
         _fit_to_source(config, source, given)
+    if host is not None:
+        from stylegan_v_ext.host.train import check_options
+
+        check_options(config)
     print(describe(config))
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    launch(config, options.outdir)
+    launch(config, options.outdir, host)
+
+
+def _enter_host(directory: str, metrics: list[str]) -> None:
+    """Make a checkout's modules ours to call, and see that it knows the metrics. Raises `ValueError`."""
+    import importlib
+
+    from stylegan_v_ext.host import enter
+
+    enter(directory)
+    known = importlib.import_module("metrics.metric_main").list_valid_metrics()
+    unknown = next((name for name in metrics if name not in known), None)
+    if unknown is not None:
+        raise UserError(f"--metrics={unknown} is not one of {', '.join(known)}")
 
 
 def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
@@ -217,12 +248,16 @@ def _augmentation(config: Any) -> str:
     return f"adaptive, target {config.ada_target}" if config.ada_target is not None else f"p = {config.augment_p}"
 
 
-def launch(config: Any, outdir: str) -> Path:
-    """Train in a new run folder; returns the last snapshot's path."""
-    from stylegan_v_ext.engine.loop import train as run_training
-
+def launch(config: Any, outdir: str, host: str | None = None) -> Path:
+    """Train in a new run folder, with the built-in engine or a checkout's; returns the last snapshot's path."""
     run_dir = next_run_dir(outdir, config.run_desc)
     print(f"Run folder: {run_dir}", flush=True)
+    if host is not None:
+        from stylegan_v_ext.host.train import train as train_in_host
+
+        return train_in_host(config, run_dir, host)
+    from stylegan_v_ext.engine.loop import train as run_training
+
     return run_training(config, run_dir)
 
 

@@ -124,10 +124,10 @@ class SparseVideoDataset(torch.utils.data.Dataset):
             folder=self._videos[video].folder, num_frames=len(self._videos[video]),
         )  # fmt: skip
 
-    def read_video(self, index: int, start: int = 0, num_frames: int | None = None) -> np.ndarray:
-        """Consecutive frames of item `index`, uint8 `[T, 3, H, W]`."""
+    def read_video(self, index: int, start: int = 0, num_frames: int | None = None, stride: int = 1) -> np.ndarray:
+        """Every stride-th of `num_frames` consecutive frames of item `index`, uint8 `[T, 3, H, W]`."""
         video, flip = self._items[index]
-        members = self._videos[video].frames[start : None if num_frames is None else start + num_frames]
+        members = self._videos[video].frames[start : None if num_frames is None else start + num_frames : stride]
         frames = np.stack([self._frame(member) for member in members]).transpose(0, 3, 1, 2)
         return frames[..., ::-1] if flip else frames
 

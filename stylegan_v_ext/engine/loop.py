@@ -15,7 +15,7 @@ import torch
 
 import dnnlib
 from stylegan_v_ext import checkpoints
-from stylegan_v_ext.checkpoints.transfer import transfer
+from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.logs import RunLog
@@ -64,33 +64,9 @@ class Trainer:
         self._batches = self._load_batches()
 
     def _load_weights(self, path: str) -> str:
-        """Start from the networks of a checkpoint; returns what there is to tell.
-
-        An image model starts a video model with what fits. Otherwise raises `ValueError` where a
-        tensor has another shape here.
-        """
+        """Start from the networks of a checkpoint; returns what there is to tell."""
         source = checkpoints.load(path, trust_pickle=bool(self.config.get("resume_trusted")))
-        average = source.network(source.generator_key)
-        if average.is_image_model and self.G.num_frames > 1:
-            return self._start_from_images(source, average)
-        for key in ("G", "D", "G_ema"):
-            if key in source.readers:
-                misc.copy_params_and_buffers(source.build(key), getattr(self, key))
-        if "G" not in source.readers:
-            misc.copy_params_and_buffers(self.G_ema, self.G)
-        return f"Networks from {source.path} ({source.format})"
-
-    def _start_from_images(self, source: checkpoints.Checkpoint, average: checkpoints.NetworkData) -> str:
-        """Copy what fits of an image model; what it does not bring stays equal in G and G_ema. Returns a table."""
-        report = transfer(self.G_ema, average.state)
-        transfer(self.G, source.network("G").state if "G" in source.readers else average.state)
-        lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
-        discriminator, reason = source.discriminator()
-        if discriminator is not None:
-            lines.append(transfer(self.D, discriminator.state).table("Discriminator:"))
-        else:
-            lines.append(f"Discriminator: new ({reason})")
-        return "\n".join(lines)
+        return load_networks(source, self.G, self.D, self.G_ema)
 
     def _load_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Endless (strips uint8, labels) batches; one batch is on its way to the device ahead of use."""

@@ -1,0 +1,32 @@
+"""Several GPUs: DistributedDataParallel no longer makes buffers equal at the start."""
+
+from typing import Any
+
+import torch
+
+from patches.patch import Edit, Patch
+
+
+def synchronise(num_gpus: int, *modules: Any) -> None:
+    """Give all processes the buffers and parameters of the first one; nothing with one GPU."""
+    if num_gpus > 1:
+        for module in modules:
+            for tensor in [] if module is None else [*module.buffers(), *module.parameters()]:
+                torch.distributed.broadcast(tensor.detach(), src=0)
+
+
+PATCH = Patch(
+    name="ddp_buffers",
+    symptom="AssertionError in check_ddp_consistency; ranks that start from different buffers",
+    versions="PyTorch 1.11 and later, stylegan2-ada-pytorch with more than one GPU",
+    reason="with broadcast_buffers=False they are not synchronised when the wrapper is made either",
+    needed=lambda: True,
+    edits=(
+        Edit(
+            "training/training_loop.py",
+            r"^( *)ddp_modules = dict\(\)",
+            r"\1from patches import ddp_buffers; ddp_buffers.synchronise(num_gpus, G, D, G_ema, augment_pipe); "
+            r"ddp_modules = dict()",
+        ),
+    ),
+)

@@ -1,0 +1,40 @@
+"""A checkout's augmentation pipe, applied to clips: every frame gets the same transform."""
+
+from typing import Any
+
+import torch
+
+import dnnlib
+from torch_utils import persistence
+
+
+@persistence.persistent_class
+class ClipAugmentPipe(torch.nn.Module):
+    """Runs an image pipe over the frames of strips `[N, C, F*H, W]`, replaying its random draws for each frame.
+
+    pipe_class, kwargs: name and arguments of the pipe for images `[N, C, H, W]`. p: its buffer, which
+    training loops adapt.
+    """
+
+    def __init__(self, pipe_class: str, **kwargs: Any):
+        super().__init__()
+        self.pipe = dnnlib.util.construct_class_by_name(class_name=pipe_class, **kwargs)
+
+    @property
+    def p(self) -> torch.Tensor:
+        """Overall probability of the transforms, a tensor without dimensions."""
+        return self.pipe.p
+
+    def forward(self, strip: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """Transformed strips; clips differ from one another, the frames of a clip do not."""
+        n, c, height, width = strip.shape
+        if height % width:
+            raise ValueError(f"a strip of height {height} does not divide into square frames of width {width}")
+        frames = strip.reshape(n, c, height // width, width, width).unbind(2)
+        devices = [strip.device] if strip.device.type == "cuda" else []
+        results = []
+        for frame in frames[:-1]:
+            with torch.random.fork_rng(devices):
+                results.append(self.pipe(frame, **kwargs))
+        results.append(self.pipe(frames[-1], **kwargs))
+        return torch.stack(results, dim=2).reshape(n, c, height, width)

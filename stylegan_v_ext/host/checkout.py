@@ -1,0 +1,38 @@
+"""Which stock codebase a folder holds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+# What both have, and what tells them apart.
+_COMMON = (
+    "legacy.py", "training/training_loop.py", "training/loss.py", "training/augment.py", "metrics/metric_main.py",
+    "metrics/metric_utils.py",
+)  # fmt: skip
+_NETWORKS = {
+    "stylegan3": "training/networks_stylegan2.py",
+    "stylegan2-ada-pytorch": "training/networks.py",
+}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with the code of a stock codebase, or of a fork with its layout."""
+
+    path: Path
+    codebase: str
+
+
+def recognise(path: str | Path) -> Checkout:
+    """The checkout in a folder. Raises `ValueError` saying what was looked for where there is none."""
+    path = Path(path).expanduser().resolve()
+    if not path.is_dir():
+        raise ValueError(f"{path} is no folder; name a checkout of {' or '.join(_NETWORKS)}")
+    missing = [name for name in _COMMON if not (path / name).is_file()]
+    found = [codebase for codebase, name in _NETWORKS.items() if (path / name).is_file()]
+    if missing or not found:
+        lacking = missing[0] if missing else " or ".join(_NETWORKS.values())
+        raise ValueError(
+            f"{path} is no checkout of {' or '.join(_NETWORKS)}: it has no {lacking} (looked for "
+            f"{', '.join(_COMMON)} and {' or '.join(_NETWORKS.values())})"
+        )
+    return Checkout(path, found[0])

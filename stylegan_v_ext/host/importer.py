@@ -1,0 +1,68 @@
+"""Importing a checkout's modules with our torch_utils and dnnlib, patched in memory.
+
+Nothing is written into the checkout, compiled files included.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+
+OURS = ("stylegan_v_ext", "torch_utils", "dnnlib", "patches")
+OUR_FOLDER = Path(__file__).parents[2]
+
+
+class HostLoader(importlib.machinery.SourceFileLoader):
+    """Loads a module of the checkout after editing its text."""
+
+    def __init__(self, name: str, path: str, root: Path):
+        super().__init__(name, path)
+        self.root = root
+
+    def get_code(self, fullname: str) -> CodeType:
+        from patches import edited, needed_patches
+
+        file = Path(self.path).relative_to(self.root).as_posix()
+        text = self.get_data(self.path).decode("utf-8")
+        patches = [patch for patch in needed_patches() if not patch.only_written]
+        return compile(edited(file, text, patches).encode("utf-8"), self.path, "exec", dont_inherit=True)
+
+
+class HostFinder:
+    """Finds modules in the checkout before anywhere else, except those that are ours."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] in OURS:
+            return None
+        if path is not None and not any(Path(entry).is_relative_to(self.root) for entry in path):
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, [str(self.root)] if path is None else path)
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+            return None
+        spec.loader = HostLoader(name, str(spec.origin), self.root)
+        return spec
+
+
+def import_ours() -> None:
+    """Make sure that `torch_utils` and `dnnlib` are this project's, whatever folder comes first on the path.
+
+    Raises `ValueError` if others have been imported already.
+    """
+    for name in OURS:
+        module = sys.modules.get(name)
+        if module is None:
+            spec = importlib.machinery.PathFinder.find_spec(name, [str(OUR_FOLDER)])
+            assert spec is not None and spec.loader is not None, f"{OUR_FOLDER} lacks {name}"
+            module = sys.modules[name] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        elif not Path(str(module.__file__)).is_relative_to(OUR_FOLDER):
+            raise ValueError(
+                f"{name} of {Path(str(module.__file__)).parents[1]} is imported already; enter the host before that"
+            )

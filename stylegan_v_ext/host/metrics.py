@@ -1,0 +1,62 @@
+"""Our metrics in a checkout's registry, and a view of videos that its own metrics understand."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dnnlib
+from stylegan_v_ext.metrics import detectors
+from stylegan_v_ext.metrics.fvd import PROTOCOLS, compute_fvd
+
+_VIDEO_DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
+_FRAME_DATASET = "stylegan_v_ext.data.frames.FrameDataset"
+
+
+def join_registry(metric_main: Any) -> None:
+    """Register ours with `metrics.metric_main`, and have its own metrics measure single frames.
+
+    For those, the data set is every frame of every video, and G makes one frame for each label, at a
+    random time.
+    """
+    for name in PROTOCOLS:
+        metric_main.register_metric(_fvd(name))
+    stock = metric_main.calc_metric
+
+    def calc_metric(metric: str, **kwargs: Any) -> Any:
+        dataset_kwargs = dict(kwargs.get("dataset_kwargs") or {})
+        if dataset_kwargs.get("class_name") == _VIDEO_DATASET and metric not in PROTOCOLS:
+            dataset_kwargs["class_name"] = _FRAME_DATASET
+        return stock(metric, **{**kwargs, "dataset_kwargs": dataset_kwargs})
+
+    metric_main.calc_metric = calc_metric
+
+
+def prefer_local_detectors() -> None:
+    """Have the checkout's code find detectors in the folder of STYLEGAN_V_DETECTORS first, by the URL's file name."""
+    stock = dnnlib.util.open_url
+
+    def open_url(url: str, *args: Any, **kwargs: Any) -> Any:
+        local = detectors.local_detector(Path(url.split("?")[0]).name) if dnnlib.util.is_url(url) else None
+        return stock(os.fspath(local) if local else url, *args, **kwargs)
+
+    dnnlib.util.open_url = open_url
+
+
+def _fvd(name: str) -> Callable[[Any], dict[str, float]]:
+    def metric(options: Any) -> dict[str, float]:
+        detector = detectors.load_detector(detectors.I3D, options.device)
+        monitor = options.progress.sub(tag=name)
+
+        def progress(done: int, total: int) -> None:
+            monitor.num_items = total
+            monitor.update(done)
+
+        distance = compute_fvd(
+            PROTOCOLS[name], options.G, options.dataset_kwargs, detector, options.device,
+            options.rank, options.num_gpus, progress,
+        )  # fmt: skip
+        return {name: distance}
+
+    metric.__name__ = name
+    return metric
