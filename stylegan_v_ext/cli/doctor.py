@@ -1,6 +1,7 @@
 """`stylegan-v doctor`: what works on this machine, what does not, and what to do about it."""
 
 import importlib.util
+import os
 import platform
 from collections.abc import Iterator
 
@@ -15,13 +16,13 @@ Row = tuple[bool, str, str]  # in order, what, its state with the remedy where i
 @click.command()
 @report_user_errors
 def doctor() -> None:
-    """Show the state of PyTorch, GPUs, CUDA kernels and ffmpeg, and what to do where something is missing.
+    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, host and detectors, and what to do where one is missing.
 
     On a machine with a GPU this compiles the kernels (seconds, then cached) and compares their results with
     the references. Exit code 1 where something that is needed does not work.
     """
     fine = True
-    for found in (_packages, _kernels, _ffmpeg):
+    for found in (_packages, _kernels, _ffmpeg, _host, _detectors):
         for ok, name, state in found():
             fine &= ok
             click.echo(f"{'ok  ' if ok else 'FIX '} {name:22s}{state}")
@@ -88,3 +89,31 @@ def _ffmpeg() -> Iterator[Row]:
         yield False, "ffmpeg", str(problem)
         return
     yield encoders, "ffmpeg", version if encoders else f"{version} has no H.264 (libx264): pip install imageio-ffmpeg"
+
+
+def _host() -> Iterator[Row]:
+    from patches import needed_patches
+    from stylegan_v_ext.host.checkout import recognise
+
+    directory = os.environ.get("STYLEGAN_HOST")
+    if not directory:
+        yield True, "host", "none; STYLEGAN_HOST or --host may name a stylegan3 or stylegan2-ada-pytorch checkout"
+        return
+    try:
+        checkout = recognise(directory)
+    except ValueError as problem:
+        yield False, "host", f"STYLEGAN_HOST: {problem}"
+        return
+    yield True, "host", f"{checkout.codebase} in {checkout.path}, {len(needed_patches())} patches needed here"
+
+
+def _detectors() -> Iterator[Row]:
+    from stylegan_v_ext.metrics import detectors
+
+    found = detectors.local_detector(detectors.I3D)
+    if found is not None:
+        yield True, "detectors", str(found)
+        return
+    folder = os.environ.get(detectors.ENVIRONMENT)
+    where = f"not in {folder}" if folder else f"{detectors.ENVIRONMENT} names no folder"
+    yield not folder, "detectors", f"{detectors.I3D}: {where}; FVD downloads it"

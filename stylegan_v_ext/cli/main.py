@@ -8,6 +8,7 @@ from stylegan_v_ext.cli.data import data
 from stylegan_v_ext.cli.demo import demo
 from stylegan_v_ext.cli.doctor import doctor
 from stylegan_v_ext.cli.gen_video import gen_video
+from stylegan_v_ext.cli.metrics import metrics
 from stylegan_v_ext.cli.swap import swap
 from stylegan_v_ext.cli.train import train
 
@@ -15,12 +16,13 @@ from stylegan_v_ext.cli.train import train
 @click.group()
 @click.version_option(__version__, prog_name="stylegan-v")
 def main() -> None:
-    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, convert, swap layers."""
+    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, measure, convert, swap layers."""
 
 
 main.add_command(data)
 main.add_command(train)
 main.add_command(gen_video, name="generate")
+main.add_command(metrics)
 main.add_command(checkpoint)
 main.add_command(swap)
 main.add_command(demo)

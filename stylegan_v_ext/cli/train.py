@@ -145,6 +145,8 @@ def train(
 
         check_options(config)
     print(describe(config))
+    if host is not None:
+        print(f"Engine: the training loop of {os.path.abspath(host)}\n")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
@@ -155,12 +157,11 @@ def train(
 
 def _enter_host(directory: str, metrics: list[str]) -> None:
     """Make a checkout's modules ours to call, and see that it knows the metrics. Raises `ValueError`."""
-    import importlib
-
     from stylegan_v_ext.host import enter
+    from stylegan_v_ext.host.metrics import valid_metrics
 
     enter(directory)
-    known = importlib.import_module("metrics.metric_main").list_valid_metrics()
+    known = valid_metrics()
     unknown = next((name for name in metrics if name not in known), None)
     if unknown is not None:
         raise UserError(f"--metrics={unknown} is not one of {', '.join(known)}")

@@ -77,7 +77,7 @@ class Trainer:
             batch_size=c.batch_size,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator().manual_seed(c.random_seed),
-            worker_init_fn=_leave_interrupts_to_parent,
+            worker_init_fn=ignore_interrupts,
             **c.data_loader_kwargs,
         )
         ahead = None
@@ -239,7 +239,7 @@ def _make_optimizer(
     return optimizer
 
 
-def _leave_interrupts_to_parent(worker: int) -> None:
+def ignore_interrupts(worker: int) -> None:
     """Ctrl-C reaches all processes of a terminal; the workers have to live through the last step."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -13,6 +13,7 @@ single frames where the model makes video.
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 from stylegan_v_ext.host.checkout import Checkout, recognise
 
@@ -40,15 +41,17 @@ def enter(path: str | Path) -> Checkout:
     for name in ("training", "metrics", "legacy"):
         if name in sys.modules:
             raise ValueError(f"a module called {name} is imported already; enter the host before that")
-    sys.meta_path.insert(0, importer.HostFinder(checkout.path))  # type: ignore[arg-type]
-    _entered = checkout
+    finder: Any = importer.HostFinder(checkout.path)
+    sys.meta_path.insert(0, finder)
     from stylegan_v_ext.host import metrics
 
     try:
         metrics.join_registry(importlib.import_module("metrics.metric_main"))
     except ModuleNotFoundError as error:
+        sys.meta_path.remove(finder)
         raise ValueError(f"{checkout.path} needs the package {error.name}; install it with pip") from None
     metrics.prefer_local_detectors()
+    _entered = checkout
     return checkout
 
 

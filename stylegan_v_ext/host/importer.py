@@ -7,11 +7,24 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from patches import Patch
 
 OURS = ("stylegan_v_ext", "torch_utils", "dnnlib", "patches")
 OUR_FOLDER = Path(__file__).parents[2]
+
+
+@lru_cache(1)
+def _patches() -> "list[Patch]":
+    """Those to apply in memory."""
+    from patches import needed_patches
+
+    return [patch for patch in needed_patches() if not patch.only_written]
 
 
 class HostLoader(importlib.machinery.SourceFileLoader):
@@ -22,12 +35,11 @@ class HostLoader(importlib.machinery.SourceFileLoader):
         self.root = root
 
     def get_code(self, fullname: str) -> CodeType:
-        from patches import edited, needed_patches
+        from patches import edited
 
         file = Path(self.path).relative_to(self.root).as_posix()
         text = self.get_data(self.path).decode("utf-8")
-        patches = [patch for patch in needed_patches() if not patch.only_written]
-        return compile(edited(file, text, patches).encode("utf-8"), self.path, "exec", dont_inherit=True)
+        return compile(edited(file, text, _patches()).encode("utf-8"), self.path, "exec", dont_inherit=True)
 
 
 class HostFinder:

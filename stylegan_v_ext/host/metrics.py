@@ -1,5 +1,6 @@
 """Our metrics in a checkout's registry, and a view of videos that its own metrics understand."""
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,11 @@ def join_registry(metric_main: Any) -> None:
         return stock(metric, **{**kwargs, "dataset_kwargs": dataset_kwargs})
 
     metric_main.calc_metric = calc_metric
+
+
+def valid_metrics() -> list[str]:
+    """Names that the registry of the entered checkout knows, ours among them."""
+    return list(importlib.import_module("metrics.metric_main").list_valid_metrics())
 
 
 def prefer_local_detectors() -> None:

@@ -8,7 +8,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
+from stylegan_v_ext.engine.loop import ignore_interrupts
 from stylegan_v_ext.files import atomic_path
 
 _NEVER = 10**9  # ticks
@@ -42,7 +44,7 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     if config.num_gpus == 1:
         _process(0, config, run_dir, checkout, None)
     else:
-        with tempfile.TemporaryDirectory() as meeting_place:
+        with tempfile.TemporaryDirectory() as meeting_place, interrupts_left_to_children():
             arguments = config, run_dir, checkout, meeting_place
             torch.multiprocessing.spawn(_process, args=arguments, nprocs=config.num_gpus)
     return find_snapshot(run_dir)
@@ -68,6 +70,7 @@ def loop_arguments(config: dnnlib.EasyDict, loop: Callable[..., None]) -> dict[s
         c.augment_kwargs.class_name = "stylegan_v_ext.host.augment.ClipAugmentPipe"
         c.augment_kwargs.pipe_class = "training.augment.AugmentPipe"
     c.data_loader_kwargs.pin_memory = torch.cuda.is_available()
+    c.data_loader_kwargs.worker_init_fn = ignore_interrupts
     for name in ("image_snapshot_ticks", "network_snapshot_ticks"):
         c[name] = c[name] or _NEVER  # at the beginning and the end
     accepted = inspect.signature(loop).parameters
@@ -102,6 +105,16 @@ def _process(
 
 def _logging_to(run_dir: Path) -> dnnlib.util.Logger:
     return dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a")
+
+
+@contextmanager
+def interrupts_left_to_children() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal; inside the block this one lives on until the others are done."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _abort_fn(config: dnnlib.EasyDict, rank: int) -> Callable[[], bool]:

@@ -4,6 +4,7 @@ import torch
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
+from tests.host.conftest import make_host
 from torch_utils import custom_ops
 from torch_utils.ops import self_check
 
@@ -14,6 +15,8 @@ def _doctor():
 
 def test_all_is_well_without_a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("STYLEGAN_HOST", raising=False)
+    monkeypatch.delenv("STYLEGAN_V_DETECTORS", raising=False)
     result = _doctor()
     assert result.exit_code == 0, result.output
     assert "FIX" not in result.output
@@ -25,6 +28,19 @@ def test_a_missing_ffmpeg_comes_with_its_remedy(monkeypatch):
     result = _doctor()
     assert result.exit_code == 1
     assert "FIX  ffmpeg" in result.output and "pip install imageio-ffmpeg" in result.output
+
+
+def test_a_host_and_detectors_are_looked_for_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("STYLEGAN_HOST", str(make_host(tmp_path / "stylegan3", "stylegan3")))
+    monkeypatch.setenv("STYLEGAN_V_DETECTORS", str(tmp_path))
+    output = _doctor().output
+    assert f"ok   host                  stylegan3 in {tmp_path / 'stylegan3'}" in output
+    assert f"FIX  detectors             i3d_torchscript.pt: not in {tmp_path}" in output
+    (tmp_path / "i3d_torchscript.pt").touch()
+    monkeypatch.setenv("STYLEGAN_HOST", str(tmp_path / "nowhere"))
+    output = _doctor().output
+    assert "FIX  host                  STYLEGAN_HOST: " in output and "ok   detectors" in output
 
 
 def _pretend_gpu(monkeypatch):

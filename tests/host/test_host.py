@@ -1,7 +1,12 @@
 """Training, measuring and generating in a host, with a small one of our own in both layouts."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
@@ -138,6 +143,28 @@ def test_a_run_starts_from_an_image_model_by_way_of_a_video_snapshot(small_host,
         image = image_model(z, None, noise_mode="const")
     assert all(relative_error(frames[:, :, i], image) < 1e-4 for i in range(2))
     assert "motion channels start at zero" in (run_dir / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_an_interrupt_ends_the_run_with_a_snapshot(tmp_path, sky_zip, gpus):
+    small_host = make_host(tmp_path / "stylegan3", "stylegan3")
+    command = [
+        sys.executable, str(ROOT / "train.py"), f"--host={small_host}", "--cfg=stylegan-v", f"--data={sky_zip}",
+        f"--outdir={tmp_path / 'runs'}", f"--gpus={gpus}", *SMALL, "--kimg=1000", "--workers=1",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, env=environment, text=True)
+    with process:
+        for _ in range(2400):
+            if list((tmp_path / "runs").glob("*/stats.jsonl")) or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    assert "Stopping with a snapshot" in output
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    assert load(run_dir).network("G_ema").class_name == "VideoGenerator"
 
 
 @pytest.mark.parametrize(
