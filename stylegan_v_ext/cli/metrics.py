@@ -116,10 +116,10 @@ def _measure(name: str, generator: Any, dataset_kwargs: dict[str, Any], device: 
 
 
 def _measure_in_host(name: str, generator: Any, dataset_kwargs: dict[str, Any], device: Any) -> dict[str, float]:
-    import importlib
+    from stylegan_v_ext.host import import_module
 
-    metric_utils = importlib.import_module("metrics.metric_utils")
-    result = importlib.import_module("metrics.metric_main").calc_metric(
+    metric_utils = import_module("metrics.metric_utils")
+    result = import_module("metrics.metric_main").calc_metric(
         metric=name, G=generator, dataset_kwargs=dataset_kwargs, num_gpus=1, rank=0, device=device,
         progress=metric_utils.ProgressMonitor(verbose=True),
     )  # fmt: skip

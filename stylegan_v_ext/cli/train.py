@@ -112,7 +112,7 @@ def train(
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
     if host is not None:
-        _enter_host(host, kwargs["metrics"])
+        host = _enter_host(host, kwargs["metrics"])
     elif kwargs["gpus"] > 1:
         raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1 or --host")
     elif kwargs["metrics"]:
@@ -123,7 +123,7 @@ def train(
     num_frames = num_frames if num_frames is not None else (1 if image_model else 3)
     if image_model != (num_frames == 1):
         raise UserError(f"--num-frames={num_frames} with --cfg={kwargs['cfg']}: 1 frame is what stylegan2 means")
-    kwargs["device"] = str(pick_device(kwargs["device"]))
+    kwargs["device"] = str(pick_device(kwargs["device"])) if host is None else _host_device(kwargs["device"])
     source = None
     if kwargs["resume"]:
         from stylegan_v_ext.checkpoints import load
@@ -146,7 +146,7 @@ def train(
         check_options(config)
     print(describe(config))
     if host is not None:
-        print(f"Engine: the training loop of {os.path.abspath(host)}\n")
+        print(f"Engine: the training loop of {host}\n")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
@@ -155,16 +155,29 @@ def train(
     launch(config, options.outdir, host)
 
 
-def _enter_host(directory: str, metrics: list[str]) -> None:
-    """Make a checkout's modules ours to call, and see that it knows the metrics. Raises `ValueError`."""
+def _enter_host(directory: str, metrics: list[str]) -> str:
+    """Make a checkout's modules ours to call, and see that it knows the metrics; returns its path."""
     from stylegan_v_ext.host import enter
     from stylegan_v_ext.host.metrics import valid_metrics
 
-    enter(directory)
+    checkout = enter(directory)
     known = valid_metrics()
     unknown = next((name for name in metrics if name not in known), None)
     if unknown is not None:
         raise UserError(f"--metrics={unknown} is not one of {', '.join(known)}")
+    return str(checkout.path)
+
+
+def _host_device(wanted: str) -> str:
+    """The device that a checkout computes on, which is not ours to choose. Raises `UserError` for another one."""
+    from stylegan_v_ext.host.train import device_type
+
+    if wanted not in ("auto", device_type()):
+        raise UserError(
+            f"--device={wanted} with --host: it computes on {device_type()} here; leave --device out, or choose GPUs "
+            "with the environment variable CUDA_VISIBLE_DEVICES"
+        )
+    return device_type()
 
 
 def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:

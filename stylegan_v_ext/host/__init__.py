@@ -13,11 +13,12 @@ single frames where the model makes video.
 import importlib
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from stylegan_v_ext.host.checkout import Checkout, recognise
 
-__all__ = ["Checkout", "enter", "enter_script", "recognise"]
+__all__ = ["Checkout", "enter", "enter_script", "import_module", "recognise"]
 
 _entered: Checkout | None = None
 
@@ -46,13 +47,21 @@ def enter(path: str | Path) -> Checkout:
     from stylegan_v_ext.host import metrics
 
     try:
-        metrics.join_registry(importlib.import_module("metrics.metric_main"))
-    except ModuleNotFoundError as error:
+        metrics.join_registry(import_module("metrics.metric_main"))
+    except ValueError:
         sys.meta_path.remove(finder)
-        raise ValueError(f"{checkout.path} needs the package {error.name}; install it with pip") from None
+        raise
     metrics.prefer_local_detectors()
     _entered = checkout
     return checkout
+
+
+def import_module(name: str) -> ModuleType:
+    """A module of the checkout that was entered. Raises `ValueError` where a package that it needs is missing."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"the host's {name} needs the package {error.name}; install it with pip") from None
 
 
 def enter_script(script: str) -> None:

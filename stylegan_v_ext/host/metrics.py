@@ -1,12 +1,12 @@
 """Our metrics in a checkout's registry, and a view of videos that its own metrics understand."""
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dnnlib
+from stylegan_v_ext.host import import_module
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.fvd import PROTOCOLS, compute_fvd
 
@@ -35,7 +35,7 @@ def join_registry(metric_main: Any) -> None:
 
 def valid_metrics() -> list[str]:
     """Names that the registry of the entered checkout knows, ours among them."""
-    return list(importlib.import_module("metrics.metric_main").list_valid_metrics())
+    return list(import_module("metrics.metric_main").list_valid_metrics())
 
 
 def prefer_local_detectors() -> None:

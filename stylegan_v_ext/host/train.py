@@ -1,7 +1,6 @@
 """Training in a checkout: our config becomes the arguments of its own training loop."""
 
 import copy
-import importlib
 import inspect
 import json
 import signal
@@ -25,13 +24,13 @@ _NEVER = 10**9  # ticks
 
 
 def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -> Path:
-    """Run a config (`stylegan_v_ext.config`) in the checkout at `directory`, into a new run folder; returns the
-    last snapshot's path.
+    """Run a config in the checkout at `directory`, into a new run folder; returns the last snapshot's path.
 
-    One process for each of `num_gpus`, on CUDA where there is a GPU, otherwise on the CPU. Raises
-    `ValueError` for options that its loop cannot follow.
+    config: of `stylegan_v_ext.config`. One process for each of `num_gpus`, on CUDA where there is a GPU,
+    otherwise on the CPU. Raises `ValueError` for options that its loop cannot follow.
     """
-    checkout = host.recognise(directory)
+    checkout = host.enter(directory)
+    host.import_module("training.training_loop")  # before the folder, which is not made for what does not work
     check_options(config)
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True)
@@ -44,10 +43,15 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     if config.num_gpus == 1:
         _process(0, config, run_dir, checkout, None)
     else:
-        with tempfile.TemporaryDirectory() as meeting_place, interrupts_left_to_children():
+        with tempfile.TemporaryDirectory() as meeting_place, _interrupts_left_to_children():
             arguments = config, run_dir, checkout, meeting_place
             torch.multiprocessing.spawn(_process, args=arguments, nprocs=config.num_gpus)
     return find_snapshot(run_dir)
+
+
+def device_type() -> str:
+    """What checkouts compute on here: they take CUDA where there is a GPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def check_options(config: dnnlib.EasyDict) -> None:
@@ -69,7 +73,7 @@ def loop_arguments(config: dnnlib.EasyDict, loop: Callable[..., None]) -> dict[s
     if c.get("augment_kwargs"):
         c.augment_kwargs.class_name = "stylegan_v_ext.host.augment.ClipAugmentPipe"
         c.augment_kwargs.pipe_class = "training.augment.AugmentPipe"
-    c.data_loader_kwargs.pin_memory = torch.cuda.is_available()
+    c.data_loader_kwargs.pin_memory = device_type() == "cuda"
     c.data_loader_kwargs.worker_init_fn = ignore_interrupts
     for name in ("image_snapshot_ticks", "network_snapshot_ticks"):
         c[name] = c[name] or _NEVER  # at the beginning and the end
@@ -84,13 +88,13 @@ def _process(
     from torch_utils import custom_ops, training_stats
 
     host.enter(checkout.path)
-    training_loop = importlib.import_module("training.training_loop").training_loop
+    training_loop = host.import_module("training.training_loop").training_loop
     if meeting_place is not None:
         torch.distributed.init_process_group(
-            backend="nccl" if torch.cuda.is_available() else "gloo",
+            backend="nccl" if device_type() == "cuda" else "gloo",
             init_method=(Path(meeting_place) / "processes").as_uri(), rank=rank, world_size=config.num_gpus,
         )  # fmt: skip
-    device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
+    device = torch.device("cuda", rank) if device_type() == "cuda" else torch.device("cpu")
     training_stats.init_multiprocessing(rank, device if config.num_gpus > 1 else None)
     if rank != 0:
         custom_ops.set_verbosity("none")
@@ -108,7 +112,7 @@ def _logging_to(run_dir: Path) -> dnnlib.util.Logger:
 
 
 @contextmanager
-def interrupts_left_to_children() -> Iterator[None]:
+def _interrupts_left_to_children() -> Iterator[None]:
     """Ctrl-C reaches all processes of a terminal; inside the block this one lives on until the others are done."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -136,8 +140,7 @@ def _abort_fn(config: dnnlib.EasyDict, rank: int) -> Callable[[], bool]:
         verdict = stopped.is_set() or time.time() > deadline
         if config.num_gpus == 1:
             return verdict
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        shared = torch.tensor([float(verdict)], device=device)
+        shared = torch.tensor([float(verdict)], device=device_type())
         torch.distributed.all_reduce(shared)
         return bool(shared.item())
 

@@ -174,6 +174,7 @@ def test_an_interrupt_ends_the_run_with_a_snapshot(tmp_path, sky_zip, gpus):
         (["--metrics=fvd"], r"--metrics=fvd is not one of brightness, fvd2048_16f"),
         (["--pl-weight=2"], r"--pl-weight=2 with --host: .*leave --pl-weight out"),
         (["--style-mixing=0.5"], r"--style-mixing=0.5 with --host"),
+        (["--device=mps"], r"--device=mps with --host: it computes on"),
     ],
 )
 def test_what_cannot_work_ends_in_one_line_and_makes_no_folder(small_host, sky_zip, tmp_path, options, message):
