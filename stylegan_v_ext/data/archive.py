@@ -7,7 +7,6 @@ file position: forked and spawned workers and threads may all read at the same t
 import os
 import re
 import struct
-import zipfile
 import zlib
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, read_zip_index
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _SHARD_NAME = re.compile(r"(.+)-\d{5}\.zip")
@@ -55,19 +55,15 @@ class ZipArchive(Archive):
     def __init__(self, path: Path):
         self.path = path
         try:
-            with zipfile.ZipFile(path) as file:
-                members = [member for member in file.infolist() if not member.is_dir()]
-        except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, EOFError, struct.error) as error:
+            index = read_zip_index(path)
+        except (BadZip, OSError) as error:
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
-        for member in members:
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.flag_bits & 1:
-                raise DataError(
-                    f"{path}: {member.filename} is encrypted or packed in an unusual way; zip it again, stored"
-                )
-        self.names = [member.filename for member in members]
-        self._where = np.array(
-            [(m.header_offset, m.compress_size, m.file_size, m.CRC, m.compress_type) for m in members], dtype=np.int64
-        ).reshape(-1, 5)
+        unusual = index.encrypted | ~np.isin(index.method, (STORED, DEFLATED))
+        if unusual.any():
+            name = index.names[int(unusual.argmax())]
+            raise DataError(f"{path}: {name} is encrypted or packed in an unusual way; zip it again, stored")
+        self.names = index.names
+        self._index = index
 
     @cached_property
     def _file(self) -> int:
@@ -81,14 +77,15 @@ class ZipArchive(Archive):
             os.close(self.__dict__.pop("_file"))
 
     def read(self, index: int) -> bytes:
-        offset, packed_size, size, crc, compression = self._where[index].tolist()
-        data = self._packed(offset, packed_size)
-        if data is not None and compression == zipfile.ZIP_DEFLATED:
+        where = self._index
+        size = int(where.size[index])
+        data = self._packed(int(where.offset[index]), int(where.packed_size[index]))
+        if data is not None and where.method[index] == DEFLATED:
             try:
                 data = zlib.decompressobj(-15).decompress(data, size + 1)
             except zlib.error:
                 data = None
-        if data is None or len(data) != size or zlib.crc32(data) != crc:
+        if data is None or len(data) != size or zlib.crc32(data) != where.crc[index]:
             raise DataError(f"{self.path}: {self.names[index]} is damaged (its checksum does not match)")
         return data
 

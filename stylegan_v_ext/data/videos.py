@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import lt
 
 import numpy as np
 import PIL.Image
@@ -44,16 +46,46 @@ def natural_key(name: str) -> list:
 
 def list_videos(archive: Archive) -> list[Video]:
     """Every folder, at any depth, that directly holds image files; in natural order."""
-    members: dict[str, list[int]] = defaultdict(list)
+    members: dict[str, tuple[list[int], list[str]]] = {}
     for index, name in enumerate(archive.names):
+        if not name.endswith(IMAGE_SUFFIXES) and not name.lower().endswith(IMAGE_SUFFIXES):
+            continue
         folder, _, base = name.rpartition("/")
-        if base.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name):
-            members[folder].append(index)
+        if folder not in members:
+            members[folder] = [], []
+        numbers, bases = members[folder]
+        numbers.append(index)
+        bases.append(base)
     videos = []
     for folder in sorted(members, key=natural_key):
-        ordered = sorted(members[folder], key=lambda index: natural_key(archive.names[index].rpartition("/")[2]))
-        videos.append(Video(folder, np.array(ordered, dtype=np.int64)))
-    return videos
+        numbers, bases = members[folder]
+        if not is_hidden(folder):
+            videos.append(Video(folder, _in_natural_order(numbers, bases)))
+    return [video for video in videos if len(video)]
+
+
+def _in_natural_order(numbers: list[int], bases: list[str]) -> np.ndarray:
+    """Numbers in the natural order of their names, without those of hidden files."""
+    shown = [not base.startswith(".") for base in bases]
+    if not all(shown):
+        numbers, bases = list(compress(numbers, shown)), list(compress(bases, shown))
+    if not _counts_up(bases):
+        order = sorted(range(len(bases)), key=lambda i: natural_key(bases[i]))
+        numbers = [numbers[i] for i in order]
+    return np.array(numbers, dtype=np.int64)
+
+
+def _counts_up(names: list[str]) -> bool:
+    """Whether names are in natural order already, as one text around a number of fixed width is when sorted."""
+    if len(names) < 2:
+        return True
+    if len(set(map(len, names))) > 1 or not all(map(lt, names, names[1:])):
+        return False
+    prefix = len(os.path.commonprefix([names[0], names[-1]]))  # and so of all between them
+    suffix = len(os.path.splitext(names[0])[1])
+    end = len(names[0]) - suffix
+    numbers = "".join([name[prefix:end] for name in names])
+    return numbers.isdecimal() and len({name[end:] for name in names}) == 1
 
 
 def is_hidden(name: str) -> bool:
@@ -65,6 +97,8 @@ def read_metadata(archive: Archive) -> Metadata:
     """All `dataset.json` files of an archive, with their labels under the folders they lie in."""
     metadata = Metadata()
     for index, name in enumerate(archive.names):
+        if not name.endswith(METADATA_NAME):
+            continue
         folder, _, base = name.rpartition("/")
         if base != METADATA_NAME or is_hidden(name):
             continue

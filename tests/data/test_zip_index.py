@@ -1,0 +1,146 @@
+"""The directory of zip files, against Python's zipfile."""
+
+import io
+import random
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from stylegan_v_ext.data.videos import list_videos, natural_key
+from stylegan_v_ext.data.zip_index import BadZip, read_zip_index
+
+
+def agrees_with_zipfile(path):
+    index = read_zip_index(path)
+    with zipfile.ZipFile(path) as file:
+        members = [member for member in file.infolist() if not member.is_dir()]
+    assert index.names == [member.filename for member in members]
+    for column, attribute in (
+        (index.offset, "header_offset"), (index.packed_size, "compress_size"), (index.size, "file_size"),
+        (index.crc, "CRC"), (index.method, "compress_type"),
+    ):  # fmt: skip
+        assert column.tolist() == [getattr(member, attribute) for member in members]
+    assert index.encrypted.tolist() == [bool(member.flag_bits & 1) for member in members]
+    return index
+
+
+def write(path, names, **kwargs):
+    with zipfile.ZipFile(path, "w", **kwargs) as file:
+        for number, name in enumerate(names):
+            file.writestr(name, b"x" * (number % 50))
+    return path
+
+
+def test_members_are_those_that_zipfile_finds(tmp_path):
+    rng = random.Random(0)
+    names = [f"{'ab/' * rng.randint(0, 3)}{rng.randint(0, 10 ** rng.randint(1, 9))}.jpg" for _ in range(300)]
+    names = list(dict.fromkeys(names))
+    agrees_with_zipfile(write(tmp_path / "a.zip", names))
+    agrees_with_zipfile(write(tmp_path / "b.zip", names, compression=zipfile.ZIP_DEFLATED))
+    agrees_with_zipfile(write(tmp_path / "c.zip", ["folder/", *names, "other/"]))
+    assert read_zip_index(write(tmp_path / "d.zip", [])).names == []
+
+
+def test_names_in_any_script_are_read(tmp_path):
+    names = ["plain/1.jpg", "überall/1.jpg", "雲/2.jpg"]
+    assert agrees_with_zipfile(write(tmp_path / "a.zip", names)).names == names
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    at = data.find(b"PK\x01\x02", data.find(b"PK\x01\x02") + 1)
+    flags = struct.unpack_from("<H", data, at + 8)[0]
+    struct.pack_into("<H", data, at + 8, flags & ~(1 << 11))  # not UTF-8 after all: code page 437
+    (tmp_path / "b.zip").write_bytes(data)
+    agrees_with_zipfile(tmp_path / "b.zip")
+
+
+def test_large_archives_and_members_have_64_bit_fields(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for number in range(3):
+            with file.open(f"{number}.jpg", "w", force_zip64=True) as member:
+                member.write(b"data")
+    agrees_with_zipfile(path)
+    agrees_with_zipfile(write(tmp_path / "many.zip", [f"v/{number}.jpg" for number in range(66_000)]))
+
+
+def test_64_bit_values_of_a_member_are_taken_from_its_extra_field(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 3)  # as if everything were large
+    path = write(tmp_path / "a.zip", [f"{number}.jpg" for number in range(20)])
+    monkeypatch.undo()
+    index = agrees_with_zipfile(path)
+    assert index.size.tolist() == list(range(20))
+
+
+def test_something_in_front_or_a_comment_behind_is_fine(tmp_path):
+    path = write(tmp_path / "a.zip", ["v/1.jpg", "v/2.jpg"])
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = b"made by hand" * 100
+    agrees_with_zipfile(path)
+    (tmp_path / "b.zip").write_bytes(b"#!/bin/sh\nexit\n" + path.read_bytes())
+    agrees_with_zipfile(tmp_path / "b.zip")
+
+
+def test_damaged_archives_are_refused_and_nothing_else_is_raised(tmp_path):
+    data = write(tmp_path / "a.zip", [f"videos/{number:03d}.jpg" for number in range(30)]).read_bytes()
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(3000):
+        broken = bytearray(data)
+        for _ in range(rng.randint(1, 4)):
+            broken[rng.randrange(len(broken) - 2200, len(broken))] = rng.randrange(256)
+        broken = broken[: rng.choice([len(broken), rng.randrange(len(broken))])]
+        (tmp_path / "b.zip").write_bytes(broken)
+        try:
+            read_zip_index(tmp_path / "b.zip")
+        except BadZip:
+            refused += 1
+    assert refused > 1000
+
+
+def test_what_is_no_zip_is_refused(tmp_path):
+    far_away = b"x" * 60 + struct.pack("<4sIQI", b"PK\x06\x07", 0, 2**64 - 1, 1) + b"PK\x05\x06" + bytes(18)
+    cut_short = b"PK\x05\x06" + bytes(10)
+    for content in (b"", b"PK", b"x" * 100_000, b"PK\x05\x06" + b"\xff" * 18, cut_short, far_away):
+        (tmp_path / "a.zip").write_bytes(content)
+        with pytest.raises(BadZip):
+            read_zip_index(tmp_path / "a.zip")
+
+
+class Names:
+    """An archive of which only the names count."""
+
+    def __init__(self, names):
+        self.names = names
+
+
+def test_videos_and_frames_are_in_natural_order_however_they_are_named():
+    rng = random.Random(0)
+    for _ in range(300):
+        stem, suffix = rng.choice(["", "f", "a1b", "frame-"]), rng.choice([".jpg", ".PNG", "x.jpeg"])
+        width = rng.choice([1, 2, 6])
+        numbers = rng.sample(range(120), rng.randint(1, 12))
+        bases = [f"{stem}{number:0{width}d}{rng.choice(['', 'b']) if width == 1 else ''}{suffix}" for number in numbers]
+        if rng.random() < 0.5:
+            bases.sort()
+        bases = list(dict.fromkeys(bases))
+        names = [f"v{rng.randint(0, 11)}/{base}" for base in bases] + ["v1/.hidden.jpg", ".trash/1.jpg", "v2/notes.txt"]
+        videos = list_videos(Names(names))
+        shown = [name for name in names if name[-4:] != ".txt" and "." not in (name[0], name.split("/")[1][0])]
+        folders = sorted({name.split("/")[0] for name in shown}, key=natural_key)
+        assert [video.folder for video in videos] == folders
+        for video in videos:
+            found = [names[i] for i in video.frames]
+            assert found == sorted(
+                (name for name in shown if name.startswith(video.folder + "/")),
+                key=lambda n: natural_key(n.split("/")[1]),
+            )
+            assert video.frames.dtype == np.int64
+
+
+def test_a_directory_is_read_from_its_file_alone(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr("v/1.jpg", b"PK\x05\x06" + bytes(18))  # looks like an end record
+    (tmp_path / "a.zip").write_bytes(buffer.getvalue())
+    agrees_with_zipfile(tmp_path / "a.zip")
