@@ -39,8 +39,9 @@ def make(name, cls, seed, **kwargs):
 def save(name, G, D, **kwargs):
     z, c = torch.randn(4, 64), torch.eye(4)[:, :c_dim]
     x = torch.randn(4, 3, resolution, resolution)
+    kwargs["force_fp32"] = True  # stylegan2-ada-pytorch takes float16 on a CPU as well
     result = dict(z=z, c=c, ws=G.mapping(z, c), img=G(z, c, **kwargs), psi=G(z, c, truncation_psi=0.6, **kwargs))
-    if D is not None: result.update(x=x, d=D(x, c))
+    if D is not None: result.update(x=x, d=D(x, c, force_fp32=True))
     np.savez(f"{folder}/{name}.npz", **{k: v.numpy() for k, v in result.items()})
     with open(f"{folder}/{name}.pkl", "wb") as file:
         pickle.dump(dict(G=G, D=D or torch.nn.Identity(), G_ema=G, augment_pipe=None, training_set_kwargs={}), file)
