@@ -4,8 +4,8 @@
 
 Scaling the weight's input channels equals scaling the input's channels, and demodulation equals
 scaling the output's, which is done in one pass with bias and activation. That leaves one ordinary
-convolution for all frames of all clips, instead of one group a frame. A single clip folds both
-scales into its weight and saves the passes.
+convolution for all frames of all clips, instead of one group a frame. A single clip, and clips of
+large images on a CPU, fold both scales into weights of their own and save the passes.
 """
 
 import torch
@@ -27,6 +27,7 @@ except ImportError:  # a stock checkout's own ops
 
 
 _EPS = 1e-8
+_LARGE_IMAGE = 64 * 64
 
 
 def modulated_conv2d(
@@ -58,13 +59,22 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     demodulation = (styles.square() @ weight.square().sum([2, 3]).t() + _EPS).rsqrt()
 
-    if num_clips == 1:
-        weight = weight * styles[0, :, None, None] * demodulation[0, :, None, None, None]
-        x = _convolve(x, weight, resample_filter, up, padding)
-        x = x if noise is None else x + noise[:, None].to(x.dtype)
+    frames = x.shape[0] // num_clips
+    if num_clips == 1 or _gains_by_folding(x, frames, up):
+        weights = weight * styles[:, None, :, None, None] * demodulation[:, :, None, None, None]
+        clips = zip(x.chunk(num_clips), weights, strict=True)
+        parts = [_convolve(clip, weight, resample_filter, up, padding) for clip, weight in clips]
+        x = parts[0] if num_clips == 1 else torch.cat(parts)
+        if noise is not None:
+            x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
         return bias_act.bias_act(x, bias, act=act, gain=gain, clamp=clamp)
     x = _convolve(scaled_bias_act(x, styles), weight, resample_filter, up, padding)
     return scaled_bias_act(x, demodulation, bias, noise, act=act, gain=gain, clamp=clamp)
+
+
+def _gains_by_folding(x: torch.Tensor, frames: int, up: int) -> bool:
+    """Whether a convolution for each clip beats passes over large images, as benchmarks/modulation.py measures."""
+    return x.device.type == "cpu" and frames > 1 and x.shape[2] * x.shape[3] * up**2 >= _LARGE_IMAGE
 
 
 def _convolve(
