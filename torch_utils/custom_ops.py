@@ -83,7 +83,6 @@ class Kernel:
     """A loaded kernel of one device. Launching neither waits nor allocates, so that CUDA graphs can record it."""
 
     function: Any
-    context: Any
     driver: Any = field(repr=False)
 
     def __call__(
@@ -92,8 +91,7 @@ class Kernel:
         if torch.cuda.current_device() != device:
             with torch.cuda.device(device):
                 return self(params, blocks, threads, device, shared_nbytes)
-        if not int(_call(self.driver.cuCtxGetCurrent)):  # autograd's threads start without one
-            _call(self.driver.cuCtxSetCurrent, self.context)
+        _bind_context(self.driver, device)
         pointer = ctypes.c_void_p(ctypes.addressof(params))
         stream = torch.cuda.current_stream(device).cuda_stream
         (error,) = self.driver.cuLaunchKernel(
@@ -139,6 +137,10 @@ def problem(device: int) -> str | None:
                 _problems[device] = self_check.problem(torch.device("cuda", device))
             except KernelUnavailable as error:
                 _problems[device] = str(error)
+            except Exception as error:  # whatever is wrong with drivers and bindings, the references work
+                _problems[device] = (
+                    f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+                )
             if _problems[device]:
                 warnings.warn(f"ops run without CUDA kernels, several times slower: {_problems[device]}", stacklevel=2)
     return _problems[device]
@@ -167,13 +169,20 @@ def _load(variant: Variant, device: int, shared_nbytes: int) -> Kernel:
     major, minor = torch.cuda.get_device_capability(device)
     code = compiled(variant, major * 10 + minor)
     with torch.cuda.device(device):
-        torch.cuda.current_stream()  # a context exists from here on
+        _bind_context(driver, device)
         module = _call(driver.cuModuleLoadData, code)
         function = _call(driver.cuModuleGetFunction, module, variant.name.encode())
         if shared_nbytes > 48 * 1024:
             attribute = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             _call(driver.cuFuncSetAttribute, function, attribute, shared_nbytes)
-        return Kernel(function, _call(driver.cuCtxGetCurrent), driver)
+    return Kernel(function, driver)
+
+
+def _bind_context(driver: Any, device: int) -> None:
+    """Give this thread PyTorch's context of a device, where it has none yet: threads of autograd start without."""
+    if not int(_call(driver.cuCtxGetCurrent)):
+        handle = _call(driver.cuDeviceGet, device)
+        _call(driver.cuCtxSetCurrent, _call(driver.cuDevicePrimaryCtxRetain, handle))
 
 
 def compiled(variant: Variant, arch: int) -> bytes:
@@ -253,10 +262,11 @@ def _bindings() -> tuple[Any, Any]:
 
 
 def _call(function: Any, *arguments: Any) -> Any:
+    """What a function of the bindings gives beside its error code; `None` for nothing."""
     error, *values = function(*arguments)
     if int(error):
         raise KernelUnavailable(f"{function.__name__}: {error}")
-    return values[0] if len(values) == 1 else tuple(values)
+    return (values[0] if values else None) if len(values) < 2 else tuple(values)
 
 
 def _read_cached(path: Path) -> bytes | None:
