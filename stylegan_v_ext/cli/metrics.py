@@ -51,6 +51,7 @@ def metrics(
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.metrics.fvd import PROTOCOLS
 
+    host = host or None
     if not names:
         raise UserError("--metrics names none; fvd2048_16f is one")
     if host is not None:

@@ -111,6 +111,7 @@ def train(
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
+    host = host or None
     if host is not None:
         host = _enter_host(host, kwargs["metrics"])
     elif kwargs["gpus"] > 1:
