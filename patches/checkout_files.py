@@ -94,9 +94,7 @@ def apply(root: Path, changes: list[Change], patches: Iterable[Patch]) -> None:
     record = Record([patch.name for patch in patches], {change.file: _digest(change.patched) for change in changes})
     for change in changes:
         kept = _original(root, change.file)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        if not kept.exists():
-            _write(kept, change.original)
+        _write(kept, change.original)  # also over what an attempt without a record left
     _write(root / RECORD_DIR / "record.json", json.dumps(asdict(record), indent=2).encode())
     for change in changes:
         if not change.is_written:

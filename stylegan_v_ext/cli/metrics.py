@@ -49,7 +49,7 @@ def metrics(
     """
     from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.device import pick_device
-    from stylegan_v_ext.metrics.fvd import PROTOCOLS
+    from stylegan_v_ext.metrics.fvd import PROTOCOLS, check_metrics
 
     host = host or None
     if not names:
@@ -68,12 +68,7 @@ def metrics(
     checkpoint = load(network, trust_pickle)
     generator = checkpoint.build_generator()
     dataset_kwargs = _dataset_kwargs(checkpoint, generator, data, mirror)
-    video = generator.num_frames > 1
-    for name in names:
-        if name in PROTOCOLS and not video:
-            raise UserError(
-                f"--metrics={name}: {checkpoint.path} makes images, not videos; use fid50k_full with --host"
-            )
+    check_metrics(names, generator.num_frames)
     generator = generator.eval().requires_grad_(False).to(target)
     for name in names:
         started = time.time()

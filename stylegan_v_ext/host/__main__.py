@@ -28,11 +28,17 @@ def main(arguments: list[str]) -> None:
 
 
 def run(script: Path, checkout: host.Checkout) -> None:
-    """Execute a script's edited text as `__main__`."""
+    """Execute a script's edited text as `__main__`.
+
+    Processes that it spawns do not run it again: they would do so without a host. So data loaders work,
+    and several GPUs need a script that `python -m patches apply` has edited.
+    """
     from stylegan_v_ext.host.importer import HostLoader
 
-    module = sys.modules["__main__"] = ModuleType("__main__")
+    module = ModuleType("__main__")
     module.__file__ = str(script)
+    module.__spec__ = sys.modules["__main__"].__spec__  # ours, a name that children leave alone
+    sys.modules["__main__"] = module
     exec(HostLoader("__main__", str(script), checkout.path).get_code("__main__"), vars(module))
 
 

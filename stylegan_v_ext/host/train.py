@@ -19,6 +19,7 @@ from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
 from stylegan_v_ext.engine.loop import ignore_interrupts
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.metrics.fvd import check_metrics
 
 _NEVER = 10**9  # ticks
 
@@ -55,7 +56,8 @@ def device_type() -> str:
 
 
 def check_options(config: dnnlib.EasyDict) -> None:
-    """Raise `ValueError` for what a checkout's loss would do to the motion rows of `ws` as well."""
+    """Raise `ValueError` for metrics of another kind of model, and for losses that would reach motion rows of `ws`."""
+    check_metrics(config.metrics, config.training_set_kwargs.num_frames)
     if config.training_set_kwargs.num_frames == 1:
         return
     for option, name in (("--style-mixing", "style_mixing_prob"), ("--pl-weight", "pl_weight")):

@@ -5,7 +5,7 @@ start at t = 0. Features are the 400 logits of the I3D network of tf.hub (Kineti
 divided by N.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,13 @@ PROTOCOLS = {
     "fvd2048_128f": Protocol(128),
     "fvd2048_128f_subsample8f": Protocol(16, stride=8),
 }
+
+
+def check_metrics(names: Iterable[str], num_frames: int) -> None:
+    """Raise `ValueError` if a distance of videos is among metrics of a model with one frame a clip."""
+    for name in names:
+        if name in PROTOCOLS and num_frames == 1:
+            raise ValueError(f"--metrics={name}: the model makes images, not videos; use fid50k_full with --host")
 
 
 class FeatureStats:

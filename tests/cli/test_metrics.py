@@ -69,11 +69,9 @@ def test_what_cannot_be_measured_ends_in_one_line(snapshot, options, message):
     assert message in output and len(output.strip().splitlines()) == 1
 
 
-def test_image_models_have_no_video_distance(snapshot, make_generator):
+def test_image_models_have_no_video_distance(snapshot, make_generator, sky_zip):
     G = make_generator(num_frames=1).eval()
-    save_snapshot(
-        snapshot / "network-snapshot-000002.pkl",
-        dict(G=G, D=G, G_ema=G, augment_pipe=None, training_set_kwargs={}),
-    )
     path = snapshot / "network-snapshot-000002.pkl"
+    save_snapshot(path, dict(G=G, D=G, G_ema=G, augment_pipe=None, training_set_kwargs={}))
     assert "names no data set that is here" in call(f"--network={path}", code=2)
+    assert "makes images, not videos" in call(f"--network={path}", f"--data={sky_zip}", code=2)
