@@ -106,6 +106,7 @@ def _process(
         arguments = loop_arguments(config, training_loop)
         training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, rank), **arguments)
     if meeting_place is not None:
+        torch.distributed.barrier()  # one that leaves while another still works takes that one down with it
         torch.distributed.destroy_process_group()
 
 
