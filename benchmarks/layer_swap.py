@@ -20,7 +20,8 @@ from stylegan_v_ext.checkpoints import find_snapshot, load
 from stylegan_v_ext.data.convert import encode_frame
 from stylegan_v_ext.data.synthetic import FPS, MOTION_DISTANCE, sky_video
 from stylegan_v_ext.data.writer import DatasetWriter
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile
+from stylegan_v_ext.generate.layout import tile
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 
 RESOLUTION, NUM_VIDEOS, NUM_FRAMES = 32, 96, 64
 SMALL = [

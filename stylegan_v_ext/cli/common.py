@@ -1,6 +1,8 @@
 """What the subcommands share: errors in one line, option types, progress bars."""
 
 import functools
+import itertools
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -89,6 +91,43 @@ class GridSize(click.ParamType):
         if match is None or 0 in (int(match[1]), int(match[2])):
             self.fail(f"{value!r} is not columns x rows, such as 4x2", param, ctx)
         return int(match[1]), int(match[2])
+
+
+class LayerSpan(click.ParamType):
+    """Resolutions like `16-64`, or one like `32`."""
+
+    name = "LOW-HIGH"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+        if match is None:
+            self.fail(f"{value!r} is not a resolution or a range of them, such as 16-64", param, ctx)
+        return int(match[1]), int(match[2] or match[1])
+
+
+class ScheduleType(click.ParamType):
+    """A number, or numbers by frame like `0:0.5,64:1`, between which values go in straight lines."""
+
+    name = "schedule"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[tuple[float, float]]:
+        if isinstance(value, list):
+            return value
+        points = []
+        for part in str(value).split(","):
+            frame, _, number = part.rpartition(":")
+            try:
+                point = float(frame or 0), float(number)
+            except ValueError:
+                self.fail(f"{part!r} is neither a number nor FRAME:NUMBER; write 0.7, or 0:0.5,64:1", param, ctx)
+            if not all(map(math.isfinite, point)):
+                self.fail(f"{part!r} is not a finite number", param, ctx)
+            points.append(point)
+        if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(points)):
+            self.fail(f"{value!r}: the frames have to ascend, as in 0:0.5,64:1", param, ctx)
+        return points
 
 
 class FrameSize(click.ParamType):

@@ -1,14 +1,26 @@
 """`gen_video.py` and `stylegan-v generate`: videos from a snapshot."""
 
+import itertools
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import GridSize, SeedList, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    GridSize,
+    LayerSpan,
+    ScheduleType,
+    SeedList,
+    UserError,
+    progress_bar,
+    report_user_errors,
+)  # fmt: skip
 
+FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
 \b
 Examples:
@@ -16,17 +28,40 @@ Examples:
   python gen_video.py --network=snapshot.pkl --seeds=0-7 --grid=4x2 --output=grid.mp4
   python gen_video.py --network=snapshot.pkl --seeds=3 --motion-seeds=0-4 --speed=0.25 --duration=20
   python gen_video.py --network=snapshot.pkl --seeds=3 --start=1000000 --frames=64
+\b
+Content and motion:
+  ... --seeds=0-3 --motion-seeds=0-2 --decompose --output=grid.mp4     columns share content, rows motion
+  ... --seeds=0,5,9 --interpolate --loop --frames=300                  from content to content, and back
+  ... --projection=projection.npz --frames=240 --speed=0.5             a clip of `stylegan-v project` goes on
+  ... --seeds=0-7 --motion-from=projection.npz                         its motion for other contents
+\b
+Looks:
+  ... --seeds=3 --mix-seed=8 --mix-layers=32-64 --mix-weight=0:0,127:1 styles of seed 8 fade in
+  ... --seeds=3 --trunc=0:0,64:1                                       from the average to seed 3
+  ... --seeds=3 --direction=directions.npz:2 --strength=0:-2,127:2     along one of `stylegan-v directions`
 """
+
+
+@dataclass(frozen=True)
+class Item:
+    """A video to make: a name for its file, where content and motion come from, and the ready video."""
+
+    name: str
+    label: str
+    video: Any
 
 
 @click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
     "--network", help="Checkpoint of any known format, a run folder or a URL", metavar="PKL|DIR", required=True
 )
-@click.option("--seeds", help="Content seeds, one video each", type=SeedList(), required=True, metavar="0-7,12")
+@click.option("--seeds", help="Content seeds, one video each", type=SeedList(), metavar="0-7,12")
+@click.option("--projection", "projections", help="Content, and motion, of a file that `stylegan-v project` or `edit` "
+              "wrote; may be given again", metavar="NPZ", multiple=True)  # fmt: skip
 @click.option("--motion-seeds", help="Motion seeds: one for all, one for each of --seeds, or several for a single "
-              "--seeds  [default: a motion of its own for each content]",
+              "content  [default: a motion of its own for each content]",
               type=SeedList(), metavar="0-7,12")  # fmt: skip
+@click.option("--motion-from", help="The motion of a projection, for all contents", metavar="NPZ")
 @click.option("--frames", help="Length in frames  [default: 128]", type=click.IntRange(min=1))
 @click.option("--duration", help="Length in seconds, in place of --frames",
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
@@ -35,86 +70,211 @@ Examples:
 @click.option("--start", help="Time of the first frame, in frames of the training data", type=float, default=0.0)
 @click.option("--speed", help="Time between frames: 0.25 is slow motion with new frames in between, 2 is double speed",
               type=click.FloatRange(min=0, min_open=True), default=1.0)  # fmt: skip
-@click.option("--trunc", help="Truncation psi: 1 is all the variety, 0.7 safer pictures", type=float, default=1.0)
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
+@click.option("--trunc", help="Truncation psi: 1 is all the variety, 0.7 safer pictures; or by frame, like "
+              "0:0.5,99:1", type=ScheduleType(), default="1", metavar="PSI")  # fmt: skip
+@click.option("--decompose", help="A grid of every content with every motion: a column a content, a row a motion",
+              is_flag=True)  # fmt: skip
+@click.option("--interpolate", help="One video that goes from content to content while its motion goes on",
+              is_flag=True)  # fmt: skip
+@click.option("--loop", help="Make the end meet the beginning, for endless playing; time is stretched a little where "
+              "the length is no multiple of the motion distance", is_flag=True)  # fmt: skip
+@click.option("--motion-amplitude", help="Smaller or larger movements; 0 is a still", type=click.FloatRange(min=0),
+              default=1.0)  # fmt: skip
+@click.option("--mix-seed", help="Styles of this content seed for the layers of --mix-layers",
+              type=click.IntRange(0, 2**32 - 1))  # fmt: skip
+@click.option("--mix-layers", help="Their resolutions  [default: the upper half]", type=LayerSpan(), metavar="LOW-HIGH")
+@click.option("--mix-weight", help="How much of them, or how much by frame like 0:0,99:1", type=ScheduleType(),
+              default="1", metavar="SHARE")  # fmt: skip
+@click.option("--direction", help="A direction of `stylegan-v directions`: the file and its number",
+              metavar="NPZ:N")  # fmt: skip
+@click.option("--strength", help="How far along it, in standard deviations; by frame for directions of content",
+              type=ScheduleType(), default="2", metavar="SIGMA")  # fmt: skip
 @click.option("--grid", help="One video with that many columns and rows, in place of one each", type=GridSize(),
               metavar="WxH")  # fmt: skip
-@click.option("--output", help="Folder, or an .mp4 file for a grid or a single video", default="out", metavar="PATH")
+@click.option("--padding", help="Pixels between and around the cells of a grid", type=click.IntRange(0, 256), default=0)
+@click.option("--labels", help="Write above each cell of a grid what it is", is_flag=True)
+@click.option("--format", "format_", help="Of the files in a folder; png, jpg: a folder of frames each  "
+              "[default: mp4]", type=click.Choice(FORMATS))  # fmt: skip
+@click.option("--codec", help="In mp4: h264 plays everywhere, h265 and vp9 are smaller; in webm: vp9  "
+              "[default: the first that fits]", type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
+@click.option("--quality", help="Of all formats that lose some; 100 is largest", type=click.IntRange(1, 100),
+              default=90)  # fmt: skip
+@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video",
+              default="out", metavar="PATH")  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @report_user_errors
-def gen_video(
-    network: str, seeds: list[int], motion_seeds: list[int] | None, frames: int | None, duration: float | None,
-    fps: float, start: float, speed: float, trunc: float, class_index: int | None,
-    grid: tuple[int, int] | None, output: str, device: str, trust_pickle: bool,
-) -> None:  # fmt: skip
-    """Generate videos of any length as H.264 files, from any start time, at any speed.
+def gen_video(**options: Any) -> None:
+    """Generate videos of any length, from any start time, at any speed.
 
     A video is named by its content seed and its motion seed: the same two always give the same video.
     Frames go to the encoder as they are made, so an hour needs no more memory than a second.
     """
-    if frames is not None and duration is not None:
-        raise click.UsageError("--frames and --duration both give the length; use one of them")
-    for option, value in (("--start", start), ("--trunc", trunc)):
-        if not math.isfinite(value):
-            raise click.UsageError(f"{option}={value} is not a finite number")
-    num_frames = frames or (max(round(duration * fps), 1) if duration is not None else 128)
-    names = _video_names(seeds, motion_seeds, class_index)
-    single_file = output.lower().endswith(".mp4")
-    if grid is not None and len(names) > grid[0] * grid[1]:
-        raise click.UsageError(f"--grid={grid[0]}x{grid[1]} holds {grid[0] * grid[1]} videos, {len(names)} were asked "
-                               f"for; use fewer --seeds or a larger grid")  # fmt: skip
-    if single_file and grid is None and len(names) > 1:
-        raise click.UsageError(f"--output={output} is one file for {len(names)} videos; name a folder or add --grid")
-
-    sampler = _load_sampler(network, device, trunc, class_index, trust_pickle)
+    o = _check(options)
+    sampler = _load_sampler(o["network"], o["device"], o["trust_pickle"])
+    from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
-    from stylegan_v_ext.generate.video_file import write_mp4
 
-    def times() -> Any:
-        return frame_times(num_frames, start, speed)
+    contents, motions = _sources(o, sampler)
+    recipe = _recipe(o, sampler, len(contents))
+    items = _items(o, sampler, contents, motions, recipe)
+    grid = o["grid"] or ((len(contents), len(motions)) if o["decompose"] else None)
+    single = _is_file(o["output"])
+    if grid is not None and len(items) > grid[0] * grid[1]:
+        raise click.UsageError(f"--grid={grid[0]}x{grid[1]} holds {grid[0] * grid[1]} videos, {len(items)} were asked "
+                               f"for; use fewer --seeds or a larger grid")  # fmt: skip
+    if single and grid is None and len(items) > 1:
+        raise click.UsageError(
+            f"--output={o['output']} is one file for {len(items)} videos; name a folder or add --grid"
+        )
+
+    def target(name: str) -> Path:
+        return Path(o["output"]) if single else Path(o["output"]) / f"{name}.{o['format_'] or 'mp4'}"
+
+    def times() -> Iterator[float]:
+        return frame_times(o["frames"], o["start"], o["speed"])
 
     if grid is not None:
-        target = Path(output) if single_file else Path(output) / "grid.mp4"
-        cells = sampler.grid(names, *grid, times())
-        _write(target, cells, num_frames, fps, write_mp4)
+        labels = [item.label for item in items] if o["labels"] else None
+        layout = Layout(*grid, padding=o["padding"], labels=labels)
+        _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o)
         return
-    for name in names:
-        target = Path(output) if single_file else Path(output) / file_name(name)
-        _write(target, sampler.frames(name, times()), num_frames, fps, write_mp4)
+    for item in items:
+        _write(target(item.name), sampler.render(item.video, times()), o)
 
 
-def _write(target: Path, stream: Any, num_frames: int, fps: float, write_mp4: Any) -> None:
-    with progress_bar(num_frames, target.name) as bar:
+def _is_file(output: str) -> bool:
+    return Path(output).suffix.lower().removeprefix(".") in FORMATS
+
+
+def _check(o: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the length in frames, or a `UsageError` about those that do not go together."""
+    from stylegan_v_ext.generate.writers import check_format
+
+    if not o["seeds"] and not o["projections"]:
+        raise click.UsageError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
+    if o["frames"] is not None and o["duration"] is not None:
+        raise click.UsageError("--frames and --duration both give the length; use one of them")
+    if not math.isfinite(o["start"]):
+        raise click.UsageError(f"--start={o['start']} is not a finite number")
+    if o["motion_seeds"] and o["motion_from"]:
+        raise click.UsageError("--motion-seeds and --motion-from both give the motion; use one of them")
+    if o["interpolate"] and o["decompose"]:
+        raise click.UsageError("--interpolate makes one video, --decompose a grid; use one of them")
+    if o["interpolate"] and len(o["seeds"] or []) + len(o["projections"]) < 2:
+        raise click.UsageError("--interpolate needs two contents or more, such as --seeds=0,5")
+    if o["mix_layers"] and o["mix_seed"] is None:
+        raise click.UsageError("--mix-layers says which layers, --mix-seed whose; give both")
+    if (o["padding"] or o["labels"]) and not (o["grid"] or o["decompose"]):
+        raise click.UsageError("--padding and --labels are for grids; add --grid=WxH or --decompose")
+    if _is_file(o["output"]) and o["format_"] and o["format_"] != check_format(o["output"].lower()):
+        raise click.UsageError(f"--output={o['output']} and --format={o['format_']} differ; leave one out")
+    check_format(o["output"] if _is_file(o["output"]) else f"video.{o['format_'] or 'mp4'}", o["codec"])
+    o["frames"] = o["frames"] or (max(round(o["duration"] * o["fps"]), 1) if o["duration"] is not None else 128)
+    return o
+
+
+def _sources(o: dict[str, Any], sampler: Any) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+    """Contents and motions with their names; no motions: every content has its own."""
+    from stylegan_v_ext.generate.latents import load_latents
+    from stylegan_v_ext.generate.sampler import VideoName
+
+    generator, index = sampler.generator, o["class_index"]
+    if o["seeds"] or index is not None:
+        check_class(o["network"], generator.num_classes, index)
+
+    def opened(path: str) -> tuple[str, Any]:
+        latents = load_latents(path)
+        latents.check(generator, path)
+        return Path(path).stem, latents
+
+    contents = [(f"seed{seed:04d}", VideoName(seed, None, index)) for seed in o["seeds"] or []]
+    contents += [opened(path) for path in o["projections"]]
+    names = [name for name, _ in contents]
+    if len(set(names)) < len(names):
+        raise click.UsageError(f"{', '.join(names)}: two contents have one name; rename a file or leave a seed out")
+    if o["motion_from"]:
+        return contents, [opened(o["motion_from"])]
+    seeds = o["motion_seeds"] or (range(len(contents)) if o["decompose"] else [])
+    return contents, [(f"motion{seed:04d}", VideoName(0, seed, index)) for seed in seeds]
+
+
+def _recipe(o: dict[str, Any], sampler: Any, num_contents: int) -> Any:
+    """What the options do to every video."""
+    from stylegan_v_ext.generate.recipe import Recipe, StyleMix
+    from stylegan_v_ext.generate.sampler import VideoName
+    from stylegan_v_ext.generate.tracks import keyframes, rows_of
+
+    generator, mix, push, nudge = sampler.generator, None, None, None
+    if o["mix_seed"] is not None:
+        top = generator.img_resolution
+        layers = o["mix_layers"] or (2 ** ((top.bit_length() + 2) // 2), top)
+        source = VideoName(o["mix_seed"], None, o["class_index"])
+        check_class(o["network"], generator.num_classes, o["class_index"])
+        mix = StyleMix(source, rows_of(*layers, generator.num_ws), keyframes(o["mix_weight"]))
+    if o["direction"] is not None:
+        from stylegan_v_ext.editing.directions import load_direction
+
+        kind, vector = load_direction(o["direction"], generator)
+        if kind == "motion" and len(o["strength"]) > 1:
+            raise click.UsageError("--strength by frame is for directions of content; give one number for motion")
+        push, nudge = (vector, None) if kind == "content" else (None, vector * o["strength"][0][1])
+    truncation = None if o["trunc"] == [(0.0, 1.0)] else keyframes(o["trunc"])
+    loop = o["frames"] * o["speed"] if o["loop"] else None
+    return Recipe(truncation, mix, push, keyframes(o["strength"]), o["motion_amplitude"], nudge, loop)
+
+
+def _items(o: dict[str, Any], sampler: Any, contents: list, motions: list, recipe: Any) -> list[Item]:
+    """The videos that contents and motions make together."""
+    from stylegan_v_ext.generate import tracks
+
+    if o["interpolate"]:
+        if len(motions) > 1:
+            raise click.UsageError(f"{len(motions)} motions for one video; give one of --motion-seeds")
+        stops = [sampler.content(source) for _, source in contents]
+        path = tracks.through(stops, o["frames"], closed=o["loop"])
+        motion = motions[0][1] if motions else contents[0][1]
+        return [Item("interpolation", "interpolation", recipe.video(sampler, path, motion))]
+    if o["decompose"]:
+        pairs = [(content, motion) for motion in motions for content in contents]
+    elif len(contents) == 1 and motions:
+        pairs = list(zip(contents * len(motions), motions, strict=True))
+    elif len(motions) in (1, len(contents)):
+        pairs = list(zip(contents, motions * (len(contents) // len(motions)), strict=True))
+    elif not motions:
+        pairs = [(content, ("", None)) for content in contents]
+    else:
+        raise click.UsageError(f"{len(motions)} --motion-seeds for {len(contents)} contents; give one, or as many, or "
+                               "a single content, or add --decompose for all pairs")  # fmt: skip
+    items = []
+    for (name, content), (motion_name, motion) in pairs:
+        source = content if motion is None else _of_class(motion, content.class_index)
+        video = recipe.video(sampler, tracks.still(sampler.content(content)), source)
+        label = name.replace("seed", "c").lstrip("0")
+        items.append(Item(f"{name}-{motion_name}".rstrip("-"), f"{label} {motion_name.replace('motion', 'm')}", video))
+    return items
+
+
+def _of_class(motion: Any, class_index: int | None) -> Any:
+    """A motion for a content of that class."""
+    import dataclasses
+
+    return dataclasses.replace(motion, class_index=class_index)
+
+
+def _write(target: Path, stream: Any, o: dict[str, Any]) -> None:
+    from stylegan_v_ext.generate.writers import write_video
+
+    with progress_bar(o["frames"], target.name) as bar:
 
         def counted() -> Any:
-            for frame in stream:
+            for frame in itertools.islice(stream, o["frames"]):
                 yield frame
                 bar.update(1)
 
-        write_mp4(target, counted(), fps)
-    click.echo(str(target))
-
-
-def _video_names(seeds: list[int], motion_seeds: list[int] | None, class_index: int | None) -> list[Any]:
-    from stylegan_v_ext.generate.sampler import VideoName
-
-    motions: list[int | None] = list(motion_seeds) if motion_seeds else [None]
-    if len(seeds) == 1:
-        seeds = seeds * len(motions)
-    elif len(motions) == 1:
-        motions = motions * len(seeds)
-    if len(seeds) != len(motions):
-        raise click.UsageError(
-            f"{len(motions)} --motion-seeds for {len(seeds)} --seeds; give one, or as many, or a single content seed"
-        )
-    return [VideoName(seed, motion, class_index) for seed, motion in zip(seeds, motions, strict=True)]
-
-
-def file_name(name: Any) -> str:
-    """`seed0000.mp4`, or `seed0000-motion0001.mp4` where the motion was named."""
-    motion = "" if name.motion_seed is None else f"-motion{name.motion_seed:04d}"
-    return f"seed{name.content_seed:04d}{motion}.mp4"
+        write_video(target, counted(), o["fps"], o["codec"], o["quality"])
+    click.echo(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
 
 
 def check_class(name: str, classes: int, class_index: int | None) -> None:
@@ -126,15 +286,20 @@ def check_class(name: str, classes: int, class_index: int | None) -> None:
         raise UserError(f"--class={class_index}: {name} has {bound}")
 
 
-def _load_sampler(network: str, device: str, trunc: float, class_index: int | None, trust_pickle: bool) -> Any:
+def load_video_generator(network: str, trust_pickle: bool) -> Any:
+    """(checkpoint, generator) of a video model, or a `UserError`."""
     from stylegan_v_ext.checkpoints import load
+
+    checkpoint = load(network, trust_pickle)
+    if (checkpoint.network(checkpoint.generator_key).num_frames or 1) == 1:
+        raise UserError(f"{checkpoint.path} makes images, not videos; start a video model from it with "
+                        "train.py --resume")  # fmt: skip
+    return checkpoint, checkpoint.build_generator()
+
+
+def _load_sampler(network: str, device: str, trust_pickle: bool) -> Any:
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoSampler
 
-    checkpoint = load(network, trust_pickle)
-    path = checkpoint.path
-    if (checkpoint.network(checkpoint.generator_key).num_frames or 1) == 1:
-        raise UserError(f"{path} makes images, not videos; start a video model from it with train.py --resume")
-    generator = checkpoint.build_generator()
-    check_class(str(path), generator.num_classes, class_index)
-    return VideoSampler(generator, pick_device(device), trunc)
+    _, generator = load_video_generator(network, trust_pickle)
+    return VideoSampler(generator, pick_device(device))

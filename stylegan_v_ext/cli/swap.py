@@ -124,7 +124,7 @@ def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_in
     from stylegan_v_ext.cli.gen_video import check_class
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-    from stylegan_v_ext.generate.video_file import write_mp4
+    from stylegan_v_ext.generate.writers import write_video
 
     for data in [data for data in networks if data.num_classes] or networks[:1]:
         check_class("an image model" if data.is_image_model else "the video model", data.num_classes, class_index)
@@ -143,7 +143,7 @@ def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_in
                 yield frame
                 bar.update(1)
 
-        write_mp4(target, counted(), fps=25)
+        write_video(target, counted(), fps=25)
     click.echo(str(target))
 
 
@@ -151,7 +151,7 @@ def _grid(cells: list[tuple[Any, Any, bool]], columns: int, times: list[float]) 
     """Frames of a grid of (sampler, video name, whether it is an image) cells, the smaller ones enlarged."""
     import itertools
 
-    from stylegan_v_ext.generate.sampler import resized, tile
+    from stylegan_v_ext.generate.layout import resized, tile
 
     size = max(sampler.generator.img_resolution for sampler, _, _ in cells)
     streams = [

@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import torch
 
 from stylegan_v_ext.data.dataset import SparseVideoDataset
-from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile
-from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.generate.layout import Layout, tile
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+from stylegan_v_ext.generate.writers import write_png, write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _STEP = 4  # frames between the pictures of a row
@@ -45,7 +44,7 @@ class SampleSheets:
             video = self.dataset.read_video(int(item), num_frames=self.columns * _STEP)
             picked = np.linspace(0, len(video) - 1, self.columns).round().astype(int)
             images += [frame.transpose(1, 2, 0) for frame in video[picked]]
-        _save_png(self.run_dir / "reals.png", tile(images, self.columns))
+        write_png(self.run_dir / "reals.png", tile(images, self.columns))
 
     def save_fakes(self, generator: VideoGenerator, device: torch.device, name: str) -> None:
         """`{name}.png`, and for video generators `{name}.mp4`."""
@@ -55,17 +54,13 @@ class SampleSheets:
             images = [
                 sampler.image(VideoName(seed, class_index=self._class_of_row(seed // self.columns))) for seed in seeds
             ]
-            _save_png(self.run_dir / f"{name}.png", tile(images, self.columns))
+            write_png(self.run_dir / f"{name}.png", tile(images, self.columns))
             return
         times = list(frame_times(self.columns, speed=_STEP))
         images = [frame for video in self.names for frame in sampler.frames(video, times)]
-        _save_png(self.run_dir / f"{name}.png", tile(images, self.columns))
+        write_png(self.run_dir / f"{name}.png", tile(images, self.columns))
         own = self.names[:4]
         shared = [VideoName(video.content_seed, own[0].content_seed, video.class_index) for video in own]
-        frames = sampler.grid([*own[:2], *shared[:2], *own[2:], *shared[2:]], 4, 2, frame_times(_VIDEO_FRAMES))
-        write_mp4(self.run_dir / f"{name}.mp4", frames, self.fps)
-
-
-def _save_png(path: Path, image: np.ndarray) -> None:
-    with atomic_path(path) as temporary:
-        PIL.Image.fromarray(image).save(temporary, format="PNG")
+        cells = [sampler.video(name) for name in (*own[:2], *shared[:2], *own[2:], *shared[2:])]
+        frames = sampler.grid(cells, Layout(4, 2), frame_times(_VIDEO_FRAMES))
+        write_video(self.run_dir / f"{name}.mp4", frames, self.fps)

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from itertools import islice, tee
 
 import numpy as np
-import PIL.Image
 import torch
 
 from stylegan_v_ext import clip
+from stylegan_v_ext.generate import tracks
+from stylegan_v_ext.generate.latents import VideoLatents
+from stylegan_v_ext.generate.layout import Layout
+from stylegan_v_ext.generate.tracks import Motion, Video
 from stylegan_v_ext.networks.generator import VideoGenerator
-from stylegan_v_ext.networks.noise import seeds_from_latents
+from stylegan_v_ext.networks.noise import NoiseSource, seeded_noise, seeds_from_latents
 
 CHUNK_FRAMES = 16
-_MOTION_FRAMES = 256  # motion rows are small, and neighbours share most of the work
+_MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
 @dataclass(frozen=True)
@@ -25,56 +28,102 @@ class VideoName:
     class_index: int | None = None
 
 
+Source = VideoName | VideoLatents
+"""Where content or motion comes from: seeds, or latents that were found."""
+
+
 def frame_times(num_frames: int, start: float = 0, speed: float = 1) -> Iterator[float]:
     """Times start, start + speed, ... in frames of the training data."""
     return (start + speed * frame for frame in range(num_frames))
 
 
 class VideoSampler:
-    """Makes frames of named videos with a generator in eval mode.
+    """Makes frames of videos with a generator in eval mode.
 
-    truncation_psi: 1 for the full variety, towards 0 for the average video.
+    truncation_psi: of contents that seeds name; 1 for the full variety, towards 0 for the average video.
     """
 
     def __init__(self, generator: VideoGenerator, device: torch.device, truncation_psi: float = 1):
         self.generator = generator.eval().to(device)
         self.device, self.truncation_psi = device, truncation_psi
 
-    def frames(self, name: VideoName, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
-        """Frames uint8 `[H, W, 3]` at these times."""
-        z, classes = self._latent(name), self._class_part(name.class_index)
-        seeds = seeds_from_latents(z) if name.motion_seed is None else [name.motion_seed]
-        mapping = self.generator.mapping
-        with torch.inference_mode():
-            content = mapping(z, classes, truncation_psi=self.truncation_psi)
+    @torch.inference_mode()
+    def content(self, source: Source) -> torch.Tensor:
+        """Content rows `[1, num_ws, w_dim]`."""
+        if isinstance(source, VideoLatents):
+            return source.w.to(self.device)
+        classes = self.classes(source.class_index)
+        return self.generator.mapping(self._latent(source), classes, truncation_psi=self.truncation_psi)
+
+    def noise(self, source: Source) -> NoiseSource:
+        """The noise that a motion comes from."""
+        if isinstance(source, VideoLatents):
+            return source.noise()
+        own = seeds_from_latents(self._latent(source)) if source.motion_seed is None else [source.motion_seed]
+        return seeded_noise(own, self.generator.mapping.motion.z_dim)
+
+    def motion(self, source: Source, loop: float | None = None) -> Motion:
+        """How a source moves. loop: make it come back after that many frames."""
+        network, classes = self.generator.mapping.motion, self.classes(source.class_index)
+        if loop is not None:
+            return tracks.looped_motion(network, classes, self.noise(source), loop)
+        return tracks.network_motion(network, classes, self.noise(source))
+
+    def video(self, source: Source) -> Video:
+        """The video of a source, as it is."""
+        return Video(tracks.still(self.content(source)), self.motion(source))
+
+    def render(self, video: Video, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
+        """Frames uint8 `[H, W, C]` of a video at these times."""
+        for strip in self.strips(video, times, chunk_frames):
+            yield from to_uint8(strip)
+
+    @torch.inference_mode()
+    def _motion_vectors(self, video: Video, block: list[float]) -> torch.Tensor:
+        return video.motion(torch.tensor(block, dtype=torch.float64))
+
+    def strips(self, video: Video, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[torch.Tensor]:
+        """Frames `[F, C, H, W]` in -1 ... 1 of a video at these times, some at a time."""
         times = iter(times)
+        number = 0
         while block := list(islice(times, _MOTION_FRAMES)):
-            with torch.inference_mode():
-                rows = mapping.motion_rows(torch.tensor([block], dtype=torch.float64), classes, seeds)
-            for motion in rows.split(chunk_frames, dim=1):
+            for vectors in self._motion_vectors(video, block).split(chunk_frames):
                 with torch.inference_mode():
-                    strip = self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const")
-                    images = to_uint8(clip.unpack_strip(strip)[0])
-                yield from images
+                    content = video.content(torch.arange(number, number + len(vectors), dtype=torch.float64))
+                    frames = self.synthesize(content.to(self.device), vectors.to(self.device, torch.float32))
+                yield frames
+                number += len(vectors)
+
+    def synthesize(self, content: torch.Tensor, motion: torch.Tensor) -> torch.Tensor:
+        """Frames `[F, C, H, W]` from content rows `[1 or F, num_ws, w_dim]` and motion vectors `[F, w_dim]`."""
+        motion = motion[None] if len(content) == 1 else motion[:, None]
+        strip = self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const")
+        return clip.unpack_strip(strip).flatten(0, 1)
+
+    def frames(self, name: Source, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
+        """Frames uint8 `[H, W, C]` of a source at these times."""
+        return self.render(self.video(name), times, chunk_frames)
+
+    def grid(self, videos: Sequence[Video], layout: Layout, times: Iterable[float]) -> Iterator[np.ndarray]:
+        """Frames of several videos in one picture."""
+        streams = [self.render(video, copy) for video, copy in zip(videos, tee(times, len(videos)), strict=True)]
+        for cells in zip(*streams, strict=True):
+            yield layout.compose(cells)
 
     @torch.inference_mode()
     def image(self, name: VideoName) -> np.ndarray:
         """The single picture `[H, W, 3]` of an image generator."""
-        z, classes = self._latent(name), self._class_part(name.class_index)
-        content = self.generator.mapping(z, classes, truncation_psi=self.truncation_psi)
+        content = self.generator.mapping(
+            self._latent(name), self.classes(name.class_index), truncation_psi=self.truncation_psi
+        )
         return to_uint8(self.generator.synthesis(content, noise_mode="const"))[0]
 
     def _latent(self, name: VideoName) -> torch.Tensor:
         z = np.random.RandomState(name.content_seed).randn(1, self.generator.z_dim)
         return torch.from_numpy(z).to(self.device, torch.float32)
 
-    def grid(self, names: Sequence[VideoName], columns: int, rows: int, times: Iterable[float]) -> Iterator[np.ndarray]:
-        """Frames of several videos side by side, uint8 `[rows*H, columns*W, 3]`; missing cells are black."""
-        streams = [self.frames(name, copy) for name, copy in zip(names, tee(times, len(names)), strict=True)]
-        for cells in zip(*streams, strict=True):
-            yield tile(cells, columns, rows)
-
-    def _class_part(self, class_index: int | None) -> torch.Tensor:
+    def classes(self, class_index: int | None) -> torch.Tensor:
+        """Class part `[1, K]`."""
         num_classes = self.generator.num_classes
         classes = torch.zeros([1, num_classes], device=self.device)
         if num_classes and class_index is not None:
@@ -86,21 +135,3 @@ def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Frames `[F, C, H, W]` in -1 ... 1 -> uint8 `[F, H, W, C]`."""
     pixels = (frames * 127.5 + 128).clamp(0, 255).to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu().numpy()
-
-
-def resized(image: np.ndarray, size: int) -> np.ndarray:
-    """An image `[H, W, 3]` at `[size, size, 3]`, itself if it has that size."""
-    if image.shape[:2] == (size, size):
-        return image
-    return np.asarray(PIL.Image.fromarray(image).resize((size, size), PIL.Image.Resampling.LANCZOS))
-
-
-def tile(images: Sequence[np.ndarray], columns: int, rows: int | None = None) -> np.ndarray:
-    """Images `[H, W, 3]` in rows of `columns`; missing cells are black. rows: `None` for as many as it takes."""
-    height, width, channels = images[0].shape
-    rows = -(-len(images) // columns) if rows is None else rows
-    canvas = np.zeros([rows * height, columns * width, channels], dtype=images[0].dtype)
-    for number, image in enumerate(images):
-        top, left = divmod(number, columns)
-        canvas[top * height : (top + 1) * height, left * width : (left + 1) * width] = image
-    return canvas

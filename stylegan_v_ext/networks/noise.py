@@ -67,6 +67,31 @@ def given_noise(motion_z: torch.Tensor) -> NoiseSource:
     return source
 
 
+def recorded_noise(table: torch.Tensor, first_anchor: int, seed: int) -> NoiseSource:
+    """Noise of one video that is given for some anchors and goes on as that of a motion seed elsewhere.
+
+    table: `[K, z_dim]` for anchors first_anchor ... first_anchor + K - 1; gradients reach it.
+    """
+    others = seeded_noise([seed], table.shape[1])
+
+    def source(anchors: torch.Tensor) -> torch.Tensor:
+        index = anchors[0].to(table.device) - first_anchor
+        outside = (index < 0) | (index >= len(table))
+        if not len(table):
+            return others(anchors).to(table)
+        eps = table[index.clamp(0, len(table) - 1)]
+        if outside.any():
+            eps = torch.where(outside[:, None], others(anchors)[0].to(table), eps)
+        return eps[None]
+
+    return source
+
+
+def looped_noise(source: NoiseSource, num_anchors: int) -> NoiseSource:
+    """Noise that repeats after `num_anchors` anchors."""
+    return lambda anchors: source(anchors % num_anchors)
+
+
 def seeds_from_latents(z: torch.Tensor) -> list[int]:
     """A motion seed for every row of z `[N, z_dim]`, as a pure function of its float32 values."""
     rows = z.detach().to(device="cpu", dtype=torch.float32).numpy()

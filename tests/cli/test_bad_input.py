@@ -172,7 +172,7 @@ GENERATE_FAULTS = {
     "grid too small": (["--seeds=0-7", "--grid=2x2"], "holds 4 videos, 8 were asked for"),
     "grid that is none": (["--seeds=0", "--grid=4by2"], "such as 4x2"),
     "one file for many": (["--seeds=0-1", "--output=a.mp4"], "one file for 2 videos"),
-    "motion seeds that do not match": (["--seeds=0-2", "--motion-seeds=0-1"], "2 --motion-seeds for 3 --seeds"),
+    "motion seeds that do not match": (["--seeds=0-2", "--motion-seeds=0-1"], "2 --motion-seeds for 3 contents"),
     "class of a model without": (["--seeds=0", "--class=1"], "no classes; leave --class out"),
     "time that is none": (["--seeds=0", "--start=nan"], "--start=nan"),
 }

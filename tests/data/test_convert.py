@@ -18,7 +18,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.synthetic import sky_video, write_demo_dataset
 from stylegan_v_ext.data.videos import list_videos, read_metadata
-from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
 SMALL = dict(size=(32, 32), workers=2)
@@ -38,7 +38,7 @@ def counting_video(path, num_frames=30, size=(48, 32), fps=10):
         frame = np.full((size[1], size[0], 3), 8 * i % 248, dtype=np.uint8)
         frame[:, :4] = 255
         frames.append(frame)
-    write_mp4(path, frames, fps, crf=5)
+    write_video(path, frames, fps, quality=99)
     return path
 
 

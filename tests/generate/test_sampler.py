@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, tile, to_uint8
-from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.generate.layout import Layout, tile
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, to_uint8
+from stylegan_v_ext.generate.writers import write_video
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def test_frames_are_made_as_they_are_taken(sampler):
 
 def test_grid_places_videos_row_by_row(sampler):
     names = [VideoName(seed) for seed in range(3)]
-    (grid,) = sampler.grid(names, 2, 2, [5.0])
+    (grid,) = sampler.grid([sampler.video(name) for name in names], Layout(2, 2), [5.0])
     assert grid.shape == (32, 32, 3)
     for cell, (top, left) in zip(names, [(0, 0), (0, 16), (16, 0)], strict=True):
         assert np.array_equal(grid[top : top + 16, left : left + 16], next(iter(sampler.frames(cell, [5.0]))))
@@ -89,7 +90,7 @@ def gradient_frames(count, size=32):
 
 
 def test_mp4_round_trip(tmp_path):
-    assert write_mp4(tmp_path / "a.mp4", gradient_frames(20), fps=12.5) == 20
+    assert write_video(tmp_path / "a.mp4", gradient_frames(20), fps=12.5) == 20
     reader = VideoReader(str(tmp_path / "a.mp4"), 32, 32, "null")
     back = np.stack(list(reader)).astype(int)
     assert reader.fps == 12.5 and len(back) == 20
@@ -98,7 +99,7 @@ def test_mp4_round_trip(tmp_path):
 
 
 def test_a_stream_that_fails_leaves_the_old_file(tmp_path):
-    write_mp4(tmp_path / "a.mp4", gradient_frames(3), fps=5)
+    write_video(tmp_path / "a.mp4", gradient_frames(3), fps=5)
     before = (tmp_path / "a.mp4").read_bytes()
 
     def failing():
@@ -106,29 +107,30 @@ def test_a_stream_that_fails_leaves_the_old_file(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_mp4(tmp_path / "a.mp4", failing(), fps=5)
+        write_video(tmp_path / "a.mp4", failing(), fps=5)
     assert (tmp_path / "a.mp4").read_bytes() == before and os.listdir(tmp_path) == ["a.mp4"]
 
 
 def test_frames_that_cannot_be_encoded_are_an_error(tmp_path):
-    odd = (np.zeros((15, 15, 3), dtype=np.uint8) for _ in range(3))
+    frames = (np.zeros((16, 16, 3), dtype=np.uint8) for _ in range(3))
     with pytest.raises(FfmpegError, match="could not be encoded"):
-        write_mp4(tmp_path / "a.mp4", odd, fps=5)
+        write_video(tmp_path / "a.mp4", frames, fps=-1)
     with pytest.raises(ValueError, match="no frames"):
-        write_mp4(tmp_path / "a.mp4", [], fps=5)
+        write_video(tmp_path / "a.mp4", [], fps=5)
     assert os.listdir(tmp_path) == []
 
 
 _MEMORY = """
 import resource, sys, torch
+from stylegan_v_ext.generate.layout import Layout, tile
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.video_file import write_mp4
+from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 torch.set_num_threads(1)
 kwargs = dict(img_resolution=16, img_channels=3, z_dim=32, w_dim=32, channel_base=256, channel_max=16)
 generator = VideoGenerator(3, motion_kwargs=dict(z_dim=24, code_dim=24), **kwargs)
 sampler = VideoSampler(generator, torch.device("cpu"))
-write_mp4(sys.argv[2], sampler.frames(VideoName(0), frame_times(int(sys.argv[1]))), fps=25)
+write_video(sys.argv[2], sampler.frames(VideoName(0), frame_times(int(sys.argv[1]))), fps=25)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
