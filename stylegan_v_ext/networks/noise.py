@@ -30,7 +30,8 @@ def seeded_noise(seeds: Sequence[int], z_dim: int) -> NoiseSource:
 
 def _normal(seed: int, k: int, size: int) -> np.ndarray:
     """`size` standard normal values for one anchor: a counter-based generator, then Box-Muller."""
-    generator = np.random.Philox(key=int(seed) & _MASK64, counter=[0, k & _MASK64, 0, 0])
+    counter = np.array([0, k & _MASK64, 0, 0], dtype=np.uint64)
+    generator = np.random.Philox(key=int(seed) & _MASK64, counter=counter)
     bits = generator.random_raw(2 * ((size + 1) // 2)) >> np.uint64(11)
     uniform = (bits.astype(np.float64) + 0.5) * 2.0**-53
     radius = np.sqrt(-2 * np.log(uniform[::2]))
