@@ -25,6 +25,7 @@ setup(
         "click>=8.2",
         "pillow",
         "imageio-ffmpeg",
+        "matplotlib",
         "psutil",
         "scipy",
         "requests",
@@ -32,6 +33,9 @@ setup(
     ],
     extras_require={
         "tensorboard": ["tensorboard"],
+        # Text-guided editing and the interactive page.
+        "clip": ["transformers>=4.56", "pyyaml"],
+        "view": ["gradio>=5"],
         # The Python side of NVRTC, which newer CUDA builds of PyTorch bring themselves.
         "cuda": ["cuda-bindings"],
         "dev": [
@@ -41,6 +45,12 @@ setup(
             "mypy",
             "types-requests",
             "scikit-video",
+            "types-pyyaml",
+            # What the tests of the extras above need.
+            "transformers>=4.56",
+            "pyyaml",
+            "gradio>=5",
+            "playwright",
             "cuda-bindings; sys_platform == 'linux'",
             "nvidia-cuda-nvrtc; sys_platform == 'linux'",
         ],

@@ -137,7 +137,7 @@ def gen_video(**options: Any) -> None:
 
     if grid is not None:
         labels = [item.label for item in items] if o["labels"] else None
-        layout = Layout(*grid, padding=o["padding"], labels=labels)
+        layout = Layout(grid[0], grid[1], o["padding"], labels)
         _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o)
         return
     for item in items:
@@ -212,7 +212,7 @@ def _recipe(o: dict[str, Any], sampler: Any, num_contents: int) -> Any:
         layers = o["mix_layers"] or (2 ** ((top.bit_length() + 2) // 2), top)
         source = VideoName(o["mix_seed"], None, o["class_index"])
         check_class(o["network"], generator.num_classes, o["class_index"])
-        mix = StyleMix(source, rows_of(*layers, generator.num_ws), keyframes(o["mix_weight"]))
+        mix = StyleMix(source, rows_of(layers[0], layers[1], generator.num_ws), keyframes(o["mix_weight"]))
     if o["direction"] is not None:
         from stylegan_v_ext.editing.directions import load_direction
 

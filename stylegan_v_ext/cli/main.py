@@ -9,6 +9,7 @@ from stylegan_v_ext.cli.demo import demo
 from stylegan_v_ext.cli.doctor import doctor
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.metrics import metrics
+from stylegan_v_ext.cli.project import project
 from stylegan_v_ext.cli.swap import swap
 from stylegan_v_ext.cli.train import train
 
@@ -25,6 +26,7 @@ main.add_command(gen_video, name="generate")
 main.add_command(metrics)
 main.add_command(checkpoint)
 main.add_command(swap)
+main.add_command(project)
 main.add_command(demo)
 main.add_command(doctor)
 

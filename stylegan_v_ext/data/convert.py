@@ -298,3 +298,20 @@ def _transform_image(image: PIL.Image.Image, options: ConvertOptions) -> PIL.Ima
 def default_workers() -> int:
     """Threads for encoding: the cores there are, at most 8."""
     return min(os.cpu_count() or 1, 8)
+
+
+def read_frames(source: str, options: ConvertOptions) -> tuple[np.ndarray, float | None]:
+    """All frames uint8 `[T, H, W, 3]` of one video file or folder of frames, and its frames a second if known.
+
+    Of `options`, those of size, rate and length count. Raises `DataError` or `FfmpegError` where there
+    is no video, more than one, or one that cannot be read.
+    """
+    sources = find_sources(source)
+    if len(sources) > 1:
+        names = ", ".join(item.name for item in sources[:3])
+        raise DataError(f"{source} holds {len(sources)} videos ({names}, ...); name one of them")
+    reader = _FrameSource(sources[0], options)
+    frames = list(reader)
+    if not frames:
+        raise DataError(f"{source} holds no frames")
+    return np.stack(frames), reader.fps

@@ -3,7 +3,6 @@
 import copy
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +20,7 @@ from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.interrupts import interruptible
 from torch_utils import misc, training_stats
 
 _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
@@ -179,7 +179,7 @@ class Trainer:
         print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
         deadline = time.time() + c.max_hours * 3600 if c.max_hours else float("inf")
         tick, next_tick, maintenance = 0, c.kimg_per_tick * 1000, 0.0
-        with _interruptible() as stopped, closing(RunLog(self.run_dir, c.total_kimg)) as log:
+        with interruptible() as stopped, closing(RunLog(self.run_dir, c.total_kimg)) as log:
             done = False
             while not done:
                 self._step_or_save()
@@ -242,26 +242,6 @@ def _make_optimizer(
 def ignore_interrupts(worker: int) -> None:
     """Ctrl-C reaches all processes of a terminal; the workers have to live through the last step."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second interrupts as usual."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def stop(number: int, frame: Any) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, before)
-        print("\nFinishing this step and saving; press Ctrl-C again to stop at once.", flush=True)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:

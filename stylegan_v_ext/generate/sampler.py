@@ -65,6 +65,7 @@ class VideoSampler:
     def motion(self, source: Source, loop: float | None = None) -> Motion:
         """How a source moves. loop: make it come back after that many frames."""
         network, classes = self.generator.mapping.motion, self.classes(source.class_index)
+        assert network is not None, "an image model has no motion"
         if loop is not None:
             return tracks.looped_motion(network, classes, self.noise(source), loop)
         return tracks.network_motion(network, classes, self.noise(source))

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -161,7 +162,7 @@ def _write_folder(folder: Path, frames: Iterable[np.ndarray], format: str, quali
     try:
         count = 0
         for frame in frames:
-            options = {"quality": quality} if format == "jpg" else {"compress_level": 4}
+            options: dict[str, Any] = {"quality": quality} if format == "jpg" else {"compress_level": 4}
             PIL.Image.fromarray(np.ascontiguousarray(frame)).save(temporary / f"{count:06d}.{format}", **options)
             count += 1
         if not count:

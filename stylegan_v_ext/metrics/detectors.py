@@ -11,8 +11,10 @@ import dnnlib
 
 ENVIRONMENT = "STYLEGAN_V_DETECTORS"
 I3D = "i3d_torchscript.pt"
+VGG16 = "vgg16.pt"
 _URLS = {
     I3D: ("https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",),
+    VGG16: ("https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/vgg16.pt",),
 }
 _ATTEMPTS = 3
 

@@ -1,0 +1,80 @@
+"""Running an optimisation so that no work is lost: its state goes to a file now and then, and on Ctrl-C."""
+
+import hashlib
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.interrupts import interruptible
+
+_SECONDS_BETWEEN = 60.0
+
+
+class Descent(Protocol):
+    """What can be run: `Projector`, `Tuner`."""
+
+    history: list[float]
+
+    @property
+    def done(self) -> bool: ...
+    @property
+    def num_steps_in_all(self) -> int: ...
+    def step(self) -> float: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> bool:
+    """Run to the end, from the state in the file if there is one; whether the end was reached.
+
+    purpose: what the result depends on, of `fingerprint`. progress: called with the steps done since
+    the last call. Ctrl-C finishes the step and writes the state. Raises `ValueError` where the file
+    is of another purpose.
+    """
+    if path.exists():
+        descent.load_state_dict(_load(path, purpose))
+        progress(len(descent.history))
+    saved = time.monotonic()
+    with interruptible() as stopped:
+        while not descent.done and not stopped.is_set():
+            descent.step()
+            progress(1)
+            if stopped.is_set() or time.monotonic() - saved > _SECONDS_BETWEEN:
+                save(descent, path, purpose)
+                saved = time.monotonic()
+    return descent.done
+
+
+def save(descent: Descent, path: Path, purpose: str) -> None:
+    with atomic_path(path) as temporary:
+        torch.save({"purpose": purpose, "state": descent.state_dict()}, temporary)
+
+
+def _load(path: Path, purpose: str) -> dict[str, Any]:
+    remedy = "delete it or name another --output"
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+        found = content["purpose"]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no state of an optimisation ({str(error).splitlines()[0]}); {remedy}") from None
+    if found != purpose:
+        raise ValueError(f"{path} belongs to another clip, network or other options; {remedy}")
+    return content["state"]
+
+
+def fingerprint(values: Mapping[str, Any]) -> str:
+    """SHA-256 of tensors, arrays and plain values by name."""
+    digest = hashlib.sha256()
+    for name, value in values.items():
+        digest.update(f"{name}:".encode())
+        if isinstance(value, torch.nn.Module):
+            value = fingerprint(value.state_dict())
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu().contiguous().numpy()
+        digest.update(value.tobytes() if hasattr(value, "tobytes") else repr(value).encode())
+    return digest.hexdigest()
