@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
@@ -55,6 +56,17 @@ def make_discriminator():
         return TimeConditionedDiscriminator(num_classes + num_frames, **{**SMALL_D, "num_frames": num_frames, **kwargs})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained_path():
+    """A video generator of 64 px, trained as `benchmarks/editing_data.py` says."""
+    return VECTORS / "editing64.safetensors"
+
+
+@pytest.fixture(scope="session")
+def trained(trained_path):
+    return load(trained_path).build_generator().requires_grad_(False)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ from stylegan_v_ext import __version__
 from stylegan_v_ext.cli.checkpoint import checkpoint
 from stylegan_v_ext.cli.data import data
 from stylegan_v_ext.cli.demo import demo
+from stylegan_v_ext.cli.directions import directions
 from stylegan_v_ext.cli.doctor import doctor
+from stylegan_v_ext.cli.edit import edit
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.metrics import metrics
 from stylegan_v_ext.cli.project import project
@@ -27,6 +29,8 @@ main.add_command(metrics)
 main.add_command(checkpoint)
 main.add_command(swap)
 main.add_command(project)
+main.add_command(edit)
+main.add_command(directions)
 main.add_command(demo)
 main.add_command(doctor)
 

@@ -1,7 +1,6 @@
 """Running an optimisation so that no work is lost: its state goes to a file now and then, and on Ctrl-C."""
 
 import hashlib
-import pickle
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,8 +59,8 @@ def _load(path: Path, purpose: str) -> dict[str, Any]:
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         found = content["purpose"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no state of an optimisation ({str(error).splitlines()[0]}); {remedy}") from None
+    except Exception as error:  # the reader fails in many ways on what is no such file
+        raise ValueError(f"{path} is no state of an optimisation ({type(error).__name__}); {remedy}") from None
     if found != purpose:
         raise ValueError(f"{path} belongs to another clip, network or other options; {remedy}")
     return content["state"]

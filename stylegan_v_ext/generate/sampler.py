@@ -59,8 +59,11 @@ class VideoSampler:
         """The noise that a motion comes from."""
         if isinstance(source, VideoLatents):
             return source.noise()
-        own = seeds_from_latents(self._latent(source)) if source.motion_seed is None else [source.motion_seed]
-        return seeded_noise(own, self.generator.mapping.motion.z_dim)
+        return seeded_noise([self.motion_seed(source)], self.generator.mapping.motion.z_dim)
+
+    def motion_seed(self, name: VideoName) -> int:
+        """The seed of its motion, named or its content's own."""
+        return seeds_from_latents(self._latent(name))[0] if name.motion_seed is None else name.motion_seed
 
     def motion(self, source: Source, loop: float | None = None) -> Motion:
         """How a source moves. loop: make it come back after that many frames."""

@@ -1,5 +1,7 @@
 """Projection: what was made by a generator is found again, steps are exact, and nothing is lost on the way."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -43,21 +45,28 @@ def run(found):
 def test_projection_comes_close_to_a_video_of_the_generator(generator, clip):
     options = ProjectionOptions(num_candidates=16, num_starts=2, num_race_steps=40, num_steps=160)
     found = run(projector(generator, clip, options))
-    frames = video(generator, found.latents(), np.arange(NUM_FRAMES))
+    assert np.mean(found.history[-10:]) < 0.4 * found.history[0]
+
+
+def test_a_trained_generator_finds_its_own_video_again(trained):
+    """At 64 px, from seeds that projection does not know."""
+    clip = video(trained, VideoName(777, 4242), frame_times(48))
+    options = ProjectionOptions(num_candidates=64, num_race_steps=60, num_steps=400)
+    found = run(projector(trained, clip, options))
+    frames = video(trained, found.latents(), np.arange(48))
     assert psnr(frames, clip) > 28
-    assert profile_correlation(frames, clip) > 0.5
-    assert np.mean(found.history[-10:]) < 0.1 * found.history[0]
+    assert profile_correlation(frames, clip) > 0.9
 
 
-def test_motion_is_found_together_with_content(generator, clip):
-    """Content alone cannot follow: holding the motion noise still leaves a larger error."""
-    both = run(projector(generator, clip, ProjectionOptions(num_candidates=8, num_starts=1, num_steps=100)))
-    content = run(
-        projector(generator, clip, ProjectionOptions(num_candidates=8, num_starts=1, num_steps=100, motion_lr=0))
-    )
+def test_motion_is_found_together_with_content(trained):
+    """Content alone cannot follow: with the motion noise held, more of the error stays."""
+    clip = video(trained, VideoName(5, 6), frame_times(32))
+    base = dict(num_candidates=16, num_starts=1, num_steps=150)
+    both = run(projector(trained, clip, ProjectionOptions(**base)))
+    content = run(projector(trained, clip, ProjectionOptions(**base, motion_lr=0)))
     errors = [np.mean(found.history[-10:]) for found in (both, content)]
-    assert errors[0] < 0.7 * errors[1]
-    assert torch.equal(content.eps[0], projector(generator, clip, content.options).eps[0])
+    assert errors[0] < 0.5 * errors[1]
+    assert torch.equal(content.eps[0], projector(trained, clip, content.options).eps[0])
 
 
 def test_a_projection_that_was_stopped_goes_on_bit_for_bit(generator, clip, tmp_path):
@@ -176,13 +185,15 @@ def test_vgg_is_called_as_the_projector_of_stylegan2_calls_it(tmp_path, monkeypa
             assert return_lpips
             return images.flatten(1) / 255.0
 
-    torch.jit.script(Features()).save(tmp_path / "vgg16.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(Features()).save(tmp_path / "vgg16.pt")
     monkeypatch.setenv("STYLEGAN_V_DETECTORS", str(tmp_path))
     loss, name = load_loss("auto", torch.device("cpu"))
     assert "VGG16" in name
     frames = torch.zeros(2, 3, 16, 16, requires_grad=True)
     target = torch.full([2, 3, 16, 16], 0.2)
-    assert float(loss(frames, target)) == pytest.approx(3 * 256 * 0.1**2 + float(pixel_loss(frames, target)), rel=1e-4)
+    assert loss(frames, target).item() == pytest.approx(3 * 256 * 0.1**2 + pixel_loss(frames, target).item(), rel=1e-4)
     loss(frames, target).backward()
     assert frames.grad.abs().sum() > 0
     sizes = []

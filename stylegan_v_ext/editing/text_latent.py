@@ -1,0 +1,136 @@
+"""Text-guided editing by descent: w moves until the frames of a clip fit a text (StyleCLIP, section 4).
+
+One w is moved for several moments of the clip at once, with its motion held, so that the edit is the
+same in every frame and nothing flickers.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from stylegan_v_ext.editing.perceptual import pixel_loss
+from stylegan_v_ext.editing.text_image import TextImageEncoder
+from stylegan_v_ext.generate.latents import VideoLatents
+from stylegan_v_ext.generate.sampler import Source, VideoSampler
+
+
+@dataclass(frozen=True)
+class TextEditOptions:
+    """num_steps, lr: of Adam. num_frames: moments of the clip that a step looks at. w_reg: weight of the
+    squared distance that w has moved. identity: of the difference of the frames at coarse scales, which
+    keeps what is seen recognisable. locality: of the mean absolute change of pixels, which keeps changes
+    to few of them. seed: of the moments.
+    """
+
+    num_steps: int = 100
+    lr: float = 0.05
+    num_frames: int = 4
+    w_reg: float = 0.02
+    identity: float = 0.1
+    locality: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_steps", "num_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} is below 1")
+
+
+class TextEditor:
+    """Moves the content of one video towards a prompt, and away from a neutral text where there is one.
+
+    times: `[T]`, moments that the edit has to be right in.
+    """
+
+    def __init__(
+        self,
+        sampler: VideoSampler,
+        source: Source,
+        times: np.ndarray,
+        encoder: TextImageEncoder,
+        prompt: str,
+        neutral: str | None,
+        options: TextEditOptions,
+    ):
+        self.sampler, self.source, self.encoder, self.options = sampler, source, encoder, options
+        self.times = torch.from_numpy(np.asarray(times, np.float64))
+        self.prompt, self.neutral = prompt, neutral
+        self.texts = encoder.texts([prompt] if neutral is None else [prompt, neutral])
+        self.before = sampler.content(source).clone()
+        with torch.no_grad():
+            self.motion = sampler.motion(source)(self.times).float().clone()
+        self.w = self.before.clone().requires_grad_(True)
+        self.optimizer = torch.optim.Adam([self.w], lr=options.lr, betas=(0.9, 0.99))
+        self.random = torch.Generator().manual_seed(options.seed)
+        self.history: list[float] = []
+
+    @property
+    def num_steps_in_all(self) -> int:
+        return self.options.num_steps
+
+    @property
+    def done(self) -> bool:
+        return len(self.history) >= self.options.num_steps
+
+    def step(self) -> float:
+        """One step of descent; the loss before it."""
+        at = torch.randperm(len(self.times), generator=self.random)[: self.options.num_frames]
+        motion = self.motion[at]
+        with torch.no_grad():
+            old = self.sampler.synthesize(self.before, motion)
+        new = self.sampler.synthesize(self.w, motion)
+        o = self.options
+        loss = -self._fit(new) + o.w_reg * (self.w - self.before).square().mean()
+        loss = loss + o.identity * pixel_loss(_coarse(new), _coarse(old)) + o.locality * (new - old).abs().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.history.append(float(loss.detach()))
+        return self.history[-1]
+
+    def _fit(self, frames: torch.Tensor) -> torch.Tensor:
+        """Mean cosine to the prompt, less that to the neutral text."""
+        cosines = self.encoder.images(frames) @ self.texts.mT
+        return (cosines[:, 0] if self.neutral is None else cosines[:, 0] - cosines[:, 1]).mean()
+
+    @torch.no_grad()
+    def similarities(self) -> tuple[float, float]:
+        """Mean cosine of the frames to the prompt, before and after the edit, over all its moments."""
+        found = []
+        for content in (self.before, self.w):
+            frames = [self.sampler.synthesize(content, part) for part in self.motion.split(16)]
+            cosines = torch.cat([self.encoder.images(part) for part in frames]) @ self.texts[0]
+            found.append(float(cosines.mean()))
+        return found[0], found[1]
+
+    def latents(self) -> VideoLatents:
+        """The edited video; its motion is the source's."""
+        settings = {**vars(self.options), "prompt": self.prompt, "neutral": self.neutral}
+        w = self.w.detach().cpu().clone()
+        if isinstance(self.source, VideoLatents):
+            return VideoLatents(
+                w, self.source.motion, self.source.first_anchor, self.source.motion_seed, self.times.numpy(),
+                self.source.class_index, {**self.source.settings, **settings},
+            )  # fmt: skip
+        none = torch.zeros(0, self.sampler.generator.mapping.motion.z_dim, dtype=torch.float64)
+        seed = self.sampler.motion_seed(self.source)
+        return VideoLatents(w, none, 0, seed, self.times.numpy(), self.source.class_index, settings)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(w=self.w.detach(), optimizer=self.optimizer.state_dict(), history=self.history,
+                    random=self.random.get_state())  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.w.copy_(state["w"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.history = list(state["history"])
+        self.random.set_state(state["random"])
+
+
+def _coarse(frames: torch.Tensor) -> torch.Tensor:
+    """Frames of 16 px."""
+    return torch.nn.functional.avg_pool2d(frames, max(frames.shape[-1] // 16, 1))
