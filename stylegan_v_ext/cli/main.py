@@ -14,6 +14,7 @@ from stylegan_v_ext.cli.metrics import metrics
 from stylegan_v_ext.cli.project import project
 from stylegan_v_ext.cli.swap import swap
 from stylegan_v_ext.cli.train import train
+from stylegan_v_ext.cli.view import view
 
 
 @click.group()
@@ -31,6 +32,7 @@ main.add_command(swap)
 main.add_command(project)
 main.add_command(edit)
 main.add_command(directions)
+main.add_command(view)
 main.add_command(demo)
 main.add_command(doctor)
 

@@ -82,7 +82,7 @@ def _of_motion(sampler: VideoSampler, count: int, class_index: int | None) -> Di
     moments = torch.from_numpy(np.random.RandomState(0).uniform(0, span, _MOMENTS)).sort().values
     v = torch.cat([sampler.motion(VideoName(0, seed, class_index))(moments) for seed in range(_MOTIONS)])
     v = v.cpu().double()
-    weight: torch.Tensor = sampler.generator.synthesis.b4.conv1.weight.detach()  # type: ignore[union-attr]
+    weight = getattr(sampler.generator.synthesis, "b4").conv1.weight.detach()  # noqa: B009
     # v is the same all over the 4x4 input.
     kernel = weight[:, -sampler.generator.synthesis.motion_dim :].cpu().double().sum([2, 3])
     values, vectors = torch.linalg.eigh(kernel.mT @ kernel)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from stylegan_v_ext.editing import descent
 from stylegan_v_ext.editing.style_space import shifted_styles, style_layers, style_spread
@@ -127,14 +127,12 @@ def relevance_key(sampler: VideoSampler, encoder: TextImageEncoder, num_images: 
 def load_relevance(path: Path, key: str) -> Relevance | None:
     """What was measured before, or `None` where there is no such file or it is of another network."""
     try:
-        tensors = load_file(path)
-        with open(path, "rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            same = key.encode() in file.read(size)
+        with safe_open(path, "pt") as file:
+            if (file.metadata() or {}).get("key") != key:
+                return None
+            return Relevance(file.get_tensor("effects"), file.get_tensor("spread"))
     except (OSError, SafetensorError):
         return None
-    sound = same and {"effects", "spread"} <= set(tensors)
-    return Relevance(tensors["effects"], tensors["spread"]) if sound else None
 
 
 def save_relevance(relevance: Relevance, path: Path, key: str) -> None:

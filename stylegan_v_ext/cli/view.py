@@ -1,0 +1,97 @@
+"""`stylegan-v view`: an interactive page in the browser."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
+
+_EPILOG = """
+\b
+Examples:
+  stylegan-v view --network=runs/00000-stylegan-v-demo
+  stylegan-v view --network=faces.pkl --image=cartoon.pkl --clip=openai/clip-vit-base-patch32
+"""
+
+
+@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--network", help="Video generator: file, run folder or URL", metavar="PKL|DIR", required=True)
+@click.option("--image", help="StyleGAN2 image model for the layer slider  [default: styles of another seed]",
+              metavar="PKL")  # fmt: skip
+@click.option("--clip", "clip_name", help="A CLIP model for edits by text: a folder, or an id of the Hugging Face "
+              "hub; the first time it measures the network", metavar="DIR|ID")  # fmt: skip
+@click.option("--relevance-images", help="Random videos that it is measured on", default=16,
+              type=click.IntRange(1, 1024))  # fmt: skip
+@click.option("--address", help="Who can reach the page: 127.0.0.1 is this machine alone, 0.0.0.0 everybody",
+              default="127.0.0.1", metavar="IP")  # fmt: skip
+@click.option("--port", help="[default: the first that is free from 7860 on]", type=click.IntRange(1, 65535))
+@click.option("--fps", help="Frames a second of exports and of playing", default=25.0,
+              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option("--output", help="Folder for exported videos", default="out", metavar="DIR")
+@click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
+@trust_option
+@click.pass_context
+@report_user_errors
+def view(context: click.Context, **o: Any) -> None:
+    """Open a page to play with a network: seeds, time, speed, truncation, layers, text, export.
+
+    It runs until Ctrl-C. Nothing leaves this machine.
+    """
+    try:
+        import gradio  # noqa: F401
+    except ImportError:
+        raise UserError("the page needs the gradio package; pip install 'stylegan_v_ext[view]'") from None
+    from stylegan_v_ext.cli.gen_video import load_video_generator
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.view.page import build_page, launch
+
+    checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"])
+    studio = _studio(context, o, checkpoint, pick_device(o["device"]))
+    page = build_page(studio, Path(o["output"]), checkpoint.path.name, o["fps"])
+    url = launch(page, o["address"], o["port"], Path(o["output"]), block=False)
+    click.echo(f"{url}   Ctrl-C ends it")
+    page.block_thread()
+
+
+def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: Any) -> Any:
+    import dnnlib
+    from stylegan_v_ext.checkpoints import load
+    from stylegan_v_ext.editing.text_directions import measure_relevance, relevance_key
+    from stylegan_v_ext.editing.text_image import load_encoder
+    from stylegan_v_ext.view.studio import Studio
+
+    image = None
+    if o["image"]:
+        found = load(o["image"], o["trust_pickle"])
+        image = found.network(found.generator_key)
+        if not image.is_image_model:
+            raise UserError(f"{found.path} is no StyleGAN2 image generator; give one, or leave --image out")
+    studio = Studio(checkpoint.network(checkpoint.generator_key), device, image)
+    if image is not None:
+        studio.frame(_with_swap(studio), 0)  # says now what does not fit
+    if o["clip_name"]:
+        studio.encoder = load_encoder(o["clip_name"], device)
+        index = 0 if studio.plain.generator.num_classes else None
+        images = o["relevance_images"]
+        key = relevance_key(studio.plain, studio.encoder, images, index)
+        path = Path(dnnlib.util.make_cache_dir_path("relevance", f"{key[:32]}.safetensors"))
+        with progress_bar(1000, "channels") as bar:
+
+            def advance(steps: int, total: int) -> None:
+                bar.length = total
+                bar.update(steps)
+
+            studio.relevance = measure_relevance(studio.plain, studio.encoder, path, images, index, advance)
+        if studio.relevance is None:
+            click.echo("Stopped; the same command goes on from there", err=True)
+            context.exit(130)
+    return studio
+
+
+def _with_swap(studio: Any) -> Any:
+    from stylegan_v_ext.view.studio import Controls
+
+    index = 0 if studio.plain.generator.num_classes else None
+    return Controls(split=studio.splits[1], class_index=index)

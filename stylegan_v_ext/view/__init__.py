@@ -1,0 +1,1 @@
+"""An interactive page: look at a network, play with it, take videos along."""
