@@ -87,7 +87,7 @@ def project(context: click.Context, **o: Any) -> None:
     generator = generator.to(device)
     loss, loss_name = load_loss(o["loss"], device)
     options = ProjectionOptions(
-        o["space"], o["candidates"], min(4, o["candidates"]), num_steps=o["steps"], chunk_frames=o["chunk"],
+        o["space"], o["candidates"], min(4, o["candidates"]), o["steps"] // 10, o["steps"], o["chunk"],
         w_reg=o["w_reg"], motion_reg=o["motion_reg"], seed=o["seed"],
     )  # fmt: skip
     click.echo(f"{len(target)} frames of {generator.img_resolution} px, loss: {loss_name}")

@@ -32,7 +32,8 @@ class ProjectionOptions:
     num_starts: of them, how many are optimised together for `num_race_steps`; the best goes on for
     `num_steps`. chunk_frames: frames of the clip that a step looks at, which bounds memory. w_reg,
     motion_reg: weights of the squared distances of w from its mean, in standard deviations, and of the
-    noise from 0. spread_reg: of the rows of w+ from their mean. seed: of all that is random.
+    noise from 0. spread_reg: of the rows of w+ from their mean. change_weight: of the differences between
+    neighbouring frames, beside the frames themselves. seed: of all that is random.
     """
 
     space: str = "w+"
@@ -46,6 +47,7 @@ class ProjectionOptions:
     w_reg: float = 1e-4
     spread_reg: float = 1e-4
     motion_reg: float = 1e-4
+    change_weight: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -171,7 +173,7 @@ class Projector:
             frames = self._frames(w, eps.to(self.device, torch.float32), torch.from_numpy(at))
             found.append((float(self.loss(frames[0], self._target(torch.from_numpy(at)))), number, w, eps))
         found.sort(key=lambda item: item[:2])
-        best = found[: self.options.num_starts]
+        best = found[: self.options.num_starts if self.racing else 1]
         rows = self.generator.num_ws if self.options.space == "w+" else 1
         w = torch.cat([item[2] for item in best]).expand(-1, rows, -1).clone()
         return w, torch.cat([item[3] for item in best]).to(self.device, torch.float32)
@@ -189,11 +191,12 @@ class Projector:
         self.racing, self.race_losses = False, loss
 
     def _some_frames(self) -> torch.Tensor:
-        """Numbers of frames `[F]`, one at random out of each of F equal parts of the clip."""
-        parts = min(self.options.chunk_frames, len(self.times))
-        edges = torch.linspace(0, len(self.times), parts + 1)
-        picked = edges[:-1] + torch.rand(parts, generator=self.random) * edges.diff()
-        return picked.long().clamp(max=len(self.times) - 1)
+        """Numbers of frames `[F]`: pairs of neighbours, one pair at random out of each equal part of the clip."""
+        pairs = max(min(self.options.chunk_frames, len(self.times)) // 2, 1)
+        edges = torch.linspace(0, len(self.times) - 1, pairs + 1)
+        first = (edges[:-1] + torch.rand(pairs, generator=self.random) * edges.diff()).long()
+        first = first.clamp(max=max(len(self.times) - 2, 0))
+        return torch.stack([first, (first + 1).clamp(max=len(self.times) - 1)], dim=1).flatten()
 
     def _target(self, at: torch.Tensor) -> torch.Tensor:
         return self.target[at].to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -209,7 +212,12 @@ class Projector:
 
     def _losses(self, at: torch.Tensor) -> torch.Tensor:
         target = self._target(at)
-        return torch.stack([self.loss(frames, target) for frames in self._frames(self.w, self.eps, at)])
+        losses = []
+        for frames in self._frames(self.w, self.eps, at):
+            error = frames - target
+            change = (error[1::2] - error[::2]).square().mean()
+            losses.append(self.loss(frames, target) + self.options.change_weight * change)
+        return torch.stack(losses)
 
     def _priors(self) -> torch.Tensor:
         """How unlikely w and noise are, `[R]`."""

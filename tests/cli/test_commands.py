@@ -22,7 +22,9 @@ TINY = [
 ]  # fmt: skip
 TRAIN_OPTIONS = """outdir cfg data gpus batch gamma cond mirror aug resume freezed p target batch-gpu cbase cmax glr dlr
 map-depth mbstd-group desc kimg tick snap seed fp32 nobench workers dry-run"""
-GEN_VIDEO_OPTIONS = "network seeds motion-seeds frames duration fps start speed trunc class grid output"
+GEN_VIDEO_OPTIONS = """network seeds projection motion-seeds motion-from frames duration fps start speed trunc class
+decompose interpolate loop motion-amplitude mix-seed mix-layers mix-weight direction strength grid padding labels
+format codec quality output"""
 
 
 def script(name, *arguments, cwd=None):
