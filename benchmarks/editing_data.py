@@ -58,8 +58,9 @@ def path(random, num_frames):
     return np.array(found)
 
 
-def main():
-    with DatasetWriter(sys.argv[1]) as writer:
+def write_suns(path):
+    """A data set of `VIDEOS` videos."""
+    with DatasetWriter(str(path)) as writer:
         for video in range(VIDEOS):
             for frame, image in enumerate(sun_video(video, 10_000 + video)):
                 writer.write(f"{video:05d}/{frame:05d}.jpg", encode_frame(image))
@@ -67,4 +68,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    write_suns(sys.argv[1])

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,8 +252,8 @@ def _items(o: dict[str, Any], sampler: Any, contents: list, motions: list, recip
     for (name, content), (motion_name, motion) in pairs:
         source = content if motion is None else _of_class(motion, content.class_index)
         video = recipe.video(sampler, tracks.still(sampler.content(content)), source)
-        label = name.replace("seed", "c").lstrip("0")
-        items.append(Item(f"{name}-{motion_name}".rstrip("-"), f"{label} {motion_name.replace('motion', 'm')}", video))
+        label = re.sub(r"\b(s|m)(?:eed|otion)0*(\d)", r"\1\2", f"{name} {motion_name}").strip()
+        items.append(Item(f"{name}-{motion_name}".rstrip("-"), label, video))
     return items
 
 

@@ -50,7 +50,11 @@ def view(context: click.Context, **o: Any) -> None:
     checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"])
     studio = _studio(context, o, checkpoint, pick_device(o["device"]))
     page = build_page(studio, Path(o["output"]), checkpoint.path.name, o["fps"])
-    url = launch(page, o["address"], o["port"], Path(o["output"]), block=False)
+    try:
+        url = launch(page, o["address"], o["port"], Path(o["output"]), block=False)
+    except OSError:
+        where = f"--port={o['port']}" if o["port"] else "ports 7860 to 7959"
+        raise UserError(f"{where} on {o['address']} cannot be had; choose another --port or --address") from None
     click.echo(f"{url}   Ctrl-C ends it")
     page.block_thread()
 

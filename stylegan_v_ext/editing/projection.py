@@ -88,7 +88,8 @@ class Projector:
         assert self.generator.mapping.motion is not None, "an image model has no motion"
         self.motion = self.generator.mapping.motion
         anchors = (self.times / self.motion.distance).floor().long()
-        self.first_anchor = int(anchors.min())
+        # An LSTM starts at anchor 0, whatever the times.
+        self.first_anchor = 0 if self.motion.strategy == "lstm" else int(anchors.min())
         self.num_anchors = int(anchors.max()) - self.first_anchor + 2 + self.motion.lookahead
         self.w_mean, self.w_std = self._statistics()
         self.history: list[float] = []

@@ -132,7 +132,10 @@ def looped_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSou
     The noise repeats after a whole number of anchors, and time runs from anchor 0 to there again and
     again: a motion vector is continuous at anchors and equals B u there, so the end meets the start.
     Time is stretched so that the anchors fit the length, least near multiples of the motion distance.
+    Raises `ValueError` for an LSTM, which never comes back.
     """
+    if network.strategy == "lstm":
+        raise ValueError("loops need the 'conv' motion strategy; an LSTM never comes back to where it was")
     anchors = max(round(length / network.distance), 1)
     stretch = anchors * network.distance / length
     motion = network_motion(network, classes, looped_noise(noise, anchors))

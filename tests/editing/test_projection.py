@@ -117,6 +117,14 @@ def test_a_later_start_needs_the_anchors_around_it_alone(generator, clip):
     assert len(video(generator, latents, [1000.0, 1019.0, 5000.0])) == 3
 
 
+def test_baselines_can_be_projected_to_as_well(make_generator):
+    generator = make_generator(motion_kwargs=dict(z_dim=24, code_dim=24, strategy="lstm")).eval().requires_grad_(False)
+    clip = video(generator, VideoName(0), frame_times(6, start=20))
+    found = run(Projector(generator, clip, np.arange(20, 26), pixel_loss, QUICK))
+    assert found.first_anchor == 0 and np.isfinite(found.history).all()
+    assert len(video(generator, found.latents(), found.latents().times)) == 6
+
+
 def test_the_clip_goes_on_after_its_end_without_a_break(generator, clip, tmp_path):
     latents = run(projector(generator, clip)).latents()
     latents.save(tmp_path / "projection.npz")

