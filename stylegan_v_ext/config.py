@@ -57,6 +57,7 @@ class TrainOptions:
     desc: str | None = None
     kimg: float = 8333
     max_hours: float | None = None
+    snap_state: float = 10
     tick: float = 4
     snap: int = 50
     seed: int = 0
@@ -95,9 +96,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     )  # fmt: skip
 
     c.training_set_kwargs = dnnlib.EasyDict(training_set_kwargs)
-    c.data_loader_kwargs = dnnlib.EasyDict(num_workers=o.workers)
-    if o.workers:
-        c.data_loader_kwargs.prefetch_factor = 2
+    c.data_loader_kwargs = loader_kwargs(o.workers)
     if o.aug != "noaug":
         from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
@@ -113,6 +112,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
 
     c.batch_size, c.batch_gpu, c.num_gpus = batch, batch_gpu, o.gpus
     c.total_kimg, c.kimg_per_tick, c.max_hours = o.kimg, o.tick, o.max_hours
+    c.snap_state_minutes = o.snap_state
     c.image_snapshot_ticks = c.network_snapshot_ticks = o.snap
     c.metrics = o.metrics
     c.random_seed = o.seed
@@ -121,6 +121,11 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
     c.run_desc = f"{desc}-{o.desc}" if o.desc else desc
     return c
+
+
+def loader_kwargs(workers: int) -> dnnlib.EasyDict:
+    """Of the data loader, for that many processes; 0 for none but this one."""
+    return dnnlib.EasyDict(num_workers=workers, **({"prefetch_factor": 2} if workers else {}))
 
 
 def follow_source(

@@ -113,6 +113,26 @@ class Collector:
     def __getitem__(self, name: str) -> float:
         return self.mean(name)
 
+    def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What it has seen, for `load_state_dict` of another process."""
+        return {"seen": dict(self._seen), "change": dict(self._change)}
+
+    def load_state_dict(self, state: dict[str, dict[str, torch.Tensor]]) -> None:
+        self._seen, self._change = dict(state["seen"]), dict(state["change"])
+
+
+def state_dict() -> dict[str, torch.Tensor]:
+    """Totals of everything reported so far, over all processes; every process has to call it."""
+    return _fetch(list(_counters))
+
+
+def load_state_dict(state: dict[str, torch.Tensor]) -> None:
+    """Go on from these totals; what was reported in this process before is forgotten."""
+    for name in [*_counters, *state]:
+        _counters[name] = {}
+    _totals.clear()
+    _totals.update({name: total.clone() for name, total in state.items()})
+
 
 def _fetch(names: list[str]) -> dict[str, torch.Tensor]:
     """Totals by name over all processes since the start, `[count, sum, sum of squares]`."""

@@ -27,6 +27,7 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     from stylegan_v_ext.cli.train import demo_dataset, describe, launch, make_config
     from stylegan_v_ext.config import TrainOptions
     from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.interrupts import StoppedBySignal
 
     device = str(pick_device(device))
     data = demo_dataset(outdir, resolution=32)
@@ -38,7 +39,10 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     config = make_config(options)
     config.ema_kimg = 1.0  # the run is short: an average over its last steps
     print(describe(config))
-    last = launch(config, outdir)
+    try:
+        last = launch(config, outdir)
+    except StoppedBySignal as stopped:  # by Ctrl-C: show how far it got
+        last = stopped.result
     videos = last.parent / "videos"
     for extra in (["--output", str(videos)], ["--grid", "4x2", "--output", str(videos / "grid.mp4")]):
         gen_video.main(["--network", str(last), "--seeds", "0-7", "--device", device, *extra], standalone_mode=False)

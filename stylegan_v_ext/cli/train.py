@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import NameList, UserError, progress_bar, report_user_errors
-from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config
+from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
+_FREE_OPTIONS = {
+    "resume", "outdir", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench", "desc",
+}  # fmt: skip
+"""May change when a run goes on; all others decide on its numbers."""
 _EPILOG = """
 \b
 Examples:
   python train.py --cfg=stylegan-v --data=demo
   python train.py --cfg=stylegan-v --data=sky.zip --gamma=1 --motion-distance=256 --mirror=1
+  python train.py --resume=latest                                (goes on with the last run, exactly)
   python train.py --cfg=stylegan-v --data=faces.zip --resume=runs/00000-.../network-snapshot-001000.pkl
   python train.py --cfg=stylegan-v --data=faces.zip --resume=stylegan2-ffhq.pkl   (image model to video model)
   python train.py --cfg=stylegan-v --data=faces.zip --host=~/stylegan3 --metrics=fvd2048_16f,fid50k_full
@@ -29,10 +35,10 @@ Examples:
 
 
 @click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items()),
-              type=click.Choice(list(PRESETS)), metavar="CFG", required=True)  # fmt: skip
-@click.option("--data", help="Data set: zip, folder, shards, or `demo` for the built-in sky time-lapse",
-              metavar="PATH", required=True)  # fmt: skip
+@click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
+              + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
+@click.option("--data", help="Data set: zip, folder, shards, or `demo` for the built-in sky time-lapse  [required "
+              "for a new run]", metavar="PATH")  # fmt: skip
 @click.option("--outdir", help="Where run folders go", metavar="DIR", default="runs")
 @click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
               "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
@@ -54,10 +60,10 @@ Examples:
 @click.option("--ada-kimg", help="Thousand clips in which --aug=ada may move p from 0 to 1  [default: 500; 100 with "
               "--resume]", type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
-@click.option("--resume", help="Start from the networks of this checkpoint, run folder or URL (transfer learning; "
-              "counters and optimizers start anew); sizes of the networks follow it unless given. A StyleGAN2 image "
-              "model starts a video model whose every frame is the image at first",
-              metavar="PKL")  # fmt: skip
+@click.option("--resume", help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
+              "in its folder. A checkpoint or URL: start a new run from its networks (transfer learning; counters and "
+              "optimizers start anew); sizes of the networks follow it unless given. A StyleGAN2 image model starts a "
+              "video model whose every frame is the image at first", metavar="DIR|latest|PKL")  # fmt: skip
 @trust_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
@@ -86,6 +92,8 @@ Examples:
 @click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--max-hours", help="Stop and save after this time", type=click.FloatRange(min=0, min_open=True))
+@click.option("--snap-state", help="Minutes between writes of training-state-latest.pt, from which --resume=DIR goes "
+              "on", type=click.FloatRange(min=0), default=10.0)  # fmt: skip
 @click.option("--tick", help="Thousand clips between lines of progress", default=4.0,
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
@@ -99,19 +107,31 @@ Examples:
 @click.pass_context
 @report_user_errors
 def train(
-    ctx: click.Context, data: str, host: str | None, skip_bad: bool, dry_run: bool, num_frames: int | None,
+    ctx: click.Context, data: str | None, host: str | None, skip_bad: bool, dry_run: bool, num_frames: int | None,
     trust_pickle: bool, **kwargs: Any,
 ) -> None:  # fmt: skip
     """Train a video GAN on a data set of clips.
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
-    fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C
-    finishes the step at hand, saves and stops.
+    fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C,
+    SIGTERM and SIGUSR1 finish the step at hand, save and stop with exit code 128 + the signal's number;
+    --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
+    once, and what was saved before stays.
     """
     from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
     host = host or None
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    run_dir = _run_to_go_on(kwargs["resume"], kwargs["outdir"], host)
+    if run_dir is not None:
+        everything = {**kwargs, "data": data, "num_frames": num_frames}
+        _go_on(run_dir, {name: everything[name] for name in given if name in everything}, dry_run)
+        return
+    for option, value in (("--cfg", kwargs["cfg"]), ("--data", data)):
+        if value is None:
+            raise click.UsageError(f"Missing option '{option}'; or go on with a run by --resume=DIR")
+    assert data is not None
     if host is not None:
         host = _enter_host(host, kwargs["metrics"])
     elif kwargs["gpus"] > 1:
@@ -139,12 +159,12 @@ def train(
     if source is not None:
         if trust_pickle:
             config.resume_trusted = True
-        given = {name for name in kwargs if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
         _fit_to_source(config, source, given)
     if host is not None:
         from stylegan_v_ext.host.train import check_options
 
         check_options(config)
+    config.options = {name: value for name, value in vars(options).items() if value is not None}
     print(describe(config))
     if host is not None:
         print(f"Engine: the training loop of {host}\n")
@@ -153,7 +173,71 @@ def train(
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    launch(config, options.outdir, host)
+    _with_exit_code(launch, config, options.outdir, host)
+
+
+def _run_to_go_on(resume: str | None, outdir: str, host: str | None) -> Path | None:
+    """The run folder that --resume names to go on with, or `None` for a new run."""
+    if resume is None or host is not None and resume != "latest":
+        return None
+    if host is not None:
+        raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
+    if resume == "latest":
+        from stylegan_v_ext.engine.state import latest_run
+
+        return latest_run(Path(outdir))
+    return Path(resume) if Path(resume).is_dir() else None
+
+
+def _go_on(run_dir: Path, given: dict[str, Any], dry_run: bool) -> None:
+    """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine.state import load_options, load_state
+
+    config = load_options(run_dir)
+    num_clips = load_state(run_dir)["num_clips"]
+    before = config.get("options", {})
+    differing = [
+        f"--{name.replace('_', '-')} was {before.get(name)}, now {value}"
+        for name, value in given.items()
+        if name not in _FREE_OPTIONS and not _same_option(name, before.get(name), value)
+    ]
+    if differing:
+        raise UserError(
+            f"{run_dir} was started with other options ({'; '.join(differing)}); leave them out to go on, or start a "
+            "new run with --resume=SNAPSHOT"
+        )
+    changes = dict(kimg="total_kimg", max_hours="max_hours", snap_state="snap_state_minutes", tick="kimg_per_tick")
+    config.update({changes[name]: given[name] for name in changes if name in given})
+    if "snap" in given:
+        config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
+    if "workers" in given:
+        config.data_loader_kwargs = loader_kwargs(given["workers"])
+    config.device = str(pick_device(given.get("device", config.device)))
+    if num_clips >= config.total_kimg * 1000:
+        raise UserError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
+    print(f"Run folder: {run_dir}", flush=True)
+    if dry_run:
+        print("Dry run; nothing was written.")
+        return
+    _with_exit_code(loop.resume, config, run_dir)
+
+
+def _same_option(name: str, before: Any, now: Any) -> bool:
+    if name == "data" and isinstance(before, str) and isinstance(now, str):
+        return os.path.abspath(before) == os.path.abspath(now) or now == "demo"
+    return before == now
+
+
+def _with_exit_code(run: Callable[..., Path], *arguments: Any) -> Path:
+    """Run a training; one that a signal ended exits with that signal's code."""
+    from stylegan_v_ext.interrupts import StoppedBySignal
+
+    try:
+        return run(*arguments)
+    except StoppedBySignal as stopped:
+        raise click.exceptions.Exit(stopped.exit_code) from None
 
 
 def _enter_host(directory: str, metrics: list[str]) -> str:
@@ -254,7 +338,8 @@ def describe(config: Any) -> str:
         "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}", "Augmentation": _augmentation(config),
     }  # fmt: skip
     lines = [f"{name + ':':20s}{value}" for name, value in rows.items()]
-    return "\n".join(["Training options:", json.dumps(config, indent=2), "", *lines, ""])
+    shown = {name: value for name, value in config.items() if name != "options"}
+    return "\n".join(["Training options:", json.dumps(shown, indent=2), "", *lines, ""])
 
 
 def _augmentation(config: Any) -> str:

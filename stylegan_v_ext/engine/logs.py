@@ -10,20 +10,26 @@ import psutil
 import torch
 
 import dnnlib
-from torch_utils import training_stats
 
 
 class RunLog:
-    """Collects the statistics of a run in `run_dir` and shows where it is."""
+    """Shows where a run is and writes the statistics of its ticks; files of an earlier part are added to."""
 
-    def __init__(self, run_dir: str | Path, total_kimg: float):
-        self.run_dir, self.total_kimg = Path(run_dir), total_kimg
-        self.start_time = self.tick_time = time.time()
-        self.tick_kimg = 0.0
-        self.collector = training_stats.Collector()
+    def __init__(self, run_dir: str | Path, total_kimg: float, collector: Any, seconds: float = 0, kimg: float = 0):
+        """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before."""
+        self.run_dir, self.total_kimg, self.collector = Path(run_dir), total_kimg, collector
+        self.tick_time = time.time()
+        self.start_time = self.tick_time - seconds
+        self.tick_kimg = self.start_kimg = kimg
+        self.part_time = self.tick_time
         self.stats_file = open(self.run_dir / "stats.jsonl", "a", encoding="utf-8")  # noqa: SIM115
         self.writer = _tensorboard(run_dir)
         self._shown = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began, pauses not counted."""
+        return time.time() - self.start_time
 
     def tick(self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: Any) -> None:
         """End of a tick: print its line and write its statistics."""
@@ -79,9 +85,10 @@ class RunLog:
             self.writer.close()
 
     def _eta(self, kimg: float, now: float) -> str:
-        if kimg <= 0:
+        done = kimg - self.start_kimg
+        if done <= 0:
             return "?"
-        return dnnlib.util.format_time_brief((now - self.start_time) * max(self.total_kimg - kimg, 0) / kimg)
+        return dnnlib.util.format_time_brief((now - self.part_time) * max(self.total_kimg - kimg, 0) / done)
 
     def _clear(self) -> None:
         if self._shown and sys.__stderr__ is not None:

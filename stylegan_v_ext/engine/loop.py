@@ -2,10 +2,11 @@
 
 import copy
 import json
-import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,45 @@ from stylegan_v_ext import checkpoints
 from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
+from stylegan_v_ext.engine.batches import load_batches
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
+from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.interrupts import interruptible
+from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from torch_utils import misc, training_stats
 
 _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
 
 
-class Trainer:
-    """Networks, data and schedule of a run, made from a config (`stylegan_v_ext.config`)."""
+@dataclass
+class Progress:
+    """Where a run is in its ticks. seconds: of training so far. maintenance: seconds of writing files at the last
+    tick. collector: statistics since the last tick.
+    """
 
-    def __init__(self, config: dnnlib.EasyDict, run_dir: str | Path):
+    tick: int = 0
+    next_tick: float = 0.0
+    seconds: float = 0.0
+    maintenance: float = 0.0
+    collector: training_stats.Collector = field(default_factory=training_stats.Collector)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(tick=self.tick, next_tick=self.next_tick, seconds=self.seconds,
+                    collector=self.collector.state_dict())  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.tick, self.next_tick, self.seconds = state["tick"], state["next_tick"], state["seconds"]
+        self.collector.load_state_dict(state["collector"])
+
+
+class Trainer:
+    """Networks, data and schedule of a run, made from a config (`stylegan_v_ext.config`).
+
+    state: of `state.load_state`, to go on where another part of the run stopped.
+    """
+
+    def __init__(self, config: dnnlib.EasyDict, run_dir: str | Path, state: dict[str, Any] | None = None):
         c = self.config = config
         self.run_dir = Path(run_dir)
         self.device = pick_device(c.device)
@@ -45,7 +72,7 @@ class Trainer:
         self.G = dnnlib.util.construct_class_by_name(**c.G_kwargs, **common)
         self.D = dnnlib.util.construct_class_by_name(**c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
-        self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl else ""
+        self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl and state is None else ""
         for network in (self.G, self.D, self.G_ema):
             network.requires_grad_(False).to(self.device)
         self.augment_pipe = None
@@ -61,31 +88,18 @@ class Trainer:
         self.ada_stats = training_stats.Collector(regex="Loss/signs/real")
         self.num_clips = 0
         self.num_steps = 0
-        self._batches = self._load_batches()
+        self.progress = Progress(next_tick=c.kimg_per_tick * 1000)
+        self.resumed = state is not None
+        if state is not None:
+            restore(self, state)
+        self._batches = load_batches(
+            self.dataset, c.batch_size, c.random_seed, self.num_clips, self.device, c.data_loader_kwargs
+        )
 
     def _load_weights(self, path: str) -> str:
         """Start from the networks of a checkpoint; returns what there is to tell."""
         source = checkpoints.load(path, trust_pickle=bool(self.config.get("resume_trusted")))
         return load_networks(source, self.G, self.D, self.G_ema)
-
-    def _load_batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Endless (strips uint8, labels) batches; one batch is on its way to the device ahead of use."""
-        c = self.config
-        loader = torch.utils.data.DataLoader(
-            self.dataset,
-            sampler=misc.InfiniteSampler(self.dataset, seed=c.random_seed),
-            batch_size=c.batch_size,
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator().manual_seed(c.random_seed),
-            worker_init_fn=ignore_interrupts,
-            **c.data_loader_kwargs,
-        )
-        ahead = None
-        for strips, labels in loader:
-            here = strips.to(self.device, non_blocking=True), labels
-            if ahead is not None:
-                yield ahead
-            ahead = here
 
     def step(self) -> None:
         """One batch: generator, discriminator, their lazy regularisers, EMA, augmentation."""
@@ -167,43 +181,84 @@ class Trainer:
         return path
 
     def run(self) -> Path:
-        """Train until `total_kimg`, `max_hours` or Ctrl-C; returns the last snapshot's path."""
-        c = self.config
-        self._print_summary()
-        if self.origin:
-            print(f"{self.origin}\n", flush=True)
+        """Train until `total_kimg` or `max_hours`; returns the last snapshot's path.
+
+        Raises `StoppedBySignal` when a signal ended it.
+        """
+        with interruptible() as stopped:
+            last = self._train(stopped)
+        if not self._is_complete():
+            print(f"Stopped early. Go on with --resume={self.run_dir}", flush=True)
+        if stopped.number is not None:
+            raise StoppedBySignal(stopped.number, last)
+        return last
+
+    def _train(self, stopped: threading.Event) -> Path:
+        c, where = self.config, self.progress
         sheets = SampleSheets(self.run_dir, self.dataset, c.random_seed)
-        sheets.save_reals()
-        sheets.save_fakes(self.G_ema, self.device, "fakes_init")
-        last = self.save_snapshot()
-        print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
-        deadline = time.time() + c.max_hours * 3600 if c.max_hours else float("inf")
-        tick, next_tick, maintenance = 0, c.kimg_per_tick * 1000, 0.0
-        with interruptible() as stopped, closing(RunLog(self.run_dir, c.total_kimg)) as log:
-            done = False
+        last = self._begin(sheets)
+        started = saved = time.monotonic()
+        log = RunLog(self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000)
+        with closing(log):
+            done = self._is_complete()
             while not done:
                 self._step_or_save()
                 log.progress(self.num_clips / 1000)
-                done = self.num_clips >= c.total_kimg * 1000 or time.time() > deadline or stopped.is_set()
-                if not done and self.num_clips < next_tick:
-                    continue
-                tick, next_tick = tick + 1, self.num_clips + c.kimg_per_tick * 1000
-                log.tick(tick, self.num_clips / 1000, maintenance, self.loss.augment_p, self.device)
-                started = time.time()
-                if done or _is_multiple(tick, c.network_snapshot_ticks):
-                    last = self.save_snapshot()
-                if done or _is_multiple(tick, c.image_snapshot_ticks):
-                    sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
-                maintenance = time.time() - started
-        if stopped.is_set():
-            print(f"Stopped early. Start from these networks again with --resume={last}", flush=True)
+                now = time.monotonic()
+                cut = stopped.is_set() or bool(c.max_hours and now - started > c.max_hours * 3600)
+                done, due = cut or self._is_complete(), self.num_clips >= where.next_tick
+                where.seconds = log.seconds
+                if (cut and not due) or now - saved > c.snap_state_minutes * 60:
+                    save_state(self, self.run_dir)  # before the line of a tick that is cut short
+                    saved = now
+                if done or due:
+                    last = self._tick(log, sheets, due, done) or last
         return last
+
+    def _tick(self, log: RunLog, sheets: SampleSheets, due: bool, done: bool) -> Path | None:
+        """A line of progress, and files where their turn has come; the snapshot's path, if there was one.
+
+        due: False for the part of a tick at a stop, which is not to count when the run goes on.
+        """
+        c, where = self.config, self.progress
+        where.tick, where.next_tick = where.tick + 1, self.num_clips + c.kimg_per_tick * 1000
+        log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
+        started, snapshot = time.time(), None
+        if done or _is_multiple(where.tick, c.network_snapshot_ticks):
+            snapshot = self.save_snapshot()
+            if due or self._is_complete():
+                save_state(self, self.run_dir)
+        if done or _is_multiple(where.tick, c.image_snapshot_ticks):
+            sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
+        where.maintenance = time.time() - started
+        return snapshot
+
+    def _begin(self, sheets: SampleSheets) -> Path:
+        """Say what begins, and write the first files of a new run; returns the last snapshot so far."""
+        c = self.config
+        if self.resumed:
+            print(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}\n"
+                  f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)  # fmt: skip
+            return checkpoints.find_snapshot(self.run_dir)
+        self._print_summary()
+        if self.origin:
+            print(f"{self.origin}\n", flush=True)
+        sheets.save_reals()
+        sheets.save_fakes(self.G_ema, self.device, "fakes_init")
+        last = self.save_snapshot()
+        save_state(self, self.run_dir)
+        print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
+        return last
+
+    def _is_complete(self) -> bool:
+        return self.num_clips >= self.config.total_kimg * 1000
 
     def _step_or_save(self) -> None:
         """A step; data that turns out to be damaged stops the run, but not before a snapshot is written."""
         try:
             self.step()
         except DataError:
+            save_state(self, self.run_dir)  # the batch comes first in a step: nothing was done with it
             print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
             raise
 
@@ -239,17 +294,29 @@ def _make_optimizer(
     return optimizer
 
 
-def ignore_interrupts(worker: int) -> None:
-    """Ctrl-C reaches all processes of a terminal; the workers have to live through the last step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
-    """Run a training config in a new folder, logging to it; returns the last snapshot's path."""
+    """Run a training config in a new folder, logging to it; returns the last snapshot's path.
+
+    Raises `StoppedBySignal` when a signal ended it, with everything saved.
+    """
     run_dir = Path(run_dir)
     trainer = Trainer(config, run_dir)  # before the folder, which is not made for options that do not work
     run_dir.mkdir(parents=True)
-    with atomic_path(run_dir / "training_options.json") as temporary:
+    with atomic_path(run_dir / OPTIONS_NAME) as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    with dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a"):
+    return _run(trainer)
+
+
+def resume(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
+    """Go on with the run in a folder, from its `training-state-latest.pt`, adding to its files.
+
+    config: the run's own (`state.load_options`), its length perhaps another. Returns and raises as
+    `train`; `ValueError` where the state or the data does not fit.
+    """
+    run_dir = Path(run_dir)
+    return _run(Trainer(config, run_dir, load_state(run_dir)))
+
+
+def _run(trainer: Trainer) -> Path:
+    with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
         return trainer.run()

@@ -17,7 +17,7 @@ import torch
 import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
-from stylegan_v_ext.engine.loop import ignore_interrupts
+from stylegan_v_ext.engine.batches import ignore_interrupts
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.metrics.fvd import check_metrics
 

@@ -20,6 +20,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine import loop
 from stylegan_v_ext.engine.loop import Trainer, train
+from stylegan_v_ext.interrupts import StoppedBySignal
 from tests.data.helpers import video_files, write_folder, write_zip
 
 SMALL = dict(
@@ -80,6 +81,7 @@ def test_run_folder_has_its_files(finished_run):
     names = {path.name for path in run_dir.iterdir() if not path.name.startswith("events.out")}
     assert names == {
         "log.txt", "training_options.json", "stats.jsonl", "reals.png", "fakes_init.png", "fakes_init.mp4",
+        "training-state-latest.pt",
         "fakes000000.png", "fakes000000.mp4", "network-snapshot-000000.pkl",
     }  # fmt: skip
     assert last == run_dir / "network-snapshot-000000.pkl"
@@ -195,9 +197,11 @@ def test_first_interrupt_finishes_the_step_and_saves(sky_zip, tmp_path, capsys):
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    last = train(config, tmp_path / "run")
+    with pytest.raises(StoppedBySignal) as stopped:
+        train(config, tmp_path / "run")
+    last = stopped.value.result
     thread.join()
-    assert "--resume=" in capsys.readouterr().out
+    assert stopped.value.exit_code == 130 and "--resume=" in capsys.readouterr().out
     assert load(last).build("G_ema") is not None
     assert (tmp_path / "run/stats.jsonl").read_text().count("\n") == 1
     assert signal.getsignal(signal.SIGINT) is before
