@@ -1,8 +1,10 @@
 """`train.py` and `stylegan-v train`: parse, check the data, build the config, print it, launch."""
 
+import contextlib
 import json
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +21,9 @@ _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 _FREE_OPTIONS = {
     "resume", "outdir", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench", "desc",
+    "gpus", "batch_gpu",
 }  # fmt: skip
-"""May change when a run goes on; all others decide on its numbers."""
+"""May change when a run goes on; all others decide on its numbers (and --batch-gpu on what is drawn)."""
 _EPILOG = """
 \b
 Examples:
@@ -43,7 +46,9 @@ Examples:
 @click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
               "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
               metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
-@click.option("--gpus", help="Number of GPUs; above 1 with --host only so far", type=click.IntRange(min=1), default=1)
+@click.option("--gpus", help="Processes on this machine, one a GPU, or on the CPU; short for torchrun "
+              "--nproc-per-node, which also spans machines (docs/scaling.md)", type=click.IntRange(min=1),
+              default=1)  # fmt: skip
 @click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1))
 @click.option("--batch-gpu", help="Clips at a time; the rest accumulates  [default: --batch]",
               type=click.IntRange(min=1))  # fmt: skip
@@ -119,43 +124,74 @@ def train(
     once, and what was saved before stays.
     """
     from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.engine.distributed import Processes, join, launched_processes, relaunch
+
+    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    options = {**kwargs, "data": data, "num_frames": num_frames}
+    if host:
+        if kwargs["resume"] == "latest":
+            raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
+        _begin(options, given, host, skip_bad, dry_run, trust_pickle, Processes())
+        return
+    launched = launched_processes()
+    if launched > 1:
+        if "gpus" in given and kwargs["gpus"] != launched:
+            raise UserError(f"--gpus={kwargs['gpus']}: torchrun has started {launched} processes; leave --gpus out")
+        options["gpus"] = launched
+    elif kwargs["gpus"] > 1 and not dry_run:
+        ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *_own_arguments(ctx)]))
+    processes, options["device"] = join(str(pick_device(kwargs["device"])))
+    with contextlib.ExitStack() as stack:
+        if not processes.leads:
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        run_dir = processes.from_leader(lambda: _run_to_go_on(kwargs["resume"], kwargs["outdir"]))
+        if run_dir is not None:
+            _go_on(
+                run_dir,
+                {name: options[name] for name in given if name in options},
+                options["device"],
+                dry_run,
+                processes,
+            )
+        else:
+            _begin(options, given, None, skip_bad, dry_run, trust_pickle, processes)
+    processes.leave()
+
+
+def _begin(
+    o: dict[str, Any], given: set[str], host: str | None, skip_bad: bool, dry_run: bool, trust_pickle: bool,
+    processes: Any,
+) -> None:  # fmt: skip
+    """Begin a new run. o: the options by name, of which the user gave those in `given`."""
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
 
-    host = host or None
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    run_dir = _run_to_go_on(kwargs["resume"], kwargs["outdir"], host)
-    if run_dir is not None:
-        everything = {**kwargs, "data": data, "num_frames": num_frames}
-        _go_on(run_dir, {name: everything[name] for name in given if name in everything}, dry_run)
-        return
-    for option, value in (("--cfg", kwargs["cfg"]), ("--data", data)):
-        if value is None:
-            raise click.UsageError(f"Missing option '{option}'; or go on with a run by --resume=DIR")
-    assert data is not None
+    for name in ("cfg", "data"):
+        if o[name] is None:
+            raise click.UsageError(f"Missing option '--{name}'; or go on with a run by --resume=DIR")
     if host is not None:
-        host = _enter_host(host, kwargs["metrics"])
-    elif kwargs["gpus"] > 1:
-        raise UserError(f"--gpus={kwargs['gpus']}: training runs in one process so far; use --gpus=1 or --host")
-    elif kwargs["metrics"]:
-        raise UserError(f"--metrics={','.join(kwargs['metrics'])}: measured during training with --host only so far")
-    if kwargs["augpipe"] not in AUGMENTATIONS:
-        raise UserError(f"--augpipe={kwargs['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
-    image_model = kwargs["cfg"] == "stylegan2"
-    num_frames = num_frames if num_frames is not None else (1 if image_model else 3)
-    if image_model != (num_frames == 1):
-        raise UserError(f"--num-frames={num_frames} with --cfg={kwargs['cfg']}: 1 frame is what stylegan2 means")
-    kwargs["device"] = str(pick_device(kwargs["device"])) if host is None else _host_device(kwargs["device"])
+        host = _enter_host(host, o["metrics"])
+        o["device"] = _host_device(o["device"])
+    elif o["metrics"]:
+        raise UserError(f"--metrics={','.join(o['metrics'])}: measured during training with --host only so far")
+    if o["augpipe"] not in AUGMENTATIONS:
+        raise UserError(f"--augpipe={o['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
+    image_model = o["cfg"] == "stylegan2"
+    if o["num_frames"] is None:
+        o["num_frames"] = 1 if image_model else 3
+    if image_model != (o["num_frames"] == 1):
+        raise UserError(f"--num-frames={o['num_frames']} with --cfg={o['cfg']}: 1 frame is what stylegan2 means")
     source = None
-    if kwargs["resume"]:
+    if o["resume"]:
         from stylegan_v_ext.checkpoints import load
 
-        source = load(kwargs["resume"], trust_pickle, best=False)
-        kwargs["resume"] = str(source.path)
+        source = load(o["resume"], trust_pickle, best=False)
+        o["resume"] = str(source.path)
 
     with tempfile.TemporaryDirectory() as scratch:
-        data = demo_dataset(kwargs["outdir"], scratch if dry_run else None) if data == "demo" else data
-        options = TrainOptions(data=data, num_frames=num_frames, **kwargs)
-        config = make_config(options, skip_bad)
+        if o["data"] == "demo":
+            o["data"] = processes.from_leader(lambda: demo_dataset(o["outdir"], scratch if dry_run else None))
+        options = TrainOptions(**o)
+        config = make_config(options, skip_bad, processes)
     if source is not None:
         if trust_pickle:
             config.resume_trusted = True
@@ -173,25 +209,28 @@ def train(
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    _with_exit_code(launch, config, options.outdir, host)
+    _with_exit_code(processes, launch, config, options.outdir, host, processes)
 
 
-def _run_to_go_on(resume: str | None, outdir: str, host: str | None) -> Path | None:
+def _own_arguments(ctx: click.Context) -> list[str]:
+    """The words of the command line after the command's name."""
+    return sys.argv[1:] if ctx.parent is None else sys.argv[sys.argv.index(str(ctx.info_name)) + 1 :]
+
+
+def _run_to_go_on(resume: str | None, outdir: str) -> Path | None:
     """The run folder that --resume names to go on with, or `None` for a new run."""
-    if resume is None or host is not None and resume != "latest":
-        return None
-    if host is not None:
-        raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
+    from stylegan_v_ext.engine.state import latest_run
+
+    if resume is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
+        with contextlib.suppress(ValueError):  # torchrun has started all processes again, after one of them died
+            return latest_run(Path(outdir))
     if resume == "latest":
-        from stylegan_v_ext.engine.state import latest_run
-
         return latest_run(Path(outdir))
-    return Path(resume) if Path(resume).is_dir() else None
+    return Path(resume) if resume is not None and Path(resume).is_dir() else None
 
 
-def _go_on(run_dir: Path, given: dict[str, Any], dry_run: bool) -> None:
+def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.state import load_options, load_state
 
@@ -214,14 +253,16 @@ def _go_on(run_dir: Path, given: dict[str, Any], dry_run: bool) -> None:
         config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
     if "workers" in given:
         config.data_loader_kwargs = loader_kwargs(given["workers"])
-    config.device = str(pick_device(given.get("device", config.device)))
+    if "batch_gpu" in given:
+        config.batch_gpu = given["batch_gpu"]
+    config.device, config.num_gpus = device, processes.count
     if num_clips >= config.total_kimg * 1000:
         raise UserError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
     print(f"Run folder: {run_dir}", flush=True)
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    _with_exit_code(loop.resume, config, run_dir)
+    _with_exit_code(processes, loop.resume, config, run_dir, processes)
 
 
 def _same_option(name: str, before: Any, now: Any) -> bool:
@@ -230,14 +271,18 @@ def _same_option(name: str, before: Any, now: Any) -> bool:
     return before == now
 
 
-def _with_exit_code(run: Callable[..., Path], *arguments: Any) -> Path:
-    """Run a training; one that a signal ended exits with that signal's code."""
+def _with_exit_code(processes: Any, run: Callable[..., Path], *arguments: Any) -> None:
+    """Run a training; one that a signal ended exits with that signal's code, where it is the only process.
+
+    To torchrun such a code would be a failure.
+    """
     from stylegan_v_ext.interrupts import StoppedBySignal
 
     try:
-        return run(*arguments)
+        run(*arguments)
     except StoppedBySignal as stopped:
-        raise click.exceptions.Exit(stopped.exit_code) from None
+        if processes.count == 1:
+            raise click.exceptions.Exit(stopped.exit_code) from None
 
 
 def _enter_host(directory: str, metrics: list[str]) -> str:
@@ -265,14 +310,17 @@ def _host_device(wanted: str) -> str:
     return device_type()
 
 
-def make_config(options: TrainOptions, skip_bad: bool = False) -> Any:
-    """Check the data set and build the config of a run on it. Raises `ValueError`."""
+def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = None) -> Any:
+    """Check the data set, in the leading process, and build the config of a run on it. Raises `ValueError`."""
     import dnnlib
+
+    def check() -> list[str]:
+        return check_data(options.data, options.num_frames, options.cond, skip_bad)
 
     training_set_kwargs: dict[str, Any] = {
         "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": os.path.abspath(options.data),
         "use_labels": options.cond, "xflip": options.mirror, "num_frames": options.num_frames,
-        "max_dist": options.max_dist, "exclude": check_data(options.data, options.num_frames, options.cond, skip_bad),
+        "max_dist": options.max_dist, "exclude": check() if processes is None else processes.from_leader(check),
     }  # fmt: skip
     training_set = dnnlib.util.construct_class_by_name(**training_set_kwargs)
     training_set_kwargs["resolution"] = training_set.resolution
@@ -348,9 +396,12 @@ def _augmentation(config: Any) -> str:
     return f"adaptive, target {config.ada_target}" if config.ada_target is not None else f"p = {config.augment_p}"
 
 
-def launch(config: Any, outdir: str, host: str | None = None) -> Path:
+def launch(config: Any, outdir: str, host: str | None = None, processes: Any = None) -> Path:
     """Train in a new run folder, with the built-in engine or a checkout's; returns the last snapshot's path."""
-    run_dir = next_run_dir(outdir, config.run_desc)
+    from stylegan_v_ext.engine.distributed import Processes
+
+    processes = processes or Processes()
+    run_dir = processes.from_leader(lambda: next_run_dir(outdir, config.run_desc))
     print(f"Run folder: {run_dir}", flush=True)
     if host is not None:
         from stylegan_v_ext.host.train import train as train_in_host
@@ -358,7 +409,7 @@ def launch(config: Any, outdir: str, host: str | None = None) -> Path:
         return train_in_host(config, run_dir, host)
     from stylegan_v_ext.engine.loop import train as run_training
 
-    return run_training(config, run_dir)
+    return run_training(config, run_dir, processes)
 
 
 def next_run_dir(outdir: str, desc: str) -> Path:

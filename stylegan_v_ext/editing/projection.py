@@ -22,6 +22,7 @@ from stylegan_v_ext.networks.noise import given_noise, seeded_noise, seeds_from_
 
 SPACES = ("w", "w+")
 _SEARCH_FRAMES = 4  # of every candidate
+_SEARCH_BATCH = 16  # candidates at once
 _STATISTICS = 2048  # latents that mean and spread of w are taken over
 _WARM_UP, _COOL_DOWN = 0.05, 0.3  # shares of the steps
 
@@ -164,15 +165,17 @@ class Projector:
     def _search(self) -> tuple[torch.Tensor, torch.Tensor]:
         """w `[R, rows, w_dim]` and eps `[R, K, z_dim]` of the random videos that are closest to the clip."""
         found: list[tuple[float, int, torch.Tensor, torch.Tensor]] = []
-        at = np.linspace(0, len(self.times) - 1, min(_SEARCH_FRAMES, len(self.times))).round().astype(int)
-        anchors = torch.arange(self.num_anchors)[None] + self.first_anchor
+        at = torch.linspace(0, len(self.times) - 1, min(_SEARCH_FRAMES, len(self.times))).round().long()
+        target = self._target(at)
+        anchors = torch.arange(self.num_anchors).expand(_SEARCH_BATCH, -1) + self.first_anchor
         random = np.random.RandomState(self.options.seed)
-        for number in range(self.options.num_candidates):
-            z = self._z(random.randn(1, self.generator.z_dim))
-            w = self.generator.mapping(z, self.classes)[:, :1]
+        for first in range(0, self.options.num_candidates, _SEARCH_BATCH):
+            z = self._z(random.randn(_SEARCH_BATCH, self.generator.z_dim))
+            w = self.generator.mapping(z, self.classes.expand(_SEARCH_BATCH, -1))[:, :1]
             eps = seeded_noise(seeds_from_latents(z), self.motion.z_dim)(anchors)
-            frames = self._frames(w, eps.to(self.device, torch.float32), torch.from_numpy(at))
-            found.append((float(self.loss(frames[0], self._target(torch.from_numpy(at)))), number, w, eps))
+            videos = self._frames(w, eps.to(self.device, torch.float32), at)
+            for number, frames in enumerate(videos[: self.options.num_candidates - first]):
+                found.append((float(self.loss(frames, target)), first + number, w[number, None], eps[number, None]))
         found.sort(key=lambda item: item[:2])
         best = found[: self.options.num_starts if self.racing else 1]
         rows = self.generator.num_ws if self.options.space == "w+" else 1

@@ -28,28 +28,43 @@ class _PositionedItems(torch.utils.data.Dataset):
 
 
 class _Positions(torch.utils.data.Sampler):
-    """(position, index) from a position on, in the order of `misc.InfiniteSampler`."""
+    """(position, index) from a position on, in the order of `misc.InfiniteSampler`.
 
-    def __init__(self, dataset: Any, seed: int, start: int):
+    Of every `batch_size` positions those of some rounds of `batch_gpu` each.
+    """
+
+    def __init__(self, dataset: Any, seed: int, start: int, batch_size: int, batch_gpu: int, rounds: range):
         self.dataset, self.seed, self.start = dataset, seed, start
+        self.batch_size, self.batch_gpu, self.rounds = batch_size, batch_gpu, rounds
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         indices = misc.InfiniteSampler(self.dataset, seed=self.seed)
-        yield from islice(enumerate(indices), self.start, None)
+        for position, index in islice(enumerate(indices), self.start, None):
+            if position % self.batch_size // self.batch_gpu in self.rounds:
+                yield position, index
 
 
 def load_batches(
-    dataset: Any, batch_size: int, seed: int, start: int, device: torch.device, loader_kwargs: dict[str, Any]
+    dataset: Any,
+    batch_size: int,
+    batch_gpu: int,
+    rounds: range,
+    seed: int,
+    start: int,
+    device: torch.device,
+    loader_kwargs: dict[str, Any],
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches (strips uint8 on the device, labels on the CPU); one is on its way ahead of use.
+    """This process's share of endless batches: (strips uint8 on the device, labels on the CPU).
 
-    start: items of the stream that were used before. Neither it nor the number of workers changes
-    what follows.
+    A batch of `batch_size` items is `batch_size / batch_gpu` rounds, of which these are this process's.
+    start: items of the stream that were used before, by all. Neither it nor the number of processes or
+    workers changes which item a round of a step has, or what is random about it. One share is on its way
+    ahead of use.
     """
     loader = torch.utils.data.DataLoader(
         _PositionedItems(dataset, seed),
-        sampler=_Positions(dataset, seed, start),
-        batch_size=batch_size,
+        sampler=_Positions(dataset, seed, start, batch_size, batch_gpu, rounds),
+        batch_size=batch_gpu * len(rounds),
         pin_memory=device.type == "cuda",
         generator=torch.Generator().manual_seed(seed),
         worker_init_fn=ignore_interrupts,

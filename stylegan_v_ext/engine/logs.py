@@ -32,11 +32,10 @@ class RunLog:
         return time.time() - self.start_time
 
     def tick(self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: Any) -> None:
-        """End of a tick: print its line and write its statistics."""
+        """End of a tick, whose statistics are collected: print its line and write them."""
         self._clear()
         now = time.time()
         seconds, kimg_done = now - self.tick_time, kimg - self.tick_kimg
-        self.collector.update()
         values = self.collector.as_dict()
         sec_per_kimg = seconds / kimg_done if kimg_done > 0 else 0.0
         timing = {

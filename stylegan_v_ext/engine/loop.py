@@ -1,11 +1,11 @@
-"""The training loop of the built-in engine: one process, one device."""
+"""The training loop of the built-in engine, in one process or several."""
 
 import copy
 import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.batches import load_batches
+from stylegan_v_ext.engine.distributed import Processes
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
@@ -26,6 +27,7 @@ from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from torch_utils import misc, training_stats
 
+_PHASES = ("G", "G reg", "D", "D reg")
 _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
 
 
@@ -53,12 +55,30 @@ class Progress:
 class Trainer:
     """Networks, data and schedule of a run, made from a config (`stylegan_v_ext.config`).
 
-    state: of `state.load_state`, to go on where another part of the run stopped.
+    A step is `batch_size / batch_gpu` rounds, which the processes deal out among themselves. All that is
+    random in a round follows from the seed, the step and the round's number: neither a stop nor the number
+    of processes changes it.
+
+    state: of `state.load_state`, to go on where another part of the run stopped. processes: of
+    `distributed.join`.
     """
 
-    def __init__(self, config: dnnlib.EasyDict, run_dir: str | Path, state: dict[str, Any] | None = None):
+    def __init__(
+        self,
+        config: dnnlib.EasyDict,
+        run_dir: str | Path,
+        state: dict[str, Any] | None = None,
+        processes: Processes = Processes(),  # noqa: B008
+    ):
         c = self.config = config
-        self.run_dir = Path(run_dir)
+        self.run_dir, self.processes = Path(run_dir), processes
+        num_rounds = c.batch_size // c.batch_gpu
+        if num_rounds % processes.count:
+            raise ValueError(
+                f"--batch={c.batch_size} in parts of --batch-gpu={c.batch_gpu} does not divide among {processes.count} "
+                f"processes; use a --batch-gpu that does, such as {max(c.batch_size // processes.count, 1)}"
+            )
+        self.rounds = range(processes.rank, num_rounds, processes.count)
         self.device = pick_device(c.device)
         np.random.seed(c.random_seed)
         torch.manual_seed(c.random_seed)
@@ -93,8 +113,9 @@ class Trainer:
         if state is not None:
             restore(self, state)
         self._batches = load_batches(
-            self.dataset, c.batch_size, c.random_seed, self.num_clips, self.device, c.data_loader_kwargs
-        )
+            self.dataset, c.batch_size, c.batch_gpu, self.rounds, c.random_seed, self.num_clips, self.device,
+            c.data_loader_kwargs,
+        )  # fmt: skip
 
     def _load_weights(self, path: str) -> str:
         """Start from the networks of a checkpoint; returns what there is to tell."""
@@ -108,21 +129,23 @@ class Trainer:
         real = [part.to(torch.float32) / 127.5 - 1 for part in strips.split(c.batch_gpu)]
         real_c = list(labels.split(c.batch_gpu))
         gain = c.batch_gpu / c.batch_size
+        averages = [average.clone() for average in (self.G.mapping.w_avg, loss.pl_mean)]
 
         with self._optimizing(self.G, self.G_opt):
-            for z, label in self._latents():
-                loss.generator_step(z, label, gain)
+            for _ in self._seeded_rounds("G"):
+                loss.generator_step(*self._latents(), gain)
         if c.G_reg_interval and self.num_steps % c.G_reg_interval == 0:
             with self._optimizing(self.G, self.G_opt):
-                for z, label in self._latents():
-                    loss.path_length_step(z, label, gain * c.G_reg_interval)
+                for _ in self._seeded_rounds("G reg"):
+                    loss.path_length_step(*self._latents(), gain * c.G_reg_interval)
         with self._optimizing(self.D, self.D_opt):
-            for strip, strip_c, (z, label) in zip(real, real_c, self._latents(), strict=True):
-                loss.discriminator_step(strip, strip_c, z, label, gain)
+            for here in self._seeded_rounds("D"):
+                loss.discriminator_step(real[here], real_c[here], *self._latents(), gain)
         if c.D_reg_interval and self.num_steps % c.D_reg_interval == 0:
             with self._optimizing(self.D, self.D_opt):
-                for strip, strip_c in zip(real, real_c, strict=True):
-                    loss.r1_step(strip, strip_c, gain * c.D_reg_interval)
+                for here in self._seeded_rounds("D reg"):
+                    loss.r1_step(real[here], real_c[here], gain * c.D_reg_interval)
+        self._join_averages(*averages)
 
         self._update_ema()
         self.num_clips += c.batch_size
@@ -130,18 +153,33 @@ class Trainer:
         if c.ada_target is not None and self.num_steps % _ADA_INTERVAL == 0:
             self._adapt_augmentation()
 
-    def _latents(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Latents on the device and labels, whose timestamps stay on the CPU, for each round of a step."""
+    def _join_averages(self, w_avg: torch.Tensor, pl_mean: torch.Tensor) -> None:
+        """Make the running averages, which each process has moved by its own rounds, the same in all."""
         c = self.config
-        for _ in range(c.batch_size // c.batch_gpu):
-            labels = [self.dataset.get_label(np.random.randint(len(self.dataset))) for _ in range(c.batch_gpu)]
-            yield torch.randn([c.batch_gpu, self.G.z_dim], device=self.device), torch.from_numpy(np.stack(labels))
+        regularised = bool(c.G_reg_interval) and self.num_steps % c.G_reg_interval == 0
+        mapping, rounds = self.G.mapping, len(self.rounds)
+        self.processes.join_averages(w_avg, mapping.w_avg, mapping.w_avg_beta, rounds * (2 + regularised))
+        self.processes.join_averages(pl_mean, self.loss.pl_mean, 1 - self.loss.pl_decay, rounds * regularised)
+
+    def _seeded_rounds(self, phase: str) -> Iterator[int]:
+        """Numbers 0, 1, ... of this process's rounds, the random generators set for each."""
+        for here, number in enumerate(self.rounds):
+            np.random.seed([self.config.random_seed, self.num_steps, _PHASES.index(phase), number])
+            torch.manual_seed(int.from_bytes(np.random.bytes(7), "little"))
+            yield here
+
+    def _latents(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents on the device and labels, whose timestamps stay on the CPU, for a round."""
+        count = self.config.batch_gpu
+        labels = [self.dataset.get_label(np.random.randint(len(self.dataset))) for _ in range(count)]
+        return torch.randn([count, self.G.z_dim], device=self.device), torch.from_numpy(np.stack(labels))
 
     @contextmanager
     def _optimizing(self, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Gradients gathered inside the block are cleaned of NaN and infinities and applied."""
+        """Gradients gathered inside the block are summed over processes, cleaned of NaN and infinities, and applied."""
         optimizer.zero_grad(set_to_none=True)
         yield
+        self.processes.sum_gradients(network.parameters())
         for parameter in network.parameters():
             if parameter.grad is not None:
                 torch.nan_to_num(parameter.grad, nan=0.0, posinf=1e5, neginf=-1e5, out=parameter.grad)
@@ -169,14 +207,19 @@ class Trainer:
         self.augment_pipe.p.fill_(self.loss.augment_p)
 
     def save_snapshot(self) -> Path:
-        """Write `network-snapshot-{kimg:06d}.pkl`."""
+        """Write `network-snapshot-{kimg:06d}.pkl`, in the leading process."""
+        path = self.run_dir / f"network-snapshot-{self.num_clips // 1000:06d}.pkl"
+        if self.processes.count > 1:
+            for network in (self.G, self.D, self.G_ema):
+                misc.check_ddp_consistency(network)
+        if not self.processes.leads:
+            return path
         networks = {"G": self.G, "D": self.D, "G_ema": self.G_ema, "augment_pipe": self.augment_pipe}
         content: dict[str, Any] = {
             key: None if network is None else copy.deepcopy(network).eval().requires_grad_(False).cpu()
             for key, network in networks.items()
         }
         content["training_set_kwargs"] = dict(self.config.training_set_kwargs)
-        path = self.run_dir / f"network-snapshot-{self.num_clips // 1000:06d}.pkl"
         checkpoints.save_snapshot(path, content)
         return path
 
@@ -195,56 +238,63 @@ class Trainer:
 
     def _train(self, stopped: threading.Event) -> Path:
         c, where = self.config, self.progress
-        sheets = SampleSheets(self.run_dir, self.dataset, c.random_seed)
+        sheets = SampleSheets(self.run_dir, self.dataset, c.random_seed) if self.processes.leads else None
         last = self._begin(sheets)
         started = saved = time.monotonic()
-        log = RunLog(self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000)
-        with closing(log):
+        log = None
+        if self.processes.leads:
+            log = RunLog(self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000)
+        with closing(log) if log else nullcontext():
             done = self._is_complete()
             while not done:
                 self._step_or_save()
-                log.progress(self.num_clips / 1000)
                 now = time.monotonic()
-                cut = stopped.is_set() or bool(c.max_hours and now - started > c.max_hours * 3600)
+                late = bool(c.max_hours and now - started > c.max_hours * 3600)
+                cut, save = self.processes.any([stopped.is_set() or late, now - saved > c.snap_state_minutes * 60])
                 done, due = cut or self._is_complete(), self.num_clips >= where.next_tick
-                where.seconds = log.seconds
-                if (cut and not due) or now - saved > c.snap_state_minutes * 60:
+                if log:
+                    log.progress(self.num_clips / 1000)
+                    where.seconds = log.seconds
+                if save or (cut and not due):
                     save_state(self, self.run_dir)  # before the line of a tick that is cut short
                     saved = now
                 if done or due:
                     last = self._tick(log, sheets, due, done) or last
         return last
 
-    def _tick(self, log: RunLog, sheets: SampleSheets, due: bool, done: bool) -> Path | None:
+    def _tick(self, log: RunLog | None, sheets: SampleSheets | None, due: bool, done: bool) -> Path | None:
         """A line of progress, and files where their turn has come; the snapshot's path, if there was one.
 
-        due: False for the part of a tick at a stop, which is not to count when the run goes on.
+        log, sheets: `None` in processes that do not lead. due: False for the part of a tick at a stop,
+        which is not to count when the run goes on.
         """
         c, where = self.config, self.progress
         where.tick, where.next_tick = where.tick + 1, self.num_clips + c.kimg_per_tick * 1000
-        log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
+        where.collector.update()
+        if log:
+            log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
         started, snapshot = time.time(), None
         if done or _is_multiple(where.tick, c.network_snapshot_ticks):
             snapshot = self.save_snapshot()
             if due or self._is_complete():
                 save_state(self, self.run_dir)
-        if done or _is_multiple(where.tick, c.image_snapshot_ticks):
+        if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
             sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
         where.maintenance = time.time() - started
         return snapshot
 
-    def _begin(self, sheets: SampleSheets) -> Path:
+    def _begin(self, sheets: SampleSheets | None) -> Path:
         """Say what begins, and write the first files of a new run; returns the last snapshot so far."""
         c = self.config
         if self.resumed:
             print(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}\n"
                   f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)  # fmt: skip
             return checkpoints.find_snapshot(self.run_dir)
-        self._print_summary()
-        if self.origin:
-            print(f"{self.origin}\n", flush=True)
-        sheets.save_reals()
-        sheets.save_fakes(self.G_ema, self.device, "fakes_init")
+        if sheets:
+            self._print_summary()
+            print(f"{self.origin}\n" if self.origin else "", end="", flush=True)
+            sheets.save_reals()
+            sheets.save_fakes(self.G_ema, self.device, "fakes_init")
         last = self.save_snapshot()
         save_state(self, self.run_dir)
         print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
@@ -258,6 +308,8 @@ class Trainer:
         try:
             self.step()
         except DataError:
+            if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
+                raise
             save_state(self, self.run_dir)  # the batch comes first in a step: nothing was done with it
             print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
             raise
@@ -294,29 +346,32 @@ def _make_optimizer(
     return optimizer
 
 
-def train(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
+def train(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes()) -> Path:  # noqa: B008
     """Run a training config in a new folder, logging to it; returns the last snapshot's path.
 
     Raises `StoppedBySignal` when a signal ended it, with everything saved.
     """
     run_dir = Path(run_dir)
-    trainer = Trainer(config, run_dir)  # before the folder, which is not made for options that do not work
-    run_dir.mkdir(parents=True)
-    with atomic_path(run_dir / OPTIONS_NAME) as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    trainer = Trainer(config, run_dir, None, processes)  # before the folder, which options that fail do not make
+    if processes.leads:
+        run_dir.mkdir(parents=True)
+        with atomic_path(run_dir / OPTIONS_NAME) as temporary:
+            temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return _run(trainer)
 
 
-def resume(config: dnnlib.EasyDict, run_dir: str | Path) -> Path:
+def resume(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes()) -> Path:  # noqa: B008
     """Go on with the run in a folder, from its `training-state-latest.pt`, adding to its files.
 
     config: the run's own (`state.load_options`), its length perhaps another. Returns and raises as
     `train`; `ValueError` where the state or the data does not fit.
     """
     run_dir = Path(run_dir)
-    return _run(Trainer(config, run_dir, load_state(run_dir)))
+    return _run(Trainer(config, run_dir, load_state(run_dir), processes))
 
 
 def _run(trainer: Trainer) -> Path:
+    if not trainer.processes.leads:
+        return trainer.run()
     with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
         return trainer.run()

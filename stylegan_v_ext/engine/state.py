@@ -1,11 +1,13 @@
-"""All that a run needs to go on exactly as if it had never stopped, in one file."""
+"""All that a run needs to go on exactly as if it had never stopped, in one file.
+
+Random generators are not in it: what a step draws is a function of the seed, the step and the round
+(`loop.Trainer`), and what an item draws of its position (`batches`).
+"""
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import dnnlib
@@ -17,37 +19,14 @@ OPTIONS_NAME = "training_options.json"
 _VERSION = 1
 
 
-def random_state() -> dict[str, Any]:
-    """States of all random generators of this process, as tensors and plain values."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()
-    version, inner, following = random.getstate()
-    return dict(
-        numpy=[kind, torch.from_numpy(np.array(keys, dtype=np.int64)), position, has_gauss, gauss],
-        python=[version, list(inner), following],
-        torch=torch.get_rng_state(),
-        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    )
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """The inverse of `random_state`; CUDA's only where there are as many devices as then."""
-    kind, keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, inner, following = state["python"]
-    random.setstate((version, tuple(inner), following))
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
 def capture(trainer: Any) -> dict[str, Any]:
-    """The state of a `Trainer` between two steps."""
+    """The state of a `Trainer` between two steps; all processes have to call it."""
     return dict(
         version=_VERSION, num_clips=trainer.num_clips, num_steps=trainer.num_steps, num_items=len(trainer.dataset),
         networks={name: getattr(trainer, name).state_dict() for name in ("G", "D", "G_ema")},
         optimizers={name: getattr(trainer, name).state_dict() for name in ("G_opt", "D_opt")},
         augment_p=trainer.loss.augment_p, pl_mean=trainer.loss.pl_mean, ada_stats=trainer.ada_stats.state_dict(),
-        statistics=training_stats.state_dict(), random=random_state(), progress=trainer.progress.state_dict(),
+        statistics=training_stats.state_dict(), progress=trainer.progress.state_dict(),
     )  # fmt: skip
 
 
@@ -70,14 +49,17 @@ def restore(trainer: Any, state: dict[str, Any]) -> None:
     training_stats.load_state_dict(state["statistics"])
     trainer.ada_stats.load_state_dict(state["ada_stats"])
     trainer.progress.load_state_dict(state["progress"])
-    set_random_state(state["random"])
 
 
 def save_state(trainer: Any, run_dir: Path) -> Path:
-    """Write `training-state-latest.pt`; the one before it stays until the new one is complete."""
-    path = run_dir / STATE_NAME
-    with atomic_path(path) as temporary:
-        torch.save(capture(trainer), temporary)
+    """Write `training-state-latest.pt`, in the leading process; the one before stays until the new one is complete.
+
+    All processes have to call it.
+    """
+    path, content = run_dir / STATE_NAME, capture(trainer)
+    if trainer.processes.leads:
+        with atomic_path(path) as temporary:
+            torch.save(content, temporary)
     return path
 
 

@@ -18,6 +18,7 @@ import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
 from stylegan_v_ext.engine.batches import ignore_interrupts
+from stylegan_v_ext.engine.distributed import leave
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.metrics.fvd import check_metrics
 
@@ -106,8 +107,7 @@ def _process(
         arguments = loop_arguments(config, training_loop)
         training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, rank), **arguments)
     if meeting_place is not None:
-        torch.distributed.barrier()  # one that leaves while another still works takes that one down with it
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 def _logging_to(run_dir: Path) -> dnnlib.util.Logger:

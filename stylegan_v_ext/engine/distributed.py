@@ -1,0 +1,147 @@
+"""Several processes that train as one, started by torchrun: sums over them, and decisions in common."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from stylegan_v_ext.interrupts import interruptible
+from torch_utils import custom_ops, training_stats
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all. rank: its number. count: how many there are; with one, nothing is sent."""
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes files and speaks."""
+        return self.rank == 0
+
+    def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Replace gradients by their sums over all processes, in one flat message."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.count == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        for gradient, total in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(total.view_as(gradient))
+
+    def join_averages(self, before: torch.Tensor, after: torch.Tensor, beta: float, updates: int) -> None:
+        """Make running averages of all processes one, in place in `after`.
+
+        Each process made `updates` updates of after <- beta after + (1 - beta) x since `before`, which was
+        the same in all. The result weighs `before` as one process that made all updates would.
+        """
+        if self.count == 1 or updates == 0:
+            return
+        kept = beta**updates
+        new = (after - kept * before) / (1 - kept)
+        torch.distributed.all_reduce(new)
+        after.copy_(before.lerp(new / self.count, 1 - kept**self.count))
+
+    def any(self, flags: Sequence[bool]) -> list[bool]:
+        """Each flag, true where it is in any process; on the CPU, so that no device is waited for."""
+        if self.count == 1:
+            return list(flags)
+        values = torch.tensor([int(flag) for flag in flags])
+        torch.distributed.all_reduce(values, op=torch.distributed.ReduceOp.MAX)
+        return [bool(value) for value in values.tolist()]
+
+    def from_leader(self, make: Callable[[], Any]) -> Any:
+        """What the leading process makes, in all of them."""
+        if self.count == 1:
+            return make()
+        box = [make() if self.leads else None]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def leave(self) -> None:
+        """End this process together with the others; it returns only where it is the only one."""
+        if self.count > 1:
+            leave()
+
+
+def leave() -> None:
+    """End this process, with exit code 0, when all have come so far."""
+    torch.distributed.barrier()  # one that leaves while another still works would take that one down
+    torch.distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # threads of gloo that still run abort a process that ends the usual way, now and then
+
+
+def launched_processes() -> int:
+    """How many processes torchrun has started, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def join(device: str) -> tuple[Processes, str]:
+    """Meet the other processes that torchrun has started; (this one among them, its device).
+
+    device: "cpu", or "cuda" for the one of its own number on this machine.
+    """
+    count = launched_processes()
+    if count == 1:
+        return Processes(), device
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    meeting: dict[str, Any] = {"store": _store(rank, count)}
+    if device.startswith("cuda"):
+        if local_rank >= torch.cuda.device_count():
+            raise ValueError(
+                f"{torch.cuda.device_count()} GPUs here, process {local_rank} has none; use --nproc-per-node="
+                f"{torch.cuda.device_count()}"
+            )
+        torch.cuda.set_device(local_rank)
+        device = f"cuda:{local_rank}"
+        meeting["device_id"] = torch.device(device)
+    backend = "cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo"
+    torch.distributed.init_process_group(backend, rank=rank, world_size=count, **meeting)
+    training_stats.init_multiprocessing(rank, torch.device(device))
+    if rank != 0:
+        custom_ops.set_verbosity("none")
+    return Processes(rank, count), device
+
+
+def _store(rank: int, count: int) -> torch.distributed.Store:
+    """Where processes find each other, apart from those of attempts before a restart, whose addresses are dead."""
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    store = torch.distributed.TCPStore(address, port, count, is_master=rank == 0 and not hosted)
+    return torch.distributed.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+
+
+def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
+    """Run a module of Python with these arguments in `count` processes on this machine; their exit code.
+
+    A signal to this process goes to all of them, and the exit code is then that of the signal.
+    """
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module,
+        *arguments,
+    ]  # fmt: skip
+    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)), **os.environ}
+    with interruptible() as stopped:
+        # In a session of its own: torchrun would end the others at a Ctrl-C before they have saved.
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        try:
+            while process.poll() is None and not stopped.wait(0.2):
+                pass
+            if stopped.number is not None and process.poll() is None:
+                for worker in psutil.Process(process.pid).children():
+                    worker.send_signal(stopped.number)
+            code = process.wait()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return code if stopped.number is None else 128 + stopped.number
