@@ -44,11 +44,11 @@ class ProjectionOptions:
     num_steps: int = 600
     chunk_frames: int = 8
     w_lr: float = 0.05
-    motion_lr: float = 0.1
+    motion_lr: float = 0.05
     w_reg: float = 1e-4
     spread_reg: float = 1e-4
     motion_reg: float = 1e-4
-    change_weight: float = 1.0
+    change_weight: float = 3.0
     seed: int = 0
 
     def __post_init__(self) -> None:

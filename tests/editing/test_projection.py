@@ -49,7 +49,7 @@ def test_projection_comes_close_to_a_video_of_the_generator(generator, clip):
 
 
 def test_a_trained_generator_finds_its_own_video_again(trained):
-    """At 64 px, from seeds that projection does not know."""
+    """From seeds that projection does not know."""
     clip = video(trained, VideoName(777, 4242), frame_times(48))
     options = ProjectionOptions(num_candidates=64, num_race_steps=60, num_steps=400)
     found = run(projector(trained, clip, options))
