@@ -31,7 +31,9 @@ from stylegan_v_ext.editing.text_directions import measure_relevance
 from stylegan_v_ext.editing.text_image import load_encoder
 from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
 from stylegan_v_ext.editing.tuning import Tuner
+from stylegan_v_ext.generate.layout import resized, tile
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+from stylegan_v_ext.generate.writers import write_png
 from tests.editing.test_text import PROMPTS
 from tests.editing.tiny_clip import write_tiny_clip
 
@@ -53,8 +55,8 @@ def main():
     print(f"\n{machine()}\n\n| what | figure |\n| --- | --- |")
     parts = (
         own_videos(carphone),
-        real_clip(carphone),
-        decomposition(lights),
+        real_clip(carphone, args.outdir),
+        decomposition(lights, args.outdir),
         loops(lights),
         texts(carphone, args.outdir),
     )
@@ -119,8 +121,8 @@ def own_videos(sampler):
                f"{psnr(found, clip):.1f} dB, profile correlation {profile_correlation(found, clip):.3f}")  # fmt: skip
 
 
-def real_clip(sampler):
-    """The whole clip, beside its middle frame alone projected and repeated."""
+def real_clip(sampler, folder):
+    """The whole clip, beside its middle frame alone projected and repeated; writes projection.png."""
     clip, _ = read_frames(str(carphone_clip()), ConvertOptions((64, 64)))
     latents = project(sampler, clip, num_steps=3000, chunk_frames=16)
     found = frames_of(sampler, latents, latents.times)
@@ -129,6 +131,9 @@ def real_clip(sampler):
     still = frames_of(sampler, single, [0.0]).repeat(len(clip), axis=0)
     tuner = descend(Tuner(sampler.generator, clip, latents, pixel_loss, 500, chunk_frames=16))
     tuned = frames_of(VideoSampler(tuner.result(), CPU), latents, latents.times)
+    latents.save(folder / "projection.npz")
+    strips = [frame for video in (clip, found, tuned) for frame in video[::12]]
+    write_png(folder / "projection.png", tile([resized(frame, 96) for frame in strips], len(clip[::12])))
     yield (f"the real clip, {len(clip)} frames of 64 px",
            f"{psnr(found, clip):.1f} dB, profile correlation {profile_correlation(found, clip):.3f}")  # fmt: skip
     yield "its middle frame projected alone and repeated", f"{psnr(still, clip):.1f} dB"
@@ -136,12 +141,13 @@ def real_clip(sampler):
            f"{psnr(tuned, clip):.1f} dB, profile correlation {profile_correlation(tuned, clip):.3f}")  # fmt: skip
 
 
-def decomposition(sampler):
-    """A grid of every content with every motion."""
+def decomposition(sampler, folder):
+    """A grid of every content with every motion; writes decomposition.png."""
     videos = [
         [frames_of(sampler, VideoName(content, motion), frame_times(GRID_FRAMES)) for content in range(GRID)]
         for motion in range(GRID)
     ]
+    draw_grid(videos, folder / "decomposition.png")
     pairs = list(itertools.combinations(range(GRID), 2))
     rows = [profile_correlation(row[a], row[b]) for row in videos for a, b in pairs]
     columns = [profile_correlation(videos[a][c], videos[b][c]) for c in range(GRID) for a, b in pairs]
@@ -155,6 +161,23 @@ def decomposition(sampler):
     yield (f"grid of {GRID} contents and {GRID} motions: profile correlation along rows",
            f"{np.mean(rows):.3f} (least {np.min(rows):.3f}); along columns {np.mean(columns):.3f}")  # fmt: skip
     yield "mean frames: distance within columns over distance between them", f"{within / between:.3f}"
+
+
+def draw_grid(videos, path):
+    """Strips of all videos, a column a content and a row a motion, and the motion profiles of each row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axes = figure.subplots(GRID, GRID + 1, width_ratios=[*[1.6] * GRID, 2])
+    for row, motion in zip(axes, videos, strict=True):
+        for cell, video in zip(row, motion, strict=False):
+            cell.imshow(tile([resized(frame, 64) for frame in video[:48:12]], 4))
+            cell.axis("off")
+        for video in motion:
+            profile = motion_profile(video)
+            row[-1].plot(profile / profile.mean(), linewidth=0.8)
+        row[-1].set(xticks=[], yticks=[])
+    figure.savefig(path, dpi=90)
 
 
 def loops(sampler):

@@ -123,7 +123,6 @@ TRAIN_FAULTS = {
     "labels asked for, none there": (["--cond=1"], "has no labels"),
     "unknown transforms": (["--augpipe=xyz"], "--augpipe=xyz is not one of"),
     "unknown device": (["--device=tpu"], "--device=auto or --device=cpu"),
-    "several processes": (["--gpus=2"], "--gpus=1"),
     "resume from nothing": (["--resume=none.pkl"], "none.pkl does not exist"),
     "one frame": (["--num-frames=1"], "--num-frames=1"),
     "too many frames": (["--num-frames=7"], "a clip needs 7"),

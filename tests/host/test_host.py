@@ -184,9 +184,9 @@ def test_what_cannot_work_ends_in_one_line_and_makes_no_folder(small_host, sky_z
 
 
 def test_without_a_host_what_needs_one_is_refused(sky_zip, tmp_path):
-    for option in ("--metrics=fvd2048_16f", "--gpus=2"):
-        error = train("", sky_zip, tmp_path / "runs", "--cfg=stylegan-v", option, code=2, STYLEGAN_HOST="")
-        assert "--host" in error
+    option = "--metrics=fvd2048_16f"
+    error = train("", sky_zip, tmp_path / "runs", "--cfg=stylegan-v", option, code=2, STYLEGAN_HOST="")
+    assert "--host" in error
 
 
 def test_a_missing_package_of_the_host_is_named(small_host):
