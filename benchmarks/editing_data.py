@@ -1,64 +1,71 @@
-"""Videos whose content and motion are apart by construction: plain landscapes under changing light.
+"""Videos whose content and motion are apart by construction: a sun that rests and runs, and its light.
 
-Every video has colours and shapes of its own (content), and clouds that nobody sees pass before its sun (motion), so
-that a model trained on them shows whether the tools of editing keep the two apart.
+Every video has colours and sizes of its own (content) and a sun that takes its own time on its way
+(motion), so that a model trained on them shows whether the tools of editing keep the two apart.
 
-    python -m benchmarks.editing_data lights.zip
-    python train.py --cfg=stylegan-v --data=lights.zip --cbase=512 --cmax=64 --latent-dim=64 --motion-z-dim=64 \
-        --aug=noaug --batch=16 --gamma=0.5 --glr=0.003 --dlr=0.003 --kimg=150
+    python -m benchmarks.editing_data suns.zip
+    python train.py --cfg=stylegan-v --data=suns.zip --cbase=512 --cmax=64 --latent-dim=64 --motion-z-dim=64 \
+        --aug=noaug --batch=16 --gamma=0.5 --glr=0.003 --dlr=0.003 --kimg=156
 """
 
 import colorsys
 import sys
 
 import numpy as np
-import scipy.interpolate
 
 from stylegan_v_ext.data.convert import encode_frame
 from stylegan_v_ext.data.writer import DatasetWriter
 
 RESOLUTION, VIDEOS, FRAMES, MOTION_DISTANCE = 32, 512, 64, 16
-_KNOT_FRAMES = 12  # between the moments that the light takes turns at
+_RUN = 12  # frames of a run from one place to the next
 
 
-def light_video(content, motion, num_frames=FRAMES):
+def sun_video(content, motion, num_frames=FRAMES):
     """Frames uint8 `[T, H, W, 3]`. content, motion: seeds."""
-    scene = landscape(np.random.RandomState(content))
-    levels = light(np.random.RandomState(motion), num_frames)
-    return np.stack([(np.clip(scene * level, 0, 1) * 255 + 0.5).astype(np.uint8) for level in levels])
-
-
-def landscape(random):
-    """Sky, ground and a sun, `[H, W, 3]` in 0 ... 1."""
-    hue = random.rand()
-    brightness = random.uniform(0.6, 0.95), random.uniform(0.3, 0.6), 1
+    look = np.random.RandomState(content)
+    hue = look.rand()
     sky, ground, sun = (
         np.array(colorsys.hsv_to_rgb((hue + shift) % 1, saturation, value))
-        for shift, saturation, value in zip((0, 0.35, 0.5), (0.5, 0.6, 0.6), brightness, strict=True)
+        for shift, saturation, value in (
+            (0, 0.5, look.uniform(0.55, 0.9)),
+            (0.35, 0.6, look.uniform(0.3, 0.6)),
+            (0.5, 0.7, 1),
+        )
     )
+    radius, horizon = look.uniform(0.15, 0.22), look.uniform(0.6, 0.8)
     down, across = (np.mgrid[0:RESOLUTION, 0:RESOLUTION] + 0.5) / RESOLUTION
-    edge = np.clip((down - random.uniform(0.6, 0.8)) * RESOLUTION + 0.5, 0, 1)[..., None]
-    far = np.hypot(across - random.uniform(0.25, 0.75), down - random.uniform(0.2, 0.45))
-    cover = np.clip((random.uniform(0.12, 0.2) - far) * RESOLUTION + 0.5, 0, 1)[..., None]
-    back = (1 - edge) * sky * (0.7 + 0.4 * down[..., None]) + edge * ground
-    return (1 - cover) * back + cover * sun
+    edge = np.clip((down - horizon) * RESOLUTION + 0.5, 0, 1)[..., None]
+    back = (1 - edge) * (sky * (0.6 + 0.5 * down[..., None])) + edge * ground
+    frames = []
+    for way in path(np.random.RandomState(motion), num_frames):
+        far = np.hypot(across - 0.2 - 0.6 * way, down - 0.5 + 0.25 * way)
+        cover = np.clip((radius - far) * RESOLUTION + 0.5, 0, 1)[..., None]
+        light = 0.35 + 0.65 * way
+        frames.append((np.clip((1 - cover) * back * light + cover * sun, 0, 1) * 255 + 0.5).astype(np.uint8))
+    return np.stack(frames)
 
 
-def light(random, num_frames):
-    """Its level `[T]`, around 0.7: a smooth curve through random levels."""
-    knots = np.arange(-2, num_frames // _KNOT_FRAMES + 4) * _KNOT_FRAMES - random.uniform(0, _KNOT_FRAMES)
-    curve = scipy.interpolate.CubicSpline(knots, random.randn(len(knots)))
-    return 0.7 + 0.25 * np.tanh(0.7 * curve(np.arange(num_frames)))
+def path(random, num_frames):
+    """How far along its way the sun is, `[T]` in 0 ... 1: smooth runs (10 s^3 - 15 s^4 + 6 s^5), and rests."""
+    rests = random.randint(0, 13, 64)
+    places = random.uniform(0, 1, 65)
+    starts = np.cumsum(_RUN + rests) - random.randint(0, 2 * _RUN)
+    found = []
+    for frame in range(num_frames):
+        run = np.searchsorted(starts, frame, side="right")
+        s = np.clip((frame - (starts[run - 1] if run else -99)) / _RUN, 0, 1)
+        found.append(places[run] + (places[run + 1] - places[run]) * (10 * s**3 - 15 * s**4 + 6 * s**5))
+    return np.array(found)
 
 
-def write_lights(path):
+def write_suns(path):
     """A data set of `VIDEOS` videos."""
     with DatasetWriter(str(path)) as writer:
         for video in range(VIDEOS):
-            for frame, image in enumerate(light_video(video, 10_000 + video)):
+            for frame, image in enumerate(sun_video(video, 10_000 + video)):
                 writer.write(f"{video:05d}/{frame:05d}.jpg", encode_frame(image))
         writer.write_metadata({"fps": 25, "motion_distance": MOTION_DISTANCE, "labels": None})
 
 
 if __name__ == "__main__":
-    write_lights(sys.argv[1])
+    write_suns(sys.argv[1])

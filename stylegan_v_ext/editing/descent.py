@@ -35,11 +35,13 @@ def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], No
     the last call. Ctrl-C finishes the step and writes the state. Raises `ValueError` where the file
     is of another purpose.
     """
-    if path.exists():
-        descent.load_state_dict(_load(path, purpose))
-        progress(len(descent.history))
-    saved = time.monotonic()
     with interruptible() as stopped:
+        if path.exists():
+            descent.load_state_dict(_load(path, purpose))
+            progress(len(descent.history))
+        else:
+            save(descent, path, purpose)  # says now whether it can be written
+        saved = time.monotonic()
         while not descent.done and not stopped.is_set():
             descent.step()
             progress(1)

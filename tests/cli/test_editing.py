@@ -89,15 +89,15 @@ def test_a_loop_has_no_seam(generate):
 
 def test_the_decomposition_grid_has_a_column_a_content_and_a_row_a_motion(generate):
     grid = generate("--seeds=0-2", "--motion-seeds=4,5", "--decompose", "--frames=3")
-    assert grid.shape == (3, 2 * 32, 3 * 32, 3)
+    assert grid.shape == (3, 2 * 64, 3 * 64, 3)
     single = generate("--seeds=1", "--motion-seeds=5", "--frames=3")
-    assert np.abs(grid[:, 32:, 32:64] - single).max() <= 1
+    assert np.abs(grid[:, 64:, 64:128] - single).max() <= 1
 
 
 def test_grids_can_have_padding_and_labels(generate):
     grid = generate("--seeds=0-2", "--frames=1", "--grid=2x2", "--padding=4", "--labels")
-    assert grid.shape == (1, 2 * (32 + 14 + 4) + 4, 2 * 36 + 4, 3)
-    assert not grid[0, :4].any() and grid[0, 4:18, 4:36].max() > 100
+    assert grid.shape == (1, 2 * (64 + 14 + 4) + 4, 2 * 68 + 4, 3)
+    assert not grid[0, :4].any() and grid[0, 4:18, 4:68].max() > 100
 
 
 def test_interpolation_goes_from_seed_to_seed(generate):
@@ -108,7 +108,7 @@ def test_interpolation_goes_from_seed_to_seed(generate):
 
 def test_styles_of_another_seed_fade_in(generate):
     fading = generate("--seeds=0", "--motion-seeds=1", "--mix-seed=5", "--mix-weight=0:0,4:1", "--frames=5",
-                      "--mix-layers=4-32")  # fmt: skip
+                      "--mix-layers=4-64")  # fmt: skip
     plain, other = (generate(f"--seeds={seed}", "--motion-seeds=1", "--frames=5") for seed in (0, 5))
     assert np.abs(fading[0] - plain[0]).max() <= 1 and np.abs(fading[4] - other[4]).max() <= 1
 
@@ -133,7 +133,7 @@ def test_folders_hold_the_format_that_was_asked_for(trained_path, tmp_path, form
     names = {f"seed{seed:04d}" + ("" if format in ("png", "jpg") else f".{format}") for seed in (0, 1)}
     assert set(os.listdir(tmp_path)) == names and all(name in output for name in names)
     if format == "png":
-        assert size_of(tmp_path / "seed0000" / "000002.png") == (32, 32)
+        assert size_of(tmp_path / "seed0000" / "000002.png") == (64, 64)
 
 
 def test_projection_writes_latents_comparison_and_curve(projected):
@@ -141,8 +141,8 @@ def test_projection_writes_latents_comparison_and_curve(projected):
     latents = load_latents(projected / "projection.npz")
     assert latents.times.tolist() == list(range(12)) and latents.settings["space"] == "w+"
     with np.load(projected / "projection.npz") as file:
-        assert file["w"].shape == (1, 8, 64), "as StyleGAN2's tools read it"
-    frames = np.stack(list(VideoReader(str(projected / "comparison.mp4"), 70, 50, "null")))
+        assert file["w"].shape == (1, 10, 64), "as StyleGAN2's tools read it"
+    frames = np.stack(list(VideoReader(str(projected / "comparison.mp4"), 134, 82, "null")))
     assert frames.shape[0] == 12 and frames.std() > 10
     assert size_of(projected / "loss.png")[0] > 500
 
@@ -177,10 +177,9 @@ def test_an_interrupted_projection_goes_on_and_ends_as_if_it_had_not_been(traine
                                 text=True, env=environment)  # fmt: skip
 
     process = start(tmp_path / "a")
-    while not (tmp_path / "a").exists():
+    while not (tmp_path / "a" / "state.pt").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(1.5)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130 and "the same command goes on from there" in output, output
@@ -265,7 +264,7 @@ def test_edits_refuse_what_they_cannot_do(trained_path, clip_model, tmp_path):
 @pytest.mark.parametrize("method", ["sefa", "pca", "motion"])
 def test_directions_have_a_strip_and_can_be_followed(trained_path, generate, tmp_path, method):
     works("directions", f"--network={trained_path}", f"--method={method}", "--count=2", f"--output={tmp_path}/d.npz")
-    assert size_of(tmp_path / "d.png") == (7 * 34 + 2, 2 * 48 + 2)
+    assert size_of(tmp_path / "d.png") == (7 * 66 + 2, 2 * 80 + 2)
     plain, along = (
         generate("--seeds=0", "--frames=2"),
         generate("--seeds=0", "--frames=2", f"--direction={tmp_path}/d.npz:1"),

