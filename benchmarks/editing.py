@@ -149,7 +149,8 @@ def draw_grid(videos, path):
     axes = figure.subplots(GRID, GRID + 1, width_ratios=[*[1.6] * GRID, 2])
     for row, motion in zip(axes, videos, strict=True):
         for cell, video in zip(row, motion, strict=False):
-            cell.imshow(tile([resized(frame, 64) for frame in video[:40:10]], 4))
+            frames = video[::10].clip(0, 255).astype(np.uint8)
+            cell.imshow(tile(list(frames), len(frames)))
             cell.axis("off")
         for video in motion:
             profile = motion_profile(video)

@@ -91,8 +91,8 @@ def _knobs(gr: Any, studio: Studio) -> dict[str, Any]:
     texts = studio.encoder is not None
     classes = studio.plain.generator.num_classes
     steps = len(studio.splits) - 1
-    swapped = "from the image model" if studio.image is not None else "styles from another seed"
-    marks = ", ".join(f"{number}: {split} px" for number, split in enumerate(studio.splits) if split)
+    swapped = "of the image model" if studio.image is not None else "with the styles of another seed"
+    marks = ", ".join(f"{number}: from {split} px" for number, split in enumerate(studio.splits) if split)
     with gr.Row():
         content = gr.Number(0, label="Content seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="content")
         motion = gr.Number(0, label="Motion seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="motion")
@@ -100,8 +100,8 @@ def _knobs(gr: Any, studio: Studio) -> dict[str, Any]:
                       visible=classes > 0) if classes else gr.State(None)  # fmt: skip
     truncation = gr.Slider(0, 1.5, value=1, step=0.05, label="Truncation psi", elem_id="truncation")
     amplitude = gr.Slider(0, 3, value=1, step=0.05, label="Motion amplitude", elem_id="amplitude")
-    split = gr.Slider(0, steps, value=0, step=1, label=f"Layers {swapped}: none, then from the finest down",
-                      info=marks, elem_id="split")  # fmt: skip
+    split = gr.Slider(0, steps, value=0, step=1, label=f"Layers {swapped}", info=f"0: none, {marks}",
+                      elem_id="split")  # fmt: skip
     other = gr.Number(1, label="The other seed", precision=0, minimum=0, maximum=2**32 - 1,
                       visible=studio.image is None, elem_id="other")  # fmt: skip
     prompt = gr.Textbox("", label="Edit by text (press Enter)", placeholder="a sunset", visible=texts, elem_id="prompt")

@@ -115,6 +115,8 @@ def test_playing_moves_time_and_pausing_stops_it(page):
     page.click("#play")
     page.wait_for_function("document.querySelector('#play').innerText === 'Play'")
     page.wait_for_timeout(1500)
+    if SCREENSHOT:
+        page.screenshot(path=SCREENSHOT)
     stopped = page.input_value("#time input[type=number]")
     page.wait_for_timeout(800)
     assert page.input_value("#time input[type=number]") == stopped
@@ -132,8 +134,6 @@ def test_text_edits_the_picture(page):
     page.fill("#prompt textarea, #prompt input", "a sunset")
     page.press("#prompt textarea, #prompt input", "Enter")
     changed(page, before)
-    if SCREENSHOT:
-        page.screenshot(path=SCREENSHOT)
 
 
 def test_a_video_is_exported(page, served):
