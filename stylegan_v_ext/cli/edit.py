@@ -206,34 +206,36 @@ class _LatentJob:
         latents.save(path)
         state.unlink(missing_ok=True)
         click.echo(f"{wanted.prompt!r}: similarity {before:.4f} -> {after:.4f}\n{path}")
-        videos = [self.sampler.video(source), self.sampler.video(latents)]
-        _write_pair(self.sampler, videos, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
+        pair = [(self.sampler, source), (self.sampler, latents)]
+        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
+
+
+def measured_relevance(
+    context: click.Context, sampler: Any, encoder: Any, images: int, class_index: int | None, path: Path | None = None
+) -> Any:
+    """What the channels of a network do, from its file or with a bar; Ctrl-C ends the command."""
+    from stylegan_v_ext.editing.text_directions import measure_relevance
+
+    with progress_bar(1000, "Measuring channels") as bar:
+
+        def advance(steps: int, total: int) -> None:
+            bar.length = total
+            bar.update(steps)
+
+        found = measure_relevance(sampler, encoder, path, images, class_index, advance)
+    if found is None:
+        click.echo("Stopped; the same command goes on from there", err=True)
+        context.exit(130)
+    return found
 
 
 class _GlobalJob:
     """Edits by directions in style space."""
 
     def __init__(self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, checkpoint: Any):
-        import dnnlib
-        from stylegan_v_ext.editing.text_directions import measure_relevance, relevance_key
-
         self.o, self.sampler, self.encoder, self.checkpoint = o, sampler, encoder, checkpoint
-        images, index = o["relevance_images"], o["class_index"]
-        key = relevance_key(sampler, encoder, images, index)
-        path = Path(o["relevance"] or dnnlib.util.make_cache_dir_path("relevance", f"{key[:32]}.safetensors"))
-        if not path.exists():
-            click.echo("Measuring what the network's channels do, once ...", err=True)
-        with progress_bar(1000, "channels") as bar:
-
-            def advance(steps: int, total: int) -> None:
-                bar.length = total
-                bar.update(steps)
-
-            found = measure_relevance(sampler, encoder, path, images, index, advance)
-        if found is None:
-            click.echo("Stopped; the same command goes on from there", err=True)
-            context.exit(130)
-        self.relevance = found
+        path = Path(o["relevance"]) if o["relevance"] else None
+        self.relevance = measured_relevance(context, sampler, encoder, o["relevance_images"], o["class_index"], path)
 
     def run(self, wanted: Edit, name: str, source: Any, folder: Path) -> None:
         import torch
@@ -263,19 +265,18 @@ class _GlobalJob:
                 path, {"G_ema": NetworkData.of(copy.deepcopy(edited).cpu())}, self.checkpoint.training_set_kwargs
             )
             click.echo(str(path))
-        target = folder / f"{name}-{wanted.name}.mp4"
-        _write_pair(self.sampler, [self.sampler.video(source), after.video(source)], target, self.o["frames"], after)
+        pair = [(self.sampler, source), (after, source)]
+        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
 
 
-def _write_pair(sampler: Any, videos: list[Any], target: Path, frames: int, other: Any = None) -> None:
-    """Before and after side by side."""
+def _write_pair(pair: list[tuple[Any, Any]], target: Path, frames: int) -> None:
+    """Before and after side by side, each a (sampler, source)."""
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
     from stylegan_v_ext.generate.writers import write_video
 
     layout = Layout(2, padding=2, labels=["before", "after"])
-    makers = sampler, other or sampler
-    streams = [maker.render(video, frame_times(frames)) for maker, video in zip(makers, videos, strict=True)]
+    streams = [sampler.frames(source, frame_times(frames)) for sampler, source in pair]
     with progress_bar(frames, target.name) as bar:
 
         def counted() -> Any:

@@ -184,9 +184,11 @@ def _write_results(
     layout = Layout(2, padding=2, labels=["clip", "projection"])
     pairs = (layout.compose(pair) for pair in zip(target, frames, strict=True))
     write_video(folder / "comparison.mp4", pairs, fps or 25.0)
-    write_curve(folder / "loss.png", curves, f"Projection of {len(target)} frames")
+    if curves:  # the curve of a projection that was made before stays
+        picture = "loss.png" if "projection" in curves else "tuning-loss.png"
+        write_curve(folder / picture, curves, f"Projection of {len(target)} frames")
     closeness = psnr(frames, target), profile_correlation(frames, target)
     click.echo("PSNR {:.2f} dB, correlation of the motion profiles {:.3f}".format(*closeness))
-    for name in ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png"):
+    for name in ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png"):
         if (folder / name).exists():
             click.echo(str(folder / name))

@@ -201,6 +201,8 @@ def _begin(
 
         check_options(config)
     config.options = {name: value for name, value in vars(options).items() if value is not None}
+    if processes.count > 1:
+        config.launch = _launch()
     print(describe(config))
     if host is not None:
         print(f"Engine: the training loop of {host}\n")
@@ -219,14 +221,23 @@ def _own_arguments(ctx: click.Context) -> list[str]:
 
 def _run_to_go_on(resume: str | None, outdir: str) -> Path | None:
     """The run folder that --resume names to go on with, or `None` for a new run."""
-    from stylegan_v_ext.engine.state import latest_run
+    from stylegan_v_ext.engine.state import latest_run, load_options
 
     if resume is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
-        with contextlib.suppress(ValueError):  # torchrun has started all processes again, after one of them died
-            return latest_run(Path(outdir))
+        # torchrun has started all processes again after one of them died; a run of another launch is none of theirs.
+        run_dir = latest_run(Path(outdir))
+        return run_dir if run_dir is not None and load_options(run_dir).get("launch") == _launch() else None
     if resume == "latest":
-        return latest_run(Path(outdir))
+        run_dir = latest_run(Path(outdir))
+        if run_dir is None:
+            raise UserError(f"--resume=latest: no run folder in {outdir} holds a state to go on from; check --outdir")
+        return run_dir
     return Path(resume) if resume is not None and Path(resume).is_dir() else None
+
+
+def _launch() -> str | None:
+    """The name that torchrun gives to one launch of all processes, restarts included."""
+    return os.environ.get("TORCHELASTIC_RUN_ID")
 
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:

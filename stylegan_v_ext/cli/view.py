@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import UserError, report_user_errors
 
 _EPILOG = """
 \b
@@ -60,9 +60,8 @@ def view(context: click.Context, **o: Any) -> None:
 
 
 def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: Any) -> Any:
-    import dnnlib
     from stylegan_v_ext.checkpoints import load
-    from stylegan_v_ext.editing.text_directions import measure_relevance, relevance_key
+    from stylegan_v_ext.cli.edit import measured_relevance
     from stylegan_v_ext.editing.text_image import load_encoder
     from stylegan_v_ext.view.studio import Studio
 
@@ -78,19 +77,7 @@ def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: 
     if o["clip_name"]:
         studio.encoder = load_encoder(o["clip_name"], device)
         index = 0 if studio.plain.generator.num_classes else None
-        images = o["relevance_images"]
-        key = relevance_key(studio.plain, studio.encoder, images, index)
-        path = Path(dnnlib.util.make_cache_dir_path("relevance", f"{key[:32]}.safetensors"))
-        with progress_bar(1000, "channels") as bar:
-
-            def advance(steps: int, total: int) -> None:
-                bar.length = total
-                bar.update(steps)
-
-            studio.relevance = measure_relevance(studio.plain, studio.encoder, path, images, index, advance)
-        if studio.relevance is None:
-            click.echo("Stopped; the same command goes on from there", err=True)
-            context.exit(130)
+        studio.relevance = measured_relevance(context, studio.plain, studio.encoder, o["relevance_images"], index)
     return studio
 
 

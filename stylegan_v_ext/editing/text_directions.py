@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+import dnnlib
 from stylegan_v_ext.editing import descent
 from stylegan_v_ext.editing.style_space import shifted_styles, style_layers, style_spread
 from stylegan_v_ext.editing.text_image import TextImageEncoder
@@ -143,16 +144,19 @@ def save_relevance(relevance: Relevance, path: Path, key: str) -> None:
 def measure_relevance(
     sampler: VideoSampler,
     encoder: TextImageEncoder,
-    path: Path,
+    path: Path | None = None,
     num_images: int = 16,
     class_index: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> Relevance | None:
     """`Relevance` from a file, or measured and written to it; `None` where Ctrl-C came first, and it can go on.
 
-    progress: called with steps done since the last call, and steps in all.
+    path: `None` for one in the cache that is named after all that it depends on. progress: called with
+    steps done since the last call, and steps in all.
     """
     key = relevance_key(sampler, encoder, num_images, class_index)
+    if path is None:
+        path = Path(dnnlib.util.make_cache_dir_path("relevance", f"{key[:32]}.safetensors"))
     found = load_relevance(path, key)
     if found is not None:
         return found

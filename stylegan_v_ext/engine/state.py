@@ -95,9 +95,7 @@ def _easy(value: Any) -> Any:
     return [_easy(entry) for entry in value] if isinstance(value, list) else value
 
 
-def latest_run(outdir: Path) -> Path:
-    """The run folder in `outdir` whose state was written last. Raises `ValueError` if there is none."""
+def latest_run(outdir: Path) -> Path | None:
+    """The run folder in `outdir` whose state was written last, `None` if there is none."""
     states = sorted(outdir.glob(f"*/{STATE_NAME}"), key=lambda path: path.stat().st_mtime_ns)
-    if not states:
-        raise ValueError(f"--resume=latest: no run folder in {outdir} holds a {STATE_NAME}; check --outdir")
-    return states[-1].parent
+    return states[-1].parent if states else None
