@@ -35,6 +35,13 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(request, tmp_path_factory, monkeypatch):
+    """Nothing kept from other tests, or for the user's own work, where metrics and downloads are tested."""
+    if any(f"tests/{folder}/" in request.node.nodeid for folder in ("metrics", "cli", "host", "engine", "editing")):
+        monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
 @pytest.fixture
 def make_generator():
     """Small generators by `make_generator(num_classes=0, num_frames=3, **kwargs)`."""

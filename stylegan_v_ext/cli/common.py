@@ -152,3 +152,8 @@ class FrameSize(click.ParamType):
 def progress_bar(length: int, label: str) -> Any:
     """A bar with percentage and time left, on stderr; nothing where that is no terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def own_arguments(ctx: click.Context) -> list[str]:
+    """The words of the command line after a command's name."""
+    return sys.argv[1:] if ctx.parent is None else sys.argv[sys.argv.index(str(ctx.info_name)) + 1 :]

@@ -1,80 +1,271 @@
-"""`stylegan-v metrics`: distances between a generator and a data set."""
+"""`stylegan-v metrics`: how far generated videos are from real ones."""
 
+import contextlib
 import inspect
-import json
-import math
 import os
+import textwrap
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import NameList, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import NameList, UserError, own_arguments, progress_bar, report_user_errors
 
 _DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
+_SETTINGS = {"show_default": True, "max_content_width": 110}
 _EPILOG = """
 \b
 Examples:
-  stylegan-v metrics --network=runs/00000-stylegan-v-sky --metrics=fvd2048_16f
-  stylegan-v metrics --network=snapshot.pkl --data=sky.zip --host=~/stylegan3 --metrics=fvd2048_128f,fid50k_full
+  stylegan-v metrics --network=runs/00000-stylegan-v-sky --metrics=fvd2048_16f,fid50k_full
+  stylegan-v metrics --network=snapshot.pkl --data=sky.zip --metrics=fvd256_16f --repeat=5
+  stylegan-v metrics --real=sky.zip --fake=videos/ --metrics=fvd,motion      (videos/: mp4 files of any model)
+  stylegan-v metrics --network=snapshot.pkl --host=~/stylegan3 --metrics=fid50k_full   (the checkout's own)
+  torchrun --nproc-per-node=8 -m stylegan_v_ext.cli.main metrics --network=snapshot.pkl
 \b
-Detectors are looked for in the folder that STYLEGAN_V_DETECTORS names, by their usual file names
-(i3d_torchscript.pt; inception-v3-2015-12-05.pkl, vgg16.pkl for stylegan3), then downloaded.
+`stylegan-v metrics list` says what each metric is, `stylegan-v metrics detectors` which networks they look
+through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figures of a run.
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.group(invoke_without_command=True, epilog=_EPILOG, context_settings=_SETTINGS)
 @click.option("--network", help="Checkpoint of a video or image model of this project, or a run folder",
-              metavar="PKL|DIR", required=True)  # fmt: skip
-@click.option("--metrics", "names", help="fvd2048_16f, fvd2048_128f, fvd2048_128f_subsample8f; with --host also the "
-              "checkout's own, on single frames", metavar="NAME,...", type=NameList(),
-              default="fvd2048_16f")  # fmt: skip
-@click.option("--data", help="Data set  [default: the one it was trained on]", metavar="PATH")
-@click.option("--mirror", help="Count mirrored videos as well  [default: as in training]", type=bool, metavar="BOOL")
+              metavar="PKL|DIR")  # fmt: skip
+@click.option("--real", help="Data set, or folder of video files, to compare with in place of a network's",
+              metavar="PATH")  # fmt: skip
+@click.option("--fake", help="Data set, or folder of video files, to compare in place of a network", metavar="PATH")
+@click.option("--metrics", "--metric", "names", help="What to measure, see `stylegan-v metrics list`; the numbers in "
+              "the names may be others", metavar="NAME,...", type=NameList(), default="fvd2048_16f")  # fmt: skip
+@click.option("--data", help="Data set to compare a network with  [default: the one it was trained on]", metavar="PATH")
+@click.option("--mirror", help="Count mirror images of the real videos as well  [default: as in training]", type=bool,
+              metavar="BOOL")  # fmt: skip
+@click.option("--repeat", help="Measure that many times with other clips of both sides; mean and standard deviation",
+              type=click.IntRange(min=1), default=1)  # fmt: skip
+@click.option("--detectors", help="Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]",
+              metavar="DIR")  # fmt: skip
+@click.option("--detector", help="TorchScript file to look through in place of the usual network", metavar="FILE")
+@click.option("--outdir", help="Where metric-NAME.jsonl is added to  [default: beside the network; of --fake nowhere]",
+              metavar="DIR")  # fmt: skip
+@click.option("--resolution", help="Side of frames from video files where neither side has one by itself",
+              type=click.IntRange(min=8), default=256)  # fmt: skip
+@click.option("--cache", help="Keep statistics of real videos for the next time", type=bool, default=True,
+              metavar="BOOL")  # fmt: skip
 @click.option("--host", help="stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]",
               metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
+@click.option("--gpus", help="Processes to share the work; torchrun brings its own", type=click.IntRange(min=1),
+              default=1)  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@click.pass_context
 @report_user_errors
-def metrics(
-    network: str, names: list[str], data: str | None, mirror: bool | None, host: str | None, device: str,
-    trust_pickle: bool,
-) -> None:  # fmt: skip
-    """Measure a generator against a data set.
+def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: int, **kwargs: Any) -> None:
+    """Measure a generator against a data set, or videos against videos.
 
-    FVD takes one clip of each real video and 2048 generated ones. Results are printed, one line of JSON a
-    metric, and kept beside the snapshot in metric-NAME.jsonl.
+    Results are printed as a table and added, with a protocol that says exactly what was measured, to
+    metric-NAME.jsonl beside the snapshot. The same command gives the same figures.
     """
-    from stylegan_v_ext.checkpoints import load
+    if ctx.invoked_subcommand is not None:
+        return
     from stylegan_v_ext.device import pick_device
-    from stylegan_v_ext.metrics.fvd import PROTOCOLS, check_metrics
+    from stylegan_v_ext.distributed import join, launched_processes, relaunch
+    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
 
-    host = host or None
-    if not names:
-        raise UserError("--metrics names none; fvd2048_16f is one")
-    if host is not None:
-        from stylegan_v_ext.host import enter
-        from stylegan_v_ext.host.metrics import valid_metrics
+    request = Request(names=names, **kwargs)
+    request.check()
+    if detectors is not None:
+        if not Path(detectors).is_dir():
+            raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
+        os.environ[ENVIRONMENT] = os.path.abspath(detectors)
+    if gpus > 1 and launched_processes() == 1:
+        ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *own_arguments(ctx)]))
+    processes, request.device = join(str(pick_device(request.device)))
+    with contextlib.ExitStack() as stack:
+        if not processes.leads:
+            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+        _measure_all(request, processes)
+    processes.leave()
 
-        enter(host)
-    known = list(PROTOCOLS) if host is None else valid_metrics()
-    unknown = next((name for name in names if name not in known), None)
-    if unknown is not None:
-        more = "" if host else "; --host=DIR adds those of a stylegan3 or stylegan2-ada-pytorch checkout"
-        raise UserError(f"--metrics={unknown} is not one of {', '.join(known)}{more}")
-    target = pick_device(device)
-    checkpoint = load(network, trust_pickle)
-    generator = checkpoint.build_generator()
-    dataset_kwargs = _dataset_kwargs(checkpoint, generator, data, mirror)
-    check_metrics(names, generator.num_frames)
-    generator = generator.eval().requires_grad_(False).to(target)
-    for name in names:
+
+@dataclass
+class Request:
+    """What the command line asks for."""
+
+    names: list[str]
+    network: str | None
+    real: str | None
+    fake: str | None
+    data: str | None
+    mirror: bool | None
+    repeat: int
+    detector: str | None
+    outdir: str | None
+    resolution: int
+    cache: bool
+    host: str | None
+    device: str
+    trust_pickle: bool
+
+    def check(self) -> None:
+        """Raise a one-line error where options do not go together."""
+        if (self.network is None) == (self.fake is None):
+            raise click.UsageError("give --network=PKL, or --fake=PATH with --real=PATH")
+        if self.fake is not None and self.data is not None:
+            raise click.UsageError("--data belongs to --network; name what to compare with by --real")
+        if self.network is not None and self.real is not None:
+            raise click.UsageError("--real belongs to --fake; name a network's data set by --data")
+        if not self.names:
+            raise UserError("--metrics names none; fvd2048_16f is one")
+        for option in ("real", "fake", "data", "detector"):
+            path = getattr(self, option)
+            if path is not None and not os.path.exists(path) and not _shards_exist(path):
+                raise UserError(f"--{option}={path}: no such file or folder")
+        if self.outdir is not None and not os.path.isdir(self.outdir):
+            raise UserError(f"--outdir={self.outdir} is no folder; make it first")
+        self.host = self.host if self.network is not None and self.host else None
+
+
+def _shards_exist(path: str) -> bool:
+    return bool(list(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip")))
+
+
+def _measure_all(request: Request, processes: Any) -> None:
+    import torch
+
+    from stylegan_v_ext.metrics.evaluate import append_result, result_line
+
+    device = torch.device(request.device)
+    subject = _Subject(request, device, processes)
+    folder = Path(request.outdir) if request.outdir else subject.folder
+    for name, run in subject.runs():
         started = time.time()
-        measure = _measure if host is None else _measure_in_host
-        results = measure(name, generator, dataset_kwargs, target)
-        _report(name, results, time.time() - started, checkpoint.path)
+        with progress_bar(1, name) as bar:
+            result = run(_progress_of(bar))
+        line = result_line(name, result, time.time() - started, subject.snapshot)
+        if not processes.leads:
+            continue
+        _print_result(name, result, time.time() - started)
+        if folder is not None:
+            try:
+                append_result(folder, name, line)
+            except OSError as error:
+                click.echo(f"Not kept in {folder}: {error.strerror}; name another --outdir", err=True)
+
+
+def _progress_of(bar: Any) -> Callable[[int, int], None]:
+    def progress(done: int, total: int) -> None:
+        bar.length = total
+        bar.update(done - bar.pos)
+
+    return progress
+
+
+class _Subject:
+    """What is measured: a network, or videos; and against what."""
+
+    def __init__(self, request: Request, device: Any, processes: Any):
+        self.request, self.device, self.processes = request, device, processes
+        self.folder: Path | None = None
+        self.snapshot: str | None = None
+        if request.host is not None:
+            from stylegan_v_ext.host import enter
+
+            enter(request.host)
+        self.known = self._known_metrics()
+        if request.network is not None:
+            self._open_network(request.network)
+        else:
+            self._open_videos()
+
+    def _known_metrics(self) -> dict[str, Any]:
+        """Metrics by the names that the user gave. Raises `UserError` for a name that is none, or lacks its data."""
+        from stylegan_v_ext.metrics.catalogue import STANDARD, parse_metric
+
+        request = self.request
+        if request.host is not None:
+            from stylegan_v_ext.host.metrics import valid_metrics
+
+            valid = valid_metrics()
+            for name in request.names:
+                if name not in valid:
+                    raise UserError(f"--metrics={name} is not one of {', '.join(valid)}")
+            return dict.fromkeys(request.names)
+        known = {}
+        for name in request.names:
+            metric = parse_metric(name)
+            if metric is None:
+                raise UserError(
+                    f"--metrics={name} is not one of {', '.join(STANDARD)}, nor one of them with other numbers; "
+                    "--host=DIR adds those of a stylegan3 or stylegan2-ada-pytorch checkout"
+                )
+            if metric.family.needs_real and request.fake is not None and request.real is None:
+                raise UserError(f"--metrics={name} compares with real videos; name them with --real")
+            known[metric.name] = metric
+        if request.mirror and not any(metric.family.needs_real for metric in known.values()):
+            raise UserError(f"--mirror=1: {', '.join(known)} looks at no real videos; leave --mirror out")
+        return known
+
+    def _open_network(self, network: str) -> None:
+        from stylegan_v_ext.checkpoints import load
+        from stylegan_v_ext.metrics.catalogue import check_metrics
+
+        checkpoint = load(network, self.request.trust_pickle)
+        generator = checkpoint.build_generator()
+        self.dataset_kwargs = _dataset_kwargs(checkpoint, generator, self.request.data, self.request.mirror)
+        check_metrics(self.known, generator.num_frames)
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.folder, self.snapshot = checkpoint.path.parent, checkpoint.path.name
+
+    def _open_videos(self) -> None:
+        from stylegan_v_ext.metrics.sources import VideoFiles, find_video_files, open_source
+
+        request = self.request
+        assert request.fake is not None
+        paths = [path for path in (request.real, request.fake) if path is not None]
+        sizes = [open_source(path).resolution for path in paths if not find_video_files(path)]
+        side = sizes[0] if sizes else request.resolution
+        sources = [open_source(path, side, bool(request.mirror) and path is request.real) for path in paths]
+        self.fake, self.real = sources[-1], sources[0] if request.real is not None else None
+        if len({source.resolution for source in sources}) > 1:
+            raise UserError(
+                f"{paths[0]} has {sources[0].resolution} px, {paths[1]} {sources[1].resolution}; convert one of them, "
+                "figures of different sizes do not compare"
+            )
+        if any(isinstance(source, VideoFiles) for source in sources):
+            click.echo(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
+
+    def runs(self) -> Any:
+        """(name, function of progress that measures) of every metric."""
+        from stylegan_v_ext.metrics.evaluate import measure_generator
+        from stylegan_v_ext.metrics.measure import measure
+
+        own = Path(self.request.detector) if self.request.detector else None
+        rest = (self.request.repeat, own, self.request.cache, self.processes)
+        for name, metric in self.known.items():
+            if metric is None:
+                yield name, lambda progress, name=name: self._measure_in_host(name)
+            elif self.request.network is not None:
+                yield name, lambda progress, metric=metric: measure_generator(
+                    metric, self.generator, self.dataset_kwargs, self.device, *rest, progress
+                )  # fmt: skip
+            else:
+                yield name, lambda progress, metric=metric: measure(
+                    metric, self.real, self.fake, self.device, *rest, progress
+                )  # fmt: skip
+
+    def _measure_in_host(self, name: str) -> Any:
+        from stylegan_v_ext.host import import_module
+        from stylegan_v_ext.metrics.measure import Result
+
+        metric_utils = import_module("metrics.metric_utils")
+        result = import_module("metrics.metric_main").calc_metric(
+            metric=name, G=self.generator, dataset_kwargs=self.dataset_kwargs, num_gpus=self.processes.count,
+            rank=self.processes.rank, device=self.device,
+            progress=metric_utils.ProgressMonitor(verbose=self.processes.leads),
+        )  # fmt: skip
+        return Result(dict(result["results"]), {"metric": name, "host": self.request.host, "num_processes": 1})
 
 
 def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: bool | None) -> dict[str, Any]:
@@ -83,8 +274,6 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
 
     recorded = dict(checkpoint.training_set_kwargs)
     if data is not None:
-        if not Path(data).exists():
-            raise UserError(f"--data={data}: no such file or folder")
         recorded = {"path": os.path.abspath(data), "xflip": recorded.get("xflip", False)}
     elif recorded.get("class_name") != _DATASET or not Path(str(recorded.get("path"))).exists():
         raise UserError(f"{checkpoint.path} names no data set that is here; name one with --data")
@@ -97,42 +286,84 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
     return kwargs
 
 
-def _measure(name: str, generator: Any, dataset_kwargs: dict[str, Any], device: Any) -> dict[str, float]:
-    from stylegan_v_ext.metrics import detectors
-    from stylegan_v_ext.metrics.fvd import PROTOCOLS, compute_fvd
-
-    detector = detectors.load_detector(detectors.I3D, device)
-    with progress_bar(1, name) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(done - bar.pos)
-
-        return {name: compute_fvd(PROTOCOLS[name], generator, dataset_kwargs, detector, device, progress=progress)}
-
-
-def _measure_in_host(name: str, generator: Any, dataset_kwargs: dict[str, Any], device: Any) -> dict[str, float]:
-    from stylegan_v_ext.host import import_module
-
-    metric_utils = import_module("metrics.metric_utils")
-    result = import_module("metrics.metric_main").calc_metric(
-        metric=name, G=generator, dataset_kwargs=dataset_kwargs, num_gpus=1, rank=0, device=device,
-        progress=metric_utils.ProgressMonitor(verbose=True),
-    )  # fmt: skip
-    return dict(result["results"])
-
-
-def _report(name: str, results: dict[str, float], seconds: float, snapshot: Path) -> None:
+def _print_result(name: str, result: Any, seconds: float) -> None:
     import dnnlib
 
-    line = json.dumps({
-        "results": {key: value if math.isfinite(value) else None for key, value in results.items()}, "metric": name,
-        "total_time": seconds, "total_time_str": dnnlib.util.format_time(seconds), "num_gpus": 1,
-        "snapshot_pkl": snapshot.name, "timestamp": time.time(),
-    })  # fmt: skip
-    click.echo(line)
-    try:
-        with open(snapshot.parent / f"metric-{name}.jsonl", "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-    except OSError as error:
-        click.echo(f"Not kept beside the snapshot: {error.strerror}", err=True)
+    used = [
+        f"{about.get('clips', about.get('frames'))} {'clips' if 'clips' in about else 'frames'} of {side}"
+        for side in ("real", "fake")
+        if isinstance(about := result.protocol.get(side), dict)
+    ]
+    click.echo(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
+    width = max(map(len, result.values)) + 2
+    for key, value in result.values.items():
+        if key.endswith("_std") and key[: -len("_std")] in result.values:
+            continue
+        spread = result.values.get(f"{key}_std")
+        click.echo(f"  {key:{width}s}{value:.6g}" + (f" ± {spread:.2g}" if spread is not None else ""))
+    for note in result.notes:
+        click.echo(f"  Note: {note}")
+
+
+@metrics.command("list", context_settings=_SETTINGS)
+@report_user_errors
+def list_metrics() -> None:
+    """Say what each metric is: detector, frames, which clips of which side, how they are compared."""
+    from stylegan_v_ext.metrics.catalogue import ALIASES, STANDARD, parse_metric
+
+    for name in STANDARD:
+        metric = parse_metric(name)
+        assert metric is not None
+        short = next((alias for alias, full in ALIASES.items() if full == name), None)
+        click.echo(name + (f" (or {short})" if short else ""))
+        detector = f" Detector: {metric.family.detector}." if metric.family.detector else ""
+        click.echo(textwrap.fill(metric.definition + detector, 100, initial_indent="    ", subsequent_indent="    "))
+    click.echo("\nThe numbers may be others: fvd256_16f compares 256 clips, motion2048_64f clips of 64 frames.")
+
+
+@metrics.command("detectors", context_settings=_SETTINGS)
+@click.option("--detectors", help="Folder to look into  [env: STYLEGAN_V_DETECTORS]", metavar="DIR")
+@report_user_errors
+def show_detectors(detectors: str | None) -> None:
+    """Show which detectors are present, their checksums, and where to put those that are missing."""
+    from stylegan_v_ext.metrics import detectors as known
+
+    if detectors is not None:
+        os.environ[known.ENVIRONMENT] = os.path.abspath(detectors)
+    recorded = known.recorded_sha256()
+    for detector in known.DETECTORS.values():
+        path = known.local_detector(detector.file) or known.downloaded_detector(detector.file)
+        click.echo(f"{detector.file}: {detector.about}")
+        if path is None:
+            click.echo("    missing; downloaded at first use, from the first of these that answers:")
+            for url in detector.urls:
+                click.echo(f"      {url}")
+            continue
+        found = known.sha256_of(path)
+        before = recorded.get(detector.file)
+        state = (
+            "not used yet" if before is None else "as at first use" if before == found else "NOT the one of first use"
+        )
+        click.echo(f"    {path}\n    SHA-256 {found}, {state}")
+    folder = known.detectors_folder()
+    click.echo(
+        f"Files in {folder} are taken before any download."
+        if folder
+        else f"Put files under these names into a folder and name it by --detectors or {known.ENVIRONMENT}."
+    )
+
+
+@metrics.command("plot", context_settings=_SETTINGS)
+@click.argument("run_dir")
+@click.option("--output", help="PNG to write  [default: RUN_DIR/metrics.png]", metavar="PNG")
+@report_user_errors
+def plot(run_dir: str, output: str | None) -> None:
+    """Draw the figures of a run over its snapshots."""
+    from stylegan_v_ext.metrics.plot import plot_run
+
+    target = Path(output) if output else Path(run_dir) / "metrics.png"
+    if target.suffix.lower() != ".png":
+        raise UserError(f"--output={target} is no .png")
+    for name, count, best, kimg in plot_run(Path(run_dir), target):
+        click.echo(f"{name}: {count} snapshots, best {best:.6g} at kimg {kimg:g}")
+    click.echo(f"Written: {target}")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import NameList, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import NameList, UserError, own_arguments, progress_bar, report_user_errors
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
@@ -90,8 +89,8 @@ Examples:
 @click.option("--style-mixing", help="Share of clips with mixed styles", type=click.FloatRange(min=0, max=1),
               default=0.0)  # fmt: skip
 @click.option("--pl-weight", help="Path length regularisation", type=click.FloatRange(min=0), default=0.0)
-@click.option("--metrics", help="Metrics to measure at every snapshot, with --host only so far: fvd2048_16f, "
-              "fvd2048_128f, fvd2048_128f_subsample8f, or the checkout's own on single frames, such as fid50k_full",
+@click.option("--metrics", help="Metrics to measure at every snapshot, such as fvd2048_16f, see `stylegan-v metrics "
+              "list`; with --host also the checkout's own, on single frames",
               metavar="NAME,...", type=NameList(), default="none")  # fmt: skip
 @click.option("--desc", help="Text at the end of the run folder's name", metavar="TEXT")
 @click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
@@ -124,7 +123,7 @@ def train(
     once, and what was saved before stays.
     """
     from stylegan_v_ext.device import pick_device
-    from stylegan_v_ext.engine.distributed import Processes, join, launched_processes, relaunch
+    from stylegan_v_ext.distributed import Processes, join, launched_processes, relaunch
 
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     options = {**kwargs, "data": data, "num_frames": num_frames}
@@ -139,7 +138,7 @@ def train(
             raise UserError(f"--gpus={kwargs['gpus']}: torchrun has started {launched} processes; leave --gpus out")
         options["gpus"] = launched
     elif kwargs["gpus"] > 1 and not dry_run:
-        ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *_own_arguments(ctx)]))
+        ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
     processes, options["device"] = join(str(pick_device(kwargs["device"])))
     with contextlib.ExitStack() as stack:
         if not processes.leads:
@@ -164,6 +163,7 @@ def _begin(
 ) -> None:  # fmt: skip
     """Begin a new run. o: the options by name, of which the user gave those in `given`."""
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
+    from stylegan_v_ext.engine.evaluation import check_run_metrics
 
     for name in ("cfg", "data"):
         if o[name] is None:
@@ -171,8 +171,8 @@ def _begin(
     if host is not None:
         host = _enter_host(host, o["metrics"])
         o["device"] = _host_device(o["device"])
-    elif o["metrics"]:
-        raise UserError(f"--metrics={','.join(o['metrics'])}: measured during training with --host only so far")
+    else:
+        processes.from_leader(lambda: check_run_metrics(o["metrics"], o["num_frames"]))
     if o["augpipe"] not in AUGMENTATIONS:
         raise UserError(f"--augpipe={o['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
     image_model = o["cfg"] == "stylegan2"
@@ -212,11 +212,6 @@ def _begin(
         print("Dry run; nothing was written.")
         return
     _with_exit_code(processes, launch, config, options.outdir, host, processes)
-
-
-def _own_arguments(ctx: click.Context) -> list[str]:
-    """The words of the command line after the command's name."""
-    return sys.argv[1:] if ctx.parent is None else sys.argv[sys.argv.index(str(ctx.info_name)) + 1 :]
 
 
 def _run_to_go_on(resume: str | None, outdir: str) -> Path | None:
@@ -409,7 +404,7 @@ def _augmentation(config: Any) -> str:
 
 def launch(config: Any, outdir: str, host: str | None = None, processes: Any = None) -> Path:
     """Train in a new run folder, with the built-in engine or a checkout's; returns the last snapshot's path."""
-    from stylegan_v_ext.engine.distributed import Processes
+    from stylegan_v_ext.distributed import Processes
 
     processes = processes or Processes()
     run_dir = processes.from_leader(lambda: next_run_dir(outdir, config.run_desc))

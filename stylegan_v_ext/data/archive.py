@@ -65,6 +65,12 @@ class ZipArchive(Archive):
         self.names = index.names
         self._index = index
 
+    def content_table(self) -> bytes:
+        """Name, size and checksum of every member: equal for archives of equal content."""
+        where = self._index
+        numbers = np.stack([where.size, where.crc.astype(np.int64)], axis=1)
+        return "\n".join(self.names).encode() + numbers.tobytes()
+
     @cached_property
     def _file(self) -> int:
         return os.open(self.path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -108,13 +114,13 @@ class ShardedArchive(Archive):
 
     def __init__(self, path: Path, shards: list[Path]):
         self.path = path
-        self._shards = [_open_zip(shard) for shard in shards]
-        self._starts = np.cumsum([0] + [len(shard.names) for shard in self._shards])
-        self.names = [f"{shard.path.name}/{name}" for shard in self._shards for name in shard.names]
+        self.shards = [_open_zip(shard) for shard in shards]
+        self._starts = np.cumsum([0] + [len(shard.names) for shard in self.shards])
+        self.names = [f"{shard.path.name}/{name}" for shard in self.shards for name in shard.names]
 
     def read(self, index: int) -> bytes:
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self._shards[shard].read(index - int(self._starts[shard]))
+        return self.shards[shard].read(index - int(self._starts[shard]))
 
 
 def _open_zip(path: Path) -> ZipArchive:

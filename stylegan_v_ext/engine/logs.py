@@ -64,6 +64,15 @@ class RunLog:
             self.writer.flush()
         self.tick_time, self.tick_kimg = time.time(), kimg
 
+    def figures(self, metric: str, values: dict[str, float], num_clips: int) -> None:
+        """Show what a metric came to at a snapshot."""
+        self._clear()
+        print(", ".join(f"{name} {value:.6g}" for name, value in values.items()) or f"{metric}: nothing", flush=True)
+        if self.writer is not None:
+            for name, value in values.items():
+                self.writer.add_scalar(f"Metrics/{name}", value, global_step=num_clips)
+            self.writer.flush()
+
     def progress(self, kimg: float) -> None:
         """Refresh the progress line, at most four times a second and only on a terminal."""
         now = time.time()

@@ -18,8 +18,9 @@ from stylegan_v_ext import checkpoints
 from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
+from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.engine.batches import load_batches
-from stylegan_v_ext.engine.distributed import Processes
+from stylegan_v_ext.engine.evaluation import measure_snapshot
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
@@ -259,7 +260,10 @@ class Trainer:
                     save_state(self, self.run_dir)  # before the line of a tick that is cut short
                     saved = now
                 if done or due:
-                    last = self._tick(log, sheets, due, done) or last
+                    snapshot = self._tick(log, sheets, due, done)
+                    last = snapshot or last
+                    if snapshot and not cut:
+                        self._measure(log, snapshot)
         return last
 
     def _tick(self, log: RunLog | None, sheets: SampleSheets | None, due: bool, done: bool) -> Path | None:
@@ -282,6 +286,14 @@ class Trainer:
             sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
         where.maintenance = time.time() - started
         return snapshot
+
+    def _measure(self, log: RunLog | None, snapshot: Path) -> None:
+        """The config's metrics of a snapshot, at which everything has been saved already."""
+        started = time.time()
+        for name, values in measure_snapshot(self, snapshot):
+            if log:
+                log.figures(name, values, self.num_clips)
+        self.progress.maintenance += time.time() - started
 
     def _begin(self, sheets: SampleSheets | None) -> Path:
         """Say what begins, and write the first files of a new run; returns the last snapshot so far."""

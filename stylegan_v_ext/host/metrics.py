@@ -6,27 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import dnnlib
+from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.host import import_module
 from stylegan_v_ext.metrics import detectors
-from stylegan_v_ext.metrics.fvd import PROTOCOLS, compute_fvd
+from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, parse_metric
+from stylegan_v_ext.metrics.evaluate import measure_generator
 
 _VIDEO_DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
 _FRAME_DATASET = "stylegan_v_ext.data.frames.FrameDataset"
 
 
 def join_registry(metric_main: Any) -> None:
-    """Register ours with `metrics.metric_main`, and have its own metrics measure single frames.
+    """Register our metrics of videos with `metrics.metric_main`, and have its own measure single frames.
 
     For those, the data set is every frame of every video, and G makes one frame for each label, at a
     random time.
     """
-    for name in PROTOCOLS:
-        metric_main.register_metric(_fvd(name))
+    ours = [metric for name in STANDARD if (metric := parse_metric(name)) is not None and metric.family.of_clips]
+    for metric in ours:
+        metric_main.register_metric(_as_stock(metric))
     stock = metric_main.calc_metric
 
     def calc_metric(metric: str, **kwargs: Any) -> Any:
         dataset_kwargs = dict(kwargs.get("dataset_kwargs") or {})
-        if dataset_kwargs.get("class_name") == _VIDEO_DATASET and metric not in PROTOCOLS:
+        if dataset_kwargs.get("class_name") == _VIDEO_DATASET and all(metric != own.name for own in ours):
             dataset_kwargs["class_name"] = _FRAME_DATASET
         return stock(metric, **{**kwargs, "dataset_kwargs": dataset_kwargs})
 
@@ -49,20 +52,21 @@ def prefer_local_detectors() -> None:
     dnnlib.util.open_url = open_url
 
 
-def _fvd(name: str) -> Callable[[Any], dict[str, float]]:
-    def metric(options: Any) -> dict[str, float]:
-        detector = detectors.load_detector(detectors.I3D, options.device)
-        monitor = options.progress.sub(tag=name)
+def _as_stock(metric: Metric) -> Callable[[Any], dict[str, float]]:
+    """A metric as a function of the checkout's options, under its own name."""
+
+    def run(options: Any) -> dict[str, float]:
+        monitor = options.progress.sub(tag=metric.name)
 
         def progress(done: int, total: int) -> None:
             monitor.num_items = total
             monitor.update(done)
 
-        distance = compute_fvd(
-            PROTOCOLS[name], options.G, options.dataset_kwargs, detector, options.device,
-            options.rank, options.num_gpus, progress,
+        result = measure_generator(
+            metric, options.G, options.dataset_kwargs, options.device,
+            processes=Processes(options.rank, options.num_gpus), progress=progress,
         )  # fmt: skip
-        return {name: distance}
+        return result.values
 
-    metric.__name__ = name
-    return metric
+    run.__name__ = metric.name
+    return run

@@ -17,10 +17,10 @@ import torch
 import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
+from stylegan_v_ext.distributed import leave
 from stylegan_v_ext.engine.batches import ignore_interrupts
-from stylegan_v_ext.engine.distributed import leave
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.metrics.fvd import check_metrics
+from stylegan_v_ext.metrics.catalogue import check_metrics
 
 _NEVER = 10**9  # ticks
 

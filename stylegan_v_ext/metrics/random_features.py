@@ -1,7 +1,7 @@
-"""A fixed random convolutional network as a feature extractor for frames.
+"""Fixed random convolutional networks as feature extractors, for frames and for clips.
 
-It needs no download and is the same everywhere, so its Frechet distance tells whether training goes
-the right way. Its figures compare only with themselves: they are neither FID nor FVD.
+They need no download and are the same everywhere, so their Frechet distance tells whether training goes
+the right way. Their figures compare only with themselves: they are neither FID nor FVD.
 """
 
 from collections.abc import Iterable
@@ -33,3 +33,34 @@ def random_frame_distance(real: Iterable[np.ndarray], fake: Iterable[np.ndarray]
     """Frechet distance of random features between two streams of frame batches, uint8 `[N, 3, H, W]`."""
     stats = [mean_and_covariance(np.concatenate([random_frame_features(b) for b in frames])) for frames in (real, fake)]
     return frechet_distance(*stats[0], *stats[1])
+
+
+class RandomClipFeatures(torch.nn.Module):
+    """A fixed random 3-D convolutional network: clips uint8 `[N, 3, T, H, W]` -> features `[N, 256]`.
+
+    Frames are brought to 32 px; three layers of 3 x 3 x 3 filters, each followed by halving space and time;
+    features are the mean and spread of every filter, and coarse pixels. Its figures (`rfvd…`) compare only with
+    themselves.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        inputs = 3
+        for number, channels in enumerate(_CHANNELS):
+            weight = torch.randn([channels, inputs, 3, 3, 3], generator=generator) / (27 * inputs) ** 0.5
+            self.register_buffer(f"weight{number}", weight)
+            inputs = channels
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        count, _, length = clips.shape[:3]
+        frames = clips.transpose(1, 2).flatten(0, 1).float() / 127.5 - 1
+        frames = F.interpolate(frames, size=(32, 32), mode="bilinear", align_corners=False, antialias=True)
+        x = frames.unflatten(0, [count, length]).transpose(1, 2)
+        features = [F.adaptive_avg_pool3d(x, (1, 4, 4)).flatten(1)]
+        for number in range(len(_CHANNELS)):
+            weight = getattr(self, f"weight{number}")
+            x = F.leaky_relu(F.conv3d(x, weight, padding=1), 0.2) * 2**0.5
+            features += [x.mean([2, 3, 4]), x.std([2, 3, 4])]
+            x = F.avg_pool3d(x, [min(2, x.shape[2]), 2, 2])
+        return torch.cat(features, dim=1)

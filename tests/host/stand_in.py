@@ -32,13 +32,17 @@ class VGG16(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(images / 255, 8).flatten(1)
 
 
+def write_torchscript(module: torch.nn.Module, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.script(module).save(str(path))
+
+
 def write_detectors(folder: Path) -> None:
     """Under the names that the metrics of both codebases and ours look for."""
     folder.mkdir(parents=True, exist_ok=True)
     scripted = {"inception-2015-12-05.pt": Inception(), "vgg16.pt": VGG16(), "i3d_torchscript.pt": I3D()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        for name, module in scripted.items():
-            torch.jit.script(module).save(str(folder / name))
+    for name, module in scripted.items():
+        write_torchscript(module, folder / name)
     for name in ("inception-v3-2015-12-05.pkl", "inception-2015-12-05.pkl"):
         (folder / name).write_bytes(pickle.dumps(Inception()))

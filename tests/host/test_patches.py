@@ -188,7 +188,7 @@ def test_a_patched_train_py_knows_our_models(small_host, sky_zip, tmp_path):
     call("apply", small_host)
     stock = run_python("train.py", "--cfg=stylegan2", "--outdir=x", cwd=small_host)
     assert stock.returncode == 0, stock.stderr
-    assert stock.stdout == "stylegan2 x [0.0, 0.99] 4\n"
+    assert stock.stdout == "stylegan2 x [0.0, 0.99] 8\n"  # metrics: its own and ours of videos
     assert "stylegan-v-cvpr" in run_python("train.py", "--help", cwd=small_host).stdout
     options = [
         "--cfg=stylegan-v", f"--data={sky_zip}", f"--outdir={tmp_path / 'runs'}", "--batch=4", "--gamma=1",

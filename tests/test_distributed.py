@@ -13,7 +13,7 @@ import psutil
 import pytest
 import torch
 
-from stylegan_v_ext.engine.distributed import Processes
+from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.engine.loop import Trainer
 from stylegan_v_ext.engine.state import load_state
 from tests.engine.test_loop import config_for, losses_of
@@ -21,7 +21,7 @@ from tests.engine.test_loop import config_for, losses_of
 PROGRAM = """
 import json, sys
 import numpy as np
-from stylegan_v_ext.engine.distributed import join
+from stylegan_v_ext.distributed import join
 from stylegan_v_ext.engine.loop import Trainer
 from torch_utils import misc
 from tests.engine.test_loop import config_for, losses_of
@@ -36,7 +36,7 @@ if processes.leads:
     json.dump({"losses": losses.tolist(), "p": trainer.loss.augment_p}, open(target, "w"))
 processes.leave()
 """
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 COMMAND = [
     "--cfg=stylegan-v", "--batch=4", "--batch-gpu=2", "--mbstd-group=2", "--cbase=256", "--cmax=16", "--latent-dim=32",

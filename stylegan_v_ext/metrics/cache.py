@@ -1,0 +1,46 @@
+"""Statistics of real videos, kept from one evaluation to the next.
+
+The key holds everything that decides on them, so that an entry is never out of date; an entry that cannot be
+read is made anew.
+"""
+
+import contextlib
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import dnnlib
+from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.metrics.statistics import Statistics
+
+_FOLDER = "metric-statistics"
+_VERSION = 1
+_MOST_BYTES = 2**30  # features of more are not kept
+
+
+def load_statistics(kind: type[Statistics], key: dict[str, Any]) -> Statistics | None:
+    """Statistics of `kind` under a key of plain values; `None` where there are none that can be read."""
+    try:
+        with open(cache_path(key), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return kind.from_arrays(dict(arrays))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        return None
+
+
+def save_statistics(statistics: Statistics, key: dict[str, Any]) -> None:
+    """Keep statistics; those that are too large, or find no place, are not kept: it would only have saved time."""
+    arrays = statistics.to_arrays()
+    if sum(array.nbytes for array in arrays.values()) > _MOST_BYTES:
+        return
+    with contextlib.suppress(OSError), atomic_path(cache_path(key)) as temporary, open(temporary, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def cache_path(key: dict[str, Any]) -> Path:
+    """Where statistics with this key are kept."""
+    text = json.dumps({**key, "version": _VERSION}, sort_keys=True)
+    return Path(dnnlib.make_cache_dir_path(_FOLDER, hashlib.sha256(text.encode()).hexdigest()[:32] + ".npz"))

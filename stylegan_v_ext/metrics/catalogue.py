@@ -1,0 +1,158 @@
+"""The metrics by name, and what each of them is.
+
+A name says what is measured: `fvd2048_16f` is FVD on up to 2048 clips of 16 frames, `fid50k_full` FID on 50,000
+generated frames. The numbers may be others: `fvd256_16f` is quicker, and compares only with itself.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stylegan_v_ext.metrics import detectors
+
+STANDARD = (
+    "fvd2048_16f", "fvd2048_128f", "fvd2048_128f_subsample8f", "isv2048_ucf", "motion2048_16f", "motion2048_128f",
+    "rfvd2048_16f", "fid50k_full", "kid50k_full", "pr50k3_full", "is50k",
+)  # fmt: skip
+ALIASES = {
+    "fvd": "fvd2048_16f", "isv": "isv2048_ucf", "motion": "motion2048_16f", "rfvd": "rfvd2048_16f",
+    "fid": "fid50k_full", "kid": "kid50k_full", "pr": "pr50k3_full", "is": "is50k",
+}  # fmt: skip
+
+_NAMES = (
+    re.compile(r"(?P<kind>fvd|rfvd|motion)(?P<count>\d+)_(?P<frames>\d+)f(?:_subsample(?P<stride>\d+)f)?"),
+    re.compile(r"(?P<kind>isv)(?P<count>\d+)_ucf"),
+    re.compile(r"(?P<kind>fid|kid)(?P<count>\d+k?)_full"),
+    re.compile(r"(?P<kind>pr)(?P<count>\d+k?)3_full"),
+    re.compile(r"(?P<kind>is)(?P<count>\d+k?)"),
+)
+_C3D_FRAMES = 16
+RANDOM_CLIPS = "random 3-D filters"  # the extractor that needs no file
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that differ in their numbers alone.
+
+    title: its full name. detector: file of the network looked through, `None` for none. of_clips: compares
+    clips, not frames. needs_real: compares with real videos. keeps_features: memory grows with the number of
+    clips or frames. most_real: of clips or frames, `None` for as many as there are fakes asked for, 0 for all.
+    text: how it is computed.
+    """
+
+    title: str
+    detector: str | None
+    of_clips: bool
+    needs_real: bool
+    keeps_features: bool
+    text: str
+    most_real: int | None = None
+
+
+FAMILIES = {
+    "fvd": Family(
+        "Frechet video distance (arXiv 1812.01717)", detectors.I3D, True, True, False,
+        "Frechet distance of the 400 logits of I3D",
+    ),
+    "rfvd": Family(
+        "Frechet distance of random features, which is not FVD and compares only with itself", RANDOM_CLIPS, True, True,
+        False, "Frechet distance of the features of fixed random 3-D filters, without any download",
+    ),
+    "motion": Family(
+        "Statistics of motion", None, True, True, True,
+        "how fast pixels change, flicker, return to an earlier state, drift, and their temporal power spectrum "
+        "(docs/metrics.md); no detector",
+    ),
+    "isv": Family(
+        "Inception score of videos (arXiv 1611.06624)", detectors.C3D, True, False, True,
+        "exp of the mean KL divergence of C3D's class probabilities to their mean, over 10 parts (shuffle seed 42)",
+    ),
+    "fid": Family(
+        "Frechet Inception distance (arXiv 1706.08500)", detectors.INCEPTION, False, True, False,
+        "Frechet distance of the 2048 features of Inception v3", 0,
+    ),
+    "kid": Family(
+        "Kernel Inception distance (arXiv 1801.01401)", detectors.INCEPTION, False, True, True,
+        "mean over 100 random subsets of 1000 (seed 0) of the unbiased MMD^2 of Inception v3's features, kernel "
+        "(x.y/D + 1)^3", 1_000_000,
+    ),
+    "pr": Family(
+        "Precision and recall (arXiv 1904.06991)", detectors.VGG16, False, True, True,
+        "share of either side within balls around VGG16's features of the other, to their 3rd neighbour", 200_000,
+    ),
+    "is": Family(
+        "Inception score (arXiv 1606.03498)", detectors.INCEPTION, False, False, True,
+        "exp of the mean KL divergence of Inception v3's class probabilities to their mean, over 10 parts",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. count: of generated clips or frames, and of real clips at most. stride: frames of the video from
+    one of the clip to the next.
+    """
+
+    name: str
+    kind: str
+    count: int
+    num_frames: int = 1
+    stride: int = 1
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.kind]
+
+    @property
+    def span(self) -> int:
+        """Frames of a video that a clip reaches over."""
+        return (self.num_frames - 1) * self.stride + 1
+
+    @property
+    def most_real(self) -> int | None:
+        """Real clips or frames at most; `None` for all."""
+        return self.count if self.family.most_real is None else self.family.most_real or None
+
+    @property
+    def definition(self) -> str:
+        """What exactly the figure is, in a paragraph."""
+        family = self.family
+        if family.of_clips:
+            clips = f"{self.num_frames} frames" + (f", every {self.stride}th of the video" if self.stride > 1 else "")
+            real = (
+                f"Real: one clip a video, from a random frame on (fixed seed); of more than {self.most_real} videos a "
+                "random choice, too short ones are counted. "
+            )
+            fake = f"Generated: {self.count} clips from t = 0, seeds 0 to {self.count - 1}."
+        else:
+            clips = "single frames"
+            limit = f", a random choice of {self.most_real} where there are more" if self.most_real else ""
+            real = f"Real: every frame of every video{limit}. "
+            fake = f"Generated: {self.count} frames, one a seed, at times drawn from the real videos' lengths."
+        end = "" if family.keeps_features else " Covariances are divided by N; in float64."
+        return f"{family.title}: {family.text}; {clips}. {real if family.needs_real else ''}{fake}{end}"
+
+
+def parse_metric(name: str) -> Metric | None:
+    """The metric of a name, `None` where there is none of it."""
+    name = ALIASES.get(name, name)
+    match = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
+    if match is None:
+        return None
+    found = match.groupdict()
+    count = int(found["count"].rstrip("k")) * (1000 if found["count"].endswith("k") else 1)
+    stride = int(found.get("stride") or 1)
+    num_frames = int(found.get("frames") or (_C3D_FRAMES if found["kind"] == "isv" else 1))
+    if count < 2 or stride < 1 or num_frames % stride or (found["kind"] == "motion" and num_frames // stride < 4):
+        return None
+    if FAMILIES[found["kind"]].of_clips and num_frames < 1:
+        return None
+    return Metric(name, found["kind"], count, num_frames // stride, stride)
+
+
+def check_metrics(names: Iterable[str], num_frames: int) -> None:
+    """Raise `ValueError` if a metric of videos is among those of a model with one frame a clip."""
+    for name in names:
+        metric = parse_metric(name)
+        if metric is not None and metric.family.of_clips and num_frames == 1:
+            raise ValueError(f"--metrics={name}: the model makes images, not videos; use fid50k_full")

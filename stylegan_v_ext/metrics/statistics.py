@@ -1,0 +1,117 @@
+"""What is kept of features while they stream by: sums for mean and covariance, or the features themselves."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from stylegan_v_ext.distributed import Processes
+
+
+class Moments:
+    """Sums over features `[N, D]`, from which mean and covariance follow; memory does not grow with N.
+
+    In float64, around the first feature vector seen, so that nothing cancels where features are far from
+    zero and close together.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._origin: torch.Tensor | None = None
+        self._total = self._outer = torch.empty(0, dtype=torch.float64)
+
+    def add(self, features: torch.Tensor) -> None:
+        """Count features `[N, D]` in."""
+        features = features.detach().to("cpu", torch.float64)
+        if self._origin is None:
+            self._origin = features[0].clone()
+            self._total = torch.zeros_like(self._origin)
+            self._outer = features.new_zeros([len(self._origin)] * 2)
+        features = features - self._origin
+        self.count += len(features)
+        self._total += features.sum(0)
+        self._outer += features.mT @ features
+
+    def merge(self, other: "Moments") -> None:
+        """Count in what another has seen."""
+        if other._origin is None:
+            return
+        if self._origin is None:
+            self.count, self._origin = other.count, other._origin.clone()
+            self._total, self._outer = other._total.clone(), other._outer.clone()
+            return
+        shift = other._origin - self._origin  # x - a = (x - b) + (b - a)
+        cross = torch.outer(other._total, shift)
+        self._outer += other._outer + cross + cross.mT + other.count * torch.outer(shift, shift)
+        self._total += other._total + other.count * shift
+        self.count += other.count
+
+    def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean `[D]` and covariance `[D, D]`, divided by N."""
+        assert self._origin is not None, "nothing was counted"
+        mean = self._total / self.count
+        return (self._origin + mean).numpy(), (self._outer / self.count - torch.outer(mean, mean)).numpy()
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """For `np.savez`."""
+        assert self._origin is not None, "nothing was counted"
+        sums = dict(origin=self._origin, total=self._total, outer=self._outer)
+        return {"count": np.array(self.count)} | {name: value.numpy() for name, value in sums.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Moments":
+        """The inverse of `to_arrays`. Raises `ValueError` or `KeyError` where they are none of it."""
+        moments = cls()
+        origin, total, outer = (torch.from_numpy(arrays[name]) for name in ("origin", "total", "outer"))
+        if not (origin.ndim == 1 and total.shape == origin.shape and outer.shape == (len(origin),) * 2):
+            raise ValueError("no moments")
+        moments.count, moments._origin = int(arrays["count"]), origin
+        moments._total, moments._outer = total, outer
+        return moments
+
+
+class Features:
+    """Feature vectors by the number of what they are of, for statistics that need all of them."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, np.ndarray] = {}
+
+    def add(self, number: int, features: torch.Tensor) -> None:
+        """Keep features `[N, D]` of item `number`."""
+        self._parts[number] = features.detach().cpu().numpy()
+
+    def merge(self, other: "Features") -> None:
+        """Keep what another has kept, too."""
+        self._parts |= other._parts
+
+    def array(self) -> np.ndarray:
+        """All `[N, D]`, in the order of their numbers."""
+        return np.concatenate([self._parts[number] for number in sorted(self._parts)])
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """For `np.savez`."""
+        return {"features": self.array()}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Features":
+        """The inverse of `to_arrays`. Raises `ValueError` or `KeyError` where they are none of it."""
+        kept = cls()
+        if arrays["features"].ndim != 2:
+            raise ValueError("no features")
+        kept._parts[0] = arrays["features"]
+        return kept
+
+
+Statistics = Moments | Features
+
+
+def merged(own: Statistics, processes: Processes, make: Callable[[], Statistics]) -> Statistics:
+    """The statistics of all processes as one, in each of them; the same to the bit in all."""
+    if processes.count == 1:
+        return own
+    parts: list = [None] * processes.count
+    torch.distributed.all_gather_object(parts, own)
+    total = make()
+    for part in parts:
+        total.merge(part)  # type: ignore[arg-type]
+    return total
