@@ -24,6 +24,7 @@ setup(
         "numpy",
         "click>=8.2",
         "pillow",
+        "simplejpeg",
         "imageio-ffmpeg",
         "matplotlib",
         "psutil",

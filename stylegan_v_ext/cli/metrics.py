@@ -16,6 +16,7 @@ from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import NameList, UserError, own_arguments, progress_bar, report_user_errors
 
 _DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
+_SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 _EPILOG = """
 \b
@@ -295,14 +296,20 @@ def _print_result(name: str, result: Any, seconds: float) -> None:
         if isinstance(about := result.protocol.get(side), dict)
     ]
     click.echo(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
-    width = max(map(len, result.values)) + 2
-    for key, value in result.values.items():
-        if key.endswith("_std") and key[: -len("_std")] in result.values:
-            continue
-        spread = result.values.get(f"{key}_std")
-        click.echo(f"  {key:{width}s}{value:.6g}" + (f" ± {spread:.2g}" if spread is not None else ""))
+    values = result.values
+    shown = [key for key in values if not any(key.endswith(end) and key[: -len(end)] in values for end in _SIDES)]
+    width = max(map(len, shown)) + 2
+    for key in shown:
+        sides = [f"{end[1:]} {_figure(values, key + end)}" for end in ("_real", "_fake") if key + end in values]
+        means = f"  (mean: {', '.join(sides)})" if sides else ""
+        click.echo(f"  {key:{width}s}{_figure(values, key)}{means}")
     for note in result.notes:
         click.echo(f"  Note: {note}")
+
+
+def _figure(values: dict[str, float], key: str) -> str:
+    spread = values.get(f"{key}_std")
+    return f"{values[key]:.6g}" + (f" ± {spread:.2g}" if spread is not None else "")
 
 
 @metrics.command("list", context_settings=_SETTINGS)

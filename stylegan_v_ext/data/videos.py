@@ -13,6 +13,7 @@ import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.jpeg import decode_jpeg
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 METADATA_NAME = "dataset.json"
@@ -155,6 +156,9 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     resolution: required width and height, `None` for any square. header_only: look at size and mode
     without decoding; the array is then empty.
     """
+    pixels = None if header_only else decode_jpeg(data)
+    if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
+        return pixels
     try:
         image = open_image(data)
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):

@@ -228,9 +228,10 @@ class _Run:
     def _collect(self, source: VideoSource, picks: list[Pick], statistics: Statistics) -> Statistics:
         """Statistics of this process's share of the picks."""
         numbers = range(self.processes.rank, len(picks), self.processes.count)
-        for here, pixels in _batches(source, [picks[number] for number in numbers], self._picks_at_once(source, picks)):
-            features = self._features(pixels)
-            sizes = [1 if self.metric.family.of_clips else len(frames) for frames in pixels]
+        share, of_clips = [picks[number] for number in numbers], self.metric.family.of_clips
+        for here, batch in _batches(source, share, self._picks_at_once(source, picks), of_clips):
+            features = self._features(batch)
+            sizes = [1 if of_clips else len(share[number].frames) for number in here]
             if isinstance(statistics, Moments):
                 statistics.add(features)
             else:
@@ -239,11 +240,9 @@ class _Run:
             self._advance(sum(sizes))
         return statistics
 
-    def _features(self, pixels: list[np.ndarray]) -> torch.Tensor:
-        """Features of clips, or of all frames in several picks."""
-        joined = np.stack(pixels) if self.metric.family.of_clips else np.concatenate(pixels)
-        batch = torch.from_numpy(np.ascontiguousarray(np.moveaxis(joined, -1, 1))).to(self.device)
-        features = self.extractor.call(batch)
+    def _features(self, batch: torch.Tensor) -> torch.Tensor:
+        """Features `[N, D]` of clips uint8 `[N, 3, T, H, W]` or frames `[N, 3, H, W]`."""
+        features = self.extractor.call(batch.to(self.device))
         if not torch.isfinite(features).all():
             raise ValueError(f"{self.metric.name}: the detector returned numbers that are not finite")
         return features
@@ -309,21 +308,30 @@ def _share_size(picks: Sequence[Pick], processes: Processes, metric: Metric) -> 
     return len(share) if metric.family.of_clips else sum(len(pick.frames) for pick in share)
 
 
-def _batches(source: VideoSource, picks: Sequence[Pick], size: int) -> Iterator[tuple[range, list[np.ndarray]]]:
-    """(numbers, frames) of some picks at a time; the next are read while the caller works on these."""
-    starts = range(0, len(picks), size)
+def _batches(
+    source: VideoSource, picks: Sequence[Pick], size: int, of_clips: bool
+) -> Iterator[tuple[range, torch.Tensor]]:
+    """(numbers, uint8 batch) of some picks at a time; the next are read while the caller works on these."""
+
+    def read(numbers: range) -> torch.Tensor:
+        pixels = source.read([picks[number] for number in numbers])
+        items = pixels if of_clips else [frame for frames in pixels for frame in frames]
+        batch = np.empty([len(items), 3, *items[0].shape[:-1]], dtype=np.uint8)
+        for item, place in zip(items, batch, strict=True):
+            np.copyto(place, np.moveaxis(item, -1, 0))
+        return torch.from_numpy(batch)
+
+    parts = [range(start, min(start + size, len(picks))) for start in range(0, len(picks), size)]
     if isinstance(source, GeneratedVideos):  # which works on the caller's device
-        for start in starts:
-            part = range(start, min(start + size, len(picks)))
-            yield part, source.read([picks[number] for number in part])
+        for numbers in parts:
+            yield numbers, read(numbers)
         return
-    with ThreadPoolExecutor(1) as reader:
-        ahead: deque[tuple[range, Future[list[np.ndarray]]]] = deque()
-        for start in starts:
-            part = range(start, min(start + size, len(picks)))
-            ahead.append((part, reader.submit(source.read, [picks[number] for number in part])))
-            if len(ahead) > 1:
-                numbers, frames = ahead.popleft()
-                yield numbers, frames.result()
-        for numbers, frames in ahead:
-            yield numbers, frames.result()
+    with ThreadPoolExecutor(source.readers) as reader:
+        ahead: deque[tuple[range, Future[torch.Tensor]]] = deque()
+        for numbers in parts:
+            ahead.append((numbers, reader.submit(read, numbers)))
+            if len(ahead) > source.readers:
+                first, batch = ahead.popleft()
+                yield first, batch.result()
+        for first, batch in ahead:
+            yield first, batch.result()

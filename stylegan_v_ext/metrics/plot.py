@@ -28,7 +28,9 @@ def read_curves(run_dir: Path) -> dict[str, list[tuple[float, float]]]:
                 if not _HIDDEN.search(name):
                     curves.setdefault(name, {})[kimg] = value
     if not curves:
-        raise ValueError(f"{run_dir} holds no figures (metric-*.jsonl); measure with `stylegan-v metrics --network=…`")
+        raise ValueError(
+            f"{run_dir} holds no figures of snapshots (metric-*.jsonl); measure with `stylegan-v metrics --network=…`"
+        )
     return {name: sorted(points.items()) for name, points in curves.items()}
 
 

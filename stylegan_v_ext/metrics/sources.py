@@ -21,6 +21,7 @@ from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, open_archive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image, read_metadata
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
@@ -41,6 +42,7 @@ class VideoSource:
     name: str
     resolution: int
     mirrored = 0
+    readers = 1  # threads that may read at the same time
     notes: tuple[str, ...] = ()
 
     @property
@@ -72,6 +74,8 @@ class DatasetVideos(VideoSource):
     mirror: a mirror image of every video counts as one more. exclude: video folders to leave out. max_size,
     random_seed: a random choice of videos, as for training. Raises `DataError`.
     """
+
+    readers = 2
 
     def __init__(
         self, path: str, mirror: bool = False, exclude: Sequence[str] = (), max_size: int | None = None,
@@ -126,9 +130,12 @@ class DatasetVideos(VideoSource):
 
     def _open(self, member: int) -> np.ndarray:
         name = self._archive.names[member]
+        data = self._archive.read(member)
         try:
-            with open_image(self._archive.read(member)) as image:
-                pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            pixels = decode_jpeg(data)
+            if pixels is None:
+                with open_image(data) as image:
+                    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
         except (OSError, SyntaxError, EOFError, PIL.Image.DecompressionBombError):
             raise DataError(f"{name} is not a readable image; see `stylegan-v data check`") from None
         if pixels.shape[0] != pixels.shape[1]:

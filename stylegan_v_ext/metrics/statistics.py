@@ -7,6 +7,8 @@ import torch
 
 from stylegan_v_ext.distributed import Processes
 
+_ROWS_AT_ONCE = 256
+
 
 class Moments:
     """Sums over features `[N, D]`, from which mean and covariance follow; memory does not grow with N.
@@ -19,6 +21,7 @@ class Moments:
         self.count = 0
         self._origin: torch.Tensor | None = None
         self._total = self._outer = torch.empty(0, dtype=torch.float64)
+        self._waiting: list[torch.Tensor] = []
 
     def add(self, features: torch.Tensor) -> None:
         """Count features `[N, D]` in."""
@@ -27,13 +30,23 @@ class Moments:
             self._origin = features[0].clone()
             self._total = torch.zeros_like(self._origin)
             self._outer = features.new_zeros([len(self._origin)] * 2)
-        features = features - self._origin
         self.count += len(features)
-        self._total += features.sum(0)
-        self._outer += features.mT @ features
+        self._waiting.append(features - self._origin)
+        if sum(map(len, self._waiting)) >= _ROWS_AT_ONCE:
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        """Add up the features that wait: a large product of matrices is quicker than many small ones."""
+        if self._waiting:
+            features = torch.cat(self._waiting)
+            self._waiting.clear()
+            self._total += features.sum(0)
+            self._outer.addmm_(features.mT, features)
 
     def merge(self, other: "Moments") -> None:
         """Count in what another has seen."""
+        self._add_waiting()
+        other._add_waiting()
         if other._origin is None:
             return
         if self._origin is None:
@@ -49,12 +62,14 @@ class Moments:
     def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean `[D]` and covariance `[D, D]`, divided by N."""
         assert self._origin is not None, "nothing was counted"
+        self._add_waiting()
         mean = self._total / self.count
         return (self._origin + mean).numpy(), (self._outer / self.count - torch.outer(mean, mean)).numpy()
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For `np.savez`."""
         assert self._origin is not None, "nothing was counted"
+        self._add_waiting()
         sums = dict(origin=self._origin, total=self._total, outer=self._outer)
         return {"count": np.array(self.count)} | {name: value.numpy() for name, value in sums.items()}
 

@@ -45,7 +45,8 @@ def test_the_result_is_shown_and_kept_beside_the_snapshot(snapshot):
     output = call(f"--network={snapshot}", "--metrics=fvd6_16f", "--device=cpu")
     line = last_line(snapshot, "fvd6_16f")
     assert set(line) == {
-        "results", "metric", "total_time", "total_time_str", "num_gpus", "snapshot_pkl", "timestamp", "protocol", "notes",
+        "results", "metric", "total_time", "total_time_str", "num_gpus", "snapshot_pkl", "timestamp", "protocol",
+        "notes",
     }  # fmt: skip
     assert line["results"]["fvd6_16f"] > 0 and line["snapshot_pkl"] == "network-snapshot-000001.pkl"
     assert f"{line['results']['fvd6_16f']:.6g}" in output and "6 clips of real, 6 clips of fake" in output
@@ -65,8 +66,8 @@ def test_two_processes_come_to_the_figures_of_one(snapshot):
     names = "--metrics=rfvd11_16f,fvd11_8f,kid25_full,motion11_16f"
     call(f"--network={snapshot}", "--device=cpu", names, "--cache=0")
     alone = {path.name: json.loads(path.read_text())["results"] for path in snapshot.glob("metric-*.jsonl")}
-    command = [sys.executable, "-m", "stylegan_v_ext.cli.main", "metrics", f"--network={snapshot}", "--device=cpu", names,
-               "--gpus=2"]  # fmt: skip
+    command = [sys.executable, "-m", "stylegan_v_ext.cli.main", "metrics", f"--network={snapshot}", "--device=cpu",
+               names, "--gpus=2"]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     for cache in ("--cache=1", "--cache=1"):  # the second finds what the first has kept
         done = subprocess.run([*command, cache], env=environment, capture_output=True, text=True, timeout=200)

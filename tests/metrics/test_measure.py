@@ -34,9 +34,10 @@ def seen(monkeypatch):
     shown = []
     original = measure._Run._features
 
-    def record(self, pixels):
-        shown.extend(pixels)
-        return original(self, pixels)
+    def record(self, batch):
+        pixels = batch.movedim(1, -1).numpy()
+        shown.extend(pixels if pixels.ndim == 5 else pixels[:, None])
+        return original(self, batch)
 
     monkeypatch.setattr(measure._Run, "_features", record)
     return shown

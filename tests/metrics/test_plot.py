@@ -30,6 +30,6 @@ def test_the_picture_marks_the_best(tmp_path):
 
 
 def test_a_folder_without_figures_is_named(tmp_path):
-    with pytest.raises(ValueError, match="holds no figures"):
+    with pytest.raises(ValueError, match="holds no figures of snapshots"):
         plot_run(tmp_path, tmp_path / "m.png")
     assert not list(tmp_path.iterdir())
