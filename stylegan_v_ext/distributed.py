@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -13,6 +15,9 @@ import torch
 
 from stylegan_v_ext.interrupts import interruptible
 from torch_utils import custom_ops, training_stats
+
+_BOARD_KEY = "stylegan-v/meeting"
+_MEETING_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,34 @@ def join(device: str) -> tuple[Processes, str]:
 
 
 def _store(rank: int, count: int) -> torch.distributed.Store:
-    """Where processes find each other, apart from those of attempts before a restart, whose addresses are dead."""
+    """Where the processes of this attempt find each other."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    store = torch.distributed.TCPStore(address, port, count, is_master=rank == 0 and not hosted)
-    return torch.distributed.PrefixStore(f"attempt-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return torch.distributed.TCPStore(address, port, count, is_master=rank == 0)
+    return _meeting(torch.distributed.TCPStore(address, port, is_master=False), address, rank)
+
+
+def _meeting(board: torch.distributed.Store, address: str, rank: int) -> torch.distributed.Store:
+    """A store of this attempt alone, held by its process 0, which leaves word on torchrun's own.
+
+    That one outlives restarts, and processes of earlier attempts have left their addresses on it. Their number
+    cannot tell attempts apart: it starts anew where torchrun itself was started again on a machine.
+    """
+    if rank == 0:
+        meeting = torch.distributed.TCPStore(address, 0, is_master=True, wait_for_workers=False)
+        board.set(_BOARD_KEY, str(meeting.port))
+        return meeting
+    deadline = time.monotonic() + _MEETING_SECONDS
+    while True:
+        port = int(board.get(_BOARD_KEY))
+        try:
+            found = torch.distributed.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=5))
+            found.set_timeout(timedelta(seconds=_MEETING_SECONDS))
+            return found
+        except (RuntimeError, ValueError):  # word of an earlier attempt, whose process 0 is gone
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -75,10 +76,10 @@ def test_two_processes_have_the_losses_of_one(sky_zip, tmp_path, options):
     assert found["p"] == pytest.approx(alone.loss.augment_p)
 
 
-def start(*arguments):
+def start(*arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, cwd=ROOT,
+        [sys.executable, *map(str, arguments)], env={**ENVIRONMENT, **environment}, text=True, cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
@@ -135,6 +136,31 @@ def test_a_process_that_dies_ends_the_others_and_a_restart_goes_on(sky_zip, tmp_
     code, output = finish(process)
     assert code == 0 and "Going on exactly from kimg" in output, output
     assert load_state(run_dir)["num_steps"] == 50 and [path.name for path in tmp_path.iterdir()] == [run_dir.name]
+
+
+def test_a_machine_that_is_lost_can_be_replaced(sky_zip, tmp_path):
+    """Two torchrun agents in place of two machines; one is killed with its process, and a new one comes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agent = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d",
+             f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=test", "--max-restarts=3",
+             "--local-addr=127.0.0.1"]  # fmt: skip
+    command = [*agent, "train.py", *COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--kimg=0.4"]
+    apart = dict(TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")  # as docs/scaling.md says
+    first = start(*command, **apart)
+    time.sleep(1)  # the first one holds the rendezvous
+    second = start(*command, **apart)
+    run_dir = wait_for(first, tmp_path)
+    for process in [*psutil.Process(second.pid).children(recursive=True), psutil.Process(second.pid)]:
+        process.kill()
+    second.communicate()
+    third = start(*command, **apart)
+    code, output = finish(first)
+    other_code, other_output = finish(third)
+    assert code == 0 and other_code == 0, output + other_output
+    assert "Going on exactly from kimg" in output + other_output
+    assert load_state(run_dir)["num_steps"] == 100 and [path.name for path in tmp_path.iterdir()] == [run_dir.name]
 
 
 def test_a_process_that_dies_ends_the_run_with_a_message(sky_zip, tmp_path):

@@ -143,7 +143,9 @@ def train(
     with contextlib.ExitStack() as stack:
         if not processes.leads:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-        run_dir = processes.from_leader(lambda: _run_to_go_on(kwargs["resume"], kwargs["outdir"]))
+        # torchrun has started all processes again after one, or a machine, was lost; it counts on each machine.
+        (restarted,) = processes.any([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0])
+        run_dir = processes.from_leader(lambda: _run_to_go_on(kwargs["resume"], kwargs["outdir"], restarted))
         if run_dir is not None:
             _go_on(
                 run_dir,
@@ -214,12 +216,12 @@ def _begin(
     _with_exit_code(processes, launch, config, options.outdir, host, processes)
 
 
-def _run_to_go_on(resume: str | None, outdir: str) -> Path | None:
-    """The run folder that --resume names to go on with, or `None` for a new run."""
+def _run_to_go_on(resume: str | None, outdir: str, restarted: bool) -> Path | None:
+    """The run folder that --resume names, or that a restart goes on with; `None` for a new run."""
     from stylegan_v_ext.engine.state import latest_run, load_options
 
-    if resume is None and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
-        # torchrun has started all processes again after one of them died; a run of another launch is none of theirs.
+    if resume is None and restarted:
+        # A run of another launch is none of theirs.
         run_dir = latest_run(Path(outdir))
         return run_dir if run_dir is not None and load_options(run_dir).get("launch") == _launch() else None
     if resume == "latest":

@@ -122,8 +122,9 @@ def test_augmentation_stands_before_the_discriminator(networks):
     assert seen == [((4, 3, 48, 16), 0.25)] * 4
 
 
-def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_discriminator):
+def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_discriminator, monkeypatch):
     """PyTorch's device without data refuses to mix with tensors of another, as a GPU would."""
+    monkeypatch.setattr(training_stats, "_counters", {})  # nothing of this device is left to later tests
     device = torch.device("meta")
     networks = [make_generator(num_classes=2, use_noise=True), make_discriminator(num_classes=2)]
     generator, discriminator = (network.requires_grad_(False).to(device) for network in networks)
