@@ -121,15 +121,20 @@ class Request:
             raise UserError("--metrics names none; fvd2048_16f is one")
         for option in ("real", "fake", "data", "detector"):
             path = getattr(self, option)
-            if path is not None and not os.path.exists(path) and not _shards_exist(path):
+            if path is not None and not _exists(path):
                 raise UserError(f"--{option}={path}: no such file or folder")
         if self.outdir is not None and not os.path.isdir(self.outdir):
             raise UserError(f"--outdir={self.outdir} is no folder; make it first")
         self.host = self.host if self.network is not None and self.host else None
 
 
-def _shards_exist(path: str) -> bool:
-    return bool(list(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip")))
+def _exists(path: str) -> bool:
+    """Whether a data set or file is there; of an address this is seen later."""
+    from stylegan_v_ext.data.remote import is_remote
+
+    return (
+        is_remote(path) or os.path.exists(path) or bool(list(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip")))
+    )
 
 
 def _measure_all(request: Request, processes: Any) -> None:
@@ -272,11 +277,12 @@ class _Subject:
 def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: bool | None) -> dict[str, Any]:
     """Arguments of the data set to compare with. Raises `UserError` where it is unknown, gone or does not fit."""
     from stylegan_v_ext.data.dataset import SparseVideoDataset
+    from stylegan_v_ext.data.remote import absolute
 
     recorded = dict(checkpoint.training_set_kwargs)
     if data is not None:
-        recorded = {"path": os.path.abspath(data), "xflip": recorded.get("xflip", False)}
-    elif recorded.get("class_name") != _DATASET or not Path(str(recorded.get("path"))).exists():
+        recorded = {"path": absolute(data), "xflip": recorded.get("xflip", False)}
+    elif recorded.get("class_name") != _DATASET or not _exists(str(recorded.get("path"))):
         raise UserError(f"{checkpoint.path} names no data set that is here; name one with --data")
     known = inspect.signature(SparseVideoDataset).parameters
     kwargs = {key: value for key, value in recorded.items() if key in known}

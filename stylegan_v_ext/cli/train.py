@@ -274,8 +274,10 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
 
 
 def _same_option(name: str, before: Any, now: Any) -> bool:
+    from stylegan_v_ext.data.remote import absolute
+
     if name == "data" and isinstance(before, str) and isinstance(now, str):
-        return os.path.abspath(before) == os.path.abspath(now) or now == "demo"
+        return absolute(before) == absolute(now) or now == "demo"
     return before == now
 
 
@@ -321,12 +323,13 @@ def _host_device(wanted: str) -> str:
 def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = None) -> Any:
     """Check the data set, in the leading process, and build the config of a run on it. Raises `ValueError`."""
     import dnnlib
+    from stylegan_v_ext.data.remote import absolute
 
     def check() -> list[str]:
         return check_data(options.data, options.num_frames, options.cond, skip_bad)
 
     training_set_kwargs: dict[str, Any] = {
-        "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": os.path.abspath(options.data),
+        "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": absolute(options.data),
         "use_labels": options.cond, "xflip": options.mirror, "num_frames": options.num_frames,
         "max_dist": options.max_dist, "exclude": check() if processes is None else processes.from_leader(check),
     }  # fmt: skip

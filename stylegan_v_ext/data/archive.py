@@ -8,15 +8,19 @@ import os
 import re
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, read_zip_index
+from stylegan_v_ext.data.remote import is_remote, local_copy
+from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, Names, open_zip_index
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_MOST_BYTES = 2**28  # of a member: frames are far smaller
 _SHARD_NAME = re.compile(r"(.+)-\d{5}\.zip")
 
 
@@ -24,7 +28,7 @@ class Archive:
     """Files with relative names, `/` between folders, that are read by their number in `names`."""
 
     path: Path
-    names: list[str]
+    names: Sequence[str]
 
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
@@ -32,15 +36,31 @@ class Archive:
 
 
 class FolderArchive(Archive):
-    """All files below a folder."""
+    """All files below a folder. Raises `DataError` for links that lead out of it."""
 
     def __init__(self, path: Path):
         self.path = path
-        self.names = []
-        for folder, subfolders, files in os.walk(path):
-            subfolders.sort()
-            relative = Path(folder).relative_to(path)
-            self.names += [(relative / name).as_posix() for name in sorted(files)]
+        self.names = list(self._files(path, ""))
+
+    def _files(self, folder: Path, prefix: str) -> Iterator[str]:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.is_symlink():
+                self._check_link(Path(entry.path))
+            elif entry.is_dir():
+                continue
+            if entry.is_file():
+                yield prefix + entry.name
+        for entry in entries:
+            if entry.is_dir() and not entry.is_symlink():
+                yield from self._files(Path(entry.path), f"{prefix}{entry.name}/")
+
+    def _check_link(self, link: Path) -> None:
+        if not link.resolve().is_relative_to(self.path.resolve()):
+            raise DataError(
+                f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
+            )
 
     def read(self, index: int) -> bytes:
         try:
@@ -55,15 +75,18 @@ class ZipArchive(Archive):
     def __init__(self, path: Path):
         self.path = path
         try:
-            index = read_zip_index(path)
+            index = open_zip_index(path)
         except (BadZip, OSError) as error:
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
-        unusual = index.encrypted | ~np.isin(index.method, (STORED, DEFLATED))
+        unusual = index.encrypted.astype(bool) | ~np.isin(index.method, (STORED, DEFLATED))
         if unusual.any():
             name = index.names[int(unusual.argmax())]
             raise DataError(f"{path}: {name} is encrypted or packed in an unusual way; zip it again, stored")
-        self.names = index.names
         self._index = index
+
+    @property
+    def names(self) -> Names:  # type: ignore[override]
+        return self._index.names
 
     def content_table(self) -> bytes:
         """Name, size and checksum of every member: equal for archives of equal content."""
@@ -85,6 +108,8 @@ class ZipArchive(Archive):
     def read(self, index: int) -> bytes:
         where = self._index
         size = int(where.size[index])
+        if size > _MOST_BYTES:
+            raise DataError(f"{self.path}: {self.names[index]} has {size} bytes, the most is {_MOST_BYTES}")
         data = self._packed(int(where.offset[index]), int(where.packed_size[index]))
         if data is not None and where.method[index] == DEFLATED:
             try:
@@ -116,11 +141,32 @@ class ShardedArchive(Archive):
         self.path = path
         self.shards = [_open_zip(shard) for shard in shards]
         self._starts = np.cumsum([0] + [len(shard.names) for shard in self.shards])
-        self.names = [f"{shard.path.name}/{name}" for shard in self.shards for name in shard.names]
+        self.names = _ShardedNames(self.shards, self._starts)
 
     def read(self, index: int) -> bytes:
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
         return self.shards[shard].read(index - int(self._starts[shard]))
+
+
+class _ShardedNames(Sequence[str]):
+    """Names of the members of all shards, each behind its shard's."""
+
+    def __init__(self, shards: list[ZipArchive], starts: np.ndarray):
+        self._shards, self._starts = shards, starts
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        index = range(len(self))[index]
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        archive = self._shards[shard]
+        return f"{archive.path.name}/{archive.names[index - int(self._starts[shard])]}"
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{shard.path.name}/{name}" for shard in self._shards for name in shard.names)
 
 
 def _open_zip(path: Path) -> ZipArchive:
@@ -141,8 +187,11 @@ def open_archive(path: str | Path) -> Archive:
     """The archive at a path: a zip, a folder, or shards.
 
     Shards are `name-00000.zip`, `name-00001.zip`, ...; name them by `name.zip` or by the folder that
-    holds them and nothing else. Raises `DataError` if there is nothing readable.
+    holds them and nothing else. An address (`s3://…/name.zip`) is copied first. Raises `DataError` if there
+    is nothing readable.
     """
+    if is_remote(path):
+        path = local_copy(str(path))
     path = Path(path)
     if path.is_dir():
         inside = sorted(path.iterdir())

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import re
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import lt
@@ -16,6 +18,8 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.jpeg import decode_jpeg
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_MOST_PIXELS = 8192**2  # of a frame; Pillow alone would decode twice as many
+_HIGHEST_CLASS = 2**16  # labels are one-hot rows
 METADATA_NAME = "dataset.json"
 
 
@@ -47,25 +51,27 @@ def natural_key(name: str) -> list:
 
 def list_videos(archive: Archive) -> list[Video]:
     """Every folder, at any depth, that directly holds image files; in natural order."""
-    members: dict[str, tuple[list[int], list[str]]] = {}
-    for index, name in enumerate(archive.names):
+    names = archive.names
+    members: dict[str, array] = {}
+    for index, name in enumerate(names):
         if not name.endswith(IMAGE_SUFFIXES) and not name.lower().endswith(IMAGE_SUFFIXES):
             continue
-        folder, _, base = name.rpartition("/")
-        if folder not in members:
-            members[folder] = [], []
-        numbers, bases = members[folder]
-        numbers.append(index)
-        bases.append(base)
+        folder = name.rpartition("/")[0]
+        try:
+            members[folder].append(index)
+        except KeyError:
+            members[folder] = array("q", [index])
     videos = []
     for folder in sorted(members, key=natural_key):
-        numbers, bases = members[folder]
         if not is_hidden(folder):
-            videos.append(Video(folder, _in_natural_order(numbers, bases)))
+            numbers = members[folder]
+            first, last = numbers[0], numbers[-1]
+            texts = names[first : last + 1] if last - first + 1 == len(numbers) else [names[n] for n in numbers]
+            videos.append(Video(folder, _in_natural_order(numbers, [text.rpartition("/")[2] for text in texts])))
     return [video for video in videos if len(video)]
 
 
-def _in_natural_order(numbers: list[int], bases: list[str]) -> np.ndarray:
+def _in_natural_order(numbers: Sequence[int], bases: list[str]) -> np.ndarray:
     """Numbers in the natural order of their names, without those of hidden files."""
     shown = [not base.startswith(".") for base in bases]
     if not all(shown):
@@ -105,7 +111,7 @@ def read_metadata(archive: Archive) -> Metadata:
             continue
         try:
             content = json.loads(archive.read(index))
-        except (ValueError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             metadata.problems.append(f"{name} is not valid JSON ({error})")
             continue
         if not isinstance(content, dict):
@@ -120,8 +126,8 @@ def _merge(metadata: Metadata, content: dict, name: str, folder: str) -> None:
     pairs = list(labels.items()) if isinstance(labels, dict) else labels
     for pair in pairs if isinstance(pairs, list) else [pairs]:
         if not (isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
-                and isinstance(pair[1], int) and not isinstance(pair[1], bool) and pair[1] >= 0):  # fmt: skip
-            metadata.problems.append(f'{name}: label {pair!r} is not ["video folder", class number from 0]')
+                and type(pair[1]) is int and 0 <= pair[1] <= _HIGHEST_CLASS):  # fmt: skip
+            metadata.problems.append(f'{name}: label {_brief(pair)} is not ["video folder", class number from 0]')
             continue
         video = pair[0].strip("/")
         metadata.labels[f"{folder}/{video}" if folder else video] = pair[1]
@@ -129,10 +135,16 @@ def _merge(metadata: Metadata, content: dict, name: str, folder: str) -> None:
         value = content.get(key)
         if value is None:
             continue
-        if isinstance(value, kind) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
             setattr(metadata, key, value)
         else:
-            metadata.problems.append(f"{name}: {key} {value!r} is not a positive number")
+            metadata.problems.append(f"{name}: {key} {_brief(value)} is not a number above 0 and below a million")
+
+
+def _brief(value: object) -> str:
+    """A value from somebody else's file as something that can be printed."""
+    text = ascii(value)
+    return text if len(text) <= 100 else text[:100] + "..."
 
 
 def check_labels(metadata: Metadata, videos: list[Video]) -> list[str]:
@@ -147,7 +159,10 @@ def check_labels(metadata: Metadata, videos: list[Video]) -> list[str]:
 
 def open_image(data: bytes) -> PIL.Image.Image:
     """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out."""
-    return PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP"))
+    image = PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP"))
+    if image.width * image.height > _MOST_PIXELS:
+        raise PIL.Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
+    return image
 
 
 def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:

@@ -1,54 +1,180 @@
-"""The directory of a zip file, read at once: where each member lies, how long it is, what it is called.
+"""The directory of a zip file as columns: where each member lies, how long it is, what it is called.
 
-Python's `zipfile` makes an object of thirty attributes for each member, which takes seconds and much
-memory for the hundreds of thousands of frames of a data set; here they are columns of an array.
-Layout: PKWARE's APPNOTE 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3 (Zip64).
+Python's `zipfile` makes an object of thirty attributes for each member, which takes seconds and much memory for
+the hundreds of thousands of frames of a data set, in every process that reads it. Here they are columns of
+arrays; those of large archives are kept in a file that all processes map, so that they are in memory once.
+Layout of zip files: PKWARE's APPNOTE 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3 (Zip64).
 """
 
+import contextlib
+import hashlib
+import mmap
 import os
+import re
+import stat
 import struct
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+import dnnlib
+from stylegan_v_ext.files import atomic_path
+
 STORED, DEFLATED = 0, 8
+KEPT_FROM = 50_000  # members; directories of fewer are read anew each time
 _END = struct.Struct("<4s4H2IH")
 _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 # A member in the directory, before its name.
 _HEADER = np.dtype({
-    "names": ["magic", "flags", "method", "crc", "packed_size", "size", "name_size", "offset"],
-    "formats": ["S4", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u4"],
-    "offsets": [0, 8, 10, 16, 20, 24, 28, 42], "itemsize": 46,
+    "names": ["magic", "made_by", "flags", "method", "crc", "packed_size", "size", "name_size", "attributes", "offset"],
+    "formats": ["S4", "<u2", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u4", "<u4"],
+    "offsets": [0, 4, 8, 10, 16, 20, 24, 28, 38, 42], "itemsize": 46,
 })  # fmt: skip
 _LENGTHS = struct.Struct("<3H")  # of name, extra field and comment
 _LENGTHS_AT = 28
 _ALL_ONES = 0xFFFFFFFF  # the value is in the Zip64 extra field
 _UTF8_FLAG, _ENCRYPTED_FLAG = 1 << 11, 1
+_UNIX = 3
+_AT_ONCE = 1 << 16  # members
+_LEADS_OUT = re.compile(r"^[/\\]|^[a-zA-Z]:|(^|[/\\])\.\.($|[/\\])")
 
 
 class BadZip(ValueError):
-    """Not a zip file, or a damaged one; the message says what is wrong with it."""
+    """Not a zip file, or a damaged or unsafe one; the message says what is wrong with it."""
+
+
+class Names(Sequence[str]):
+    """Names one behind the other in UTF-8. text: uint8. ends: int64, where each ends."""
+
+    def __init__(self, text: np.ndarray, ends: np.ndarray):
+        self._text, self._ends = text, ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        chosen = range(len(self))[index]
+        if isinstance(chosen, int):
+            begin = self._ends[chosen - 1] if chosen else 0
+            return self._text[begin : self._ends[chosen]].tobytes().decode("utf-8", "replace")
+        if chosen.step == 1:
+            return self._run(chosen.start, chosen.stop)
+        return [self[number] for number in chosen]
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _AT_ONCE):
+            yield from self._run(start, min(start + _AT_ONCE, len(self)))
+
+    def _run(self, start: int, stop: int) -> list[str]:
+        """Names that lie one behind the other."""
+        if start >= stop:
+            return []
+        first = int(self._ends[start - 1]) if start else 0
+        ends = (self._ends[start:stop] - first).tolist()
+        data = self._text[first : first + ends[-1]].tobytes()
+        begins = [0, *ends[:-1]]
+        if data.isascii():
+            text = data.decode("ascii")
+            return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return [data[begin:end].decode("utf-8", "replace") for begin, end in zip(begins, ends, strict=True)]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
 class ZipIndex:
     """Members that are files, in the order of the directory. offset: of their headers in the file, in bytes."""
 
-    names: list[str]
+    names: Names
     offset: np.ndarray  # int64
     packed_size: np.ndarray  # int64
     size: np.ndarray  # int64
     crc: np.ndarray  # uint32
     method: np.ndarray  # uint16
-    encrypted: np.ndarray  # bool
+    encrypted: np.ndarray  # uint8
+    mapped: Path | None = None  # the file that the columns lie in
+
+    def __reduce__(self) -> Any:
+        if self.mapped is not None:
+            return _map_index, (self.mapped,)
+        return ZipIndex, tuple(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def open_zip_index(path: Path) -> ZipIndex:
+    """The index of a zip file, that of a large one kept and shared. Raises `BadZip`, and `OSError`."""
+    kept = _kept_path(path)
+    with contextlib.suppress(OSError, ValueError):
+        return _map_index(kept)
+    index = read_zip_index(path)
+    if len(index.names) < KEPT_FROM:
+        return index
+    with contextlib.suppress(OSError):  # no room: it stays in memory
+        _write_index(index, kept)
+        for other in kept.parent.glob(f"{kept.name.partition('-')[0]}-*.index"):
+            if other != kept:
+                other.unlink(missing_ok=True)  # of the same file, as it was before
+        return _map_index(kept)
+    return index
+
+
+def _kept_path(path: Path) -> Path:
+    """Where the index of a zip file is kept, another place whenever the file changes."""
+    status = path.stat()
+    state = f"{status.st_mtime_ns} {status.st_size} {status.st_ino}"
+    parts = [hashlib.sha256(text.encode()).hexdigest()[:20] for text in (str(path.resolve()), state)]
+    return Path(dnnlib.make_cache_dir_path("zip-index", f"{'-'.join(parts)}.index"))
+
+
+_MAGIC = b"SGVZIP02"
+_COLUMNS = {
+    "ends": np.int64, "offset": np.int64, "packed_size": np.int64, "size": np.int64, "crc": np.uint32,
+    "method": np.uint16, "encrypted": np.uint8,
+}  # fmt: skip
+_FILE_HEADER = struct.Struct("<8s2Q")  # magic, members, bytes of names
+
+
+def _write_index(index: ZipIndex, path: Path) -> None:
+    names = index.names
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(_FILE_HEADER.pack(_MAGIC, len(names), names._text.nbytes))
+        for name in _COLUMNS:
+            column = names._ends if name == "ends" else getattr(index, name)
+            file.write(np.ascontiguousarray(column, dtype=_COLUMNS[name]).data)
+        file.write(np.ascontiguousarray(names._text).data)
+
+
+def _map_index(path: Path) -> ZipIndex:
+    """An index that was kept. Raises `OSError` where there is none, `ValueError` where it is not whole."""
+    with open(path, "rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if len(data) < _FILE_HEADER.size:
+        raise ValueError("too short")
+    magic, count, num_bytes = _FILE_HEADER.unpack_from(data)
+    at, columns = _FILE_HEADER.size, {}
+    if magic != _MAGIC or at + num_bytes + count * sum(np.dtype(t).itemsize for t in _COLUMNS.values()) != len(data):
+        raise ValueError("not whole")
+    for name, dtype in _COLUMNS.items():
+        columns[name] = np.frombuffer(data, dtype, count, at)
+        at += columns[name].nbytes
+    names = Names(np.frombuffer(data, np.uint8, num_bytes, at), columns.pop("ends"))
+    return ZipIndex(names, **columns, mapped=path)
 
 
 def read_zip_index(path: Path) -> ZipIndex:
-    """The index of a zip file. Raises `BadZip`, and `OSError` if it cannot be read."""
+    """The index of a zip file, in memory. Raises `BadZip`, and `OSError` if it cannot be read."""
     with open(path, "rb") as file:
         length = file.seek(0, os.SEEK_END)
         tail_at = max(length - _END.size - 0xFFFF, 0)
@@ -79,7 +205,7 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
             if len(record) != _END64.size or not record.startswith(b"PK\x06\x06"):
                 raise BadZip("its Zip64 end record is damaged")
             *_, count, size, start = _END64.unpack(record)
-            end = end64
+            end = min(end64, locator_at)
     shift = end - size - start  # of archives with something in front of them
     if shift < 0:
         raise BadZip("its directory lies outside of the file")
@@ -87,33 +213,51 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
 
 
 def _parse(directory: bytes, count: int, shift: int, file_length: int) -> ZipIndex:
-    at = np.array(_header_positions(directory, count), dtype=np.int64)
+    """Some members at a time: what is made on the way does not grow with their number."""
+    at = _header_positions(directory, count)
+    parts = [_parse_some(directory, at[start : start + _AT_ONCE], shift) for start in range(0, len(at), _AT_ONCE)]
+    names = b"".join(part.pop("names") for part in parts)
+    columns: dict[str, Any] = {
+        name: np.concatenate([part.pop(name) for part in parts] or [np.empty(0, np.int64)])
+        for name in ("name_size", "offset", "packed_size", "size", "crc", "method", "encrypted")
+    }
+    offset, packed_size = columns["offset"], columns["packed_size"]
+    if not ((offset >= 0) & (packed_size >= 0) & (columns["size"] >= 0) & (offset + packed_size <= file_length)).all():
+        raise BadZip("a member lies outside of the file")
+    ends = np.cumsum(columns.pop("name_size"), dtype=np.int64)
+    return ZipIndex(Names(np.frombuffer(names, np.uint8), ends), **columns)
+
+
+def _parse_some(directory: bytes, at: np.ndarray, shift: int) -> dict[str, Any]:
+    """Columns of the members with headers at these places, without those that are folders."""
     data = np.frombuffer(directory, dtype=np.uint8)
-    windows = sliding_window_view(data, _HEADER.itemsize) if len(at) else data.reshape(0, _HEADER.itemsize)
-    headers = windows[at].view(_HEADER)[:, 0]
+    headers = sliding_window_view(data, _HEADER.itemsize)[at].view(_HEADER)[:, 0]
     if not (headers["magic"] == b"PK\x01\x02").all():
         raise BadZip("its directory is damaged")
-    size, packed_size, offset = columns = tuple(
+    ends = at + (_HEADER.itemsize - 1) + headers["name_size"]
+    files = data[ends] != ord("/")
+    headers, at = headers[files], at[files]
+    size, packed_size, offset = wide = tuple(
         headers[name].astype(np.int64) for name in ("size", "packed_size", "offset")
     )
     for member in np.flatnonzero((size == _ALL_ONES) | (packed_size == _ALL_ONES) | (offset == _ALL_ONES)):
-        _fill_from_zip64(directory, int(at[member]), columns, int(member))
-    offset += shift
-    if not ((offset >= 0) & (packed_size >= 0) & (size >= 0) & (offset + packed_size <= file_length)).all():
-        raise BadZip("a member lies outside of the file")
+        _fill_from_zip64(directory, int(at[member]), wide, int(member))
     names_at = at + _HEADER.itemsize
     names = _names(directory, names_at, names_at + headers["name_size"], headers["flags"])
-    ends = at + (_HEADER.itemsize - 1) + headers["name_size"]
-    files = data[ends] != ord("/")
-    return ZipIndex(
-        list(compress(names, files)), offset[files], packed_size[files], size[files], headers["crc"][files],
-        headers["method"][files], (headers["flags"][files] & _ENCRYPTED_FLAG) != 0,
-    )  # fmt: skip
+    mode = headers["attributes"] >> 16
+    links = (headers["made_by"] >> 8 == _UNIX) & (mode & 0o170000 == stat.S_IFLNK)
+    if links.any():
+        raise BadZip(f"its member {names[int(links.argmax())].decode()!r} is a link")
+    return {
+        "names": b"".join(names), "name_size": np.array([len(name) for name in names], dtype=np.int64),
+        "offset": offset + shift, "packed_size": packed_size, "size": size, "crc": headers["crc"],
+        "method": headers["method"], "encrypted": (headers["flags"] & _ENCRYPTED_FLAG).astype(np.uint8),
+    }  # fmt: skip
 
 
-def _header_positions(directory: bytes, count: int) -> list[int]:
+def _header_positions(directory: bytes, count: int) -> np.ndarray:
     """Where the members' headers begin: each tells how long it is."""
-    positions, at, end = [], 0, len(directory)
+    positions, at, end = array("q"), 0, len(directory)
     lengths_at = _LENGTHS.unpack_from
     try:
         while at < end:
@@ -124,7 +268,7 @@ def _header_positions(directory: bytes, count: int) -> list[int]:
         raise BadZip("its directory is cut short") from None
     if at != end or (len(positions) - count) % 0x10000:
         raise BadZip("its directory is damaged")
-    return positions
+    return np.frombuffer(positions, dtype=np.int64) if positions else np.empty(0, dtype=np.int64)
 
 
 def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...], member: int) -> None:
@@ -146,15 +290,21 @@ def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...],
     raise BadZip("a Zip64 field is damaged")
 
 
-def _names(directory: bytes, begins: np.ndarray, ends: np.ndarray, flags: np.ndarray) -> list[str]:
-    text = directory.decode("latin-1")  # a character a byte, right for names in ASCII
-    names = [text[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-    if all(map(str.isascii, names)):
-        return names
-    try:
-        return [
-            name.encode("latin-1").decode("utf-8" if flag & _UTF8_FLAG else "cp437")
-            for name, flag in zip(names, flags.tolist(), strict=True)
-        ]
-    except UnicodeDecodeError:
-        raise BadZip("a name in it is not in UTF-8, as it says") from None
+def _names(directory: bytes, begins: np.ndarray, ends: np.ndarray, flags: np.ndarray) -> list[bytes]:
+    """Names in UTF-8. Raises `BadZip` for one that would lead out of the folder that it is unpacked in."""
+    names = [directory[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    together = b"\n".join(names)
+    if not together.isascii():
+        try:
+            texts = [
+                name.decode("utf-8" if flag & _UTF8_FLAG else "cp437")
+                for name, flag in zip(names, flags.tolist(), strict=True)
+            ]
+        except UnicodeDecodeError:
+            raise BadZip("a name in it is not in UTF-8, as it says") from None
+        names = [text.encode() for text in texts]
+    if b".." in together or b"\n/" in b"\n" + together or b"\\" in together or b":" in together:
+        for name in names:
+            if _LEADS_OUT.search(name.decode()):
+                raise BadZip(f"its member {name.decode()!r} leads out of it")
+    return names

@@ -1,15 +1,17 @@
 """Reading zips, folders and shards by number."""
 
+import io
 import multiprocessing
 import pickle
 import zipfile
 
+import PIL.Image
 import pytest
 
 from stylegan_v_ext.data import archive as archive_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.videos import list_videos, natural_key, read_metadata
+from stylegan_v_ext.data.videos import decode_frame, list_videos, natural_key, read_metadata
 from tests.data.helpers import video_files, write_folder, write_zip
 
 FILES = video_files(num_frames=12, metadata={"labels": [["v0", 1], ["v1", 0], ["v2", 1]], "fps": 25})
@@ -120,8 +122,8 @@ def test_a_file_deleted_meanwhile_is_named(tmp_path):
 def test_a_zip_is_listed_once_until_it_changes(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "a.zip", FILES)
     listed = []
-    original = archive_module.read_zip_index
-    monkeypatch.setattr(archive_module, "read_zip_index", lambda path: listed.append(1) or original(path))
+    original = archive_module.open_zip_index
+    monkeypatch.setattr(archive_module, "open_zip_index", lambda path: listed.append(1) or original(path))
     first = open_archive(path)
     assert open_archive(path) is first and len(listed) == 1
     write_zip(tmp_path / "a.zip", video_files(1, 2))
@@ -133,3 +135,36 @@ def test_only_picture_formats_are_opened(tmp_path):
 
     with pytest.raises(DataError, match="not a readable image"):
         decode_frame(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\n", "v0/1.jpg")
+
+
+def test_links_in_folders_may_not_lead_out_of_them(tmp_path):
+    (tmp_path / "outside.jpg").write_bytes(b"x")
+    (tmp_path / "data" / "v").mkdir(parents=True)
+    (tmp_path / "data" / "v" / "1.jpg").write_bytes(b"y")
+    (tmp_path / "data" / "v" / "2.jpg").symlink_to("1.jpg")
+    assert open_archive(tmp_path / "data").names == ["v/1.jpg", "v/2.jpg"]
+    (tmp_path / "data" / "v" / "3.jpg").symlink_to("../../outside.jpg")
+    with pytest.raises(DataError, match=r"3.jpg is a link to ../../outside.jpg, which is not in"):
+        open_archive(tmp_path / "data")
+
+
+def test_members_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("v/1.jpg", bytes(10**6))
+    data = (tmp_path / "a.zip").read_bytes()
+    archive = open_archive(tmp_path / "a.zip")
+    assert len(archive.read(0)) == 10**6
+    monkeypatch.setattr("stylegan_v_ext.data.archive._MOST_BYTES", 10**5)
+    with pytest.raises(DataError, match="has 1000000 bytes, the most is 100000"):
+        archive.read(0)
+    (tmp_path / "b.zip").write_bytes(data.replace((10**6).to_bytes(4, "little"), (10**4).to_bytes(4, "little")))
+    with pytest.raises(DataError, match="is damaged"):  # it says less than it unpacks to
+        open_archive(tmp_path / "b.zip").read(0)
+
+
+def test_pictures_of_too_many_pixels_are_refused(monkeypatch):
+    buffer = io.BytesIO()
+    PIL.Image.new("RGB", (64, 64)).save(buffer, format="PNG")
+    monkeypatch.setattr("stylegan_v_ext.data.videos._MOST_PIXELS", 1000)
+    with pytest.raises(DataError, match="is not a readable image"):
+        decode_frame(buffer.getvalue(), "x.png")

@@ -179,7 +179,7 @@ def test_headers_alone_show_all_but_broken_pixels(tmp_path):
         (b"[1]", "holds a list"),
         (b'{"labels": [["v0", "cat"]]}', "label ['v0', 'cat'] is not"),
         (b'{"labels": [["v0", -1]]}', "label ['v0', -1] is not"),
-        (b'{"fps": "fast"}', "fps 'fast' is not a positive number"),
+        (b'{"fps": "fast"}', "fps 'fast' is not a number above 0"),
     ],
 )
 def test_unreadable_metadata_is_fatal(tmp_path, metadata, message):

@@ -1,6 +1,7 @@
 """The directory of zip files, against Python's zipfile."""
 
 import io
+import pickle
 import random
 import struct
 import zipfile
@@ -8,8 +9,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from stylegan_v_ext.data import zip_index
 from stylegan_v_ext.data.videos import list_videos, natural_key
-from stylegan_v_ext.data.zip_index import BadZip, read_zip_index
+from stylegan_v_ext.data.zip_index import BadZip, open_zip_index, read_zip_index
 
 
 def agrees_with_zipfile(path):
@@ -136,6 +138,55 @@ def test_videos_and_frames_are_in_natural_order_however_they_are_named():
                 key=lambda n: natural_key(n.split("/")[1]),
             )
             assert video.frames.dtype == np.int64
+
+
+@pytest.mark.parametrize("name", ["../1.jpg", "v/../../1.jpg", "/etc/1.jpg", "C:/1.jpg", "v\\..\\1.jpg", "a/.."])
+def test_names_that_lead_out_of_the_archive_are_refused(tmp_path, name):
+    with pytest.raises(BadZip, match="leads out of it"):
+        read_zip_index(write(tmp_path / "a.zip", ["v/1.jpg", name]))
+
+
+def test_dots_and_colons_that_lead_nowhere_are_fine(tmp_path):
+    agrees_with_zipfile(write(tmp_path / "a.zip", ["v..1/1..2.jpg", "v/12:30.jpg", "...jpg"]))
+
+
+def test_links_in_archives_are_refused(tmp_path):
+    link = zipfile.ZipInfo("v/2.jpg")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("v/1.jpg", b"x")
+        file.writestr(link, b"/etc/passwd")
+    with pytest.raises(BadZip, match="'v/2.jpg' is a link"):
+        read_zip_index(tmp_path / "a.zip")
+
+
+def test_large_directories_are_kept_in_a_file_that_all_processes_map(tmp_path, monkeypatch):
+    monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(zip_index, "KEPT_FROM", 10)
+    path = write(tmp_path / "a.zip", [f"v/\u00fc{number:03d}.jpg" for number in range(50)])
+    expected = read_zip_index(path)
+    for _ in range(2):
+        index = open_zip_index(path)
+        assert index.mapped is not None and index.mapped.is_file()
+        assert len(pickle.dumps(index)) < 300, "a place, not the columns"
+        for found in (index, pickle.loads(pickle.dumps(index)), pickle.loads(pickle.dumps(expected))):
+            assert found.names == expected.names and found.names[7:9] == list(expected.names)[7:9]
+            for name in ("offset", "packed_size", "size", "crc", "method", "encrypted"):
+                assert np.array_equal(getattr(found, name), getattr(expected, name))
+    index.mapped.write_bytes(index.mapped.read_bytes()[:-5])
+    assert open_zip_index(path).names == expected.names, "damaged: read anew"
+    write(path, [f"w/{number:03d}.jpg" for number in range(60)])
+    assert open_zip_index(path).names[0] == "w/000.jpg"
+    assert len(list((tmp_path / "cache" / "zip-index").iterdir())) == 1, "that of the earlier state is gone"
+    assert open_zip_index(write(tmp_path / "small.zip", ["v/1.jpg"])).mapped is None
+
+
+def test_without_room_for_it_the_directory_stays_in_memory(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "file"))
+    monkeypatch.setattr(zip_index, "KEPT_FROM", 10)
+    index = open_zip_index(write(tmp_path / "a.zip", [f"v/{number:03d}.jpg" for number in range(50)]))
+    assert index.mapped is None and len(index.names) == 50
 
 
 def test_a_directory_is_read_from_its_file_alone(tmp_path):

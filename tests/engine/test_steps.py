@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
 from stylegan_v_ext.engine.steps import StyleGAN2Loss
 from stylegan_v_ext.networks import synthesis
+from torch_utils import training_stats
 
 C = torch.tensor([[0.0, 4.0, 9.0]]).expand(4, -1)
 

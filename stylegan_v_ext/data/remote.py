@@ -1,0 +1,80 @@
+"""Data sets in object stores and on web servers: copied once, shard by shard, then read as local files.
+
+Random clips touch every shard within minutes, and a worker that waits for a network starves a GPU, so whole
+shards are copied before the first batch. Addresses are those of fsspec (`s3://`, `gs://`, `https://`, ...), whose
+drivers (`s3fs`, `gcsfs`, ...) are installed apart.
+"""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import dnnlib
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.files import atomic_path
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+", re.IGNORECASE)
+_REFUSED = ("file", "local")  # a path does it
+_CHUNK = 1 << 22
+
+
+def is_remote(path: Any) -> bool:
+    """Whether a data set's path is an address."""
+    return isinstance(path, str) and bool(_ADDRESS.fullmatch(path))
+
+
+def absolute(path: str) -> str:
+    """A data set's path or address for later use from another folder."""
+    return path if is_remote(path) else os.path.abspath(path)
+
+
+def local_copy(address: str) -> Path:
+    """A local zip, or a local folder of shards, equal to the one at an address; what is there already is not copied.
+
+    address: of a zip, or `…/name.zip` for the shards `…/name-00000.zip`, … Raises `DataError` where it is unknown
+    or cannot be copied.
+    """
+    import fsspec
+
+    scheme = address.split("://")[0].lower()
+    if scheme in _REFUSED or not address.lower().endswith(".zip"):
+        raise DataError(f"{address} is no address of a .zip or of name-00000.zip shards named by name.zip")
+    try:
+        system, path = fsspec.core.url_to_fs(address)
+        shards = [path] if system.exists(path) else sorted(system.glob(path[:-4] + "-[0-9][0-9][0-9][0-9][0-9].zip"))
+        if not shards:
+            raise DataError(f"{address} does not exist, nor do shards of that name (name-00000.zip, …)")
+        folder = Path(dnnlib.make_cache_dir_path("shards", hashlib.sha256(address.encode()).hexdigest()[:20]))
+        copies = [_copy(system, shard, folder) for shard in shards]
+    except ImportError as error:
+        raise DataError(f"{address} needs a driver ({error}); install it, or copy the data here") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{address} cannot be copied ({str(error) or type(error).__name__}); check it") from None
+    for other in folder.glob("*.zip"):
+        if other not in copies:
+            other.unlink()  # of an earlier state
+    return copies[0] if shards == [path] else folder
+
+
+def _copy(system: Any, remote: str, folder: Path) -> Path:
+    """A shard's local copy, renewed when the remote one changes."""
+    name = re.sub(r"[^0-9A-Za-z._-]", "_", remote.rsplit("/", 1)[-1])
+    target, state = folder / name, folder / f".{name}.state"
+    size, version = int(system.size(remote)), str(system.ukey(remote))
+    if target.is_file() and target.stat().st_size == size and state.is_file() and state.read_text() == version:
+        return target
+    print(f"Copying {remote} ({size / 1e6:.0f} MB) ...", flush=True)
+    with system.open(remote, "rb") as source, atomic_path(target) as temporary, open(temporary, "wb") as file:
+        copied = 0
+        while data := source.read(_CHUNK):
+            file.write(data)
+            copied += len(data)
+        if copied != size:
+            raise OSError(f"{name} ended after {copied} of {size} bytes")
+    with atomic_path(state) as temporary:
+        temporary.write_text(version)
+    return target
