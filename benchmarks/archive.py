@@ -72,7 +72,8 @@ threading.Thread(target=watch, daemon=True).start()
 start = time.perf_counter()
 dataset = Usual(path) if kind == "usual" else SparseVideoDataset(path)
 seconds = time.perf_counter() - start
-loader = torch.utils.data.DataLoader(dataset, batch_size=4, num_workers=workers, sampler=[i % len(dataset) for i in range(400)])
+items = [number % len(dataset) for number in range(400)]
+loader = torch.utils.data.DataLoader(dataset, batch_size=4, num_workers=workers, sampler=items)
 start = time.perf_counter()
 for number, batch in enumerate(loader):
     if number == 0:

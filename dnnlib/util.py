@@ -59,9 +59,13 @@ class Logger:
         if isinstance(text, bytes):
             text = text.decode()
         for stream in self._streams() if text else ():
-            stream.write(text)
-            if self.should_flush:
-                stream.flush()
+            try:
+                stream.write(text)
+                if self.should_flush:
+                    stream.flush()
+            except OSError:
+                if stream is not self.file:  # a full disk is no reason to say no more
+                    raise
 
     def flush(self) -> None:
         for stream in self._streams():

@@ -33,6 +33,8 @@ class TrainOptions:
     cond: bool = False
     mirror: bool = False
     aug: str = "ada"
+    on_bad_frame: str = "stop"
+    nan_policy: str = "stop"
     augpipe: str = "bgc"
     p: float | None = None
     ada_kimg: float | None = None
@@ -115,6 +117,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.snap_state_minutes = o.snap_state
     c.image_snapshot_ticks = c.network_snapshot_ticks = o.snap
     c.metrics = o.metrics
+    c.on_bad_frame, c.nan_policy = o.on_bad_frame, o.nan_policy
     c.random_seed = o.seed
     c.cudnn_benchmark = not o.nobench
     c.device = o.device

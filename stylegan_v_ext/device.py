@@ -3,6 +3,11 @@
 import torch
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, a device's or the machine's."""
+    return "out of memory" in str(error) or "can't allocate memory" in str(error)
+
+
 def pick_device(name: str) -> torch.device:
     """The device of that name; "auto" takes CUDA, then MPS, then the CPU. Raises `ValueError`."""
     available = {

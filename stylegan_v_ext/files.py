@@ -1,10 +1,39 @@
-"""Writing files so that they are either complete or not there."""
+"""Writing files so that they are either complete or not there, and folders that one process at a time may use."""
 
 import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
+    """Hold a folder: no other process is inside such a block of it at the same time.
+
+    The system lets go of it when the process ends, however it does. wait: for another one to end its block;
+    otherwise raise `BlockingIOError`. Where folders cannot be locked (Windows, some network file systems) the
+    block runs all the same.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 _FREE_OPTIONS = {
     "resume", "outdir", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench", "desc",
-    "gpus", "batch_gpu",
+    "gpus", "batch_gpu", "on_bad_frame", "nan_policy", "metrics",
 }  # fmt: skip
 """May change when a run goes on; all others decide on its numbers (and --batch-gpu on what is drawn)."""
 _EPILOG = """
@@ -107,6 +107,10 @@ Examples:
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
+@click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
+              "and stops at the 101st frame", type=click.Choice(["stop", "skip"]), default="stop")  # fmt: skip
+@click.option("--nan-policy", help="A loss that becomes NaN: stop and keep the last good state, or ignore, which "
+              "leaves out its gradients", type=click.Choice(["stop", "ignore"]), default="stop")  # fmt: skip
 @click.option("-n", "--dry-run", help="Print the training options and stop", is_flag=True)
 @click.pass_context
 @report_user_errors
@@ -240,6 +244,7 @@ def _launch() -> str | None:
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
     from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine.evaluation import check_run_metrics
     from stylegan_v_ext.engine.state import load_options, load_state
 
     config = load_options(run_dir)
@@ -261,6 +266,8 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
         config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
     if "workers" in given:
         config.data_loader_kwargs = loader_kwargs(given["workers"])
+    config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
+    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
     if "batch_gpu" in given:
         config.batch_gpu = given["batch_gpu"]
     config.device, config.num_gpus = device, processes.count
@@ -412,19 +419,31 @@ def launch(config: Any, outdir: str, host: str | None = None, processes: Any = N
     from stylegan_v_ext.distributed import Processes
 
     processes = processes or Processes()
-    run_dir = processes.from_leader(lambda: next_run_dir(outdir, config.run_desc))
+    run_dir = processes.from_leader(lambda: make_run_dir(outdir, config.run_desc))
     print(f"Run folder: {run_dir}", flush=True)
-    if host is not None:
-        from stylegan_v_ext.host.train import train as train_in_host
+    try:
+        if host is not None:
+            from stylegan_v_ext.host.train import train as train_in_host
 
-        return train_in_host(config, run_dir, host)
-    from stylegan_v_ext.engine.loop import train as run_training
+            return train_in_host(config, run_dir, host)
+        from stylegan_v_ext.engine.loop import train as run_training
 
-    return run_training(config, run_dir, processes)
+        return run_training(config, run_dir, processes)
+    finally:
+        with contextlib.suppress(OSError):
+            run_dir.rmdir()  # where nothing came of it
 
 
-def next_run_dir(outdir: str, desc: str) -> Path:
-    """`{outdir}/{number}-{desc}` with the first number after those that are there."""
+def make_run_dir(outdir: str, desc: str) -> Path:
+    """A new folder `{outdir}/{number}-{desc}` with the first number after those that are there.
+
+    Several runs that begin at the same moment get a number each.
+    """
+    from stylegan_v_ext.files import locked
+
     Path(outdir).mkdir(parents=True, exist_ok=True)
-    numbers = [int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"\d+(?=-)", path.name))]
-    return Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"
+    with locked(outdir):
+        numbers = [int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"\d+(?=-)", path.name))]
+        path = Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"
+        path.mkdir()
+    return path

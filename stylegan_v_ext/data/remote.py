@@ -63,7 +63,7 @@ def local_copy(address: str) -> Path:
 def _copy(system: Any, remote: str, folder: Path) -> Path:
     """A shard's local copy, renewed when the remote one changes."""
     name = re.sub(r"[^0-9A-Za-z._-]", "_", remote.rsplit("/", 1)[-1])
-    target, state = folder / name, folder / f".{name}.state"
+    target, state = folder / name, folder.parent / f"{folder.name}-{name}.state"
     size, version = int(system.size(remote)), str(system.ukey(remote))
     if target.is_file() and target.stat().st_size == size and state.is_file() and state.read_text() == version:
         return target

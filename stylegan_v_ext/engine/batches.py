@@ -1,5 +1,8 @@
 """The stream of training items, each a function of the seed and its position: a run can go on at any of them."""
 
+import math
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from itertools import islice
@@ -8,21 +11,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.engine.bad_frames import BadFrames, collate, read_or_replace
 from torch_utils import misc
+
+_SHARED = "/dev/shm"  # where workers leave batches
 
 
 class _PositionedItems(torch.utils.data.Dataset):
-    """Items by (position, index); what is random about them follows from the seed and the position."""
+    """(item, problems) by (position, index); what is random about them follows from the seed and the position."""
 
-    def __init__(self, dataset: Any, seed: int):
-        self.dataset, self.seed = dataset, seed
+    def __init__(self, dataset: Any, seed: int, skip_bad_frames: bool):
+        self.dataset, self.seed, self.skip_bad_frames = dataset, seed, skip_bad_frames
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
         position, index = key
         before = np.random.get_state()
         np.random.seed([self.seed, position % 2**32, position >> 32])
         try:
-            return self.dataset[index]
+            return read_or_replace(self.dataset, index) if self.skip_bad_frames else (self.dataset[index], [])
         finally:
             np.random.set_state(before)
 
@@ -53,16 +60,20 @@ def load_batches(
     start: int,
     device: torch.device,
     loader_kwargs: dict[str, Any],
+    skip_bad_frames: bool = False,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """This process's share of endless batches: (strips uint8 on the device, labels on the CPU).
 
     A batch of `batch_size` items is `batch_size / batch_gpu` rounds, of which these are this process's.
     start: items of the stream that were used before, by all. Neither it nor the number of processes or
     workers changes which item a round of a step has, or what is random about it. One share is on its way
-    ahead of use.
+    ahead of use. skip_bad_frames: take other clips for those that cannot be read, up to a bound. Raises
+    `DataError` for what cannot be read, and where a worker was ended from outside.
     """
+    loader_kwargs = _fit_to_shared_memory(loader_kwargs, dataset, batch_gpu * len(rounds))
     loader = torch.utils.data.DataLoader(
-        _PositionedItems(dataset, seed),
+        _PositionedItems(dataset, seed, skip_bad_frames),
+        collate_fn=collate,
         sampler=_Positions(dataset, seed, start, batch_size, batch_gpu, rounds),
         batch_size=batch_gpu * len(rounds),
         pin_memory=device.type == "cuda",
@@ -70,12 +81,41 @@ def load_batches(
         worker_init_fn=ignore_interrupts,
         **loader_kwargs,
     )
-    ahead = None
-    for strips, labels in loader:
+    bad, ahead = BadFrames(), None
+    for (strips, labels), problems in _watched(loader):
+        bad.add(problems)
         here = strips.to(device, non_blocking=True), labels
         if ahead is not None:
             yield ahead
         ahead = here
+
+
+def _watched(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
+    """Batches of a loader, whose complaint about a lost worker becomes one that says what to do."""
+    try:
+        yield from loader
+    except RuntimeError as error:
+        message = str(error)
+        if "DataLoader worker" not in message:
+            raise
+        if "Bus error" in message or "shared memory" in message:
+            raise DataError(f"a data worker found no room in {_SHARED}; use --workers=0, or enlarge it") from None
+        reason = "was ended from outside; where memory ran out, use fewer --workers"
+        raise DataError(f"a data worker {reason} ({message.splitlines()[0]})") from None
+
+
+def _fit_to_shared_memory(loader_kwargs: dict[str, Any], dataset: Any, num_items: int) -> dict[str, Any]:
+    """Without workers where the batches on their way from these would not fit into shared memory (containers!)."""
+    batch = num_items * math.prod(dataset.image_shape)
+    ahead = loader_kwargs.get("num_workers", 0) * loader_kwargs.get("prefetch_factor", 2) + 2
+    if not loader_kwargs.get("num_workers") or not os.path.isdir(_SHARED):
+        return loader_kwargs
+    room = shutil.disk_usage(_SHARED).free
+    if room > batch * ahead:
+        return loader_kwargs
+    print(f"Note: {_SHARED} has {room / 2**20:.0f} MiB left, workers need {batch * ahead / 2**20:.0f}; reading without "
+          "--workers (docker run --shm-size=8g enlarges it)", flush=True)  # fmt: skip
+    return {**loader_kwargs, "num_workers": 0, "prefetch_factor": None}
 
 
 def ignore_interrupts(worker: int) -> None:

@@ -1,5 +1,6 @@
 """What a run tells: a line a tick, `stats.jsonl`, TensorBoard, and a progress line on terminals."""
 
+import contextlib
 import json
 import sys
 import time
@@ -18,7 +19,7 @@ class RunLog:
     def __init__(self, run_dir: str | Path, total_kimg: float, collector: Any, seconds: float = 0, kimg: float = 0):
         """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before."""
         self.run_dir, self.total_kimg, self.collector = Path(run_dir), total_kimg, collector
-        self.tick_time = time.time()
+        self.tick_time = time.monotonic()  # the clock of the day may jump
         self.start_time = self.tick_time - seconds
         self.tick_kimg = self.start_kimg = kimg
         self.part_time = self.tick_time
@@ -29,12 +30,12 @@ class RunLog:
     @property
     def seconds(self) -> float:
         """Since the run began, pauses not counted."""
-        return time.time() - self.start_time
+        return time.monotonic() - self.start_time
 
     def tick(self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: Any) -> None:
         """End of a tick, whose statistics are collected: print its line and write them."""
         self._clear()
-        now = time.time()
+        now = time.monotonic()
         seconds, kimg_done = now - self.tick_time, kimg - self.tick_kimg
         values = self.collector.as_dict()
         sec_per_kimg = seconds / kimg_done if kimg_done > 0 else 0.0
@@ -56,13 +57,16 @@ class RunLog:
             f"augment {augment_p:.3f}",
         ]  # fmt: skip
         print(" ".join(fields).rstrip(), flush=True)
-        self.stats_file.write(json.dumps({**values, "timestamp": now}) + "\n")
-        self.stats_file.flush()
-        if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(name, value.mean, global_step=int(kimg * 1e3), walltime=now)
-            self.writer.flush()
-        self.tick_time, self.tick_kimg = time.time(), kimg
+        try:
+            self.stats_file.write(json.dumps({**values, "timestamp": time.time()}) + "\n")
+            self.stats_file.flush()
+            if self.writer is not None:
+                for name, value in values.items():
+                    self.writer.add_scalar(name, value.mean, global_step=int(kimg * 1e3))
+                self.writer.flush()
+        except OSError as error:
+            print(f"The statistics of this tick could not be written ({error.strerror}).", flush=True)
+        self.tick_time, self.tick_kimg = time.monotonic(), kimg
 
     def figures(self, metric: str, values: dict[str, float], num_clips: int) -> None:
         """Show what a metric came to at a snapshot."""
@@ -75,7 +79,7 @@ class RunLog:
 
     def progress(self, kimg: float) -> None:
         """Refresh the progress line, at most four times a second and only on a terminal."""
-        now = time.time()
+        now = time.monotonic()
         if now - self._shown < 0.25 or not sys.__stderr__ or not sys.__stderr__.isatty():
             return
         self._shown = now
@@ -88,7 +92,8 @@ class RunLog:
 
     def close(self) -> None:
         self._clear()
-        self.stats_file.close()
+        with contextlib.suppress(OSError):  # what does not fit was told
+            self.stats_file.close()
         if self.writer is not None:
             self.writer.close()
 

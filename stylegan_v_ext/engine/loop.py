@@ -1,10 +1,11 @@
 """The training loop of the built-in engine, in one process or several."""
 
 import copy
+import errno
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,15 @@ import dnnlib
 from stylegan_v_ext import checkpoints
 from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.device import pick_device
+from stylegan_v_ext.device import is_out_of_memory, pick_device
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.engine.batches import load_batches
 from stylegan_v_ext.engine.evaluation import measure_snapshot
+from stylegan_v_ext.engine.health import Health, NotFinite
 from stylegan_v_ext.engine.logs import RunLog
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
-from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.files import atomic_path, locked
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from torch_utils import misc, training_stats
 
@@ -106,6 +108,7 @@ class Trainer:
         self.loss.augment_p = c.augment_p
         self.G_opt = _make_optimizer(self.G, c.G_opt_kwargs, c.G_reg_interval, self.device)
         self.D_opt = _make_optimizer(self.D, c.D_opt_kwargs, c.D_reg_interval, self.device)
+        self.health = Health(self.device) if c.get("nan_policy", "stop") == "stop" else None
         self.ada_stats = training_stats.Collector(regex="Loss/signs/real")
         self.num_clips = 0
         self.num_steps = 0
@@ -115,7 +118,7 @@ class Trainer:
             restore(self, state)
         self._batches = load_batches(
             self.dataset, c.batch_size, c.batch_gpu, self.rounds, c.random_seed, self.num_clips, self.device,
-            c.data_loader_kwargs,
+            c.data_loader_kwargs, c.get("on_bad_frame") == "skip",
         )  # fmt: skip
 
     def _load_weights(self, path: str) -> str:
@@ -134,25 +137,31 @@ class Trainer:
 
         with self._optimizing(self.G, self.G_opt):
             for _ in self._seeded_rounds("G"):
-                loss.generator_step(*self._latents(), gain)
+                self._watch(loss.generator_step(*self._latents(), gain))
         if c.G_reg_interval and self.num_steps % c.G_reg_interval == 0:
             with self._optimizing(self.G, self.G_opt):
                 for _ in self._seeded_rounds("G reg"):
-                    loss.path_length_step(*self._latents(), gain * c.G_reg_interval)
+                    self._watch(loss.path_length_step(*self._latents(), gain * c.G_reg_interval))
         with self._optimizing(self.D, self.D_opt):
             for here in self._seeded_rounds("D"):
-                loss.discriminator_step(real[here], real_c[here], *self._latents(), gain)
+                self._watch(loss.discriminator_step(real[here], real_c[here], *self._latents(), gain))
         if c.D_reg_interval and self.num_steps % c.D_reg_interval == 0:
             with self._optimizing(self.D, self.D_opt):
                 for here in self._seeded_rounds("D reg"):
-                    loss.r1_step(real[here], real_c[here], gain * c.D_reg_interval)
+                    self._watch(loss.r1_step(real[here], real_c[here], gain * c.D_reg_interval))
         self._join_averages(*averages)
 
+        if self.health:
+            self.health.after_step()
         self._update_ema()
         self.num_clips += c.batch_size
         self.num_steps += 1
         if c.ada_target is not None and self.num_steps % _ADA_INTERVAL == 0:
             self._adapt_augmentation()
+
+    def _watch(self, loss: torch.Tensor) -> None:
+        if self.health:
+            self.health.watch(self.num_steps, loss)
 
     def _join_averages(self, w_avg: torch.Tensor, pl_mean: torch.Tensor) -> None:
         """Make the running averages, which each process has moved by its own rounds, the same in all."""
@@ -257,7 +266,7 @@ class Trainer:
                     log.progress(self.num_clips / 1000)
                     where.seconds = log.seconds
                 if save or (cut and not due):
-                    save_state(self, self.run_dir)  # before the line of a tick that is cut short
+                    self._save_state(last=cut)  # before the line of a tick that is cut short
                     saved = now
                 if done or due:
                     snapshot = self._tick(log, sheets, due, done)
@@ -277,23 +286,44 @@ class Trainer:
         where.collector.update()
         if log:
             log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
-        started, snapshot = time.time(), None
+        started, snapshot = time.monotonic(), None
         if done or _is_multiple(where.tick, c.network_snapshot_ticks):
-            snapshot = self.save_snapshot()
             if due or self._is_complete():
-                save_state(self, self.run_dir)
+                self._save_state(last=done)
+            snapshot = self._written(self.save_snapshot, "the snapshot", done)
         if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
-            sheets.save_fakes(self.G_ema, self.device, f"fakes{self.num_clips // 1000:06d}")
-        where.maintenance = time.time() - started
+            name = f"fakes{self.num_clips // 1000:06d}"
+            self._written(lambda: sheets.save_fakes(self.G_ema, self.device, name), "the samples", done)
+        where.maintenance = time.monotonic() - started
         return snapshot
+
+    def _save_state(self, last: bool) -> None:
+        """Write the state, after a look at its numbers, so that the last one on disk is always a good one."""
+        if self.health:
+            self.health.check([self.G, self.D])
+        self._written(lambda: save_state(self, self.run_dir), "the state", last)
+
+    def _written(self, write: Callable[[], Any], what: str, last: bool) -> Any:
+        """What `write` returns; `None`, with a message, where there is no room: training goes on, and the next try may
+        find some. last: there is no next try.
+        """
+        try:
+            return write()
+        except OSError as error:
+            if last:
+                raise OSError(error.errno, f"{what} could not be written ({error.strerror})", error.filename) from None
+            reason = error.strerror or type(error).__name__
+            print(f"{what.capitalize()} could not be written ({reason}). The one before is kept and training goes on; "
+                  f"make room in {self.run_dir}.", flush=True)  # fmt: skip
+            return None
 
     def _measure(self, log: RunLog | None, snapshot: Path) -> None:
         """The config's metrics of a snapshot, at which everything has been saved already."""
-        started = time.time()
+        started = time.monotonic()
         for name, values in measure_snapshot(self, snapshot):
             if log:
                 log.figures(name, values, self.num_clips)
-        self.progress.maintenance += time.time() - started
+        self.progress.maintenance += time.monotonic() - started
 
     def _begin(self, sheets: SampleSheets | None) -> Path:
         """Say what begins, and write the first files of a new run; returns the last snapshot so far."""
@@ -316,15 +346,36 @@ class Trainer:
         return self.num_clips >= self.config.total_kimg * 1000
 
     def _step_or_save(self) -> None:
-        """A step; data that turns out to be damaged stops the run, but not before a snapshot is written."""
+        """A step. Data that cannot be read stop the run, but not before a snapshot is written; numbers that are not
+        finite, or no memory, with the last state as it is.
+        """
         try:
             self.step()
+        except NotFinite as problem:
+            raise NotFinite(f"{problem}{self._after_not_finite()}") from None
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise ValueError(self._after_out_of_memory()) from None
         except DataError:
             if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
                 raise
-            save_state(self, self.run_dir)  # the batch comes first in a step: nothing was done with it
+            self._save_state(last=True)  # the batch comes first in a step: nothing was done with it
             print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
             raise
+
+    def _after_not_finite(self) -> str:
+        kept = load_state(self.run_dir)["num_steps"]
+        return (
+            f"; the last good state, of step {kept}, is kept. Start anew from a snapshot with a smaller --glr and "
+            f"--dlr or another --gamma, or go on over it by --resume={self.run_dir} --nan-policy=ignore"
+        )
+
+    def _after_out_of_memory(self) -> str:
+        size = self.config.batch_gpu
+        smaller = next((part for part in range(size // 2, 0, -1) if self.config.batch_size % part == 0), 1)
+        cure = f"--batch-gpu={smaller}" if size > 1 else "smaller --cbase and --cmax"
+        return f"out of memory with --batch-gpu={size}; go on with --resume={self.run_dir} {cure}"
 
     def _print_summary(self) -> None:
         dataset = self.dataset
@@ -366,7 +417,9 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = P
     run_dir = Path(run_dir)
     trainer = Trainer(config, run_dir, None, processes)  # before the folder, which options that fail do not make
     if processes.leads:
-        run_dir.mkdir(parents=True)
+        if run_dir.exists() and any(run_dir.iterdir()):
+            raise FileExistsError(errno.EEXIST, "it holds files already", str(run_dir))
+        run_dir.mkdir(parents=True, exist_ok=True)
         with atomic_path(run_dir / OPTIONS_NAME) as temporary:
             temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     return _run(trainer)
@@ -385,5 +438,8 @@ def resume(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = 
 def _run(trainer: Trainer) -> Path:
     if not trainer.processes.leads:
         return trainer.run()
-    with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
-        return trainer.run()
+    try:
+        with locked(trainer.run_dir, wait=False), dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
+            return trainer.run()
+    except BlockingIOError:
+        raise ValueError(f"another process trains in {trainer.run_dir}; wait for its end, or stop it") from None

@@ -40,16 +40,17 @@ class StyleGAN2Loss:
         self.pl_weight, self.pl_batch_shrink, self.pl_decay = pl_weight, pl_batch_shrink, pl_decay
         self.pl_mean = torch.zeros([], device=device)
 
-    def generator_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> None:
-        """Gmain: maximise log sigmoid of the logits. z `[N, z_dim]`, c `[N, K + F]`."""
+    def generator_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
+        """Gmain: maximise log sigmoid of the logits. z `[N, z_dim]`, c `[N, K + F]`. Returns the loss, as all steps."""
         with _training(self.G):
             logits = self._logits(self.G.synthesis(self._ws(z, c)), c)
             _report_scores("fake", logits)
             loss = F.softplus(-logits)
             training_stats.report("Loss/G/loss", loss)
             loss.mean().mul(gain).backward()
+        return loss.detach()
 
-    def path_length_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> None:
+    def path_length_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
         """Greg: keep the size of d image / d w near its running mean (StyleGAN2, equation 4)."""
         shrunk = max(len(z) // self.pl_batch_shrink, 1)
         z, c = z[:shrunk], c[:shrunk]
@@ -66,10 +67,11 @@ class StyleGAN2Loss:
             training_stats.report("Loss/pl_penalty", penalty)
             training_stats.report("Loss/G/reg", penalty * self.pl_weight)
             penalty.mean().mul(self.pl_weight * gain).backward()
+        return penalty.detach()
 
     def discriminator_step(
         self, real: torch.Tensor, real_c: torch.Tensor, z: torch.Tensor, c: torch.Tensor, gain: float = 1
-    ) -> None:
+    ) -> torch.Tensor:
         """Dmain: minimise log sigmoid of generated clips' logits, maximise it for real strips in -1 ... 1."""
         with torch.no_grad():
             fake = self.G.synthesis(self._ws(z, c))
@@ -84,8 +86,9 @@ class StyleGAN2Loss:
             real_loss = F.softplus(-real_logits)
             training_stats.report("Loss/D/loss", fake_loss + real_loss)
             real_loss.mean().mul(gain).backward()
+        return (fake_loss + real_loss).detach()
 
-    def r1_step(self, real: torch.Tensor, real_c: torch.Tensor, gain: float = 1) -> None:
+    def r1_step(self, real: torch.Tensor, real_c: torch.Tensor, gain: float = 1) -> torch.Tensor:
         """Dreg: gamma / 2 times the squared gradient of the logits at real strips (R1)."""
         with _training(self.D):
             real = real.detach().requires_grad_()
@@ -95,6 +98,7 @@ class StyleGAN2Loss:
             training_stats.report("Loss/r1_penalty", penalty)
             training_stats.report("Loss/D/reg", penalty * (self.r1_gamma / 2))
             penalty.mean().mul(self.r1_gamma / 2 * gain).backward()
+        return penalty.detach()
 
     def _ws(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         """Rows of `ws`, with the last content rows of some clips taken from another latent."""

@@ -35,7 +35,7 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     host.import_module("training.training_loop")  # before the folder, which is not made for what does not work
     check_options(config)
     run_dir = Path(run_dir)
-    run_dir.mkdir(parents=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
     config = copy.deepcopy(config)
     with atomic_path(run_dir / "training_options.json") as temporary:
         temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,44 @@
+"""Whether a run's numbers stay finite, seen without making the device wait at every step."""
+
+from collections.abc import Iterable
+
+import torch
+
+NAN_POLICIES = ("stop", "ignore")
+
+
+class NotFinite(ValueError):
+    """A loss or a weight became NaN or infinite; the message names it and the step."""
+
+
+class Health:
+    """Keeps the first step at which a loss was not finite, on the device; `check` fetches it."""
+
+    def __init__(self, device: torch.device):
+        self._first = torch.full([], -1, dtype=torch.int64, device=device)
+        self._checks_each_step = device.type == "cpu"  # nothing is waited for there
+
+    @torch.no_grad()
+    def watch(self, step: int, loss: torch.Tensor) -> None:
+        """Look at a loss of this step."""
+        bad = ~torch.isfinite(loss.detach()).all() & (self._first < 0)
+        self._first = torch.where(bad, torch.full_like(self._first, step), self._first)
+
+    def after_step(self) -> None:
+        """Raise `NotFinite` where that costs nothing."""
+        if self._checks_each_step:
+            self._check_losses()
+
+    def check(self, networks: Iterable[torch.nn.Module]) -> None:
+        """Raise `NotFinite` for a loss since the last time, or a weight now."""
+        self._check_losses()
+        for network in networks:
+            norms = torch.stack(torch._foreach_norm(list(network.parameters())))
+            if not torch.isfinite(norms).all():
+                names = [name for name, _ in network.named_parameters()]
+                first = names[int((~torch.isfinite(norms)).nonzero()[0])]
+                raise NotFinite(f"weight {first} of {type(network).__name__} is NaN or infinite")
+
+    def _check_losses(self) -> None:
+        if (step := int(self._first)) >= 0:
+            raise NotFinite(f"a loss became NaN or infinite at step {step}")
