@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 
 _cache_dir: str | None = None
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
+_MOST_BYTES = 8 * 2**30
 
 
 def set_cache_dir(path: str) -> None:
@@ -56,7 +57,8 @@ def open_url(
     """Open a local path, file URL or http(s) URL for binary reading.
 
     Downloads go to a temporary file that is renamed when complete and, with `sha256`, correct, so
-    the cache never holds half a file. `return_filename` gives the local path instead (needs the
+    the cache never holds half a file. They, and what they are redirected to, come from http(s) alone, and
+    are at most 8 GiB. `return_filename` gives the local path instead (needs the
     cache). Raises `FileNotFoundError` for a missing local file, `ValueError` for a wrong checksum,
     `OSError` when every attempt failed.
     """
@@ -129,6 +131,9 @@ def _download(url: str, num_attempts: int, verbose: bool) -> tuple[str, bytes]:
                 if warning is not None:
                     name, data = _fetch(session, urljoin(url, warning))
                 return name, data
+            except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL,
+                    requests.TooManyRedirects) as e:  # fmt: skip
+                raise OSError(f"{url} leads where nothing is downloaded from ({e}); check the address") from None
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Retry) as e:
                 error = e
             except requests.HTTPError as e:
@@ -140,16 +145,31 @@ def _download(url: str, num_attempts: int, verbose: bool) -> tuple[str, bytes]:
 
 
 def _fetch(session: Any, url: str) -> tuple[str, bytes]:
-    with session.get(url, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as reply:
+    with session.get(url, timeout=(_CONNECT_SECONDS, _READ_SECONDS), stream=True) as reply:
         if reply.status_code == 429 or reply.status_code >= 500:
             raise _Retry(f"status {reply.status_code}")
         reply.raise_for_status()
-        if not reply.content:
+        content = _bounded_content(reply, url)
+        if not content:
             raise _Retry("empty reply")
-        if b"download_warning" not in reply.content[:8192] and b"Quota exceeded" in reply.content[:8192]:
+        if b"download_warning" not in content[:8192] and b"Quota exceeded" in content[:8192]:
             raise OSError(f"{url}: download quota exceeded; try again later or use a copy")
         stated = re.search(r'filename="([^"]*)"', reply.headers.get("Content-Disposition", ""))
-        return (stated.group(1) if stated else os.path.basename(urlsplit(url).path) or "file"), reply.content
+        return (stated.group(1) if stated else os.path.basename(urlsplit(url).path) or "file"), content
+
+
+def _bounded_content(reply: Any, url: str) -> bytes:
+    """A reply's body. Raises `OSError` for one that is too long, whatever its header says."""
+    parts, size = [], 0
+    for part in reply.iter_content(1 << 20):
+        size += len(part)
+        if size > _MOST_BYTES:
+            raise OSError(f"{url} has more than {_MOST_BYTES} bytes; download it elsewhere and give the local path")
+        parts.append(part)
+    stated = reply.headers.get("Content-Length", "")
+    if stated.isdigit() and "Content-Encoding" not in reply.headers and size != int(stated):
+        raise _Retry(f"{size} of {stated} bytes")
+    return b"".join(parts)
 
 
 def _drive_confirmation(data: bytes) -> str | None:

@@ -91,6 +91,14 @@ def launched_processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def own_share(device: str) -> tuple[int, int, str]:
+    """(number of this process, how many there are, its device) for work that needs no word between processes."""
+    count, rank = launched_processes(), int(os.environ.get("RANK", "0"))
+    if count > 1 and device == "cuda":
+        device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
+    return rank, count, device
+
+
 def join(device: str) -> tuple[Processes, str]:
     """Meet the other processes that torchrun has started; (this one among them, its device).
 

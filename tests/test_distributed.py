@@ -174,6 +174,18 @@ def test_a_process_that_dies_ends_the_run_with_a_message(sky_zip, tmp_path):
     assert load_state(run_dir)["num_steps"] > 0, "the last state is whole"
 
 
+def test_processes_deal_out_the_videos_to_make(trained_path, tmp_path):
+    options = [f"--network={trained_path}", "--seeds=0-4", "--frames=3", "--format=npy", "--device=cpu"]
+    result = torchrun(2, "gen_video.py", *options, f"--output={tmp_path / 'two'}")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("seed0") == 5, "each once"
+    code, output = finish(start("gen_video.py", *options, f"--output={tmp_path / 'one'}"))
+    assert code == 0, output
+    for seed in range(5):
+        two, one = (np.load(tmp_path / name / f"seed{seed:04d}.npy") for name in ("two", "one"))
+        assert np.abs(two.astype(int) - one).max() <= 1
+
+
 def test_numbers_of_processes_that_do_not_fit_are_named(sky_zip, tmp_path):
     result = torchrun(2, "train.py", *COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--gpus=3")
     assert result.returncode != 0 and "--gpus=3: torchrun has started 2 processes" in result.stderr

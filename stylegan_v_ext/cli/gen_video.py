@@ -110,9 +110,14 @@ def gen_video(**options: Any) -> None:
     """Generate videos of any length, from any start time, at any speed.
 
     A video is named by its content seed and its motion seed: the same two always give the same video.
-    Frames go to the encoder as they are made, so an hour needs no more memory than a second.
+    Frames go to the encoder as they are made, so an hour needs no more memory than a second. Under torchrun the
+    processes deal out the videos among themselves.
     """
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.distributed import own_share
+
     o = _check(options)
+    rank, num_processes, o["device"] = own_share(str(pick_device(o["device"])))
     sampler = _load_sampler(o["network"], o["device"], o["trust_pickle"])
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
@@ -136,12 +141,11 @@ def gen_video(**options: Any) -> None:
     def times() -> Iterator[float]:
         return frame_times(o["frames"], o["start"], o["speed"])
 
-    if grid is not None:
+    if grid is not None and rank == 0:
         labels = [item.label for item in items] if o["labels"] else None
         layout = Layout(grid[0], grid[1], o["padding"], labels)
         _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o)
-        return
-    for item in items:
+    for item in items[rank::num_processes] if grid is None else ():
         _write(target(item.name), sampler.render(item.video, times()), o)
 
 

@@ -129,8 +129,10 @@ class ZipArchive(Archive):
             start = _LOCAL_HEADER.size + name_size + extra_size
             if start > guess:
                 data = os.pread(self._file, start + packed_size, offset)
-        except (OSError, struct.error):
+        except struct.error:
             return None
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
         return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
 
 

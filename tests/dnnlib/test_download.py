@@ -1,5 +1,6 @@
 """open_url against a server on this machine that misbehaves in the usual ways."""
 
+import contextlib
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,20 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         elif self.path == "/flaky" and self.hits[self.path] < 3:
             self.send_error(503)
+        elif self.path.startswith("/to?"):
+            self.send_response(302)
+            self.send_header("Location", self.path.partition("?")[2])
+            self.end_headers()
+        elif self.path == "/loop":
+            self.send_response(302)
+            self.send_header("Location", "/loop")
+            self.end_headers()
+        elif self.path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(bytes(1 << 20))
         elif self.path == "/cut":
             self.send_response(200)
             self.send_header("Content-Length", "100000")
@@ -97,6 +112,26 @@ def test_missing_files_are_not_tried_again(server, tmp_path):
 def test_half_a_download_leaves_nothing(server, tmp_path):
     with pytest.raises(OSError, match="could not be downloaded in 2 attempts"):
         fetch(f"{server}/cut", tmp_path, num_attempts=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_redirects_are_followed_to_the_web_alone(server, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    cache = tmp_path / "cache"
+    assert fetch(f"{server}/to?{server}/model", cache) == BODY
+    for target in (secret.as_uri(), "ftp://127.0.0.1/a", "data:text/plain,x"):
+        with pytest.raises(OSError, match="leads where nothing is downloaded from"):
+            fetch(f"{server}/to?{target}", cache)
+    with pytest.raises(OSError, match="leads where nothing is downloaded from"):
+        fetch(f"{server}/loop", cache)
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_downloads_have_a_bound(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "_MOST_BYTES", 1 << 21)
+    with pytest.raises(OSError, match="has more than 2097152 bytes"):
+        fetch(f"{server}/endless", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
