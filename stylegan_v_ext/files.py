@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -56,3 +57,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def save_tensors(content: Any, path: str | Path) -> None:
+    """`torch.save` to a file that is complete or as it was. Raises `OSError` where there is no room."""
+    import torch
+
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:  # PyTorch's word for what the system said
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise

@@ -32,9 +32,9 @@ def init_multiprocessing(rank: int, sync_device: torch.device | None) -> None:
 
 @torch.no_grad()
 def report(name: str, value: Any) -> Any:
-    """Add every element of a tensor, array, list or number to the statistic `name`; returns `value`.
+    """Add every finite element of a tensor, array, list or number to the statistic `name`; returns `value`.
 
-    Every process has to report the same names.
+    One that is not finite would be in the sums for ever. Every process has to report the same names.
     """
     by_device = _counters.setdefault(name, {})
     values = torch.as_tensor(value).detach().flatten()
@@ -43,7 +43,9 @@ def report(name: str, value: Any) -> Any:
     # Squares of large losses overflow 32 bits, but not every device has float64.
     dtype = torch.float32 if values.device.type == "mps" else torch.float64
     values = values.to(dtype)
-    moments = torch.stack([torch.full_like(values[0], values.numel()), values.sum(), values.square().sum()])
+    finite = torch.isfinite(values)
+    values = torch.where(finite, values, 0)
+    moments = torch.stack([finite.sum().to(dtype), values.sum(), values.square().sum()])
     if values.device in by_device:
         by_device[values.device].add_(moments)
     else:

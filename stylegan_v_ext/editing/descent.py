@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.files import save_tensors
 from stylegan_v_ext.interrupts import interruptible
 
 _SECONDS_BETWEEN = 60.0
@@ -52,8 +52,7 @@ def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], No
 
 
 def save(descent: Descent, path: Path, purpose: str) -> None:
-    with atomic_path(path) as temporary:
-        torch.save({"purpose": purpose, "state": descent.state_dict()}, temporary)
+    save_tensors({"purpose": purpose, "state": descent.state_dict()}, path)
 
 
 def _load(path: Path, purpose: str) -> dict[str, Any]:

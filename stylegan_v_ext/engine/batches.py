@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -82,7 +83,7 @@ def load_batches(
         **loader_kwargs,
     )
     bad, ahead = BadFrames(), None
-    for (strips, labels), problems in _watched(loader):
+    for (strips, labels), problems in _stream(loader):
         bad.add(problems)
         here = strips.to(device, non_blocking=True), labels
         if ahead is not None:
@@ -90,13 +91,22 @@ def load_batches(
         ahead = here
 
 
-def _watched(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
-    """Batches of a loader, whose complaint about a lost worker becomes one that says what to do."""
+def _stream(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
+    """Batches of a loader, in which the end of a worker is seen when its batch is waited for."""
+    stream = iter(loader)
+    if loader.num_workers and threading.current_thread() is threading.main_thread():
+        # PyTorch's handler raises wherever this process is, in the middle of a step too.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    return _told(stream)
+
+
+def _told(stream: Iterator[Any]) -> Iterator[Any]:
+    """What a stream yields; its complaint about a lost worker becomes one that says what to do."""
     try:
-        yield from loader
-    except RuntimeError as error:
-        message = str(error)
-        if "DataLoader worker" not in message:
+        yield from stream
+    except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two where it held a batch ready
+        message = str(error) or type(error).__name__
+        if "DataLoader worker" not in message and isinstance(error, RuntimeError):
             raise
         if "Bus error" in message or "shared memory" in message:
             raise DataError(f"a data worker found no room in {_SHARED}; use --workers=0, or enlarge it") from None

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import dnnlib
-from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.files import save_tensors
 from torch_utils import training_stats
 
 STATE_NAME = "training-state-latest.pt"
@@ -58,8 +58,7 @@ def save_state(trainer: Any, run_dir: Path) -> Path:
     """
     path, content = run_dir / STATE_NAME, capture(trainer)
     if trainer.processes.leads:
-        with atomic_path(path) as temporary:
-            torch.save(content, temporary)
+        save_tensors(content, path)
     return path
 
 
