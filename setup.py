@@ -42,6 +42,8 @@ setup(
         "dev": [
             "pytest",
             "pytest-xdist",
+            "hypothesis",
+            "mpmath",
             "ruff",
             "mypy",
             "types-requests",
