@@ -37,6 +37,8 @@ setup(
         # Text-guided editing and the interactive page.
         "clip": ["transformers>=4.56", "pyyaml"],
         "view": ["gradio>=5"],
+        # Data sets at s3://, gs:// and https:// addresses.
+        "remote": ["fsspec[http,s3,gcs]"],
         # The Python side of NVRTC, which newer CUDA builds of PyTorch bring themselves.
         "cuda": ["cuda-bindings"],
         "dev": [
