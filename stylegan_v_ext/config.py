@@ -65,6 +65,7 @@ class TrainOptions:
     seed: int = 0
     fp32: bool = False
     nobench: bool = False
+    tf32: bool = False
     workers: int = 3
     device: str = "cpu"
 
@@ -120,6 +121,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.on_bad_frame, c.nan_policy = o.on_bad_frame, o.nan_policy
     c.random_seed = o.seed
     c.cudnn_benchmark = not o.nobench
+    c.allow_tf32 = o.tf32
     c.device = o.device
     desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
     c.run_desc = f"{desc}-{o.desc}" if o.desc else desc

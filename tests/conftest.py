@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -25,6 +26,8 @@ SMALL_MOTION = dict(z_dim=24, code_dim=24)
 
 
 def pytest_configure(config):
+    config.cache_folder = tempfile.TemporaryDirectory(prefix="stylegan-v-tests-")  # not the user's own
+    os.environ["DNNLIB_CACHE_DIR"] = config.cache_folder.name
     if "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
 
@@ -35,9 +38,13 @@ def _seeded():
     torch.manual_seed(0)
 
 
+def pytest_unconfigure(config):
+    config.cache_folder.cleanup()
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(request, tmp_path_factory, monkeypatch):
-    """Nothing kept from other tests, or for the user's own work, where metrics and downloads are tested."""
+    """Nothing kept from other tests where detectors and statistics are."""
     if any(f"tests/{folder}/" in request.node.nodeid for folder in ("metrics", "cli", "host", "engine", "editing")):
         monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
 

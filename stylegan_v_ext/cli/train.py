@@ -103,6 +103,8 @@ Examples:
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
 @click.option("--fp32", help="No mixed precision on CUDA", type=bool, metavar="BOOL", default=False)
+@click.option("--tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
+              type=bool, metavar="BOOL", default=False)  # fmt: skip
 @click.option("--nobench", help="No cuDNN benchmarking", type=bool, metavar="BOOL", default=False)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")

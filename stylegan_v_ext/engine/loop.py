@@ -86,7 +86,7 @@ class Trainer:
         np.random.seed(c.random_seed)
         torch.manual_seed(c.random_seed)
         torch.backends.cudnn.benchmark = c.cudnn_benchmark
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(c.get("allow_tf32"))
 
         self.dataset = dnnlib.util.construct_class_by_name(**c.training_set_kwargs)
         common = dict(
@@ -238,8 +238,11 @@ class Trainer:
 
         Raises `StoppedBySignal` when a signal ended it.
         """
-        with interruptible() as stopped:
-            last = self._train(stopped)
+        try:
+            with interruptible() as stopped:
+                last = self._train(stopped)
+        except NotFinite as problem:
+            raise NotFinite(f"{problem}{self._after_not_finite()}") from None
         if not self._is_complete():
             print(f"Stopped early. Go on with --resume={self.run_dir}", flush=True)
         if stopped.number is not None:
@@ -287,6 +290,7 @@ class Trainer:
         if log:
             log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
         started, snapshot = time.monotonic(), None
+        self._check_health()
         if done or _is_multiple(where.tick, c.network_snapshot_ticks):
             if due or self._is_complete():
                 self._save_state(last=done)
@@ -299,9 +303,12 @@ class Trainer:
 
     def _save_state(self, last: bool) -> None:
         """Write the state, after a look at its numbers, so that the last one on disk is always a good one."""
+        self._check_health()
+        self._written(lambda: save_state(self, self.run_dir), "the state", last)
+
+    def _check_health(self) -> None:
         if self.health:
             self.health.check([self.G, self.D])
-        self._written(lambda: save_state(self, self.run_dir), "the state", last)
 
     def _written(self, write: Callable[[], Any], what: str, last: bool) -> Any:
         """What `write` returns; `None`, with a message, where there is no room: training goes on, and the next try may
@@ -346,13 +353,11 @@ class Trainer:
         return self.num_clips >= self.config.total_kimg * 1000
 
     def _step_or_save(self) -> None:
-        """A step. Data that cannot be read stop the run, but not before a snapshot is written; numbers that are not
-        finite, or no memory, with the last state as it is.
+        """A step. Data that cannot be read stop the run, but not before a snapshot is written; no memory stops it with
+        the last state as it is.
         """
         try:
             self.step()
-        except NotFinite as problem:
-            raise NotFinite(f"{problem}{self._after_not_finite()}") from None
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

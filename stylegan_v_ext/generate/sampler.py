@@ -1,8 +1,10 @@
 """Videos of any length and start, chunk by chunk: memory and time a frame do not depend on either."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.noise import NoiseSource, seeded_noise, seeds_from_latents
 
 CHUNK_FRAMES = 16
+_QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
 _MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
@@ -78,9 +81,13 @@ class VideoSampler:
         return Video(tracks.still(self.content(source)), self.motion(source))
 
     def render(self, video: Video, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
-        """Frames uint8 `[H, W, C]` of a video at these times."""
-        for strip in self.strips(video, times, chunk_frames):
-            yield from to_uint8(strip)
+        """Frames uint8 `[H, W, C]` of a video at these times.
+
+        A GPU works on the next chunk while this one is copied and its frames are used.
+        """
+        chunks = (_pixels(strip) for strip in self.strips(video, times, chunk_frames))
+        for chunk in one_ahead(chunks) if self.device.type in _QUEUEING_DEVICES else chunks:
+            yield from chunk.cpu().numpy()
 
     @torch.inference_mode()
     def _motion_vectors(self, video: Video, block: list[float]) -> torch.Tensor:
@@ -137,5 +144,18 @@ class VideoSampler:
 
 def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Frames `[F, C, H, W]` in -1 ... 1 -> uint8 `[F, H, W, C]`."""
-    pixels = (frames * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).cpu().numpy()
+    return _pixels(frames).cpu().numpy()
+
+
+def _pixels(frames: torch.Tensor) -> torch.Tensor:
+    return (frames * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def one_ahead(items: Iterable[Any]) -> Iterator[Any]:
+    """Items in their order, each handed out when the next one has been begun."""
+    ahead = deque[Any]()
+    for item in items:
+        ahead.append(item)
+        if len(ahead) > 1:
+            yield ahead.popleft()
+    yield from ahead

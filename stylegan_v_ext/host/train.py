@@ -57,8 +57,15 @@ def device_type() -> str:
 
 
 def check_options(config: dnnlib.EasyDict) -> None:
-    """Raise `ValueError` for metrics of another kind of model, and for losses that would reach motion rows of `ws`."""
+    """Raise `ValueError` for metrics of another kind of model, for losses that would reach motion rows of `ws`, and for
+    what the checkout's loop knows nothing of.
+    """
     check_metrics(config.metrics, config.training_set_kwargs.num_frames)
+    accepted = inspect.signature(host.import_module("training.training_loop").training_loop).parameters
+    if config.allow_tf32 and "allow_tf32" not in accepted:
+        raise ValueError("--tf32=1 with --host: its training loop has no such option; leave --tf32 out")
+    if config.on_bad_frame == "skip":
+        raise ValueError("--on-bad-frame=skip with --host: its loop cannot say what was left out; leave it out")
     if config.training_set_kwargs.num_frames == 1:
         return
     for option, name in (("--style-mixing", "style_mixing_prob"), ("--pl-weight", "pl_weight")):

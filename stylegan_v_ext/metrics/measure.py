@@ -98,9 +98,9 @@ def measure(
     if repeat > 1:
         values |= {f"{name}_std": float(np.std([f[name] for f in rounds], ddof=1)) for name in rounds[0]}
         run.protocol["rounds"] = rounds
-    suffix = "" if own_detector is None or own_detector.name == metric.family.detector else own_detector
-    if suffix:
-        values = {_renamed(name, metric.name, detectors.short_name(Path(suffix))): v for name, v in values.items()}
+    if own_detector is not None and own_detector.name != metric.family.detector:
+        mark = detectors.short_name(own_detector)
+        values = {_renamed(name, metric.name, mark): value for name, value in values.items()}
     return Result(values, {**run.protocol, "repeat": repeat, "num_processes": processes.count}, list(run.notes))
 
 
@@ -164,18 +164,18 @@ class _Run:
         self, source: VideoSource, side: str, random: np.random.RandomState, starts_anywhere: bool
     ) -> list[Pick]:
         """One clip of every video that is long enough, or of a random choice of them."""
-        metric = self.metric
-        long_enough = [video for video, length in enumerate(source.lengths) if length >= metric.span]
-        short = [video for video, length in enumerate(source.lengths) if length < metric.span]
+        metric, lengths = self.metric, source.lengths
+        long_enough = [video for video, length in enumerate(lengths) if length >= metric.span]
+        short = [video for video, length in enumerate(lengths) if length < metric.span]
         if len(long_enough) < 2:
             raise ValueError(
-                f"{len(long_enough)} of the {len(source.lengths)} videos in {source.name} have the {metric.span} "
-                "frames that a clip takes, 2 are needed; use a metric of fewer frames"
+                f"{len(long_enough)} of the {len(lengths)} videos in {source.name} have the {metric.span} frames that "
+                "a clip takes, 2 are needed; use a metric of fewer frames"
             )
         if short:
             names = ", ".join(source.video_name(video) for video in short[:3]) + (", …" if len(short) > 3 else "")
-            self.notes[f"{len(short)} of {len(source.lengths)} {side} videos are shorter than {metric.span} frames and "
-                       f"left out: {names}"] = None  # fmt: skip
+            self.notes[f"{len(short)} of {len(lengths)} {side} videos are shorter than {metric.span} frames and left "
+                       f"out: {names}"] = None  # fmt: skip
         chosen = long_enough
         if len(long_enough) > metric.count:
             chosen = sorted(random.choice(long_enough, metric.count, replace=False).tolist())
@@ -183,7 +183,7 @@ class _Run:
             self.notes[f"{len(long_enough)} {side} clips, {metric.name} takes up to {metric.count}"] = None
         steps = np.arange(metric.num_frames) * metric.stride
         return [
-            Pick(video, steps + (random.randint(source.lengths[video] - metric.span + 1) if starts_anywhere else 0))
+            Pick(video, steps + (random.randint(lengths[video] - metric.span + 1) if starts_anywhere else 0))
             for video in chosen
         ]
 

@@ -153,6 +153,12 @@ def test_lazy_regularisation_corrects_the_optimizer(sky_zip, tmp_path):
     assert all(type(beta) is float for group in (d, g) for beta in group["betas"])
 
 
+def test_tf32_is_off_unless_asked_for(sky_zip, tmp_path):
+    for wanted in (True, False):
+        Trainer(config_for(sky_zip, tf32=wanted), tmp_path)
+        assert torch.backends.cuda.matmul.allow_tf32 is wanted and torch.backends.cudnn.allow_tf32 is wanted
+
+
 @pytest.mark.parametrize(
     "kwargs",
     [

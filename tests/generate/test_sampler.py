@@ -11,7 +11,7 @@ import torch
 
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.generate.layout import Layout, tile
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, to_uint8
+from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times, one_ahead, to_uint8
 from stylegan_v_ext.generate.writers import write_video
 
 
@@ -29,6 +29,15 @@ def test_chunks_do_not_show(sampler):
     whole = frames(sampler, VideoName(1, 2), times, chunk_frames=40)
     for chunk in (1, 7, 16):
         assert np.abs(frames(sampler, VideoName(1, 2), times, chunk_frames=chunk) - whole).max() <= 1
+
+
+def test_chunks_that_are_begun_ahead_do_not_show(sampler, monkeypatch):
+    expected = list(sampler.frames(VideoName(1), frame_times(10), chunk_frames=4))
+    monkeypatch.setattr("stylegan_v_ext.generate.sampler._QUEUEING_DEVICES", ("cpu",))
+    assert np.array_equal(list(sampler.frames(VideoName(1), frame_times(10), chunk_frames=4)), expected)
+    begun = []
+    handed_out = one_ahead(begun.append(number) or number for number in range(4))
+    assert next(handed_out) == 0 and begun == [0, 1] and list(handed_out) == [1, 2, 3]
 
 
 def test_any_part_of_a_video_can_be_made_alone(sampler):
