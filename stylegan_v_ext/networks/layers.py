@@ -58,5 +58,6 @@ class Conv1dLayer(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = F.conv1d(x, self.weight.to(x) * self.weight_gain, self.bias.to(x) * self.bias_gain)
+        # The gain goes to x, which is smaller than the weight, in the backward pass too.
+        y = F.conv1d(x * self.weight_gain, self.weight.to(x), self.bias.to(x) * self.bias_gain)
         return F.leaky_relu(y, 0.2)
