@@ -39,8 +39,8 @@ Examples:
 @click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
               + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
-@click.option("--data", help="Data set: zip, folder, shards, or `demo` for the built-in sky time-lapse  [required "
-              "for a new run]", metavar="PATH")  # fmt: skip
+@click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
+              "the built-in sky time-lapse  [required for a new run]", metavar="PATH")  # fmt: skip
 @click.option("--outdir", help="Where run folders go", metavar="DIR", default="runs")
 @click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
               "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",

@@ -160,12 +160,21 @@ class _ShardedNames(Sequence[str]):
         return int(self._starts[-1])
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        archive = self._shards[shard]
-        return f"{archive.path.name}/{archive.names[index - int(self._starts[shard])]}"
+        chosen = range(len(self))[index]
+        if isinstance(chosen, int):
+            return self._run(chosen, chosen + 1)[0]
+        if chosen.step == 1 and len(chosen) and self._shard(chosen.start) == self._shard(chosen.stop - 1):
+            return self._run(chosen.start, chosen.stop)
+        return [self[number] for number in chosen]
+
+    def _shard(self, index: int) -> int:
+        return int(np.searchsorted(self._starts, index, side="right")) - 1
+
+    def _run(self, start: int, stop: int) -> list[str]:
+        """Names of members that lie one behind the other in a shard."""
+        shard = self._shard(start)
+        archive, first = self._shards[shard], int(self._starts[shard])
+        return [f"{archive.path.name}/{name}" for name in archive.names[start - first : stop - first]]
 
     def __iter__(self) -> Iterator[str]:
         return (f"{shard.path.name}/{name}" for shard in self._shards for name in shard.names)

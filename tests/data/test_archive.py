@@ -168,3 +168,24 @@ def test_pictures_of_too_many_pixels_are_refused(monkeypatch):
     monkeypatch.setattr("stylegan_v_ext.data.videos._MOST_PIXELS", 1000)
     with pytest.raises(DataError, match="is not a readable image"):
         decode_frame(buffer.getvalue(), "x.png")
+
+
+def test_names_of_shards_are_a_sequence(tmp_path):
+    for shard in range(2):
+        write_zip(tmp_path / f"set-{shard:05d}.zip", {f"v{shard}/{number}.jpg": b"x" for number in range(5)})
+    names = open_archive(tmp_path).names
+    expected = list(names)
+    assert len(names) == 10 and expected[0] == "set-00000.zip/v0/0.jpg" and expected[-1] == "set-00001.zip/v1/4.jpg"
+    for part in (
+        slice(1, 4),
+        slice(6, 9),
+        slice(3, 8),
+        slice(None),
+        slice(None, None, 3),
+        slice(4, 4),
+        slice(-3, None),
+    ):
+        assert names[part] == expected[part]
+    assert names[-1] == expected[-1] and names[7] == expected[7]
+    with pytest.raises(IndexError):
+        names[10]
