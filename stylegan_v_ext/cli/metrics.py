@@ -372,11 +372,12 @@ def show_detectors(detectors: str | None) -> None:
 @report_user_errors
 def plot(run_dir: str, output: str | None) -> None:
     """Draw the figures of a run over its snapshots."""
+    from stylegan_v_ext.data.check import count
     from stylegan_v_ext.metrics.plot import plot_run
 
     target = Path(output) if output else Path(run_dir) / "metrics.png"
     if target.suffix.lower() != ".png":
         raise UserError(f"--output={target} is no .png")
-    for name, count, best, kimg in plot_run(Path(run_dir), target):
-        click.echo(f"{name}: {count} snapshots, best {best:.6g} at kimg {kimg:g}")
+    for name, num_snapshots, best, kimg in plot_run(Path(run_dir), target):
+        click.echo(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
     click.echo(f"Written: {target}")

@@ -160,4 +160,4 @@ def test_figures_are_drawn(snapshot):
     assert "holds no figures" in call("plot", snapshot, code=2)
     call(f"--network={snapshot}", "--metrics=rfvd6_16f", "--device=cpu")
     output = call("plot", snapshot)
-    assert "rfvd6_16f: 1 snapshots" in output and (snapshot / "metrics.png").stat().st_size > 5000
+    assert "rfvd6_16f: 1 snapshot, best" in output and (snapshot / "metrics.png").stat().st_size > 5000
