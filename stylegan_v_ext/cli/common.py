@@ -32,9 +32,9 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             where = f"{error.filename}: " if error.filename else ""
             raise UserError(f"{where}{error.strerror or error}; name another path or free it") from None
         except (RuntimeError, MemoryError) as error:
-            if "out of memory" not in str(error) and "can't allocate memory" not in str(
-                error
-            ):  # torch is not loaded here
+            from stylegan_v_ext.device import is_out_of_memory
+
+            if not is_out_of_memory(error):
                 raise
             raise UserError("out of memory; use a smaller --batch-gpu, --cbase or --cmax, or another device") from None
 

@@ -43,6 +43,12 @@ def _packages() -> Iterator[Row]:
     if not torch.cuda.is_available():
         remedy = "" if torch.version.cuda else "; for an NVIDIA GPU install a CUDA build from pytorch.org"
         yield True, "GPU", f"none; everything runs on the CPU{remedy}"
+    quick = importlib.util.find_spec("simplejpeg") is not None
+    yield (
+        True,
+        "simplejpeg",
+        "installed" if quick else "not installed, JPEG is read slower: pip install simplejpeg",
+    )
     there = importlib.util.find_spec("tensorboard") is not None
     yield True, "tensorboard", "installed" if there else "not installed, optional: pip install tensorboard"
 

@@ -125,6 +125,8 @@ class Request:
                 raise UserError(f"--{option}={path}: no such file or folder")
         if self.outdir is not None and not os.path.isdir(self.outdir):
             raise UserError(f"--outdir={self.outdir} is no folder; make it first")
+        if self.host and self.network is not None and (self.repeat > 1 or self.detector is not None):
+            raise click.UsageError("--repeat and --detector are for our own metrics; leave them or --host out")
         self.host = self.host if self.network is not None and self.host else None
 
 

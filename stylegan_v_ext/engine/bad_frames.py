@@ -7,7 +7,6 @@ import torch
 
 from stylegan_v_ext.data.errors import DataError
 
-BAD_FRAME_POLICIES = ("stop", "skip")
 _MOST_TRIES = 20  # of other clips in place of one
 _MOST_BAD = 100  # frames by name; more are no accident
 

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 
 import torch
 
-NAN_POLICIES = ("stop", "ignore")
-
 
 class NotFinite(ValueError):
     """A loss or a weight became NaN or infinite; the message names it and the step."""

@@ -55,6 +55,8 @@ def open_extractor(
 ) -> Extractor:  # fmt: skip
     """What a metric looks through. own: the user's file in place of it. Raises `ValueError` with the remedy."""
     wanted = metric.family.detector
+    if wanted is None and own is not None:
+        raise ValueError(f"{metric.name} looks through no detector; leave --detector={own} out")
     if wanted is None:
         return Extractor(motion_statistics, None, None)
     if own is None and wanted == RANDOM_CLIPS:

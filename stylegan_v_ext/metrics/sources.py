@@ -5,6 +5,7 @@ All give frames by number, uint8 `[T, H, W, 3]`; pictures without colour are rep
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -235,9 +236,13 @@ def find_video_files(path: str | Path) -> list[Path]:
     path = Path(path)
     if path.is_file():
         return [path] if path.suffix.lower() in VIDEO_SUFFIXES else []
-    found = [file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()]
-    shown = [file for file in found if not is_hidden(file.relative_to(path).as_posix())]
-    return sorted(shown, key=lambda file: natural_key(file.relative_to(path).as_posix()))
+    names = [
+        os.path.relpath(os.path.join(folder, name), path).replace(os.sep, "/")
+        for folder, _, files in os.walk(path)
+        for name in files
+        if name.lower().endswith(VIDEO_SUFFIXES)
+    ]
+    return [path / name for name in sorted(names, key=natural_key) if not is_hidden(name)]
 
 
 def _count_frames(file: Path) -> int:

@@ -103,6 +103,10 @@ def test_videos_against_videos(snapshot, sky_zip, tmp_path):
         (["--detector=/nowhere.pt"], "--detector=/nowhere.pt: no such file"),
         (["--detectors=/nowhere"], "--detectors=/nowhere is no folder"),
         (["--outdir=/nowhere"], "--outdir=/nowhere is no folder"),
+        (
+            ["--metrics=motion6_16f", f"--detector={__file__}"],
+            "motion6_16f looks through no detector; leave",
+        ),
         (["--metrics=is20", "--mirror=1"], "--mirror=1: is20 looks at no real videos"),
         (["--host=/nowhere"], "/nowhere is no folder"),
     ],
@@ -119,6 +123,7 @@ def test_what_cannot_be_measured_ends_in_one_line(snapshot, options, message):
         (["--network=a.pkl", "--fake=b"], "give --network=PKL, or --fake=PATH"),
         (["--network=a.pkl", "--real=b"], "--real belongs to --fake"),
         (["--fake=a", "--data=b"], "--data belongs to --network"),
+        (["--network=a.pkl", "--host=b", "--repeat=2"], "--repeat and --detector are for our own metrics"),
         (["--fake=/nowhere"], "--fake=/nowhere: no such file"),
     ],
 )
