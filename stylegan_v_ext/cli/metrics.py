@@ -123,11 +123,14 @@ class Request:
             path = getattr(self, option)
             if path is not None and not _exists(path):
                 raise UserError(f"--{option}={path}: no such file or folder")
-        if self.outdir is not None and not os.path.isdir(self.outdir):
-            raise UserError(f"--outdir={self.outdir} is no folder; make it first")
         if self.host and self.network is not None and (self.repeat > 1 or self.detector is not None):
             raise click.UsageError("--repeat and --detector are for our own metrics; leave them or --host out")
         self.host = self.host if self.network is not None and self.host else None
+        if self.outdir is not None:
+            try:
+                os.makedirs(self.outdir, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"--outdir={self.outdir}: {error.strerror}; name another folder") from None
 
 
 def _exists(path: str) -> bool:

@@ -102,7 +102,7 @@ def test_videos_against_videos(snapshot, sky_zip, tmp_path):
         (["--data=/nowhere.zip"], "--data=/nowhere.zip: no such file"),
         (["--detector=/nowhere.pt"], "--detector=/nowhere.pt: no such file"),
         (["--detectors=/nowhere"], "--detectors=/nowhere is no folder"),
-        (["--outdir=/nowhere"], "--outdir=/nowhere is no folder"),
+        (["--outdir=/dev/null/here"], "--outdir=/dev/null/here: Not a directory"),
         (
             ["--metrics=motion6_16f", f"--detector={__file__}"],
             "motion6_16f looks through no detector; leave",
