@@ -66,6 +66,7 @@ class TrainOptions:
     fp32: bool = False
     nobench: bool = False
     tf32: bool = False
+    compile: bool = False
     workers: int = 3
     device: str = "cpu"
 
@@ -95,7 +96,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.D_opt_kwargs.lr = o.dlr if o.dlr is not None else c.D_opt_kwargs.lr
     c.loss_kwargs = dnnlib.EasyDict(
         class_name="stylegan_v_ext.engine.steps.StyleGAN2Loss", r1_gamma=gamma / training_set.num_frames,
-        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight,
+        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight, **(dict(compiled=True) if o.compile else {}),
     )  # fmt: skip
 
     c.training_set_kwargs = dnnlib.EasyDict(training_set_kwargs)

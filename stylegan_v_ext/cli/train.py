@@ -105,6 +105,8 @@ Examples:
 @click.option("--fp32", help="No mixed precision on CUDA", type=bool, metavar="BOOL", default=False)
 @click.option("--tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
               type=bool, metavar="BOOL", default=False)  # fmt: skip
+@click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
+              "takes minutes. On CPUs slower than without", type=bool, metavar="BOOL", default=False)  # fmt: skip
 @click.option("--nobench", help="No cuDNN benchmarking", type=bool, metavar="BOOL", default=False)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")

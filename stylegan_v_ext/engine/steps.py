@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,9 @@ class StyleGAN2Loss:
     Every step runs forward and backward and leaves the gradients in the networks. r1_gamma: weight of
     the squared image gradient, summed over the strip. style_mixing_prob: share of clips that take the
     last content rows from a second latent. pl_weight: 0 switches path length off; pl_batch_shrink:
-    how many times smaller its batch is; pl_decay: of the running mean of path lengths.
+    how many times smaller its batch is; pl_decay: of the running mean of path lengths. compiled: run
+    the networks through `torch.compile` where first derivatives do, which R1 and path lengths go beyond;
+    `ValueError` where it does not work.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class StyleGAN2Loss:
         pl_weight: float = 0,
         pl_batch_shrink: int = 2,
         pl_decay: float = 0.01,
+        compiled: bool = False,
     ):
         self.G, self.D, self.augment_pipe = G, D, augment_pipe
         self.augment_p = 0.0
@@ -39,11 +43,15 @@ class StyleGAN2Loss:
         self.style_mixing_prob = style_mixing_prob
         self.pl_weight, self.pl_batch_shrink, self.pl_decay = pl_weight, pl_batch_shrink, pl_decay
         self.pl_mean = torch.zeros([], device=device)
+        self._synthesis: Any = G.synthesis
+        self._discriminator: Any = D
+        if compiled:
+            self._synthesis, self._discriminator = (_compiled(network, device) for network in (G.synthesis, D))
 
     def generator_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
         """Gmain: maximise log sigmoid of the logits. z `[N, z_dim]`, c `[N, K + F]`. Returns the loss, as all steps."""
         with _training(self.G):
-            logits = self._logits(self.G.synthesis(self._ws(z, c)), c)
+            logits = self._logits(self._synthesis(self._ws(z, c)), c)
             _report_scores("fake", logits)
             loss = F.softplus(-logits)
             training_stats.report("Loss/G/loss", loss)
@@ -74,7 +82,7 @@ class StyleGAN2Loss:
     ) -> torch.Tensor:
         """Dmain: minimise log sigmoid of generated clips' logits, maximise it for real strips in -1 ... 1."""
         with torch.no_grad():
-            fake = self.G.synthesis(self._ws(z, c))
+            fake = self._synthesis(self._ws(z, c))
         with _training(self.D):
             fake_logits = self._logits(fake, c)
             _report_scores("fake", fake_logits)
@@ -92,7 +100,7 @@ class StyleGAN2Loss:
         """Dreg: gamma / 2 times the squared gradient of the logits at real strips (R1)."""
         with _training(self.D):
             real = real.detach().requires_grad_()
-            logits = self._logits(real, real_c)
+            logits = self.D(self._augmented(real), real_c)
             (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
             penalty = gradient.square().sum([1, 2, 3])
             training_stats.report("Loss/r1_penalty", penalty)
@@ -116,14 +124,28 @@ class StyleGAN2Loss:
         return torch.cat([content, ws[:, num_ws:]], dim=1)
 
     def _logits(self, strip: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        if self.augment_pipe is not None:
-            strip = self.augment_pipe(strip, self.augment_p)
-        return self.D(strip, c)
+        return self._discriminator(self._augmented(strip), c)
+
+    def _augmented(self, strip: torch.Tensor) -> torch.Tensor:
+        return strip if self.augment_pipe is None else self.augment_pipe(strip, self.augment_p)
 
 
 def _report_scores(kind: str, logits: torch.Tensor) -> None:
     training_stats.report(f"Loss/scores/{kind}", logits)
     training_stats.report(f"Loss/signs/{kind}", logits.sign())
+
+
+def _compiled(network: torch.nn.Module, device: torch.device) -> Any:
+    """A network's forward pass through `torch.compile`. Raises `ValueError` where it does not work."""
+    try:
+        torch.compile(torch.sin)(torch.zeros(2, device=device))
+    except Exception as error:  # of the compiler, of what it calls, or of a Python that it does not know yet
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        needed = "Triton (pip install triton)" if device.type == "cuda" else "a C++ compiler such as g++"
+        raise ValueError(
+            f"torch.compile does not work on {device} ({reason}); it needs {needed}; install it or leave --compile out"
+        ) from None
+    return torch.compile(network.forward, dynamic=False)
 
 
 @contextlib.contextmanager

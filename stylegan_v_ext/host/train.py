@@ -64,6 +64,8 @@ def check_options(config: dnnlib.EasyDict) -> None:
     accepted = inspect.signature(host.import_module("training.training_loop").training_loop).parameters
     if config.allow_tf32 and "allow_tf32" not in accepted:
         raise ValueError("--tf32=1 with --host: its training loop has no such option; leave --tf32 out")
+    if config.loss_kwargs.get("compiled"):
+        raise ValueError("--compile=1 with --host: its loss runs networks as they are; leave --compile out")
     if config.on_bad_frame == "skip":
         raise ValueError("--on-bad-frame=skip with --host: its loop cannot say what was left out; leave it out")
     if config.training_set_kwargs.num_frames == 1:

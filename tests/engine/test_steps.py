@@ -1,5 +1,7 @@
 """Losses and their gradients against plain formulas."""
 
+import functools
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,6 +70,40 @@ def test_r1_step_is_half_gamma_times_the_squared_gradient(networks):
     (1.5 * g.square().sum([1, 2, 3]).mean()).backward()
     for name, gradient in gradients(discriminator).items():
         assert torch.allclose(ours[name], gradient, rtol=1e-4, atol=1e-7), name
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # the compiler's own
+def test_compiled_steps_give_the_same_gradients(networks, monkeypatch):
+    """All four steps, though a compiled graph has no second derivatives."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager", fullgraph=True))
+    generator, discriminator = networks
+    generator.eval()
+    z, real = torch.randn(4, generator.z_dim), torch.randn(4, 3, 48, 16)
+    results = []
+    for compiled in (True, False):
+        loss = make_loss(networks, r1_gamma=1.0, pl_weight=2.0, compiled=compiled)
+        for network in networks:
+            network.zero_grad()
+        for _ in range(2):
+            torch.manual_seed(0)
+            losses = [loss.generator_step(z, C), loss.discriminator_step(real, C, z, C), loss.r1_step(real, C)]
+            losses.append(loss.path_length_step(z, C))
+        results.append((losses, gradients(generator) | gradients(discriminator)))
+    (ours, our_gradients), (expected, expected_gradients) = results
+    for a, b in zip(ours, expected, strict=True):
+        assert torch.allclose(a, b, rtol=1e-5)
+    assert our_gradients.keys() == expected_gradients.keys() and our_gradients
+    for name, gradient in expected_gradients.items():
+        assert torch.allclose(our_gradients[name], gradient, rtol=1e-3, atol=1e-6), name
+
+
+def test_a_compiler_that_does_not_work_is_named(networks, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("Dynamo is not supported on Python 9\nmore")
+
+    monkeypatch.setattr(torch, "compile", fail)
+    with pytest.raises(ValueError, match=r"on cpu \(Dynamo is not supported on Python 9\).*leave --compile out"):
+        make_loss(networks, compiled=True)
 
 
 def test_rounds_of_accumulation_add_up(make_generator, make_discriminator):

@@ -174,6 +174,7 @@ def test_an_interrupt_ends_the_run_with_a_snapshot(tmp_path, sky_zip, gpus):
         (["--pl-weight=2"], r"--pl-weight=2 with --host: .*leave --pl-weight out"),
         (["--cfg=stylegan2", "--metrics=fvd2048_16f"], r"--metrics=fvd2048_16f: the model makes images, not videos"),
         (["--style-mixing=0.5"], r"--style-mixing=0.5 with --host"),
+        (["--compile=1"], r"--compile=1 with --host"),
         (["--on-bad-frame=skip"], r"--on-bad-frame=skip with --host"),
         (["--device=mps"], r"--device=mps with --host: it computes on"),
     ],

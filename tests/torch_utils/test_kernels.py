@@ -230,3 +230,20 @@ def test_the_self_check_passes_right_kernels_and_names_a_wrong_one(monkeypatch):
     for wrong in (lambda *a: right(*a) * 1.01, lambda *a: right(*a) * float("nan")):
         monkeypatch.setattr(upfirdn2d.upfirdn2d_kernel, "run", wrong)
         assert "upfirdn2d is off by" in self_check.problem(cpu)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # the compiler's own
+@pytest.mark.parametrize("num_frames", [3, 1])
+def test_networks_compile_without_graph_breaks(num_frames, make_generator, make_discriminator):
+    G, D = make_generator(num_frames=num_frames), make_discriminator(num_frames=num_frames)
+    c = torch.tensor([[0.0, 4.0, 9.0]])[:, :num_frames].repeat(4, 1)
+    ws = G.mapping(torch.randn(4, G.z_dim), c).detach()
+    synthesise, judge = (
+        torch.compile(f, backend="aot_eager", fullgraph=True) for f in (G.synthesis.forward, D.forward)
+    )
+    results = []
+    for synthesis, discriminator in ((G.synthesis, D), (synthesise, judge)):
+        loss = discriminator(synthesis(ws), c).square().sum()
+        results.append([loss, *torch.autograd.grad(loss, [*G.synthesis.parameters(), *D.parameters()])])
+    for ours, expected in zip(*results, strict=True):
+        _agree(ours, expected, 1e-4)
