@@ -14,7 +14,7 @@ from torch_utils.ops import bias_act
 from torch_utils.ops.conv2d_resample import conv2d_resample
 
 try:
-    from torch_utils.ops.bias_act import scaled_bias_act
+    from torch_utils.ops.bias_act import joined_bias_act, scaled_bias_act
 except ImportError:  # a stock checkout's own ops
 
     def scaled_bias_act(x, scale, b=None, noise=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
@@ -24,6 +24,11 @@ except ImportError:  # a stock checkout's own ops
         if noise is not None:
             x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
         return bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
+
+    def joined_bias_act(parts, b=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
+        """clamp(gain * act(x + b)), x all parts put together."""
+        x = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return bias_act.bias_act(x, b, act=act, gain=gain, clamp=clamp)
 
 
 _EPS = 1e-8
@@ -64,10 +69,9 @@ def modulated_conv2d(
         weights = weight * styles[:, None, :, None, None] * demodulation[:, :, None, None, None]
         clips = zip(x.chunk(num_clips), weights, strict=True)
         parts = [_convolve(clip, weight, resample_filter, up, padding) for clip, weight in clips]
-        x = parts[0] if num_clips == 1 else torch.cat(parts)
         if noise is not None:
-            x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
-        return bias_act.bias_act(x, bias, act=act, gain=gain, clamp=clamp)
+            parts = [part + row.to(x.dtype) for part, row in zip(parts, noise.expand(num_clips, -1, -1), strict=True)]
+        return joined_bias_act(parts, bias, act=act, gain=gain, clamp=clamp)
     x = _convolve(scaled_bias_act(x, styles), weight, resample_filter, up, padding)
     return scaled_bias_act(x, demodulation, bias, noise, act=act, gain=gain, clamp=clamp)
 

@@ -149,6 +149,23 @@ def test_fast_bias_act_equals_its_composed_twin(act, clamp):
         assert torch.allclose(ours, reference, atol=1e-12)
 
 
+@pytest.mark.parametrize("act", ["linear", "lrelu", "swish"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_parts_are_joined_as_by_cat(act, layout):
+    parts = [torch.randn(n, 3, 4, 5, dtype=torch.float64).to(memory_format=layout) for n in (2, 1, 3)]
+    parts = [part.requires_grad_() for part in parts]
+    b = torch.randn(3, dtype=torch.float64, requires_grad=True)
+
+    def joined(b, *parts):
+        return bias_act.joined_bias_act(parts, b, act=act, gain=1.5, clamp=2)
+
+    y = joined(b, *parts)
+    assert torch.equal(y, bias_act.bias_act(torch.cat(parts), b, act=act, gain=1.5, clamp=2))
+    assert y.is_contiguous(memory_format=layout)
+    assert torch.autograd.gradcheck(joined, (b, *parts)) and torch.autograd.gradgradcheck(joined, (b, *parts))
+    assert torch.equal(bias_act.joined_bias_act(parts[:1], b, act=act), bias_act.bias_act(parts[0], b, act=act))
+
+
 def test_bias_act_does_not_write_into_its_input():
     x = torch.randn(2, 3)
     before = x.clone()

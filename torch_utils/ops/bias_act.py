@@ -8,6 +8,7 @@ modulated layer: `scaled_bias_act`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -70,8 +71,26 @@ def bias_act(
 
     slope = alpha if act == "lrelu" else _SLOPES.get(act)
     if impl != "ref" and _output_tells(slope, gain):
-        return _PiecewiseLinear.apply(x, b, slope, gain, clamp)
+        return _PiecewiseLinear.apply(b, slope, gain, clamp, x)
     return _composed(x, b, spec.func, alpha, gain, clamp)
+
+
+def joined_bias_act(
+    parts: Sequence[torch.Tensor],
+    b: torch.Tensor | None = None,
+    act: str = "linear",
+    gain: float | None = None,
+    clamp: float | None = None,
+) -> torch.Tensor:
+    """`bias_act` of images `[N_i, C, H, W]` put together along N, on CPUs without a pass for the putting together."""
+    spec, first = activation_funcs[act], parts[0]
+    gain = float(spec.def_gain if gain is None else gain)
+    slope = spec.def_alpha if act == "lrelu" else _SLOPES.get(act)
+    piecewise = b is not None and _output_tells(slope, gain) and not torch.compiler.is_compiling()
+    if len(parts) == 1 or first.device.type != "cpu" or custom_ops.wanted(first) or not piecewise:
+        return bias_act(first if len(parts) == 1 else torch.cat(list(parts)), b, act=act, gain=gain, clamp=clamp)
+    b = b.to(first.dtype)[:, None, None]
+    return _PiecewiseLinear.apply(b, slope, gain, None if clamp is None or clamp < 0 else float(clamp), *parts)
 
 
 def _output_tells(slope: float | None, gain: float) -> bool:
@@ -92,11 +111,15 @@ def _composed(x, b, func, alpha, gain, clamp):  # noqa: ANN001, ANN202
 
 
 class _PiecewiseLinear(torch.autograd.Function):
-    """y = clamp(gain * max(x + b, slope * (x + b))), saving y alone."""
+    """y = clamp(gain * max(x + b, slope * (x + b))), saving y alone; x in parts along the first dimension."""
 
     @staticmethod
-    def forward(ctx, x, b, slope, gain, clamp):  # noqa: ANN001, ANN205
-        y = x * gain if b is None else torch.add(x, b)
+    def forward(ctx, b, slope, gain, clamp, *parts):  # noqa: ANN001, ANN002, ANN205
+        ctx.sizes = [len(part) for part in parts]
+        if len(parts) > 1:
+            y = _added_and_joined(parts, b)
+        else:
+            y = parts[0] * gain if b is None else torch.add(parts[0], b)
         if b is not None and gain != 1:
             y.mul_(gain)
         if slope != 1:
@@ -112,8 +135,16 @@ class _PiecewiseLinear(torch.autograd.Function):
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         (y,) = ctx.saved_tensors
         dx = _MaskedScale.apply(dy, y, *ctx.settings)
-        db = dx.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[1] else None
-        return dx, db, None, None, None
+        db = dx.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[0] else None
+        return db, None, None, None, *(dx.split(ctx.sizes) if len(ctx.sizes) > 1 else [dx])
+
+
+def _added_and_joined(parts, b):  # noqa: ANN001, ANN202
+    size = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    y = torch.empty_strided(size, parts[0].stride(), dtype=parts[0].dtype, device=parts[0].device)
+    for part, place in zip(parts, y.split([len(part) for part in parts]), strict=True):
+        torch.add(part, b, out=place)
+    return y
 
 
 class _MaskedScale(torch.autograd.Function):
