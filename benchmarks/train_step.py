@@ -23,7 +23,7 @@ def trainer(data, cfg, folder, **kwargs):
     frames = FRAMES if cfg != "stylegan2" else 1
     options = TrainOptions(
         outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=CLIPS * FRAMES // frames, cbase=4096, cmax=128,
-        aug="noaug", workers=0, device=str(pick_device("auto")), **kwargs,
+        aug="noaug", workers=0, **{"device": str(pick_device("auto")), **kwargs},
     )  # fmt: skip
     return Trainer(make_config(options), folder)
 
