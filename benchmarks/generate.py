@@ -3,7 +3,7 @@
 import torch
 
 from benchmarks.common import median_ms, print_table
-from stylegan_v_ext.device import pick_device
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.networks.generator import VideoGenerator
 
@@ -14,7 +14,7 @@ def main():
     rows = []
     for resolution in (64, 128):
         generator = VideoGenerator(3, resolution, 3, channel_base=4096, channel_max=128)
-        sampler = VideoSampler(generator, pick_device("auto"))
+        sampler = VideoSampler(generator, device_to_use("auto"))
 
         def run(start, sampler=sampler):
             for _ in sampler.frames(VideoName(0), frame_times(FRAMES, start=start)):

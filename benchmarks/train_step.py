@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.common import median_ms, print_table
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.train import make_config
 from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine.loop import Trainer
 
 CLIPS, FRAMES = 4, 3
@@ -23,7 +23,7 @@ def trainer(data, cfg, folder, **kwargs):
     frames = FRAMES if cfg != "stylegan2" else 1
     options = TrainOptions(
         outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=CLIPS * FRAMES // frames, cbase=4096, cmax=128,
-        aug="noaug", workers=0, **{"device": str(pick_device("auto")), **kwargs},
+        aug="noaug", workers=0, **{"device": str(device_to_use("auto")), **kwargs},
     )  # fmt: skip
     return Trainer(make_config(options), folder)
 

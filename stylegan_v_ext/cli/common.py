@@ -41,6 +41,17 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def device_to_use(name: str) -> Any:
+    """The `torch.device` of that name, this process prepared to compute on it. Raises `ValueError`."""
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.memory import keep_freed_memory
+
+    device = pick_device(name)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
+
+
 def _last_sentence(message: str) -> str:
     """The message itself; of one that crossed from a data worker, the line under its traceback."""
     lines = [line for line in message.strip().splitlines() if line.strip()]

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.common import report_user_errors
+from stylegan_v_ext.cli.common import device_to_use, report_user_errors
 
 _FEATURE_VIDEOS, _FEATURE_FRAMES = 64, 8  # videos and frames of each that the distance is taken over
 
@@ -26,10 +26,9 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     from stylegan_v_ext.cli.gen_video import gen_video
     from stylegan_v_ext.cli.train import demo_dataset, describe, launch, make_config
     from stylegan_v_ext.config import TrainOptions
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.interrupts import StoppedBySignal
 
-    device = str(pick_device(device))
+    device = str(device_to_use(device))
     data = demo_dataset(outdir, resolution=32)
     options = TrainOptions(
         outdir=outdir, cfg="stylegan-v", data=data, mirror=True, batch=8, cbase=512, cmax=64, latent_dim=64,
@@ -63,12 +62,11 @@ def _distance(config: Any, snapshot: Path, device: str) -> float:
 
     import dnnlib
     from stylegan_v_ext.checkpoints import load
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.metrics.random_features import random_frame_distance
 
     dataset = dnnlib.util.construct_class_by_name(**config.training_set_kwargs)
-    sampler = VideoSampler(load(snapshot).build_generator(), pick_device(device))
+    sampler = VideoSampler(load(snapshot).build_generator(), device_to_use(device))
     times = list(frame_times(_FEATURE_FRAMES, speed=8))
     real = (dataset.read_video(item)[:: 64 // _FEATURE_FRAMES] for item in range(_FEATURE_VIDEOS))
     fake = (

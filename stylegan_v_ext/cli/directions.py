@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, report_user_errors
+from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, report_user_errors
 
 _EPILOG = """
 \b
@@ -37,7 +37,6 @@ def directions(**o: Any) -> None:
     In the preview a row is a direction, from minus to plus; the middle is as it was.
     """
     from stylegan_v_ext.cli.gen_video import check_class, load_video_generator
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.editing.directions import find_directions
     from stylegan_v_ext.generate.sampler import VideoSampler
     from stylegan_v_ext.generate.writers import write_png
@@ -49,7 +48,7 @@ def directions(**o: Any) -> None:
     refuse_existing(path, preview)
     checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
-    sampler = VideoSampler(generator, pick_device(o["device"]))
+    sampler = VideoSampler(generator, device_to_use(o["device"]))
     found = find_directions(sampler, o["method"], o["count"], o["class_index"])
     found.save(path)
     write_png(preview, _strips(sampler, found, o["seeds"], o["reach"], o["class_index"]))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
 
 _FRAMES_OF_EDIT = 64
 _EPILOG = """
@@ -86,7 +86,6 @@ def edit(context: click.Context, **o: Any) -> None:
     video as .npz, for gen_video.py --projection.
     """
     from stylegan_v_ext.cli.gen_video import check_class, load_video_generator
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.editing.text_image import load_encoder
     from stylegan_v_ext.generate.sampler import VideoSampler
 
@@ -96,7 +95,7 @@ def edit(context: click.Context, **o: Any) -> None:
     checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"])
     if o["seeds"] or o["class_index"] is not None:
         check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
-    sampler = VideoSampler(generator, pick_device(o["device"]))
+    sampler = VideoSampler(generator, device_to_use(o["device"]))
     sources = _sources(o, generator)
     folder = Path(o["output"])
     targets = [folder / f"{name}-{edit.name}.mp4" for name, _ in sources for edit in edits]

@@ -17,9 +17,10 @@ from stylegan_v_ext.cli.common import (
     ScheduleType,
     SeedList,
     UserError,
+    device_to_use,
     progress_bar,
-    report_user_errors,
-)  # fmt: skip
+    report_user_errors,  # fmt: skip
+)
 
 FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
@@ -113,11 +114,10 @@ def gen_video(**options: Any) -> None:
     Frames go to the encoder as they are made, so an hour needs no more memory than a second. Under torchrun the
     processes deal out the videos among themselves.
     """
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.distributed import own_share
 
     o = _check(options)
-    rank, num_processes, o["device"] = own_share(str(pick_device(o["device"])))
+    rank, num_processes, o["device"] = own_share(str(device_to_use(o["device"])))
     sampler = _load_sampler(o["network"], o["device"], o["trust_pickle"])
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
@@ -303,8 +303,7 @@ def load_video_generator(network: str, trust_pickle: bool) -> Any:
 
 
 def _load_sampler(network: str, device: str, trust_pickle: bool) -> Any:
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoSampler
 
     _, generator = load_video_generator(network, trust_pickle)
-    return VideoSampler(generator, pick_device(device))
+    return VideoSampler(generator, device_to_use(device))

@@ -13,7 +13,14 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import NameList, UserError, own_arguments, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    NameList,
+    UserError,
+    device_to_use,
+    own_arguments,
+    progress_bar,
+    report_user_errors,
+)
 
 _DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
 _SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
@@ -70,7 +77,6 @@ def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: i
     """
     if ctx.invoked_subcommand is not None:
         return
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.distributed import join, launched_processes, relaunch
     from stylegan_v_ext.metrics.detectors import ENVIRONMENT
 
@@ -82,7 +88,7 @@ def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: i
         os.environ[ENVIRONMENT] = os.path.abspath(detectors)
     if gpus > 1 and launched_processes() == 1:
         ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *own_arguments(ctx)]))
-    processes, request.device = join(str(pick_device(request.device)))
+    processes, request.device = join(str(device_to_use(request.device)))
     with contextlib.ExitStack() as stack:
         if not processes.leads:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))

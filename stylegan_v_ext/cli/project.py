@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import UserError, device_to_use, progress_bar, report_user_errors
 
 _EPILOG = """
 \b
@@ -67,7 +67,6 @@ def project(context: click.Context, **o: Any) -> None:
     was done; the same command goes on from there.
     """
     from stylegan_v_ext.cli.gen_video import check_class, load_video_generator
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.editing import descent
     from stylegan_v_ext.editing.perceptual import load_loss
     from stylegan_v_ext.editing.projection import ProjectionOptions, Projector
@@ -83,7 +82,7 @@ def project(context: click.Context, **o: Any) -> None:
     if generator.img_channels != 3:
         raise UserError(f"{checkpoint.path} makes images of {generator.img_channels} channels; 3 are needed")
     target = _read_clip(o, generator.img_resolution)
-    device = pick_device(o["device"])
+    device = device_to_use(o["device"])
     generator = generator.to(device)
     loss, loss_name = load_loss(o["loss"], device)
     options = ProjectionOptions(

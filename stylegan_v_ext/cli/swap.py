@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
 
 _PREVIEW_FRAMES = 64
 _EPILOG = """
@@ -122,14 +122,13 @@ def _layer_range(split: str, take: str, width: float, resolution: int) -> Any:
 def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_index: int | None, device: str) -> None:
     """A grid: one column a model, one row a seed."""
     from stylegan_v_ext.cli.gen_video import check_class
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.generate.writers import write_video
 
     for data in [data for data in networks if data.num_classes] or networks[:1]:
         check_class("an image model" if data.is_image_model else "the video model", data.num_classes, class_index)
     times = list(frame_times(_PREVIEW_FRAMES))
-    samplers = [VideoSampler(data.build(), pick_device(device)) for data in networks]
+    samplers = [VideoSampler(data.build(), device_to_use(device)) for data in networks]
     cells = [
         (sampler, VideoName(seed, None, class_index if data.num_classes else None), data.is_image_model)
         for seed in seeds

@@ -13,7 +13,14 @@ import click
 from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import NameList, UserError, own_arguments, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    NameList,
+    UserError,
+    device_to_use,
+    own_arguments,
+    progress_bar,
+    report_user_errors,
+)
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
@@ -130,7 +137,6 @@ def train(
     --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
     once, and what was saved before stays.
     """
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.distributed import Processes, join, launched_processes, relaunch
 
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
@@ -147,7 +153,7 @@ def train(
         options["gpus"] = launched
     elif kwargs["gpus"] > 1 and not dry_run:
         ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
-    processes, options["device"] = join(str(pick_device(kwargs["device"])))
+    processes, options["device"] = join(str(device_to_use(kwargs["device"])))
     with contextlib.ExitStack() as stack:
         if not processes.leads:
             stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
-from stylegan_v_ext.cli.common import UserError, report_user_errors
+from stylegan_v_ext.cli.common import UserError, device_to_use, report_user_errors
 
 _EPILOG = """
 \b
@@ -44,11 +44,10 @@ def view(context: click.Context, **o: Any) -> None:
     except ImportError:
         raise UserError("the page needs the gradio package; pip install 'stylegan_v_ext[view]'") from None
     from stylegan_v_ext.cli.gen_video import load_video_generator
-    from stylegan_v_ext.device import pick_device
     from stylegan_v_ext.view.page import build_page, launch
 
     checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"])
-    studio = _studio(context, o, checkpoint, pick_device(o["device"]))
+    studio = _studio(context, o, checkpoint, device_to_use(o["device"]))
     page = build_page(studio, Path(o["output"]), checkpoint.path.name, o["fps"])
     try:
         url = launch(page, o["address"], o["port"], Path(o["output"]), block=False)
