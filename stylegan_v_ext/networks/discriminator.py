@@ -8,7 +8,7 @@ import torch
 from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.mapping import MappingNetwork
-from stylegan_v_ext.networks.modulation import modulated_conv2d
+from stylegan_v_ext.networks.modulation import gain_before, modulated_conv2d
 from stylegan_v_ext.networks.synthesis import check_resolution, memory_format_for, working_dtype
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
@@ -54,13 +54,17 @@ class Conv2dLayer(torch.nn.Module):
     def forward(self, x: torch.Tensor, condition: torch.Tensor | None = None, gain: float = 1) -> torch.Tensor:
         """x: `[N*F, C_in, h, w]`. condition: `[N, condition_dim]`, for modulated layers."""
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
-        ending = dict(act=self.activation, gain=self.act_gain * gain, clamp=clamp)
+        gain *= self.act_gain
         if self.affine is not None:
-            styles = self.affine(condition)
-            return modulated_conv2d(x, self.weight, styles, padding=self.padding, bias=self.bias, **ending)
-        weight = (self.weight * self.weight_gain).to(x.dtype)
+            return modulated_conv2d(
+                x, self.weight, self.affine(condition), padding=self.padding, bias=self.bias, act=self.activation,
+                gain=gain, clamp=clamp,
+            )  # fmt: skip
+        before, gain = gain_before(self.activation, gain, x.device)
+        weight = (self.weight * (self.weight_gain * before)).to(x.dtype)
+        bias = None if self.bias is None else (self.bias * before if before != 1 else self.bias).to(x.dtype)
         x = conv2d_resample(x, weight, self.resample_filter, down=self.down, padding=self.padding)
-        return bias_act.bias_act(x, None if self.bias is None else self.bias.to(x.dtype), **ending)
+        return bias_act.bias_act(x, bias, act=self.activation, gain=gain, clamp=clamp)
 
 
 def _parameters_to_buffers(module: torch.nn.Module) -> None:

@@ -14,8 +14,12 @@ from torch_utils.ops import bias_act
 from torch_utils.ops.conv2d_resample import conv2d_resample
 
 try:
-    from torch_utils.ops.bias_act import joined_bias_act, scaled_bias_act
+    from torch_utils.ops.bias_act import gain_before, joined_bias_act, scaled_bias_act
 except ImportError:  # a stock checkout's own ops
+
+    def gain_before(act, gain, device):  # type: ignore[misc]  # noqa: ANN001, ANN201
+        """(gain of what comes before, gain that is left)."""
+        return 1, gain
 
     def scaled_bias_act(x, scale, b=None, noise=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
         """clamp(gain * act(x * scale + noise + b)), scale `[N, C]` for the frames of N clips."""
@@ -63,6 +67,11 @@ def modulated_conv2d(
         weight = weight / weight.square().mean([1, 2, 3], keepdim=True).sqrt()
         styles = styles / styles.abs().amax(1, keepdim=True)
     demodulation = (styles.square() @ weight.square().sum([2, 3]).t() + _EPS).rsqrt()
+    before, gain = gain_before(act, gain, x.device)
+    if before != 1:
+        demodulation = demodulation * before
+        bias = None if bias is None else bias * before
+        noise = None if noise is None else noise * before
 
     frames = x.shape[0] // num_clips
     if num_clips == 1 or _gains_by_folding(x, frames, up):

@@ -166,6 +166,17 @@ def test_parts_are_joined_as_by_cat(act, layout):
     assert torch.equal(bias_act.joined_bias_act(parts[:1], b, act=act), bias_act.bias_act(parts[0], b, act=act))
 
 
+@pytest.mark.parametrize("act", list(bias_act.activation_funcs))
+def test_a_gain_that_moves_to_the_input_leaves_the_result(act):
+    x, b = torch.randn(2, 3, 4, 5), torch.randn(3)
+    before, left = bias_act.gain_before(act, 1.5, x.device)
+    assert (before == 1.5) is (act in ("linear", "relu", "lrelu")) and before * left == 1.5
+    moved = bias_act.bias_act(x * before, b * before, act=act, gain=left, clamp=1)
+    assert torch.allclose(moved, bias_act.bias_act(x, b, act=act, gain=1.5, clamp=1), atol=1e-6)
+    assert bias_act.gain_before(act, 1.5, torch.device("cuda")) == (1, 1.5)
+    assert bias_act.gain_before(act, -1.5, x.device) == (1, -1.5)
+
+
 def test_bias_act_does_not_write_into_its_input():
     x = torch.randn(2, 3)
     before = x.clone()
