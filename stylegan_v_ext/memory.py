@@ -29,11 +29,8 @@ def keep_freed_memory() -> None:
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)
     libc.mallopt(_TOP_PAD, _AHEAD)
-    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = (
-        ctypes.c_void_p,
-        [ctypes.c_size_t],
-        [ctypes.c_void_p],
-    )
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
     libc.free(libc.malloc(_HUGE_PAGE * 64))
     libc.mallopt(_TOP_PAD, _HUGE_PAGE)
     with contextlib.suppress(OSError, ValueError):  # of systems without /proc

@@ -116,10 +116,10 @@ def _host() -> Iterator[Row]:
 def _detectors() -> Iterator[Row]:
     from stylegan_v_ext.metrics import detectors
 
-    found = detectors.local_detector(detectors.I3D)
-    if found is not None:
-        yield True, "detectors", str(found)
-        return
-    folder = os.environ.get(detectors.ENVIRONMENT)
-    where = f"not in {folder}" if folder else f"{detectors.ENVIRONMENT} names no folder"
-    yield not folder, "detectors", f"{detectors.I3D}: {where}; FVD downloads it"
+    folder = detectors.detectors_folder()
+    if folder is not None and not folder.is_dir():
+        yield False, "detectors", f"{detectors.ENVIRONMENT}={folder} is no folder; make it, or unset the variable"
+    for name in detectors.DETECTORS:
+        path = detectors.local_detector(name) or detectors.downloaded_detector(name)
+        where = f"not in {folder}, " if folder else ""
+        yield True, "detector", str(path) if path else f"{name}: {where}downloaded when a metric needs it"

@@ -19,7 +19,7 @@ from stylegan_v_ext.cli.common import (
     UserError,
     device_to_use,
     progress_bar,
-    report_user_errors,  # fmt: skip
+    report_user_errors,
 )
 
 FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")

@@ -36,11 +36,14 @@ def test_a_host_and_detectors_are_looked_for_where_the_environment_says(monkeypa
     monkeypatch.setenv("STYLEGAN_V_DETECTORS", str(tmp_path))
     output = _doctor().output
     assert f"ok   host                  stylegan3 in {tmp_path / 'stylegan3'}" in output
-    assert f"FIX  detectors             i3d_torchscript.pt: not in {tmp_path}" in output
+    assert f"ok   detector              vgg16.pt: not in {tmp_path}, downloaded when a metric needs it" in output
     (tmp_path / "i3d_torchscript.pt").touch()
+    assert f"ok   detector              {tmp_path / 'i3d_torchscript.pt'}" in _doctor().output
+    monkeypatch.setenv("STYLEGAN_V_DETECTORS", str(tmp_path / "nothing"))
     monkeypatch.setenv("STYLEGAN_HOST", str(tmp_path / "nowhere"))
     output = _doctor().output
-    assert "FIX  host                  STYLEGAN_HOST: " in output and "ok   detectors" in output
+    assert "FIX  host                  STYLEGAN_HOST: " in output
+    assert f"FIX  detectors             STYLEGAN_V_DETECTORS={tmp_path / 'nothing'} is no folder" in output
 
 
 def _pretend_gpu(monkeypatch):
