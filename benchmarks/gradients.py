@@ -28,13 +28,13 @@ class Buckets:
     """Messages that leave as soon as the gradients of a bucket are there, last layers first."""
 
     def __init__(self, parameters):
-        self.buckets, self.full = [[]], 0
+        self.buckets, full = [[]], 0
         for parameter in reversed(list(parameters)):
-            if self.full and self.full + parameter.numel() > BUCKET:
+            if full and full + parameter.numel() > BUCKET:
                 self.buckets.append([])
-                self.full = 0
+                full = 0
             self.buckets[-1].append(parameter)
-            self.full += parameter.numel()
+            full += parameter.numel()
         self.place = {parameter: bucket for bucket in self.buckets for parameter in bucket}
         for parameter in self.place:
             parameter.requires_grad_(True).register_post_accumulate_grad_hook(self._arrived)

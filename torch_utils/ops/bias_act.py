@@ -129,13 +129,11 @@ class _PiecewiseLinear(torch.autograd.Function):
         ctx.sizes = [len(part) for part in parts]
         if len(parts) > 1:
             y = _added_and_joined(parts, b)
-        elif b is not None:
-            y = torch.add(parts[0], b)
         else:
-            y = parts[0] * gain if gain != 1 or slope == 1 else F.leaky_relu(parts[0], slope)
+            y = parts[0] * gain if b is None else torch.add(parts[0], b)
         if b is not None and gain != 1:
             y.mul_(gain)
-        if slope != 1 and (b is not None or gain != 1):
+        if slope != 1:
             y = F.leaky_relu_(y, slope)
         if clamp is not None:
             y.clamp_(-clamp, clamp)
