@@ -6,6 +6,9 @@ import time
 
 import torch
 
+CLIPS, FRAMES = 4, 3
+CHANNELS = dict(channel_base=4096, channel_max=128)
+
 
 def median_ms(functions, repeats=7):
     """Median milliseconds of each function, taken in turn so that drifts of the machine hit all alike."""

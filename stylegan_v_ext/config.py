@@ -123,6 +123,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.random_seed = o.seed
     c.cudnn_benchmark = not o.nobench
     c.allow_tf32 = o.tf32
+    c.allow_bf16 = o.device == "cpu" and not o.fp32 and _has_fast_bfloat16()
     c.device = o.device
     desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
     c.run_desc = f"{desc}-{o.desc}" if o.desc else desc
@@ -202,6 +203,12 @@ def _capacity(o: TrainOptions, resolution: int) -> dict[str, Any]:
         "channel_base": o.cbase or (16384 if resolution < 512 else 32768), "channel_max": o.cmax,
         "num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None,
     }  # fmt: skip
+
+
+def _has_fast_bfloat16() -> bool:
+    from stylegan_v_ext.networks import precision
+
+    return precision.has_fast_bfloat16()
 
 
 def _start_of_p(o: TrainOptions) -> float:

@@ -13,6 +13,7 @@ import torch
 
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.data.synthetic import write_demo_dataset
+from stylegan_v_ext.networks import precision
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
 
@@ -36,6 +37,14 @@ def pytest_configure(config):
 def _seeded():
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _float32(monkeypatch):
+    """The same numbers on all CPUs."""
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: False)
+    yield
+    precision.use_bfloat16_on_cpu(False)
 
 
 def pytest_unconfigure(config):

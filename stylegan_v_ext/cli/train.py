@@ -109,7 +109,9 @@ Examples:
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
-@click.option("--fp32", help="No mixed precision on CUDA", type=bool, metavar="BOOL", default=False)
+@click.option(
+    "--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", type=bool, metavar="BOOL", default=False
+)
 @click.option("--tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
               type=bool, metavar="BOOL", default=False)  # fmt: skip
 @click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
@@ -216,6 +218,7 @@ def _begin(
         from stylegan_v_ext.host.train import check_options
 
         check_options(config)
+        config.allow_bf16 = False  # its loop decides on precision
     config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
@@ -411,11 +414,18 @@ def describe(config: Any) -> str:
         "Data set": data["path"], "Videos": config.num_videos, "Resolution": data["resolution"],
         "Classes": data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
         "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
+        "Precision": _precision(config),
         "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}", "Augmentation": _augmentation(config),
     }  # fmt: skip
     lines = [f"{name + ':':20s}{value}" for name, value in rows.items()]
     shown = {name: value for name, value in config.items() if name != "options"}
     return "\n".join(["Training options:", json.dumps(shown, indent=2), "", *lines, ""])
+
+
+def _precision(config: Any) -> str:
+    if config.allow_bf16:
+        return "bfloat16 and float32"
+    return "float16 and float32" if config.G_kwargs.num_fp16_res else "float32"
 
 
 def _augmentation(config: Any) -> str:

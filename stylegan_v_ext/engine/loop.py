@@ -28,6 +28,7 @@ from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
 from stylegan_v_ext.files import atomic_path, locked
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
+from stylegan_v_ext.networks import precision
 from torch_utils import misc, training_stats
 
 _PHASES = ("G", "G reg", "D", "D reg")
@@ -86,6 +87,7 @@ class Trainer:
         np.random.seed(c.random_seed)
         torch.manual_seed(c.random_seed)
         torch.backends.cudnn.benchmark = c.cudnn_benchmark
+        precision.use_bfloat16_on_cpu(bool(c.get("allow_bf16")) and precision.has_fast_bfloat16())
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(c.get("allow_tf32"))
 
         self.dataset = dnnlib.util.construct_class_by_name(**c.training_set_kwargs)

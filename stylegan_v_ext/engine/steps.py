@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from stylegan_v_ext import clip
 from stylegan_v_ext.networks.generator import VideoGenerator
 from torch_utils import training_stats
+from torch_utils.ops import conv2d_gradfix
 
 
 class StyleGAN2Loss:
@@ -101,7 +102,8 @@ class StyleGAN2Loss:
         with _training(self.D):
             real = real.detach().requires_grad_()
             logits = self.D(self._augmented(real), real_c)
-            (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
+            with conv2d_gradfix.no_weight_gradients():
+                (gradient,) = torch.autograd.grad(logits.sum(), real, create_graph=True)
             penalty = gradient.square().sum([1, 2, 3])
             training_stats.report("Loss/r1_penalty", penalty)
             training_stats.report("Loss/D/reg", penalty * (self.r1_gamma / 2))

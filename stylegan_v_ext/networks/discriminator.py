@@ -8,11 +8,11 @@ import torch
 from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.mapping import MappingNetwork
-from stylegan_v_ext.networks.modulation import gain_before, modulated_conv2d
-from stylegan_v_ext.networks.synthesis import check_resolution, memory_format_for, working_dtype
+from stylegan_v_ext.networks.modulation import conv2d_resample_bias_act, gain_before, modulated_conv2d
+from stylegan_v_ext.networks.precision import memory_format_for, working_dtype
+from stylegan_v_ext.networks.synthesis import check_resolution
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
-from torch_utils.ops.conv2d_resample import conv2d_resample
 
 TIME_CONDITIONINGS = ("modulate", "project")
 
@@ -63,8 +63,10 @@ class Conv2dLayer(torch.nn.Module):
         before, gain = gain_before(self.activation, gain, x.device)
         weight = (self.weight * (self.weight_gain * before)).to(x.dtype)
         bias = None if self.bias is None else (self.bias * before if before != 1 else self.bias).to(x.dtype)
-        x = conv2d_resample(x, weight, self.resample_filter, down=self.down, padding=self.padding)
-        return bias_act.bias_act(x, bias, act=self.activation, gain=gain, clamp=clamp)
+        return conv2d_resample_bias_act(
+            x, weight, self.resample_filter, bias, down=self.down, padding=self.padding, act=self.activation, gain=gain,
+            clamp=clamp,
+        )  # fmt: skip
 
 
 def _parameters_to_buffers(module: torch.nn.Module) -> None:
@@ -118,7 +120,7 @@ class DiscriminatorBlock(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor | None, force_fp32: bool = False) -> torch.Tensor:
         """x: features `[N*F, C, h, w]`, or the image in the first block. Returns `[N*F, C', h/2, w/2]`."""
-        x = x.to(working_dtype(x.device, self.use_fp16 and not force_fp32))
+        x = x.to(working_dtype(x.device, self.use_fp16, force_fp32))
         x = x.contiguous(memory_format=memory_format_for(x))
         if self.has_rgb:
             x = self.fromrgb(x)

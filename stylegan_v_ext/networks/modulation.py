@@ -8,13 +8,16 @@ convolution for all frames of all clips, instead of one group a frame. A single 
 large images on a CPU, fold both scales into weights of their own and save the passes.
 """
 
+from typing import Any
+
 import torch
 
 from torch_utils.ops import bias_act
 from torch_utils.ops.conv2d_resample import conv2d_resample
 
 try:
-    from torch_utils.ops.bias_act import gain_before, joined_bias_act, scaled_bias_act
+    from torch_utils.ops.bias_act import gain_before, scaled_bias_act
+    from torch_utils.ops.conv2d_resample import conv2d_resample_bias_act
 except ImportError:  # a stock checkout's own ops
 
     def gain_before(act, gain, device):  # type: ignore[misc]  # noqa: ANN001, ANN201
@@ -29,10 +32,12 @@ except ImportError:  # a stock checkout's own ops
             x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
         return bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
 
-    def joined_bias_act(parts, b=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
-        """clamp(gain * act(x + b)), x all parts put together."""
-        x = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return bias_act.bias_act(x, b, act=act, gain=gain, clamp=clamp)
+    def conv2d_resample_bias_act(x, w, f=None, b=None, up=1, down=1, padding=0, flip_weight=True, **activation):  # type: ignore[misc]  # noqa: ANN001, ANN003, ANN201
+        """bias_act of conv2d_resample, w with a weight for each clip or one for all."""
+        settings = dict(up=up, down=down, padding=padding, flip_weight=flip_weight)
+        clips = w[None] if w.ndim == 4 else w
+        parts = [conv2d_resample(x, w, f, **settings) for x, w in zip(x.chunk(len(clips)), clips, strict=True)]
+        return bias_act.bias_act(torch.cat(parts), b, **activation)
 
 
 _EPS = 1e-8
@@ -62,8 +67,8 @@ def modulated_conv2d(
     if x.shape[0] % num_clips:
         raise ValueError(f"{x.shape[0]} frames do not divide among {num_clips} clips")
     weight, styles = weight.float(), styles.float()
-    if x.dtype in (torch.float16, torch.bfloat16):
-        # Demodulation cancels both factors; they keep the products inside the range of 16 bits.
+    if x.dtype == torch.float16:
+        # Demodulation cancels both factors; they keep the products inside the range of the type.
         weight = weight / weight.square().mean([1, 2, 3], keepdim=True).sqrt()
         styles = styles / styles.abs().amax(1, keepdim=True)
     demodulation = (styles.square() @ weight.square().sum([2, 3]).t() + _EPS).rsqrt()
@@ -73,28 +78,22 @@ def modulated_conv2d(
         bias = None if bias is None else bias * before
         noise = None if noise is None else noise * before
 
-    frames = x.shape[0] // num_clips
-    if num_clips == 1 or _gains_by_folding(x, frames, up):
-        weights = weight * styles[:, None, :, None, None] * demodulation[:, :, None, None, None]
-        clips = zip(x.chunk(num_clips), weights, strict=True)
-        parts = [_convolve(clip, weight, resample_filter, up, padding) for clip, weight in clips]
-        if noise is not None:
-            parts = [part + row.to(x.dtype) for part, row in zip(parts, noise.expand(num_clips, -1, -1), strict=True)]
-        return joined_bias_act(parts, bias, act=act, gain=gain, clamp=clamp)
-    x = _convolve(scaled_bias_act(x, styles), weight, resample_filter, up, padding)
-    return scaled_bias_act(x, demodulation, bias, noise, act=act, gain=gain, clamp=clamp)
+    # Pickles of the StyleGAN2 family hold the weights of upsampling layers turned round.
+    convolution: dict[str, Any] = dict(f=resample_filter, up=up, padding=padding, flip_weight=up == 1)
+    if num_clips > 1 and not _gains_by_folding(x, x.shape[0] // num_clips, up):
+        x = conv2d_resample(scaled_bias_act(x, styles), weight.to(x.dtype), **convolution)
+        return scaled_bias_act(x, demodulation, bias, noise, act=act, gain=gain, clamp=clamp)
+    weights = (weight * styles[:, None, :, None, None] * demodulation[:, :, None, None, None]).to(x.dtype)
+    activation: dict[str, Any] = dict(b=None if bias is None else bias.to(x.dtype), act=act, gain=gain, clamp=clamp)
+    if noise is None:
+        return conv2d_resample_bias_act(x, weights, **convolution, **activation)
+    x = conv2d_resample_bias_act(x, weights, **convolution).unflatten(0, (num_clips, -1))
+    return bias_act.bias_act((x + noise.to(x.dtype)[:, None, None]).flatten(0, 1), **activation)
 
 
 def _gains_by_folding(x: torch.Tensor, frames: int, up: int) -> bool:
     """Whether a convolution for each clip beats passes over large images, as benchmarks/modulation.py measures."""
     return x.device.type == "cpu" and frames > 1 and x.shape[2] * x.shape[3] * up**2 >= _LARGE_IMAGE
-
-
-def _convolve(
-    x: torch.Tensor, weight: torch.Tensor, resample_filter: torch.Tensor | None, up: int, padding: int
-) -> torch.Tensor:
-    # Pickles of the StyleGAN2 family hold the weights of upsampling layers turned round.
-    return conv2d_resample(x, weight.to(x.dtype), resample_filter, up=up, padding=padding, flip_weight=up == 1)
 
 
 def modulated_pointwise(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:

@@ -8,23 +8,12 @@ import torch
 from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d, modulated_pointwise
+from stylegan_v_ext.networks.precision import memory_format_for, working_dtype
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
 
 NOISE_MODES = ("random", "const", "none")
 _BLUR = [1, 3, 3, 1]
-_HALF_PRECISION_DEVICES = ("cuda",)
-
-
-def working_dtype(device: torch.device, use_fp16: bool) -> torch.dtype:
-    """Type that a block computes in: float16 where it may and the device gains by it."""
-    return torch.float16 if use_fp16 and device.type in _HALF_PRECISION_DEVICES else torch.float32
-
-
-def memory_format_for(x: torch.Tensor) -> torch.memory_format:
-    """Layout in which convolutions of this tensor run fastest: channels last on CPUs and in 16 bits."""
-    channels_last = x.device.type == "cpu" or x.dtype in (torch.float16, torch.bfloat16)
-    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 @persistence.persistent_class
@@ -141,7 +130,8 @@ class SynthesisBlock(torch.nn.Module):
         force_fp32: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x: `[N*F, C, h, w]`. img: `[N*F, 3, h, w]`. ws: `[N, num_conv + 1, w_dim]`. motion: `[N*F, motion_dim]`."""
-        dtype = working_dtype(ws.device, self.use_fp16 and not force_fp32)
+        # The first block keeps the motion of neighbouring moments apart.
+        dtype = working_dtype(ws.device, self.use_fp16, force_fp32=force_fp32 or self.in_channels == 0)
         if x is None:
             x = self._input(motion)
         x = x.to(dtype)

@@ -9,7 +9,15 @@ import torch.nn.functional as F
 from torch.autograd import gradcheck, gradgradcheck
 
 from tests.conftest import relative_error
-from torch_utils.ops import bias_act, conv2d_gradfix, conv2d_resample, fma, grid_sample_gradfix, upfirdn2d
+from torch_utils.ops import (
+    bias_act,
+    conv2d_ending,
+    conv2d_gradfix,
+    conv2d_resample,
+    fma,
+    grid_sample_gradfix,
+    upfirdn2d,
+)
 from torch_utils.ops.filtered_lrelu import filtered_lrelu
 
 TOLERANCE = 1e-6
@@ -149,23 +157,6 @@ def test_fast_bias_act_equals_its_composed_twin(act, clamp):
         assert torch.allclose(ours, reference, atol=1e-12)
 
 
-@pytest.mark.parametrize("act", ["linear", "lrelu", "swish"])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_parts_are_joined_as_by_cat(act, layout):
-    parts = [torch.randn(n, 3, 4, 5, dtype=torch.float64).to(memory_format=layout) for n in (2, 1, 3)]
-    parts = [part.requires_grad_() for part in parts]
-    b = torch.randn(3, dtype=torch.float64, requires_grad=True)
-
-    def joined(b, *parts):
-        return bias_act.joined_bias_act(parts, b, act=act, gain=1.5, clamp=2)
-
-    y = joined(b, *parts)
-    assert torch.equal(y, bias_act.bias_act(torch.cat(parts), b, act=act, gain=1.5, clamp=2))
-    assert y.is_contiguous(memory_format=layout)
-    assert torch.autograd.gradcheck(joined, (b, *parts)) and torch.autograd.gradgradcheck(joined, (b, *parts))
-    assert torch.equal(bias_act.joined_bias_act(parts[:1], b, act=act), bias_act.bias_act(parts[0], b, act=act))
-
-
 @pytest.mark.parametrize("act", list(bias_act.activation_funcs))
 def test_a_gain_that_moves_to_the_input_leaves_the_result(act):
     x, b = torch.randn(2, 3, 4, 5), torch.randn(3)
@@ -252,6 +243,69 @@ def test_convolutions_are_pytorchs():
     assert torch.equal(conv2d_gradfix.conv2d(x, w, b, stride=2, padding=1), F.conv2d(x, w, b, 2, 1))
     ours = conv2d_gradfix.conv_transpose2d(x, w, b, stride=2, padding=1, output_padding=1)
     assert torch.equal(ours, F.conv_transpose2d(x, w, b, 2, 1, 1))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"), [(1, 1, 1, 1), (2, (0, 1), 1, 2), ((1, 2), 2, 2, 1)]
+)
+def test_convolutions_are_differentiable_any_number_of_times(transposed, stride, padding, dilation, groups):
+    x = torch.randn(2, 4, 6, 5, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(4, 4 // groups, 3, 2, dtype=torch.float64, requires_grad=True)
+    b = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    settings = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+    def fn(x, w, b):
+        function = conv2d_gradfix.conv_transpose2d if transposed else conv2d_gradfix.conv2d
+        return function(x, w, b, **settings)
+
+    def third(x, w):
+        (dx,) = torch.autograd.grad(fn(x, w, b).pow(3).sum(), x, create_graph=True)
+        return torch.autograd.grad(dx.square().sum(), (x, w), create_graph=True)
+
+    assert torch.equal(fn(x, w, b), (F.conv_transpose2d if transposed else F.conv2d)(x, w, b, **settings))
+    assert gradcheck(fn, (x, w, b)) and gradgradcheck(fn, (x, w, b)) and gradcheck(third, (x, w))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
+@pytest.mark.parametrize("act", ["linear", "relu", "lrelu"])
+@pytest.mark.parametrize(
+    ("up", "down", "k", "clips"),
+    [(1, 1, 3, 1), (1, 1, 1, 1), (2, 1, 3, 1), (1, 2, 3, 1), (1, 1, 3, 3), (2, 1, 3, 3)],
+)
+@pytest.mark.parametrize("clamp", [None, 0.5])
+def test_endings_in_the_same_pass_change_nothing(act, up, down, k, clips, clamp, monkeypatch):
+    x = torch.randn(6, 4, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
+    w = torch.randn([clips, 5, 4, k, k] if clips > 1 else [5, 4, k, k], requires_grad=True)
+    b, f = torch.randn(5, requires_grad=True), upfirdn2d.setup_filter([1, 3, 3, 1])
+
+    def results():
+        y = conv2d_resample.conv2d_resample_bias_act(
+            x, w, f, b, up=up, down=down, padding=k // 2, flip_weight=up == 1, act=act, clamp=clamp
+        )
+        first = torch.autograd.grad(y.square().sum(), (x, w, b), create_graph=True)
+        return y, *first, *torch.autograd.grad(first[0].square().sum(), (x, w))
+
+    passes = []
+    monkeypatch.setattr(
+        conv2d_ending.Ending, "of", lambda self, y, of=conv2d_ending.Ending.of: passes.append(1) or of(self, y)
+    )
+    fused = results()
+    assert not passes
+    monkeypatch.setattr(conv2d_ending, "_TYPES", ())
+    for ours, expected in zip(fused, results(), strict=True):
+        assert torch.allclose(ours, expected, rtol=1e-4, atol=1e-4 * float(expected.detach().abs().max()))
+    assert passes
+
+
+def test_endings_keep_one_output(monkeypatch):
+    """Clips in parts are put together once, and the parts forgotten."""
+    kept = []
+    x, w, b = torch.randn(6, 4, 8, 8), torch.randn(3, 5, 4, 3, 3, requires_grad=True), torch.randn(5)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        y = conv2d_resample.conv2d_resample_bias_act(x, w, b=b, padding=1, act="lrelu")
+    outputs = {t.untyped_storage().data_ptr() for t in kept if t.shape[1] == 5 and t.ndim == 4 and t.shape[2] == 8}
+    assert outputs == {y.untyped_storage().data_ptr()}
 
 
 def test_fma_broadcasts():

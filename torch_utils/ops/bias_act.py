@@ -8,7 +8,6 @@ modulated layer: `scaled_bias_act`.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -73,26 +72,8 @@ def bias_act(
     if b is None and slope == gain == 1 and clamp is None:
         return x
     if impl != "ref" and _output_tells(slope, gain):
-        return _PiecewiseLinear.apply(b, slope, gain, clamp, x)
+        return _PiecewiseLinear.apply(x, b, slope, gain, clamp)
     return _composed(x, b, spec.func, alpha, gain, clamp)
-
-
-def joined_bias_act(
-    parts: Sequence[torch.Tensor],
-    b: torch.Tensor | None = None,
-    act: str = "linear",
-    gain: float | None = None,
-    clamp: float | None = None,
-) -> torch.Tensor:
-    """`bias_act` of images `[N_i, C, H, W]` put together along N, on CPUs without a pass for the putting together."""
-    spec, first = activation_funcs[act], parts[0]
-    gain = float(spec.def_gain if gain is None else gain)
-    slope = spec.def_alpha if act == "lrelu" else _SLOPES.get(act)
-    piecewise = b is not None and _output_tells(slope, gain) and not torch.compiler.is_compiling()
-    if len(parts) == 1 or first.device.type != "cpu" or custom_ops.wanted(first) or not piecewise:
-        return bias_act(first if len(parts) == 1 else torch.cat(list(parts)), b, act=act, gain=gain, clamp=clamp)
-    b = b.to(first.dtype)[:, None, None]
-    return _PiecewiseLinear.apply(b, slope, gain, None if clamp is None or clamp < 0 else float(clamp), *parts)
 
 
 def gain_before(act: str, gain: float, device: torch.device) -> tuple[float, float]:
@@ -102,6 +83,11 @@ def gain_before(act: str, gain: float, device: torch.device) -> tuple[float, flo
     """
     moves = device.type == "cpu" and gain > 0 and (act in _SLOPES or act == "lrelu")
     return (gain, 1.0) if moves else (1.0, gain)
+
+
+def slope_of(act: str) -> float | None:
+    """Slope of an activation's negative half; `None` where it is curved."""
+    return float(activation_funcs[act].def_alpha) if act == "lrelu" else _SLOPES.get(act)
 
 
 def _output_tells(slope: float | None, gain: float) -> bool:
@@ -122,15 +108,11 @@ def _composed(x, b, func, alpha, gain, clamp):  # noqa: ANN001, ANN202
 
 
 class _PiecewiseLinear(torch.autograd.Function):
-    """y = clamp(gain * max(x + b, slope * (x + b))), saving y alone; x in parts along the first dimension."""
+    """y = clamp(gain * max(x + b, slope * (x + b))), saving y alone."""
 
     @staticmethod
-    def forward(ctx, b, slope, gain, clamp, *parts):  # noqa: ANN001, ANN002, ANN205
-        ctx.sizes = [len(part) for part in parts]
-        if len(parts) > 1:
-            y = _added_and_joined(parts, b)
-        else:
-            y = parts[0] * gain if b is None else torch.add(parts[0], b)
+    def forward(ctx, x, b, slope, gain, clamp):  # noqa: ANN001, ANN205
+        y = x * gain if b is None else torch.add(x, b)
         if b is not None and gain != 1:
             y.mul_(gain)
         if slope != 1:
@@ -146,16 +128,13 @@ class _PiecewiseLinear(torch.autograd.Function):
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         (y,) = ctx.saved_tensors
         dx = _MaskedScale.apply(dy, y, *ctx.settings)
-        db = dx.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[0] else None
-        return db, None, None, None, *(dx.split(ctx.sizes) if len(ctx.sizes) > 1 else [dx])
+        db = dx.sum_to_size(ctx.bias_shape) if ctx.needs_input_grad[1] else None
+        return dx, db, None, None, None
 
 
-def _added_and_joined(parts, b):  # noqa: ANN001, ANN202
-    size = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    y = torch.empty_strided(size, parts[0].stride(), dtype=parts[0].dtype, device=parts[0].device)
-    for part, place in zip(parts, y.split([len(part) for part in parts]), strict=True):
-        torch.add(part, b, out=place)
-    return y
+def masked_scale(dy: torch.Tensor, y: torch.Tensor, slope: float, clamp: float | None) -> torch.Tensor:
+    """Gradient of a piecewise linear activation's input where its output was y; differentiable in dy."""
+    return dy if slope == 1 and clamp is None else _MaskedScale.apply(dy, y, slope, 1.0, clamp)
 
 
 class _MaskedScale(torch.autograd.Function):

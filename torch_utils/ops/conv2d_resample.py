@@ -4,8 +4,11 @@ from typing import Any
 
 import torch
 
-from torch_utils.ops import conv2d_gradfix
+from torch_utils.ops import conv2d_ending, conv2d_gradfix
+from torch_utils.ops.conv2d_ending import Ending
 from torch_utils.ops.upfirdn2d import _get_filter_size, _parse_padding, upfirdn2d
+
+_NOTHING = Ending()
 
 
 def conv2d_resample(
@@ -24,6 +27,36 @@ def conv2d_resample(
     x: `[N, C_in, H, W]`. w: `[C_out, C_in // groups, kh, kw]`. padding: as if the convolution ran
     at the enlarged size. flip_weight: True is a correlation, as PyTorch's `conv2d`.
     """
+    return _resample(x, w, f, up, down, padding, groups, flip_weight, flip_filter, _NOTHING)
+
+
+def conv2d_resample_bias_act(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    f: torch.Tensor | None = None,
+    b: torch.Tensor | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Any = 0,
+    flip_weight: bool = True,
+    act: str = "linear",
+    gain: float = 1.0,
+    clamp: float | None = None,
+) -> torch.Tensor:
+    """`bias_act` of `conv2d_resample`, on CPUs in the pass of the last convolution. gain: 1 where it is to be free.
+
+    w: also `[N, C_out, C_in, kh, kw]`, a weight for each of N clips, whose frames are next to each other in x.
+    """
+    clips = w[None] if w.ndim == 4 else w
+    ending = Ending(b, act, gain, clamp, in_parts=len(clips) > 1)
+    parts = [
+        _resample(part, weight, f, up, down, padding, 1, flip_weight, False, ending)
+        for part, weight in zip(x.chunk(len(clips)), clips, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else ending.join(x, parts)
+
+
+def _resample(x, w, f, up, down, padding, groups, flip_weight, flip_filter, ending):  # noqa: ANN001, ANN202
     fw, fh = _get_filter_size(f)
     x0, x1, y0, y1 = _parse_padding(padding)
     if up > 1:
@@ -36,27 +69,30 @@ def conv2d_resample(
     if (kh, kw) == (1, 1) and up == 1:
         # A pointwise convolution changes places with the filter, and then runs on fewer pixels.
         x = upfirdn2d(x, f, down=down, padding=[x0, x1, y0, y1], flip_filter=flip_filter) if down > 1 else x
-        return _convolve(x, w, groups=groups, flip=not flip_weight, padding=[0, 0] if down > 1 else [y0, x0, y1, x1])
+        padding = [0, 0] if down > 1 else [y0, x0, y1, x1]
+        return _convolve(x, w, padding=padding, groups=groups, flip=not flip_weight, ending=ending)
+    if up > 1 and down > 1:
+        x = _convolve_up(x, w, up, (x0, x1, y0, y1), f, groups, flip_weight, flip_filter, _NOTHING)
+        return ending.of(upfirdn2d(x, f, down=down, flip_filter=flip_filter))
     if up > 1:
-        x = _convolve_up(x, w, up, (x0, x1, y0, y1), f, groups, flip_weight, flip_filter)
-        return upfirdn2d(x, f, down=down, flip_filter=flip_filter) if down > 1 else x
+        return _convolve_up(x, w, up, (x0, x1, y0, y1), f, groups, flip_weight, flip_filter, ending)
     if down > 1:
         x = upfirdn2d(x, f, padding=[x0, x1, y0, y1], flip_filter=flip_filter)
-        return _convolve(x, w, stride=down, groups=groups, flip=not flip_weight)
-    return _convolve(x, w, groups=groups, flip=not flip_weight, padding=[y0, x0, y1, x1])
+        return _convolve(x, w, stride=down, groups=groups, flip=not flip_weight, ending=ending)
+    return _convolve(x, w, padding=[y0, x0, y1, x1], groups=groups, flip=not flip_weight, ending=ending)
 
 
-def _convolve(x, w, stride=1, padding=(0, 0), groups=1, flip=False):  # noqa: ANN001, ANN202
+def _convolve(x, w, stride=1, padding=(0, 0), groups=1, flip=False, ending=_NOTHING):  # noqa: ANN001, ANN202
     """Convolution with padding `[y, x]` or `[y before, x before, y after, x after]`."""
     w = w.flip([2, 3]) if flip and w.shape[2:] != (1, 1) else w
     before, after = tuple(padding[:2]), tuple(padding[-2:])
     if before != after or min(before) < 0:
         x = upfirdn2d(x, None, padding=[before[1], after[1], before[0], after[0]])
         before = (0, 0)
-    return conv2d_gradfix.conv2d(x, w, stride=stride, padding=before, groups=groups)
+    return conv2d_ending.conv2d(x, w, ending, stride=stride, padding=before, groups=groups)
 
 
-def _convolve_up(x, w, up, padding, f, groups, flip_weight, flip_filter):  # noqa: ANN001, ANN202
+def _convolve_up(x, w, up, padding, f, groups, flip_weight, flip_filter, ending):  # noqa: ANN001, ANN202
     """Transposed convolution, then the interpolation filter with what padding is left."""
     kh, kw = w.shape[2:]
     out_channels = w.shape[0]
@@ -73,4 +109,4 @@ def _convolve_up(x, w, up, padding, f, groups, flip_weight, flip_filter):  # noq
     w = w.flip([2, 3]) if flip_weight else w  # a transposed convolution turns its weight round
     x = conv2d_gradfix.conv_transpose2d(x, w, stride=up, padding=(crop_y, crop_x), groups=groups)
     pad = [x0 + crop_x, x1 + crop_x, y0 + crop_y, y1 + crop_y]
-    return upfirdn2d(x, f, padding=pad, gain=up**2, flip_filter=flip_filter)
+    return conv2d_ending.filter2d(x, f, ending, pad, flip_filter, up**2)

@@ -80,28 +80,31 @@ class _Upfirdn(torch.autograd.Function):
         ctx.save_for_backward(f)
         ctx.settings = up, down, padding, flip_filter, gain, impl
         ctx.input_size = x.shape[3], x.shape[2]
-        run = _reference if impl == "ref" else _run
+        run = reference if impl == "ref" else _run
         return run(x, f, up, down, padding, flip_filter, gain)
 
     @staticmethod
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         (f,) = ctx.saved_tensors
-        up, down, padding, flip_filter, gain, impl = ctx.settings
-        output_size, filter_size = (dy.shape[3], dy.shape[2]), _get_filter_size(f)
-        adjoint_padding: list[int] = []
-        for axis in range(2):
-            # Output i reads upsampled pixels i*down - before ... + taps - 1, so pixel j*up is read by
-            # outputs from (j*up + before - taps + 1) / down on: that is where the adjoint starts.
-            before = filter_size[axis] - 1 - padding[2 * axis]
-            reach = ctx.input_size[axis] * up[axis] - up[axis] + filter_size[axis]
-            adjoint_padding += [before, reach - output_size[axis] * down[axis] - before]
-        dx = _Upfirdn.apply(dy, f, down, up, tuple(adjoint_padding), not flip_filter, gain, impl)
-        return dx, None, None, None, None, None, None, None
+        return adjoint(dy, f, ctx.input_size, *ctx.settings), None, None, None, None, None, None, None
+
+
+def adjoint(dy, f, input_size, up, down, padding, flip_filter, gain, impl="cuda"):  # noqa: ANN001, ANN201
+    """Gradient of the input, whose (width, height) is `input_size`, from that of the output."""
+    output_size, filter_size = (dy.shape[3], dy.shape[2]), _get_filter_size(f)
+    adjoint_padding: list[int] = []
+    for axis in range(2):
+        # Output i reads upsampled pixels i*down - before ... + taps - 1, so pixel j*up is read by
+        # outputs from (j*up + before - taps + 1) / down on: that is where the adjoint starts.
+        before = filter_size[axis] - 1 - padding[2 * axis]
+        reach = input_size[axis] * up[axis] - up[axis] + filter_size[axis]
+        adjoint_padding += [before, reach - output_size[axis] * down[axis] - before]
+    return _Upfirdn.apply(dy, f, down, up, tuple(adjoint_padding), not flip_filter, gain, impl)
 
 
 def _run(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
     if not custom_ops.wanted(x):
-        return _reference(x, f, up, down, padding, flip_filter, gain)
+        return reference(x, f, up, down, padding, flip_filter, gain)
     f = f.to(device=x.device, dtype=torch.float32)
     op = torch.ops.stylegan_v_ext.upfirdn2d
     if f.ndim == 2:
@@ -125,7 +128,8 @@ def _shape_alone(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, A
     return upfirdn2d_kernel.empty_like_layout(x, upfirdn2d_kernel.output_size(x, f, up, down, padding))
 
 
-def _reference(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+def reference(x, f, up, down, padding, flip_filter, gain, last=F.conv2d):  # noqa: ANN001, ANN201
+    """By PyTorch's depthwise convolution; last: what computes the last one."""
     channels = x.shape[1]
     # Depthwise convolutions on a CPU are many times faster with the channels innermost.
     if x.device.type == "cpu" and channels > 1:
@@ -140,8 +144,8 @@ def _reference(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN
     strides = [(down[1], down[0])] if f.ndim == 2 else [(1, down[0]), (down[1], 1)]
     pads = [(pad_y, pad_x)] if f.ndim == 2 else [(0, pad_x), (pad_y, 0)]
     for kernel, stride, pad in zip(kernels, strides, pads, strict=True):
-        weight = kernel.expand(channels, 1, *kernel.shape)
-        x = F.conv2d(x, weight, stride=stride, padding=pad, groups=channels)
+        convolve = last if kernel is kernels[-1] else F.conv2d
+        x = convolve(x, kernel.expand(channels, 1, *kernel.shape), stride=stride, padding=pad, groups=channels)
     return x
 
 
