@@ -10,6 +10,11 @@ CLIPS, FRAMES = 4, 3
 CHANNELS = dict(channel_base=4096, channel_max=128)
 
 
+def precision():
+    """Arguments of networks, as train.py would give them here."""
+    return dict(num_fp16_res=4, conv_clamp=256) if torch.cuda.is_available() else dict(num_fp16_res=0, conv_clamp=None)
+
+
 def median_ms(functions, repeats=7):
     """Median milliseconds of each function, taken in turn so that drifts of the machine hit all alike."""
     for function in functions:

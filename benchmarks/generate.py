@@ -1,30 +1,61 @@
-"""Time a frame of one long video, and a late start beside an early one."""
+"""Time a frame of one long video, early and late, and beside a checkout's image generator.
 
-import torch
+    python -m benchmarks.generate [--reference=DIR] [--bf16] [RESOLUTION ...]
 
-from benchmarks.common import median_ms, print_table
-from stylegan_v_ext.cli.common import device_to_use
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.networks.generator import VideoGenerator
+DIR is a checkout of stylegan2-ada-pytorch or stylegan3, whose image model makes as many frames, 16 at a time.
+--bf16: bfloat16, on CPUs with AMX.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.common import CHANNELS, precision, print_table
+from benchmarks.sides import Side, compare
 
 FRAMES = 128
 
 
+def our_video(resolution, start, bf16):
+    import torch
+
+    from stylegan_v_ext.cli.common import device_to_use
+    from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+    from stylegan_v_ext.networks.generator import VideoGenerator
+    from stylegan_v_ext.networks.precision import use_bfloat16_on_cpu
+
+    torch.manual_seed(0)
+    sampler = VideoSampler(VideoGenerator(3, resolution, 3, **CHANNELS, **precision()), device_to_use("auto"))
+    use_bfloat16_on_cpu(bf16)
+
+    def run():
+        for _ in sampler.frames(VideoName(0), frame_times(FRAMES, start=start)):
+            pass
+
+    return run
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("resolutions", type=int, nargs="*", default=[64, 128], metavar="RESOLUTION")
+    parser.add_argument("--reference", type=Path, metavar="DIR")
+    parser.add_argument("--bf16", action="store_true")
+    options = parser.parse_args()
     rows = []
-    for resolution in (64, 128):
-        generator = VideoGenerator(3, resolution, 3, channel_base=4096, channel_max=128)
-        sampler = VideoSampler(generator, device_to_use("auto"))
-
-        def run(start, sampler=sampler):
-            for _ in sampler.frames(VideoName(0), frame_times(FRAMES, start=start)):
-                pass
-
-        early, late = median_ms([lambda: run(0), lambda: run(1e6)])
-        rows.append([f"{resolution} px", f"{early / FRAMES:.2f} ms", f"{late / FRAMES:.2f} ms", f"{late / early:.2f}"])
-    print_table(["", "a frame from t = 0", "a frame from t = 1e6", "ratio"], rows)
+    for resolution in options.resolutions:
+        sides = {
+            name: Side("benchmarks.generate:our_video", resolution, start, options.bf16)
+            for name, start in (("a frame from t = 0", 0), ("from t = 1e6", 1e6))
+        }
+        if options.reference:
+            sides["reference's image model"] = Side(
+                "benchmarks.stock:video", str(options.reference.resolve()), resolution, FRAMES
+            )
+        times, peaks = compare(sides.values())
+        ratios = [f"{times[1] / times[0]:.2f}", *(f"{times[0] / ms:.2f}" for ms in times[2:])]
+        cells = [f"{ms / FRAMES:.2f} ms, {mb:.0f} MB" for ms, mb in zip(times, peaks, strict=True)]
+        rows.append([f"{resolution} px", *cells, *ratios])
+    print_table(["", *sides, "late / early", *(f"ours / {name}" for name in list(sides)[2:])], rows)
 
 
 if __name__ == "__main__":
-    torch.manual_seed(0)
     main()

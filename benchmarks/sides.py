@@ -41,14 +41,22 @@ class Side:
         raise SystemExit("a side of the comparison ended; its error is above")
 
 
-def compare(sides, repeats=7):
-    """(median milliseconds of each side, taken in turn; peak megabytes of each)."""
+def compare(sides, calls=1, repeats=7):
+    """(median milliseconds of a call of each side, peak megabytes of each).
+
+    A round is that many calls of each side, in turn, so that drifts of the machine hit all alike.
+    """
+    sides = list(sides)
     for side in sides:
         side.run()
     times = [[] for _ in sides]
     for _ in range(repeats):
-        for side, row in zip(sides, times, strict=True):
-            row.append(side.run())
+        totals = [0.0 for _ in sides]
+        for _ in range(calls):
+            for number, side in enumerate(sides):
+                totals[number] += side.run()
+        for total, row in zip(totals, times, strict=True):
+            row.append(total / calls)
     return [statistics.median(row) for row in times], [side.close() for side in sides]
 
 

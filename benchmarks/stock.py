@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import CHANNELS, CLIPS, FRAMES
+from benchmarks.common import CHANNELS, CLIPS, FRAMES, precision
 
 LR, EMA_BETA, R1_INTERVAL = 0.002, 0.999, 16
 
@@ -20,7 +20,7 @@ def generator(folder, resolution):
     """An untrained generator in eval mode, on the device at hand."""
     return _networks(folder).Generator(
         z_dim=512, c_dim=0, w_dim=512, img_resolution=resolution, img_channels=3, mapping_kwargs=dict(num_layers=2),
-        synthesis_kwargs=dict(CHANNELS, use_noise=False, **_precision()),
+        synthesis_kwargs=dict(CHANNELS, use_noise=False, **precision()),
     ).eval().requires_grad_(False).to(device())  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def training_step(folder, resolution):
     G = generator(folder, resolution).train()
     D = _networks(folder).Discriminator(
         c_dim=0, img_resolution=resolution, img_channels=3, epilogue_kwargs=dict(mbstd_group_size=4), **CHANNELS,
-        **_precision(),
+        **precision(),
     ).train().requires_grad_(False).to(device())  # fmt: skip
     G_ema = copy.deepcopy(G).eval()
     phase = _phases(G, D)
@@ -88,10 +88,6 @@ def _networks(folder):
         sys.path.insert(0, str(folder))  # before ours, so that its torch_utils and dnnlib are found
     name = "networks" if (Path(folder) / "training" / "networks.py").exists() else "networks_stylegan2"
     return importlib.import_module(f"training.{name}")
-
-
-def _precision():
-    return dict(num_fp16_res=4, conv_clamp=256) if torch.cuda.is_available() else dict(num_fp16_res=0, conv_clamp=None)
 
 
 def _phases(G, D):

@@ -1,53 +1,75 @@
-"""A training iteration (G, D, and R1 every 16th, EMA) of the video model beside an image model on equal frames.
+"""A training iteration (G, D, R1 at every 16th, EMA) of the video model beside image models on equal frames.
 
-    python -m benchmarks.train_step [--compile] [RESOLUTION ...]
+    python -m benchmarks.train_step [--reference=DIR] [--fp32] [--compile] [RESOLUTION ...]
 
---compile adds the video model through `torch.compile`, which takes minutes to begin.
+DIR is a checkout of stylegan2-ada-pytorch or stylegan3, whose own networks, loss and ops are then measured beside.
+--fp32: no mixed precision, which GPUs have and CPUs with AMX. --compile adds the video model through `torch.compile`,
+which takes minutes to begin. Time and peak memory; each side has a process to itself, and a
+round is 16 iterations of each, in turn.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import median_ms, print_table
-from stylegan_v_ext.cli.common import device_to_use
-from stylegan_v_ext.cli.train import make_config
-from stylegan_v_ext.config import TrainOptions
-from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.engine.loop import Trainer
+from benchmarks.common import CHANNELS, CLIPS, FRAMES, print_table
+from benchmarks.sides import Side, compare
 
-CLIPS, FRAMES = 4, 3
+ROUND = 16
 
 
 def trainer(data, cfg, folder, **kwargs):
+    """A training run of ours in that folder."""
+    from stylegan_v_ext.cli.common import device_to_use
+    from stylegan_v_ext.cli.train import make_config
+    from stylegan_v_ext.config import TrainOptions
+    from stylegan_v_ext.engine.loop import Trainer
+
     frames = FRAMES if cfg != "stylegan2" else 1
     options = TrainOptions(
-        outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=CLIPS * FRAMES // frames, cbase=4096, cmax=128,
-        aug="noaug", workers=0, **{"device": str(device_to_use("auto")), **kwargs},
+        outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=CLIPS * FRAMES // frames,
+        cbase=CHANNELS["channel_base"], cmax=CHANNELS["channel_max"], aug="noaug", workers=0,
+        **{"device": str(device_to_use("auto")), **kwargs},
     )  # fmt: skip
     return Trainer(make_config(options), folder)
+
+
+def our_step(data, cfg, folder, kwargs):
+    return trainer(data, cfg, folder, **kwargs).step
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("resolutions", type=int, nargs="*", default=[64, 128], metavar="RESOLUTION")
+    parser.add_argument("--reference", type=Path, metavar="DIR")
+    parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
-    models = [("stylegan-v", {}), ("stylegan-v-cvpr", {}), ("stylegan2", {})]
-    models += [("stylegan-v", dict(compile=True))] if options.compile else []
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for resolution in options.resolutions:
-            data = str(Path(folder) / f"sky-{resolution}.zip")
+    from stylegan_v_ext.data.synthetic import write_demo_dataset
+
+    precision = dict(fp32=options.fp32)
+    models = {"stylegan-v": ("stylegan-v", precision), "stylegan-v-cvpr": ("stylegan-v-cvpr", precision)}
+    models |= {"stylegan2": ("stylegan2", precision)}
+    models |= {"stylegan-v --compile": ("stylegan-v", dict(compile=True, **precision))} if options.compile else {}
+    times, memory = [], []
+    for resolution in options.resolutions:
+        with tempfile.TemporaryDirectory() as folder:
+            data = str(Path(folder) / "sky.zip")
             write_demo_dataset(data, resolution=resolution, num_videos=8, num_frames=40)
-            trainers = [trainer(data, cfg, folder, **kwargs) for cfg, kwargs in models]
-            steps = [lambda t=t: [t.step() for _ in range(4)] for t in trainers]
-            times = [ms / 4 for ms in median_ms(steps)]
-            ratios = [times[0] / times[2], *(ms / times[0] for ms in times[3:])]
-            rows.append([f"{resolution} px", *(f"{ms:.0f} ms" for ms in times), *(f"{ratio:.2f}" for ratio in ratios)])
-    columns = [cfg + " --compile" * bool(kwargs) for cfg, kwargs in models]
-    last = ["--compile / without"] if options.compile else []
-    print_table(["", *columns, "stylegan-v / stylegan2", *last], rows)
+            sides = {
+                name: Side("benchmarks.train_step:our_step", data, cfg, folder, kwargs)
+                for name, (cfg, kwargs) in models.items()
+            }
+            if options.reference:
+                reference = str(options.reference.resolve())
+                sides["reference's image model"] = Side("benchmarks.stock:training_step", reference, resolution)
+            medians, peaks = compare(sides.values(), calls=ROUND)
+        for rows, unit, values in ((times, "ms", medians), (memory, "MB", peaks)):
+            ratios = [f"{values[0] / value:.2f}" for value in values[2:]]
+            rows.append([f"{resolution} px", *(f"{value:.0f} {unit}" for value in values), *ratios])
+    ratios = [f"stylegan-v / {name}" for name in list(sides)[2:]]
+    print_table(["", *sides, *ratios], times)
+    print_table(["peak memory", *sides, *ratios], memory)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ SMALL_MOTION = dict(z_dim=24, code_dim=24)
 def pytest_configure(config):
     config.cache_folder = tempfile.TemporaryDirectory(prefix="stylegan-v-tests-")  # not the user's own
     os.environ["DNNLIB_CACHE_DIR"] = config.cache_folder.name
+    torch.cpu.get_capabilities = dict  # the same numbers on all CPUs
     if "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
 
@@ -40,9 +41,7 @@ def _seeded():
 
 
 @pytest.fixture(autouse=True)
-def _float32(monkeypatch):
-    """The same numbers on all CPUs."""
-    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: False)
+def _float32():
     yield
     precision.use_bfloat16_on_cpu(False)
 

@@ -33,6 +33,8 @@ def doctor() -> None:
 def _packages() -> Iterator[Row]:
     import torch
 
+    from stylegan_v_ext.networks import precision
+
     yield True, "stylegan_v_ext", f"{__version__}, Python {platform.python_version()}"
     cuda = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built for CPUs"
     yield True, "PyTorch", f"{torch.__version__}, {cuda}, {torch.get_num_threads()} threads"
@@ -43,6 +45,8 @@ def _packages() -> Iterator[Row]:
     if not torch.cuda.is_available():
         remedy = "" if torch.version.cuda else "; for an NVIDIA GPU install a CUDA build from pytorch.org"
         yield True, "GPU", f"none; everything runs on the CPU{remedy}"
+    amx = "bfloat16 by matrix units (AMX) in training, and with gen_video.py --bf16=1"
+    yield True, "CPU", amx if precision.has_fast_bfloat16() else "float32"
     quick = importlib.util.find_spec("simplejpeg") is not None
     yield (
         True,

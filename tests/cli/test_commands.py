@@ -16,6 +16,7 @@ from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.train import make_run_dir, train
 from stylegan_v_ext.data.ffmpeg import VideoReader
+from stylegan_v_ext.networks import precision
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -25,7 +26,7 @@ TRAIN_OPTIONS = """outdir cfg data gpus batch gamma cond mirror aug resume freez
 map-depth mbstd-group desc kimg tick snap seed fp32 nobench workers dry-run"""
 GEN_VIDEO_OPTIONS = """network seeds projection motion-seeds motion-from frames duration fps start speed trunc class
 decompose interpolate loop motion-amplitude mix-seed mix-layers mix-weight direction strength grid padding labels
-format codec quality output"""
+format codec quality bf16 output"""
 
 
 def script(name, *arguments, cwd=None):
@@ -102,6 +103,16 @@ def test_grid_has_columns_and_rows(trained, tmp_path):
 def test_motion_seeds_name_their_files(trained, tmp_path):
     folder = generate(trained, tmp_path, "m", "--seeds=3", "--motion-seeds=0-1", "--frames=2")
     assert sorted(p.name for p in folder.iterdir()) == ["seed0003-motion0000.mp4", "seed0003-motion0001.mp4"]
+
+
+def test_bfloat16_is_for_cpus_that_are_made_for_it(trained, tmp_path, monkeypatch):
+    options = [f"--network={trained}", f"--output={tmp_path / 'a.npy'}", "--seeds=1", "--frames=4", "--device=cpu"]
+    refused = CliRunner().invoke(gen_video, [*options, "--bf16=1"])
+    assert refused.exit_code == 2 and "--bf16=1 on cpu: it is for CPUs with AMX" in refused.output
+    exact = np.load(generate(trained, tmp_path, "exact.npy", *options[2:])).astype(int)
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
+    close = np.load(generate(trained, tmp_path, "close.npy", *options[2:], "--bf16=1")).astype(int)
+    assert 0 < np.abs(exact - close).max() < 12 and np.abs(exact - close).mean() < 2
 
 
 def test_duration_is_in_seconds(trained, tmp_path):

@@ -4,6 +4,7 @@ import torch
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.networks import precision
 from tests.host.conftest import make_host
 from torch_utils import custom_ops
 from torch_utils.ops import self_check
@@ -21,6 +22,12 @@ def test_all_is_well_without_a_gpu(monkeypatch):
     assert result.exit_code == 0, result.output
     assert "FIX" not in result.output
     assert "PyTorch" in result.output and "ffmpeg version" in result.output
+
+
+def test_a_cpu_that_is_made_for_bfloat16_is_named(monkeypatch):
+    assert "ok   CPU                   float32" in _doctor().output
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
+    assert "ok   CPU                   bfloat16 by matrix units (AMX)" in _doctor().output
 
 
 def test_a_missing_ffmpeg_comes_with_its_remedy(monkeypatch):

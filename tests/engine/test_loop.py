@@ -21,6 +21,7 @@ from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.engine import loop
 from stylegan_v_ext.engine.loop import Trainer, train
 from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.networks import precision
 from tests.data.helpers import video_files, write_folder, write_zip
 
 SMALL = dict(
@@ -157,6 +158,21 @@ def test_tf32_is_off_unless_asked_for(sky_zip, tmp_path):
     for wanted in (True, False):
         Trainer(config_for(sky_zip, tf32=wanted), tmp_path)
         assert torch.backends.cuda.matmul.allow_tf32 is wanted and torch.backends.cudnn.allow_tf32 is wanted
+
+
+def test_bfloat16_where_the_cpu_is_made_for_it(sky_zip, tmp_path, monkeypatch):
+    cpu = torch.device("cpu")
+    assert not config_for(sky_zip).allow_bf16
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
+    config = config_for(sky_zip)
+    assert config.allow_bf16 and config.G_kwargs.num_fp16_res == 0  # of the process, not of the networks
+    assert not config_for(sky_zip, fp32=True).allow_bf16 and not config_for(sky_zip, device="cuda").allow_bf16
+    trainer = Trainer(config, tmp_path)
+    assert precision.working_dtype(cpu, use_fp16=False) == torch.bfloat16
+    assert np.isfinite(losses_of(trainer, 17)).all()
+    monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: False)  # the run goes on elsewhere
+    Trainer(config, tmp_path)
+    assert precision.working_dtype(cpu, use_fp16=False) == torch.float32
 
 
 @pytest.mark.parametrize(

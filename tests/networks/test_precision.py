@@ -6,7 +6,6 @@ import torch
 from stylegan_v_ext.networks import precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-has_fast_bfloat16 = precision.has_fast_bfloat16  # before the fixture that hides it
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
@@ -26,12 +25,12 @@ def test_types_by_device(bfloat16):
 )
 def test_only_matrix_units_make_bfloat16_fast(capabilities, fast, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert has_fast_bfloat16() is fast
+    assert precision.has_fast_bfloat16() is fast
 
 
 def test_an_older_pytorch_does_not_know(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert not has_fast_bfloat16()
+    assert not precision.has_fast_bfloat16()
 
 
 def test_motion_and_pictures_stay_in_float32(make_generator):

@@ -112,11 +112,13 @@ class _PiecewiseLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, b, slope, gain, clamp):  # noqa: ANN001, ANN205
-        y = x * gain if b is None else torch.add(x, b)
-        if b is not None and gain != 1:
+        if b is not None:
+            y = torch.add(x, b)
+            y = y if slope == 1 else F.leaky_relu_(y, slope)
+        else:
+            y = x.clone() if slope == 1 else F.leaky_relu(x, slope)
+        if gain != 1:
             y.mul_(gain)
-        if slope != 1:
-            y = F.leaky_relu_(y, slope)
         if clamp is not None:
             y.clamp_(-clamp, clamp)
         ctx.save_for_backward(y)
@@ -206,7 +208,11 @@ def scaled_bias_act(
 
 def _scaled_composed(x, scale, b, noise, after, act, alpha, gain, clamp):  # noqa: ANN001, ANN202
     frames = x.shape[0] // scale.shape[0]
-    x = x * _per_frame(scale, frames).to(x.dtype)
+    rows = _per_frame(scale, frames).to(x.dtype)
+    if b is not None and noise is None:
+        x, b = torch.addcmul(b.to(x.dtype)[:, None, None], x, rows), None
+    else:
+        x = x * rows
     if noise is not None:
         x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
     if b is not None or (act, gain, clamp) != ("linear", 1.0, None):
