@@ -10,10 +10,10 @@ import inspect
 import types
 
 from stylegan_v_ext import clip
-from stylegan_v_ext.networks import discriminator, image, layers, mapping, modulation, synthesis
+from stylegan_v_ext.networks import discriminator, image, layers, mapping, modulation, precision, synthesis
 from torch_utils import persistence
 
-_MODULES = (clip, layers, modulation, mapping, synthesis, image, discriminator)
+_MODULES = (clip, precision, layers, modulation, mapping, synthesis, image, discriminator)
 _OWN_PACKAGE = "stylegan_v_ext"
 
 

@@ -50,12 +50,11 @@ class Ending(NamedTuple):
 
     def fuses(self, x: torch.Tensor) -> bool:
         """Whether it can be had in the same pass as a convolution of x."""
-        return bool(
-            not torch.compiler.is_compiling() and x.device.type == "cpu" and not conv2d_gradfix.is_autocast(x)
-            and x.dtype in _TYPES and torch.backends.mkldnn.enabled
-            and self.gain == 1 and bias_act.slope_of(self.act) is not None
-            and (self.b, self.act, self.clamp) != (None, "linear", None)
-        )  # fmt: skip
+        if torch.compiler.is_compiling() or conv2d_gradfix.is_autocast(x):
+            return False
+        there = x.device.type == "cpu" and x.dtype in _TYPES and torch.backends.mkldnn.enabled
+        simple = self.gain == 1 and bias_act.slope_of(self.act) is not None
+        return bool(there and simple and (self.b is not None or self.act != "linear" or self.clamp is not None))
 
     def run(self, x: torch.Tensor, w: torch.Tensor, stride: Any, padding: Any, groups: int) -> torch.Tensor:
         """Convolution and ending in one pass, where it fuses."""
