@@ -48,8 +48,7 @@ def main():
     from stylegan_v_ext.data.synthetic import write_demo_dataset
 
     precision = dict(fp32=options.fp32)
-    models = {"stylegan-v": ("stylegan-v", precision), "stylegan-v-cvpr": ("stylegan-v-cvpr", precision)}
-    models |= {"stylegan2": ("stylegan2", precision)}
+    models = {cfg: (cfg, precision) for cfg in ("stylegan-v", "stylegan2")}
     models |= {"stylegan-v --compile": ("stylegan-v", dict(compile=True, **precision))} if options.compile else {}
     times, memory = [], []
     for resolution in options.resolutions:
@@ -65,9 +64,9 @@ def main():
                 sides["reference's image model"] = Side("benchmarks.stock:training_step", reference, resolution)
             medians, peaks = compare(sides.values(), calls=ROUND)
         for rows, unit, values in ((times, "ms", medians), (memory, "MB", peaks)):
-            ratios = [f"{values[0] / value:.2f}" for value in values[2:]]
+            ratios = [f"{values[0] / value:.2f}" for value in values[1:]]
             rows.append([f"{resolution} px", *(f"{value:.0f} {unit}" for value in values), *ratios])
-    ratios = [f"stylegan-v / {name}" for name in list(sides)[2:]]
+    ratios = [f"stylegan-v / {name}" for name in list(sides)[1:]]
     print_table(["", *sides, *ratios], times)
     print_table(["peak memory", *sides, *ratios], memory)
 
