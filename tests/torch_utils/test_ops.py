@@ -270,14 +270,17 @@ def test_convolutions_are_differentiable_any_number_of_times(transposed, stride,
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
 @pytest.mark.parametrize("act", ["linear", "relu", "lrelu"])
 @pytest.mark.parametrize(
-    ("up", "down", "k", "clips"),
-    [(1, 1, 3, 1), (1, 1, 1, 1), (2, 1, 3, 1), (1, 2, 3, 1), (1, 1, 3, 3), (2, 1, 3, 3)],
-)
+    ("up", "down", "k", "clips", "filtered"),
+    [
+        (1, 1, 3, 1, True), (1, 1, 1, 1, True), (2, 1, 3, 1, True), (1, 2, 3, 1, True), (2, 1, 3, 1, False),
+        (1, 1, 3, 3, True), (2, 1, 3, 3, True), (2, 2, 3, 3, True), (2, 1, 3, 3, False), (1, 2, 1, 3, True),
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("clamp", [None, 0.5])
-def test_endings_in_the_same_pass_change_nothing(act, up, down, k, clips, clamp, monkeypatch):
+def test_endings_in_the_same_pass_change_nothing(act, up, down, k, clips, filtered, clamp, monkeypatch):
     x = torch.randn(6, 4, 8, 8).contiguous(memory_format=torch.channels_last).requires_grad_()
     w = torch.randn([clips, 5, 4, k, k] if clips > 1 else [5, 4, k, k], requires_grad=True)
-    b, f = torch.randn(5, requires_grad=True), upfirdn2d.setup_filter([1, 3, 3, 1])
+    b, f = torch.randn(5, requires_grad=True), upfirdn2d.setup_filter([1, 3, 3, 1]) if filtered else None
 
     def results():
         y = conv2d_resample.conv2d_resample_bias_act(
@@ -287,15 +290,14 @@ def test_endings_in_the_same_pass_change_nothing(act, up, down, k, clips, clamp,
         return y, *first, *torch.autograd.grad(first[0].square().sum(), (x, w))
 
     passes = []
-    monkeypatch.setattr(
-        conv2d_ending.Ending, "of", lambda self, y, of=conv2d_ending.Ending.of: passes.append(1) or of(self, y)
-    )
+    of = conv2d_ending.Ending.of
+    monkeypatch.setattr(conv2d_ending.Ending, "of", lambda self, y: passes.append(self.b) or of(self, y))
     fused = results()
-    assert not passes
+    assert all(bias is None for bias in passes)
     monkeypatch.setattr(conv2d_ending, "_TYPES", ())
     for ours, expected in zip(fused, results(), strict=True):
         assert torch.allclose(ours, expected, rtol=1e-4, atol=1e-4 * float(expected.detach().abs().max()))
-    assert passes
+    assert passes[-1] is b
 
 
 def test_endings_keep_one_output(monkeypatch):

@@ -82,12 +82,20 @@ def conv2d(
 
 
 def filter2d(
-    x: torch.Tensor, f: torch.Tensor | None, ending: Ending, padding: Any, flip_filter: bool, gain: float
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    ending: Ending,
+    padding: Sequence[int] = (0, 0, 0, 0),
+    flip_filter: bool = False,
+    gain: float = 1,
+    down: int = 1,
 ) -> torch.Tensor:
-    """`upfirdn2d` without change of size but by its padding, then the ending."""
-    if f is None or not ending.fuses(x):
-        return ending.of(upfirdn2d.upfirdn2d(x, f, padding=padding, flip_filter=flip_filter, gain=gain))
-    return _Filter.apply(x, f, ending.b, ending, tuple(padding), flip_filter, float(gain))
+    """`upfirdn2d` without enlarging, then the ending."""
+    if not ending.fuses(x):
+        y = upfirdn2d.upfirdn2d(x, f, down=down, padding=list(padding), flip_filter=flip_filter, gain=gain)
+        return ending.of(y)
+    f = torch.ones([1, 1]) if f is None else f
+    return _Filter.apply(x, f, ending.b, ending, (down, down), tuple(padding), flip_filter, float(gain))
 
 
 class _Convolution(torch.autograd.Function):
@@ -107,13 +115,13 @@ class _Convolution(torch.autograd.Function):
 
 class _Filter(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, f, b, ending, padding, flip_filter, gain):  # noqa: ANN001, ANN205
+    def forward(ctx, x, f, b, ending, down, padding, flip_filter, gain):  # noqa: ANN001, ANN205
         def last(x, w, stride, padding, groups):  # noqa: ANN001, ANN202
             return ending._replace(b=b).run(x, w.contiguous(), stride, padding, groups)
 
-        y = upfirdn2d.reference(x, f, (1, 1), (1, 1), padding, flip_filter, gain, last)
+        y = upfirdn2d.reference(x, f, (1, 1), down, padding, flip_filter, gain, last)
         ctx.save_for_backward(f, None if ending.in_parts else y)
-        ctx.settings = (x.shape[3], x.shape[2]), (1, 1), (1, 1), padding, flip_filter, gain
+        ctx.settings = (x.shape[3], x.shape[2]), (1, 1), down, padding, flip_filter, gain
         ctx.ending = ending._replace(b=None)
         return y
 
@@ -123,7 +131,7 @@ class _Filter(torch.autograd.Function):
         dy = dy if y is None else ctx.ending.unbend(dy, y)
         dx = upfirdn2d.adjoint(dy, f, *ctx.settings) if ctx.needs_input_grad[0] else None
         wants_db = ctx.needs_input_grad[2] and not conv2d_gradfix.weight_gradients_disabled
-        return dx, None, dy.sum([0, 2, 3]) if wants_db else None, None, None, None, None
+        return dx, None, dy.sum([0, 2, 3]) if wants_db else None, None, None, None, None, None
 
 
 class _Joined(torch.autograd.Function):

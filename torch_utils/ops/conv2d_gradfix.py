@@ -75,7 +75,7 @@ def geometry(
 
 
 def _pair(size: Any) -> list[int]:
-    return [size, size] if isinstance(size, int) else [int(value) for value in size]
+    return [int(value) for value in size] if hasattr(size, "__len__") else [int(size)] * 2
 
 
 def convolution(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None, geometry: Geometry) -> torch.Tensor:

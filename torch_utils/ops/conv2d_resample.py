@@ -73,7 +73,7 @@ def _resample(x, w, f, up, down, padding, groups, flip_weight, flip_filter, endi
         return _convolve(x, w, padding=padding, groups=groups, flip=not flip_weight, ending=ending)
     if up > 1 and down > 1:
         x = _convolve_up(x, w, up, (x0, x1, y0, y1), f, groups, flip_weight, flip_filter, _NOTHING)
-        return ending.of(upfirdn2d(x, f, down=down, flip_filter=flip_filter))
+        return conv2d_ending.filter2d(x, f, ending, flip_filter=flip_filter, down=down)
     if up > 1:
         return _convolve_up(x, w, up, (x0, x1, y0, y1), f, groups, flip_weight, flip_filter, ending)
     if down > 1:
