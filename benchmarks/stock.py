@@ -14,13 +14,16 @@ import torch
 from benchmarks.common import CHANNELS, CLIPS, FRAMES, precision
 
 LR, EMA_BETA, R1_INTERVAL = 0.002, 0.999, 16
+_ADA = "training.networks"  # of stylegan2-ada-pytorch; stylegan3 has several
 
 
 def generator(folder, resolution):
     """An untrained generator in eval mode, on the device at hand."""
-    return _networks(folder).Generator(
+    networks = _networks(folder)
+    synthesis = dict(CHANNELS, use_noise=False, **precision())
+    return networks.Generator(
         z_dim=512, c_dim=0, w_dim=512, img_resolution=resolution, img_channels=3, mapping_kwargs=dict(num_layers=2),
-        synthesis_kwargs=dict(CHANNELS, use_noise=False, **precision()),
+        **(dict(synthesis_kwargs=synthesis) if networks.__name__ == _ADA else synthesis),
     ).eval().requires_grad_(False).to(device())  # fmt: skip
 
 
@@ -37,9 +40,8 @@ def training_step(folder, resolution):
     ).train().requires_grad_(False).to(device())  # fmt: skip
     G_ema = copy.deepcopy(G).eval()
     phase = _phases(G, D)
-    kwargs = [dict(lr=LR, betas=(0.0, 0.99), eps=1e-8)] * 2
     optimizers = {
-        network: torch.optim.Adam(network.parameters(), **k) for network, k in zip((G, D), kwargs, strict=True)
+        network: torch.optim.Adam(network.parameters(), lr=LR, betas=(0.0, 0.99), eps=1e-8) for network in (G, D)
     }
     images = CLIPS * FRAMES
     reals = torch.rand([images, 3, resolution, resolution], device=device()) * 2 - 1
@@ -86,8 +88,8 @@ def video(folder, resolution, frames, batch=16):
 def _networks(folder):
     if sys.path[0] != str(folder):
         sys.path.insert(0, str(folder))  # before ours, so that its torch_utils and dnnlib are found
-    name = "networks" if (Path(folder) / "training" / "networks.py").exists() else "networks_stylegan2"
-    return importlib.import_module(f"training.{name}")
+    ada = (Path(folder) / "training" / "networks.py").exists()
+    return importlib.import_module(_ADA if ada else "training.networks_stylegan2")
 
 
 def _phases(G, D):

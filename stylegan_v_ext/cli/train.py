@@ -259,6 +259,7 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
     from stylegan_v_ext.engine.state import load_options, load_state
+    from stylegan_v_ext.networks import precision
 
     config = load_options(run_dir)
     num_clips = load_state(run_dir)["num_clips"]
@@ -287,6 +288,8 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     if num_clips >= config.total_kimg * 1000:
         raise UserError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
     print(f"Run folder: {run_dir}", flush=True)
+    if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
+        print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
         print("Dry run; nothing was written.")
         return

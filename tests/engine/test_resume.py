@@ -238,6 +238,13 @@ def test_options_that_differ_are_named(run_dir, sky_zip, tmp_path):
     assert load_state(run_dir)["num_clips"] == 24
 
 
+def test_a_cpu_without_the_units_of_the_one_before_is_named(run_dir):
+    options = json.loads((run_dir / "training_options.json").read_text())
+    (run_dir / "training_options.json").write_text(json.dumps(options | {"allow_bf16": True}))
+    code, output = cli("train", f"--resume={run_dir}", "--kimg=1", "--dry-run", "--device=cpu")
+    assert code == 0 and "goes on in float32" in output
+
+
 def test_runs_that_cannot_go_on_are_named(run_dir, sky_zip, tmp_path):
     (tmp_path / "empty").mkdir()
     fails("Missing option '--cfg'", "train", f"--data={sky_zip}")
