@@ -1,9 +1,11 @@
 """The CUDA kernels at training shapes: share of the copy bandwidth, beside a checkout's own ops.
 
-    python -m benchmarks.ops [--reference=DIR]
+    python -m benchmarks.ops [--reference=DIR] [--device=cpu --small]
 
-DIR has stock `torch_utils/ops`, which compile with the toolchain there. Each side runs in a process
-of its own, in turn; the medians of all rounds count.
+DIR is a checkout of stylegan2-ada-pytorch or stylegan3, which also has filtered_lrelu. Its kernels are compiled by the
+toolchain of the machine; lines that begin with NOTE tell whether they are in use. Each side runs in a process of its
+own, in turn; the medians of all rounds count. Without a GPU the ops run as PyTorch functions at small sizes, to try
+this script.
 """
 
 import argparse
@@ -12,130 +14,185 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ROUNDS = 3
 
 
-def cases():
-    """name -> (bytes that must move, function)."""
+class Shapes:
+    """Tensors at training shapes, or a sixteenth of their width, height and channels to try the script."""
+
+    def __init__(self, device, small):
+        self.device, self.small = device, small
+
+    def tensor(self, n, channels, height, width, dtype=None, last=True):
+        import torch
+
+        dtype = dtype or (torch.float16 if self.device == "cuda" else torch.float32)
+        if self.small:
+            n, channels, height, width = 2, min(channels, 8), height // 16 + 8, width // 16 + 8
+        x = torch.randn((n, channels, height, width), device=self.device).to(dtype)
+        return x.contiguous(memory_format=torch.channels_last) if last else x
+
+    def bias(self, x):
+        import torch
+
+        return torch.randn(x.shape[1], device=self.device).to(x.dtype)
+
+
+def cases(shapes):
+    """Yield (name, bytes that must move, function, whether memory bounds it); tensors live until the next one."""
     import torch
 
     from torch_utils.ops import bias_act, upfirdn2d
 
-    def tensor(*shape, dtype=torch.float16, last=True):
-        x = torch.randn(shape, device="cuda", dtype=dtype)
-        return x.contiguous(memory_format=torch.channels_last) if last else x
-
     def nbytes(*tensors):
         return sum(t.numel() * t.element_size() for t in tensors)
 
-    blur = upfirdn2d.setup_filter([1, 3, 3, 1], device="cuda")
-    sym6 = upfirdn2d.setup_filter([0.1] * 12, device="cuda")
-    found = {}
+    def case(name, function, *inputs, bound_by_memory=True):
+        return name, nbytes(*inputs, function()), function, bound_by_memory
 
-    def add(name, function, *inputs):
-        out = function()
-        found[name] = nbytes(*inputs, out), function
-
-    for last, layout in ((True, "channels last"), (False, "contiguous")):
-        x = tensor(48, 128, 257, 257, last=last)
-        add(
-            f"upfirdn2d blur after upsampling, {layout}", lambda x=x: upfirdn2d.upfirdn2d(x, blur, padding=1, gain=4), x
-        )
-        x = tensor(48, 64, 256, 256, last=last)
-        add(f"upfirdn2d blur before downsampling, {layout}", lambda x=x: upfirdn2d.upfirdn2d(x, blur, padding=2), x)
-        add(f"upfirdn2d down 2, {layout}", lambda x=x: upfirdn2d.downsample2d(x, blur), x)
-        add(f"upfirdn2d up 2, {layout}", lambda x=x: upfirdn2d.upsample2d(x[:24], blur), x[:24])
-        x, b = tensor(48, 128, 256, 256, last=last), torch.randn(128, device="cuda", dtype=torch.float16)
-        add(f"bias_act lrelu, {layout}", lambda x=x, b=b: bias_act.bias_act(x, b, act="lrelu", clamp=256), x)
+    def gradient_of(function, x):
         leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
-        y = bias_act.bias_act(leaf, b, act="lrelu", clamp=256)
+        y = function(leaf)
         dy = torch.randn_like(y)
+        return y, dy, lambda: torch.autograd.grad(y, leaf, dy, retain_graph=True)[0]
 
-        def backward(y=y, leaf=leaf, dy=dy):
-            return torch.autograd.grad(y, leaf, dy, retain_graph=True)[0]
+    blur = upfirdn2d.setup_filter([1, 3, 3, 1], device=shapes.device)
+    for last, layout in ((True, "channels last"), (False, "contiguous")):
+        x = shapes.tensor(48, 128, 257, 257, last=last)
+        after = lambda x=x: upfirdn2d.upfirdn2d(x, blur, padding=1, gain=4)  # noqa: E731
+        yield case(f"upfirdn2d blur after upsampling, {layout}", after, x)
+        x = shapes.tensor(48, 64, 256, 256, last=last)
+        before = lambda x=x: upfirdn2d.upfirdn2d(x, blur, padding=2)  # noqa: E731
+        yield case(f"upfirdn2d blur before downsampling, {layout}", before, x)
+        yield case(f"upfirdn2d down 2, {layout}", lambda x=x: upfirdn2d.downsample2d(x, blur), x)
+        x = x[:24]
+        yield case(f"upfirdn2d up 2, {layout}", lambda x=x: upfirdn2d.upsample2d(x, blur), x)
+        x = shapes.tensor(48, 128, 256, 256, last=last)
+        b = shapes.bias(x)
+        act = lambda x, b=b: bias_act.bias_act(x, b, act="lrelu", clamp=256)  # noqa: E731
+        yield case(f"bias_act lrelu, {layout}", lambda x=x, act=act: act(x), x)
+        y, dy, backward = gradient_of(act, x)
+        yield case(f"bias_act lrelu gradient, {layout}", backward, y, dy)
+        del x, y, dy, backward, act, after, before
+    yield from image_cases(shapes, case)
+    yield from alias_free_cases(shapes, case, gradient_of)
 
-        add(f"bias_act lrelu gradient, {layout}", backward, y, dy)
-    x = tensor(48, 3, 128, 128, dtype=torch.float32, last=False)
-    add("upfirdn2d up 2, images float32", lambda x=x: upfirdn2d.upsample2d(x, blur), x)
-    x = tensor(48, 3, 256, 256, dtype=torch.float32, last=False)
-    add("upfirdn2d up 2, 12 taps, images float32", lambda x=x: upfirdn2d.upsample2d(x, sym6), x)
-    add("upfirdn2d down 2, 12 taps, images float32", lambda x=x: upfirdn2d.downsample2d(x, sym6), x)
+
+def image_cases(shapes, case):
+    """Resampling of images, as RGB outputs and the augmentation need it."""
+    import torch
+
+    from torch_utils.ops import upfirdn2d
+
+    blur = upfirdn2d.setup_filter([1, 3, 3, 1], device=shapes.device)
+    sym6 = upfirdn2d.setup_filter([0.1] * 12, device=shapes.device)
+    x = shapes.tensor(48, 3, 128, 128, dtype=torch.float32, last=False)
+    yield case("upfirdn2d up 2, images float32", lambda: upfirdn2d.upsample2d(x, blur), x)
+    wide = shapes.tensor(48, 3, 256, 256, dtype=torch.float32, last=False)
+    yield case("upfirdn2d up 2, 12 taps, images float32", lambda: upfirdn2d.upsample2d(wide, sym6), wide)
+    yield case("upfirdn2d down 2, 12 taps, images float32", lambda: upfirdn2d.downsample2d(wide, sym6), wide)
+
+
+def alias_free_cases(shapes, case, gradient_of):
+    """The filtered activation of StyleGAN3, which arithmetic bounds, not memory."""
+    import torch
+
+    from torch_utils.ops import upfirdn2d
+
     try:
         from torch_utils.ops import filtered_lrelu
     except ImportError:
-        return found
-    for size, dtype in ((148, torch.float16), (276, torch.float16), (84, torch.float32)):
-        x, b = tensor(16, 128, size, size, dtype=dtype, last=False), torch.randn(128, device="cuda", dtype=dtype)
-        arguments = dict(fu=sym6, fd=sym6, b=b, up=2, down=2, padding=[9, 10, 9, 10], clamp=256)
+        return
+    sym6 = upfirdn2d.setup_filter([0.1] * 12, device=shapes.device)
+    half = torch.float16 if shapes.device == "cuda" else torch.float32
+    for size, dtype in ((148, half), (276, half), (84, torch.float32)):
+        x = shapes.tensor(16, 128, size, size, dtype=dtype, last=False)
+        arguments = dict(fu=sym6, fd=sym6, b=shapes.bias(x), up=2, down=2, padding=[9, 10, 9, 10], clamp=256)
         name = f"filtered_lrelu {size} px, {str(dtype).removeprefix('torch.')}"
-        add(name, lambda x=x, a=arguments: filtered_lrelu.filtered_lrelu(x, **a), x)
-        leaf = x.clone().requires_grad_()
-        y = filtered_lrelu.filtered_lrelu(leaf, **arguments)
-        dy = torch.randn_like(y)
-
-        def gradient(y=y, leaf=leaf, dy=dy):
-            return torch.autograd.grad(y, leaf, dy, retain_graph=True)[0]
-
-        add(f"{name}, gradient", gradient, dy)
-    return found
+        function = lambda x, a=arguments: filtered_lrelu.filtered_lrelu(x, **a)  # noqa: E731
+        yield case(name, lambda x=x, f=function: f(x), x, bound_by_memory=False)
+        _, dy, backward = gradient_of(function, x)
+        yield case(f"{name}, gradient", backward, dy, bound_by_memory=False)
 
 
-def milliseconds(function, repeats=20):
+def milliseconds(function, device, repeats=20):
+    """Median time of a call on the device, after some to warm up."""
     import torch
 
     for _ in range(5):
         function()
-    times = []
-    for _ in range(repeats):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    if device != "cuda":
+        times = []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            function()
+            times.append((time.perf_counter() - start) * 1e3)
+        return statistics.median(times)
+    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
+    for start, end in events:
         start.record()
         function()
         end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
+    torch.cuda.synchronize()
+    return statistics.median(start.elapsed_time(end) for start, end in events)
 
 
-def work(root):
-    """Measure the ops of one tree and print them as a line of JSON."""
-    sys.path.insert(0, str(root))
+def work(root, device, small):
+    """Measure the ops of one tree and print each as a line of JSON."""
+    sys.path.insert(0, str(ROOT))
     import torch
 
-    x = torch.randn(48, 128, 256, 256, device="cuda", dtype=torch.float16)
+    if root != ROOT:
+        from benchmarks import checkouts
+
+        checkouts.enter(root)
+    shapes = Shapes(device, small)
+    x = shapes.tensor(48, 128, 256, 256)
     y = torch.empty_like(x)
-    results = {"copy": (2 * x.numel() * x.element_size(), milliseconds(lambda: y.copy_(x)))}
-    for name, (moved, function) in cases().items():
-        results[name] = moved, milliseconds(function)
-    print("RESULT " + json.dumps(results), flush=True)
+    copied = 2 * x.numel() * x.element_size()
+    _tell("copy", copied, milliseconds(lambda: y.copy_(x), device), True)
+    for name, moved, function, bound_by_memory in cases(shapes):
+        _tell(name, moved, milliseconds(function, device), bound_by_memory)
 
 
-def measure(root):
-    command = [sys.executable, __file__, "--work", str(root)]
+def _tell(name, moved, ms, bound_by_memory):
+    print("RESULT " + json.dumps([name, moved, ms, bound_by_memory]), flush=True)
+
+
+def measure(root, device, small):
+    """(name -> [bytes, milliseconds, whether memory bounds it], notes) of one tree, from a process of its own."""
+    command = [sys.executable, __file__, "--work", str(root), f"--device={device}", *(["--small"] if small else [])]
     environment = os.environ | {"PYTHONPATH": ""}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-    if line is None:
+    lines = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or not lines:
         sys.exit(f"the ops of {root} do not run:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
-    return json.loads(line.removeprefix("RESULT "))
+    notes = [note for note in done.stderr.splitlines() if note.startswith("NOTE ")]
+    return {name: values for name, *values in map(json.loads, lines)}, notes
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", type=Path, help="checkout with stock torch_utils/ops")
+    parser.add_argument("--reference", type=Path, metavar="DIR", help="checkout with stock torch_utils/ops")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--small", action="store_true", help="small sizes, whose times mean nothing")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
-        work(arguments.work.resolve())
+        work(arguments.work.resolve(), arguments.device, arguments.small)
         return
     from benchmarks.common import print_table
 
     roots = [ROOT, *([arguments.reference] if arguments.reference else [])]
-    rounds = [[measure(root) for root in roots] for _ in range(ROUNDS)]
+    rounds = [[measure(root, arguments.device, arguments.small) for root in roots] for _ in range(ROUNDS)]
+    print("\n".join(dict.fromkeys(note for r in rounds for _, notes in r for note in notes)), file=sys.stderr)
+    rounds = [[results for results, _ in r] for r in rounds]
     rows, copy = [], None
-    for name, (moved, _) in rounds[0][0].items():
+    for name, (moved, *_) in rounds[0][0].items():
         times = [
             statistics.median(r[side][name][1] for r in rounds) if name in rounds[0][side] else None
             for side in range(len(roots))

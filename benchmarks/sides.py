@@ -2,43 +2,83 @@
 
 import importlib
 import json
+import os
 import re
+import select
 import statistics
 import subprocess
 import sys
 import time
 
-import torch
-
 ANSWER = "ANSWER "
 
 
-class Side:
-    """A process with one callable. build: "module:function", which makes it there from the arguments."""
+class SideEnded(SystemExit):
+    """A side ended or did not answer in time; what it printed tells why."""
 
-    def __init__(self, build, *arguments):
-        command = [sys.executable, "-m", "benchmarks.sides", build, json.dumps(arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+class Side:
+    """A process with one callable.
+
+    Args:
+        build: "module:function", which makes the callable in that process.
+        arguments: Plain values for `build`.
+        seconds: Longest wait for an answer; None waits without end.
+        keywords: Plain values for `build`, by name.
+
+    Raises:
+        SideEnded: The process ended, or an answer took longer than `seconds`. The process is gone then.
+    """
+
+    def __init__(self, build, *arguments, seconds=None, **keywords):
+        command = [sys.executable, "-m", "benchmarks.sides", build, json.dumps([arguments, keywords])]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.seconds, self._read = seconds, b""
         self._answer()
 
-    def run(self):
-        """Milliseconds of one call."""
-        return self._ask("run")
+    def run(self, calls=1):
+        """Milliseconds of a call, the mean of some in a row; a GPU is waited for after the last one only."""
+        return self._ask(f"run {calls}")
+
+    def peak(self):
+        """Peak memory so far in MB: of the GPU if there is one, else of the process."""
+        return self._ask("peak")
 
     def close(self):
-        """End the process and return its peak memory in MB, of the GPU where there is one."""
+        """End the process and return its peak memory, as `peak`."""
         with self.process:
             return self._ask("end")
 
+    def kill(self):
+        """End the process at once."""
+        with self.process:
+            self.process.kill()
+
     def _ask(self, what):
-        print(what, file=self.process.stdin, flush=True)
+        try:
+            self.process.stdin.write(f"{what}\n".encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise SideEnded("a side of the comparison ended; its error is above") from None
         return self._answer()
 
     def _answer(self):
-        for line in self.process.stdout:
-            if line.startswith(ANSWER):
-                return float(line.removeprefix(ANSWER))
-        raise SystemExit("a side of the comparison ended; its error is above")
+        deadline = None if self.seconds is None else time.monotonic() + self.seconds
+        while True:
+            line, found, rest = self._read.partition(b"\n")
+            if found:
+                self._read = rest
+                if line.startswith(ANSWER.encode()):
+                    return float(line[len(ANSWER) :])
+                continue
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if not select.select([self.process.stdout], [], [], left)[0]:
+                self.kill()
+                raise SideEnded(f"a side of the comparison gave no answer in {self.seconds:.0f} s")
+            chunk = os.read(self.process.stdout.fileno(), 65536)
+            if not chunk:
+                raise SideEnded("a side of the comparison ended; its error is above")
+            self._read += chunk
 
 
 def compare(sides, calls=1, repeats=7):
@@ -60,22 +100,31 @@ def compare(sides, calls=1, repeats=7):
     return [statistics.median(row) for row in times], [side.close() for side in sides]
 
 
-def _serve(build, arguments):
+def _serve(build, arguments, keywords):
+    import torch  # here, so that whoever compares does without
+
     module, name = build.split(":")
-    function = getattr(importlib.import_module(module), name)(*arguments)
+    function = getattr(importlib.import_module(module), name)(*arguments, **keywords)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    print(ANSWER + "0", flush=True)
-    while input() == "run":
+    print(f"{ANSWER}0", flush=True)
+    while (request := input().split())[0] != "end":
+        if request[0] == "peak":
+            print(f"{ANSWER}{_peak()}", flush=True)
+            continue
+        calls = int(request[1])
         start = time.perf_counter()
-        function()
+        for _ in range(calls):
+            function()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        print(f"{ANSWER}{(time.perf_counter() - start) * 1e3}", flush=True)
+        print(f"{ANSWER}{(time.perf_counter() - start) * 1e3 / calls}", flush=True)
     print(f"{ANSWER}{_peak()}", flush=True)
 
 
 def _peak():
+    import torch
+
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     with open("/proc/self/status", encoding="utf-8") as file:
@@ -83,4 +132,4 @@ def _peak():
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], json.loads(sys.argv[2]))
+    _serve(sys.argv[1], *json.loads(sys.argv[2]))

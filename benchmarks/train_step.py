@@ -18,19 +18,21 @@ from benchmarks.sides import Side, compare
 ROUND = 16
 
 
-def trainer(data, cfg, folder, **kwargs):
-    """A training run of ours in that folder."""
+def trainer(data, cfg, folder, clips=CLIPS, **kwargs):
+    """A training run of ours in that folder. clips: in a batch, or as many frames for the image model."""
     from stylegan_v_ext.cli.common import device_to_use
     from stylegan_v_ext.cli.train import make_config
     from stylegan_v_ext.config import TrainOptions
     from stylegan_v_ext.engine.loop import Trainer
 
     frames = FRAMES if cfg != "stylegan2" else 1
-    options = TrainOptions(
-        outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=CLIPS * FRAMES // frames,
+    defaults = dict(
         cbase=CHANNELS["channel_base"], cmax=CHANNELS["channel_max"], aug="noaug", workers=0,
-        **{"device": str(device_to_use("auto")), **kwargs},
+        device=str(device_to_use("auto")),
     )  # fmt: skip
+    options = TrainOptions(
+        outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=clips * FRAMES // frames, **{**defaults, **kwargs}
+    )
     return Trainer(make_config(options), folder)
 
 

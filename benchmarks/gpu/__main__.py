@@ -1,0 +1,140 @@
+"""Everything about a GPU in one call.
+
+    python -m benchmarks.gpu [--out DIR] [--minutes 8] [--only PART ...]
+
+Runs the parts below in the order of their value, each in a process of its own with a time limit: a part that fails or
+hangs does not stop the others. After every part DIR holds all that is known so far:
+
+    gpu.md          tables, ready for the README
+    gpu.json        figures, versions, the card
+    gpu-files.zip   the log of every part, and pictures
+
+Bring what a bare machine lacks with benchmarks/gpu_carry.sh. Try everything without a GPU first:
+
+    python -m benchmarks.gpu --device cpu --rehearse
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.gpu import findings, machine
+from benchmarks.gpu.plan import CARRY, NAMES, PARTS, Settings, limit
+from benchmarks.gpu.report import Report
+from benchmarks.gpu.supervisor import Outcome, run_part
+from stylegan_v_ext import __version__
+
+_RESERVE_SECONDS = 4  # of the minutes, for starting, ending and writing
+_EPILOG = (
+    "parts:\n"
+    + "\n".join(f"  {part.name:10s}{part.what} (at most {part.seconds:.0f} s)" for part in PARTS)
+    + """
+
+exit codes:
+  0  the report is written, whatever the parts found: read their verdicts
+  2  an argument is wrong
+  128 + signal's number: stopped; the report holds the parts before
+"""
+)
+
+
+def main() -> int:
+    options = _options()
+    started = time.time()
+    head = {
+        "made": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), "version": __version__,
+        "command": ["python", "-m", "benchmarks.gpu", *sys.argv[1:]], "device": options.device,
+        "rehearsal": options.rehearse, "minutes": options.minutes,
+    }  # fmt: skip
+    try:
+        head["machine"] = machine.look(options.device)
+    except ValueError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    folder = Path(tempfile.mkdtemp(prefix="stylegan-v-gpu-"))
+    try:
+        report = Report(options.out, head)
+        print(f"Results come to {options.out}/gpu.md, gpu.json and gpu-files.zip after every part.", flush=True)
+        return _run_parts(options, report, folder, started + options.minutes * 60 - _RESERVE_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_parts(options: argparse.Namespace, report: Report, folder: Path, ends: float) -> int:
+    parts = [part for part in PARTS if part.name in options.only]
+    for number, part in enumerate(parts):
+        now = time.time()
+        seconds = limit(part, parts[number + 1 :], ends - now, options.rehearse)
+        if seconds < 1:
+            report.add(part.name, Outcome("not run", f"no time was left of --minutes={options.minutes:g}"))
+            continue
+        settings = Settings(
+            options.device, options.rehearse, folder / part.name, folder, options.carry, now + seconds,
+            report.head["machine"],
+        )  # fmt: skip
+        try:
+            outcome = run_part(part, settings, options.fault.get(part.name))
+            report.add(part.name, outcome)
+        except Stopped as stop:
+            found = findings.read(settings.folder) or {}
+            report.add(part.name, Outcome("interrupted", f"signal {stop.number}", time.time() - now, found))
+            print(f"Stopped; the report in {options.out} holds what was found so far.", flush=True)
+            return 128 + stop.number
+        told = outcome.reason or outcome.found.get("summary", "")
+        print(f"{part.name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}", flush=True)
+    return 0
+
+
+class Stopped(BaseException):
+    """A signal asks to end; number: the signal's."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Stopped(number)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--out", type=Path, metavar="DIR", default=Path("gpu-results"),
+        help="where the results go  [default: gpu-results]")  # fmt: skip
+    add("--minutes", type=float, help="time for all parts together  [default: 8; 1 with --rehearse]")
+    add("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="PART",
+        help="these parts alone, in their usual order  [default: all]")  # fmt: skip
+    add("--device", choices=("cuda", "cpu"), default="cuda", help="[default: cuda]")
+    add("--rehearse", action="store_true",
+        help="tiny sizes: every part runs, the figures mean nothing; --device cpu needs it")  # fmt: skip
+    add("--carry", type=Path, metavar="DIR", default=CARRY,
+        help="what benchmarks/gpu_carry.sh has prepared  [default: gpu-carry beside the README]")  # fmt: skip
+    add("--fault", nargs="+", default=[], metavar="PART=hang|crash", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.device == "cpu" and not options.rehearse:
+        parser.error("--device cpu takes hours at full size; add --rehearse")
+    options.minutes = options.minutes or (1.0 if options.rehearse else 8.0)
+    if not 0.1 <= options.minutes <= 24 * 60:
+        parser.error(f"--minutes {options.minutes:g} is out of bounds; use 0.1 to 1440")
+    if options.out.exists() and not options.out.is_dir():
+        parser.error(f"--out {options.out} is a file; name a folder")
+    options.out, options.carry = options.out.absolute(), options.carry.absolute()
+    options.fault = dict(fault.split("=") for fault in options.fault)
+    return options
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        sys.exit(main())
+    except Stopped as stop:  # between two parts
+        sys.exit(128 + stop.number)

@@ -1,0 +1,223 @@
+"""A training step at full size: beside an image model and the paper's own code, its kernels, memory and waits."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu import material
+from benchmarks.gpu.findings import Findings
+from benchmarks.gpu.plan import ROOT, Settings
+from benchmarks.sides import Side, SideEnded
+
+FRAMES = 3
+ROUND = 16  # steps; R1 is in one of them
+_OURS = "benchmarks.gpu.subjects:training_step"
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is measured. workers: processes that load data. rounds: most rounds of the comparison."""
+
+    resolution: int
+    clips: int
+    channel_base: int
+    channel_max: int
+    workers: int
+    rounds: int
+    round_steps: int
+
+    @property
+    def networks(self) -> dict[str, int]:
+        """As the reference sides take it."""
+        return {"channel_base": self.channel_base, "channel_max": self.channel_max}
+
+    def options(self, **more: Any) -> dict[str, Any]:
+        """As our side takes it."""
+        return {"cbase": self.channel_base, "cmax": self.channel_max, "workers": self.workers, **more}
+
+
+FULL = Size(256, 16, 16384, 512, workers=8, rounds=5, round_steps=ROUND)
+TINY = Size(16, 4, 256, 16, workers=0, rounds=1, round_steps=2)
+
+
+def run(settings: Settings, found: Findings) -> None:
+    size = TINY if settings.rehearse else FULL
+    data = str(material.sky(settings, size.resolution, *((2, 40) if settings.rehearse else (16, 48))))
+    ours = Measured()
+    with found.attempt("comparing training steps"):
+        ours = _compare(settings, found, size, data)
+    with found.attempt("profiling a training step"):
+        _profile(settings, found, size, data)
+    with found.attempt("finding the largest batch"):
+        _largest_batch(settings, found, size, data, ours)
+    for name, options in _variants(settings):
+        with found.attempt(f"a training step with {name}", needed=False):
+            _variant(settings, found, size, data, ours, name, options)
+
+
+@dataclass
+class Measured:
+    """Our training step: median milliseconds, and peak memory in MB."""
+
+    ms: float = 0.0
+    peak_mb: float = 0.0
+
+
+def _compare(settings: Settings, found: Findings, size: Size, data: str) -> Measured:
+    """Our step beside the others, in turn, round by round."""
+    makers = {cfg: _ours(settings, size, data, cfg) for cfg in ("stylegan-v", "stylegan2")}
+    for name, checkout, module in (
+        ("the paper's own code", "stylegan-v", "release"), ("stylegan2-ada-pytorch", "stylegan2-ada-pytorch", "stock"),
+    ):  # fmt: skip
+        folder = settings.reference(checkout)
+        if folder is None:
+            found.note(f"{name} was not measured: no checkout references/{checkout} in the carried folder")
+        else:
+            makers[name] = _reference(f"benchmarks.{module}:training_step", folder, size)
+    sides = started(makers, found)
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    result = Measured()
+    for number in range(size.rounds):
+        before = time.monotonic()
+        for name in list(sides):
+            with found.attempt(f"{name}, round {number + 1}", needed=name.startswith("stylegan-v")):
+                times[name].append(sides[name].run(size.round_steps))
+        _tell_comparison(found, size, sides, times, result)
+        if settings.seconds_left(keep=60) < 1.3 * (time.monotonic() - before):
+            break
+    for side in sides.values():
+        side.kill()
+    return result
+
+
+def _ours(settings: Settings, size: Size, data: str, cfg: str) -> Callable[[], Side]:
+    options = size.options(device=settings.device)
+    return lambda: Side(_OURS, data, cfg, str(settings.folder), size.clips, options, seconds=100)
+
+
+def _reference(build: str, folder: Path, size: Size) -> Callable[[], Side]:
+    return lambda: Side(build, str(folder), size.resolution, clips=size.clips, seconds=100, **size.networks)
+
+
+def started(makers: dict[str, Callable[[], Side]], found: Findings, warm_up: int = 2) -> dict[str, Side]:
+    """Sides that have started and made their first calls, all at the same time; those that fail are left out."""
+
+    def start(make: Callable[[], Side]) -> Side:
+        side = make()
+        side.run(warm_up)
+        return side
+
+    sides = {}
+    with ThreadPoolExecutor(len(makers)) as pool:
+        futures = {name: pool.submit(start, make) for name, make in makers.items()}
+        for name, future in futures.items():
+            with found.attempt(f"starting {name}"):
+                sides[name] = future.result()
+    return sides
+
+
+def _tell_comparison(
+    found: Findings, size: Size, sides: dict[str, Side], times: dict[str, list[float]], result: Measured
+) -> None:
+    medians = {name: statistics.median(row) for name, row in times.items() if row}
+    peaks = {name: sides[name].peak() for name in medians}
+    title = f"A training step, {size.resolution} px, {size.clips} clips of {FRAMES} frames"
+    ours = medians.get("stylegan-v")
+    rows = []
+    for name, ms in medians.items():
+        spread = f"{min(times[name]):.1f} to {max(times[name]):.1f}"
+        over = [f"{ours / ms:.2f}", f"{peaks['stylegan-v'] / peaks[name]:.2f}"] if ours else ["", ""]
+        rows.append([name, f"{ms:.1f} ms", spread, f"{peaks[name]:.0f} MB", *over])
+    found.table(title, ["", "median", "of rounds", "peak memory", "ours / it, time", "ours / it, memory"], rows)
+    if not ours:
+        return
+    result.ms, result.peak_mb = ours, peaks["stylegan-v"]
+    found.figure("ms", ours)
+    found.figure("peak_mb", peaks["stylegan-v"])
+    found.figure("clips_per_second", size.clips / ours * 1e3)
+    for name, key in (("stylegan2", "over_stylegan2"), ("the paper's own code", "over_release"),
+                      ("stylegan2-ada-pytorch", "over_ada")):  # fmt: skip
+        if name in medians:
+            found.figure(key, ours / medians[name])
+            found.figure(f"memory_{key}", peaks["stylegan-v"] / peaks[name])
+    ratios = ", ".join(f"{ours / ms:.2f} of {name}" for name, ms in medians.items() if name != "stylegan-v")
+    found.summary(f"{ours:.1f} ms at {size.resolution} px" + (f", {ratios}" if ratios else ""))
+
+
+def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None:
+    """In a process of its own: what goes wrong with a profiler is not to end this part."""
+    request = {
+        "data": data, "folder": str(settings.folder), "clips": size.clips, "device": settings.device,
+        "options": size.options(device=settings.device),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks.gpu.profile", json.dumps(request)]
+    limit = max(settings.seconds_left(keep=5), 1)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=limit, check=True)
+    seen = json.loads(done.stdout.splitlines()[-1])
+    found.figure("busy_share", seen["busy_share"])
+    found.figure("waits_per_step", seen["waits_per_step"])
+    found.table("Where the time of a step goes", ["", "a step"], [
+        ["the device is busy", f"{seen['busy_share']:.0%} of the time"],
+        ["kernels", f"{seen['kernels_per_step']:.0f}"],
+        ["host waits for the device", f"{seen['waits_per_step']:.1f}"],
+        ["R1 beside it, in every 16th", f"{seen['r1_ms']:.1f} ms"],
+    ])  # fmt: skip
+    for place, count in seen["waits"]:
+        found.row("Host waits, by the line that waits", ["line", "in a step"], [place, f"{count:.1f}"])
+    for name, ms, share, calls in seen["longest"]:
+        found.row("The longest kernels of a step", ["kernel", "time", "share of all kernels", "calls"],
+                  [f"`{name}`", f"{ms:.2f} ms", f"{share:.1%}", f"{calls:.0f}"])  # fmt: skip
+
+
+def _largest_batch(settings: Settings, found: Findings, size: Size, data: str, ours: Measured) -> None:
+    """The largest multiple of the batch that fits, tried from an estimate downwards."""
+    most = 2 * size.clips
+    if "card_memory_gib" in settings.machine and ours.peak_mb:
+        room = settings.machine["card_memory_gib"] * 2**30 / 1e6
+        most = max(int(room * 0.92 / ours.peak_mb), 1) * size.clips
+    header = ["clips", "step", "clips a second", "peak memory"]
+    title = f"Larger batches, {size.resolution} px"
+    for clips in range(most, size.clips, -size.clips):
+        side = None
+        try:
+            side = Side(_OURS, data, "stylegan-v", str(settings.folder), clips, size.options(device=settings.device),
+                        seconds=settings.seconds_left(keep=5))  # fmt: skip
+            side.run(2)
+            ms = side.run(max(size.round_steps // 2, 1))
+            found.row(title, header, [clips, f"{ms:.0f} ms", f"{clips / ms * 1e3:.1f}", f"{side.peak():.0f} MB"])
+            found.figure("largest_batch", clips)
+            return
+        except SideEnded as error:
+            found.row(title, header, [clips, f"did not run: {error}", "", ""])
+        finally:
+            if side:
+                side.kill()
+
+
+def _variants(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
+    variants = [("--tf32=1", {"tf32": True}), ("--fp32=1", {"fp32": True}), ("--compile=1", {"compile": True})]
+    return variants[:1] if settings.rehearse else variants
+
+
+def _variant(
+    settings: Settings, found: Findings, size: Size, data: str, ours: Measured, name: str, options: dict[str, Any]
+) -> None:
+    side = Side(_OURS, data, "stylegan-v", str(settings.folder), size.clips,
+                size.options(device=settings.device, **options), seconds=settings.seconds_left(keep=3))  # fmt: skip
+    started = time.monotonic()
+    side.run(2)
+    first = time.monotonic() - started
+    ms = side.run(size.round_steps)
+    over = f"{ms / ours.ms:.2f}" if ours.ms else ""
+    header = ["", "step", "over the default", "first two steps", "peak memory"]
+    found.row(f"Variants of the step, {size.resolution} px", header,
+              [name, f"{ms:.1f} ms", over, f"{first:.1f} s", f"{side.peak():.0f} MB"])  # fmt: skip
+    found.figure(name.removeprefix("--").removesuffix("=1") + "_ms", ms)
+    side.kill()

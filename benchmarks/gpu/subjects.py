@@ -1,0 +1,56 @@
+"""Our side of the comparisons at full size; each function makes a callable for `benchmarks.sides`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+GRID = 4  # columns and rows of several videos in one picture
+
+
+def training_step(data: str, cfg: str, folder: str, clips: int, options: dict[str, Any]) -> Callable[[], None]:
+    """A training iteration of a run on that data set.
+
+    Args:
+        clips: Clips in a batch, in one part.
+        options: Other fields of `TrainOptions`.
+    """
+    from benchmarks.train_step import trainer
+
+    return trainer(data, cfg, folder, clips=clips, **options).step
+
+
+def videos(
+    resolution: int, count: int, frames: int, path: str | None, device: str, channels: dict[str, int] | None = None
+) -> Callable[[], None]:
+    """Frames of one video, or of a grid of 16 that are made side by side.
+
+    Args:
+        count: 1 or 16 videos.
+        frames: Frames of each.
+        path: MP4 file that the frames go into; None leaves the encoder out.
+        channels: Capacity of the network; None is that of training by default.
+    """
+    import torch
+
+    from benchmarks.common import precision
+    from stylegan_v_ext.generate.layout import Layout
+    from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+    from stylegan_v_ext.generate.writers import write_video
+    from stylegan_v_ext.networks.generator import VideoGenerator
+
+    torch.manual_seed(0)
+    channels = channels or {"channel_base": 16384 if resolution < 512 else 32768, "channel_max": 512}
+    generator = VideoGenerator(3, resolution, 3, **channels, **precision()).requires_grad_(False)
+    sampler = VideoSampler(generator, torch.device(device))
+    named = [sampler.video(VideoName(seed)) for seed in range(count)]
+
+    def make() -> None:
+        times = frame_times(frames)
+        stream = sampler.render(named[0], times) if count == 1 else sampler.grid(named, Layout(GRID), times)
+        if path is None:
+            for _ in stream:
+                pass
+        else:
+            write_video(Path(path), stream, fps=25)
+
+    return make
