@@ -24,14 +24,46 @@ SMALL_G = dict(
 )  # fmt: skip
 SMALL_D = dict(img_resolution=16, img_channels=3, channel_base=256, channel_max=16, num_fp16_res=0, conv_clamp=None)
 SMALL_MOTION = dict(z_dim=24, code_dim=24)
+_WITH_TF32 = (torch.backends.cuda.matmul, torch.backends.cudnn)
 
 
 def pytest_configure(config):
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
     config.cache_folder = tempfile.TemporaryDirectory(prefix="stylegan-v-tests-")  # not the user's own
     os.environ["DNNLIB_CACHE_DIR"] = config.cache_folder.name
     torch.cpu.get_capabilities = dict  # the same numbers on all CPUs
     if "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that take a device. On CUDA only the project's own warnings are errors."""
+    for item in items:
+        if "device" in getattr(item, "fixturenames", ()):
+            item.add_marker("device")
+            if item.callspec.params["device"] == "cuda":
+                item.add_marker(pytest.mark.filterwarnings("default", "error:ops run without CUDA kernels"))
+
+
+@pytest.fixture
+def _exact():
+    """No TF32, and no choice of convolutions by timing."""
+    before = [backend.allow_tf32 for backend in _WITH_TF32]
+    for backend in _WITH_TF32:
+        backend.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    yield
+    for backend, allowed in zip(_WITH_TF32, before, strict=True):
+        backend.allow_tf32 = allowed
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request, _exact):
+    """Every device that tests run on; CUDA skips itself on a machine without it."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return torch.device(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -114,14 +146,15 @@ def labelled_zip(sky_zip, tmp_path_factory):
 
 
 class Golden:
-    """A golden vector file: `config`, tensors by name, state dicts."""
+    """A golden vector file: `config`, tensors on the device by name, state dicts."""
 
-    def __init__(self, name):
+    def __init__(self, name, device="cpu"):
+        self.device = device
         self.arrays = np.load(VECTORS / f"{name}.npz", allow_pickle=False)
         self.config = ast.literal_eval(str(self.arrays["config"])) if "config" in self.arrays.files else {}
 
     def __getitem__(self, name):
-        return torch.from_numpy(self.arrays[name])
+        return torch.from_numpy(self.arrays[name]).to(self.device)
 
     def state(self, prefix):
         return {name[2:]: self[name] for name in self.arrays.files if name.startswith(prefix + ".")}

@@ -3,13 +3,14 @@
 import json
 
 import torch
-from transformers import CLIPConfig, CLIPModel
 
 SIDE = 32
 
 
 def write_tiny_clip(folder, seed=0):
     """Write model, tokenizer and preprocessor files; returns the folder."""
+    from transformers import CLIPConfig, CLIPModel
+
     folder.mkdir(parents=True, exist_ok=True)
     characters = [chr(number) for number in range(33, 127)]
     tokens = [*characters, *(f"{c}</w>" for c in characters), "<|startoftext|>", "<|endoftext|>"]

@@ -1,5 +1,6 @@
 """Losses and their gradients against plain formulas."""
 
+import copy
 import functools
 
 import pytest
@@ -11,8 +12,10 @@ from stylegan_v_ext.engine.steps import StyleGAN2Loss
 from stylegan_v_ext.networks import discriminator as discriminator_module
 from stylegan_v_ext.networks import precision, synthesis
 from torch_utils import training_stats
+from torch_utils.ops import conv2d_ending
 
 C = torch.tensor([[0.0, 4.0, 9.0]]).expand(4, -1)
+RESOLUTION = {"cpu": 16, "cuda": 32}
 
 
 @pytest.fixture
@@ -22,11 +25,42 @@ def networks(make_generator, make_discriminator):
 
 
 def make_loss(networks, **kwargs):
-    return StyleGAN2Loss(torch.device("cpu"), *networks, **kwargs)
+    return StyleGAN2Loss(networks[0].synthesis.b4.const.device, *networks, **kwargs)
 
 
 def gradients(network):
     return {name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None}
+
+
+def gradients_by_step(networks, z, strip, **kwargs):
+    """Gradients on the CPU by name, for each of the four steps; the steps draw the same numbers every time."""
+    found = {}
+    for step in ("generator", "discriminator", "r1", "path_length"):
+        loss = make_loss(networks, pl_weight=2.0, **kwargs)
+        loss.augment_p = 0.6
+        for network in networks:
+            network.zero_grad()
+        torch.manual_seed(3)
+        {
+            "generator": lambda loss=loss: loss.generator_step(z, C),
+            "discriminator": lambda loss=loss: loss.discriminator_step(strip, C, z, C),
+            "r1": lambda loss=loss: loss.r1_step(strip, C),
+            "path_length": lambda loss=loss: loss.path_length_step(z, C),
+        }[step]()
+        found[step] = {f"{i}.{name}": g.cpu() for i in range(2) for name, g in gradients(networks[i]).items()}
+    return found
+
+
+def flat(gradients):
+    return torch.cat([g.flatten() for g in gradients.values()])
+
+
+@pytest.fixture
+def draws_from_the_cpu(monkeypatch):
+    """Normal noise is drawn on the CPU, so that it is the same on every device."""
+    randn = torch.randn
+    monkeypatch.setattr(torch, "randn", lambda *size, device=None, **kwargs: randn(*size, **kwargs).to(device or "cpu"))
+    monkeypatch.setattr(torch, "randn_like", lambda x: randn(x.shape).to(x))
 
 
 def test_generator_step_is_the_non_saturating_loss(networks):
@@ -178,16 +212,53 @@ def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_d
     assert all(p.grad.device == device for p in discriminator.b8.parameters())
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
-def test_half_precision_stays_close_and_finite(make_generator, make_discriminator, monkeypatch, dtype, tolerance):
+@pytest.mark.quick
+def test_gradients_are_those_of_plain_passes_on_a_cpu(
+    make_generator, make_discriminator, device, draws_from_the_cpu, monkeypatch
+):
+    """All four steps on the device, as they train, against a CPU without endings in the convolutions' passes."""
+    resolution = RESOLUTION[device.type]
+    generator = make_generator(img_resolution=resolution, use_noise=True)
+    discriminator = make_discriminator(img_resolution=resolution)
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if name.endswith(("noise_strength", "bias")):
+                parameter.normal_(std=0.3)
+    z, strip = torch.randn(4, generator.z_dim), torch.rand(4, 3, 3 * resolution, resolution) * 2 - 1
+    found, fused = [], conv2d_ending._TYPES
+    for here in (torch.device("cpu"), device):
+        networks = [copy.deepcopy(network).requires_grad_(False).to(here) for network in (generator, discriminator)]
+        augment = AugmentPipe(**AUGMENTATIONS["bgcfnc"]).to(here)
+        monkeypatch.setattr(conv2d_ending, "_TYPES", fused if found else ())
+        found.append(gradients_by_step(
+            networks, z.to(here), strip.to(here), augment_pipe=augment, style_mixing_prob=0.9, r1_gamma=3.0
+        ))  # fmt: skip
+    expected, ours = found
+    for step in expected:
+        assert ours[step].keys() == expected[step].keys() and ours[step]
+        largest = max(gradient.norm() for gradient in expected[step].values())
+        for name, gradient in expected[step].items():
+            error = (ours[step][name] - gradient).norm()
+            assert error < 5e-3 * gradient.norm() + 5e-5 * largest, (step, name, error, gradient.norm(), largest)
+        assert F.cosine_similarity(flat(ours[step]), flat(expected[step]), dim=0) > 1 - 1e-5, step
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float16, 0.01), pytest.param(torch.bfloat16, 0.05, marks=pytest.mark.quick)]
+)
+def test_half_precision_stays_close_and_finite(
+    make_generator, make_discriminator, monkeypatch, device, dtype, tolerance
+):
     def working_dtype(device, use_fp16, force_fp32=False):
         return dtype if use_fp16 and not force_fp32 else torch.float32
 
-    for module in (synthesis, discriminator_module):
-        monkeypatch.setattr(module, "working_dtype", working_dtype)
-    mixed = dict(num_fp16_res=4, conv_clamp=256)
-    generator, discriminator = make_generator(use_noise=True, **mixed).eval(), make_discriminator(**mixed)
-    z = torch.randn(4, generator.z_dim)
+    if (device.type, dtype) != ("cuda", torch.float16):  # which is what blocks compute in there
+        for module in (synthesis, discriminator_module):
+            monkeypatch.setattr(module, "working_dtype", working_dtype)
+    mixed = dict(img_resolution=RESOLUTION[device.type], num_fp16_res=4, conv_clamp=256)
+    generator, discriminator = make_generator(use_noise=True, **mixed).eval().to(device), make_discriminator(**mixed)
+    discriminator.to(device)
+    z = torch.randn(4, generator.z_dim, device=device)
     for clips in (4, 1):  # scaled activations, folded weights
         half, full = (generator(z[:clips], C[:clips], noise_mode="const", force_fp32=f) for f in (False, True))
         assert 0 < (half - full).abs().max() < tolerance * full.abs().max()
@@ -195,6 +266,7 @@ def test_half_precision_stays_close_and_finite(make_generator, make_discriminato
     half, full = (discriminator(strip, C, force_fp32=force) for force in (False, True))
     assert 0 < (half - full).abs().max() < tolerance * full.abs().max()
 
+    generator.train()
     loss = make_loss((generator.requires_grad_(False), discriminator.requires_grad_(False)), pl_weight=2.0)
     loss.generator_step(z, C)
     loss.discriminator_step(strip, C, z, C)
@@ -203,25 +275,19 @@ def test_half_precision_stays_close_and_finite(make_generator, make_discriminato
     assert all(torch.isfinite(g).all() for network in (generator, discriminator) for g in gradients(network).values())
 
 
-def test_bfloat16_on_a_cpu_leaves_the_direction_of_all_gradients(networks):
-    generator, discriminator = networks
-    generator.eval()
-    z, strip = torch.randn(4, generator.z_dim), torch.rand(4, 3, 48, 16) * 2 - 1
-    loss = make_loss(networks, pl_weight=2.0)
-    steps = {
-        "G": lambda: loss.generator_step(z, C),
-        "D": lambda: loss.discriminator_step(strip, C, z, C),
-        "R1": lambda: loss.r1_step(strip, C),
-        "path lengths": lambda: loss.path_length_step(z, C),
-    }
-    for name, step in steps.items():
-        found = []
-        for wanted in (False, True):
-            precision.use_bfloat16_on_cpu(wanted)
-            for network in networks:
-                network.zero_grad()
-            torch.manual_seed(3)
-            step()
-            found.append(torch.cat([g.flatten() for network in networks for g in gradients(network).values()]))
-        assert 0.98 < F.cosine_similarity(*found, dim=0) < 1 - 1e-7, name
-        assert 0.9 < found[1].norm() / found[0].norm() < 1.1, name
+def test_sixteen_bits_leave_the_direction_of_all_gradients(make_generator, make_discriminator, device):
+    """bfloat16 on a CPU, float16 in the four highest resolutions on CUDA."""
+    kwargs = dict(num_fp16_res=4, conv_clamp=256) if device.type == "cuda" else {}
+    networks = [make(**kwargs).requires_grad_(False).to(device) for make in (make_generator, make_discriminator)]
+    z, strip = torch.randn(4, networks[0].z_dim, device=device), torch.rand(4, 3, 48, 16, device=device) * 2 - 1
+    found = []
+    for wanted in (False, True):
+        precision.use_bfloat16_on_cpu(wanted)
+        for module in (module for network in networks for module in network.modules()):
+            if hasattr(module, "use_fp16"):
+                module.use_fp16 = wanted
+        found.append(gradients_by_step([network.eval() for network in networks], z, strip))
+    for step in found[0]:
+        full, half = (flat(gradients[step]) for gradients in found)
+        assert 0.98 < F.cosine_similarity(full, half, dim=0) < 1 - 1e-7, step
+        assert 0.9 < half.norm() / full.norm() < 1.1, step

@@ -1,5 +1,6 @@
 """Streams of frames and the files they go to."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -31,10 +32,34 @@ def test_chunks_do_not_show(sampler):
         assert np.abs(frames(sampler, VideoName(1, 2), times, chunk_frames=chunk) - whole).max() <= 1
 
 
-def test_chunks_that_are_begun_ahead_do_not_show(sampler, monkeypatch):
-    expected = list(sampler.frames(VideoName(1), frame_times(10), chunk_frames=4))
-    monkeypatch.setattr("stylegan_v_ext.generate.sampler._QUEUEING_DEVICES", ("cpu",))
-    assert np.array_equal(list(sampler.frames(VideoName(1), frame_times(10), chunk_frames=4)), expected)
+@pytest.mark.quick
+@pytest.mark.parametrize("start", [0, 1e6])
+def test_a_device_makes_the_frames_of_a_cpu(make_generator, device, start):
+    generator = make_generator(num_classes=2, img_resolution=32, use_noise=True)
+    samplers = [VideoSampler(copy.deepcopy(generator), here, 0.8) for here in (torch.device("cpu"), device)]
+    name, times = VideoName(1, 5, 1), list(frame_times(20, start, speed=0.5))
+    expected, ours = (sampler.frames(name, times, size) for sampler, size in zip(samplers, (20, 7), strict=True))
+    difference = np.abs(np.stack(list(expected)).astype(int) - np.stack(list(ours)))
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+
+
+def test_sixteen_bits_show_in_no_frame(make_generator, device):
+    mixed = dict(img_resolution=32, num_fp16_res=4, conv_clamp=256)
+    samplers = [VideoSampler(make_generator(**kwargs), device) for kwargs in (mixed, {**mixed, "num_fp16_res": 0})]
+    ours, expected = (frames(sampler, VideoName(1), frame_times(8)) for sampler in samplers)
+    assert expected.std() > 10 and np.abs(ours - expected).max() <= 4
+
+
+def test_chunks_that_are_begun_ahead_do_not_show(make_generator, device, monkeypatch):
+    sampler, found = VideoSampler(make_generator(), device), []
+    for queueing in ((), (device.type,)):
+        monkeypatch.setattr("stylegan_v_ext.generate.sampler._QUEUEING_DEVICES", queueing)
+        found.append(list(sampler.frames(VideoName(1), frame_times(30), chunk_frames=4)))
+    assert len(found[1]) == 30 and np.array_equal(*found)
+    assert not np.array_equal(found[1][0], found[1][4])
+
+
+def test_one_chunk_is_begun_ahead():
     begun = []
     handed_out = one_ahead(begun.append(number) or number for number in range(4))
     assert next(handed_out) == 0 and begun == [0, 1] and list(handed_out) == [1, 2, 3]

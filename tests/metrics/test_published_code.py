@@ -15,7 +15,6 @@ import sys
 import types
 import zipfile
 
-import imageio_ffmpeg
 import numpy as np
 import PIL.Image
 import pytest
@@ -89,6 +88,8 @@ def read_folder(path):
 
 
 def read_files(path):
+    import imageio_ffmpeg
+
     for video in sorted(path.glob("*.mp4")):
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", video, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
         pixels = subprocess.run(command, capture_output=True, check=True).stdout

@@ -14,9 +14,9 @@ from tests.conftest import relative_error
 TOLERANCE = 1e-4
 
 
-@pytest.fixture(scope="module", params=["stylegan_v_32_f3", "stylegan_v_64_f2_c5"])
-def video_case(request, golden):
-    vectors = golden(request.param)
+@pytest.fixture(params=["stylegan_v_32_f3", "stylegan_v_64_f2_c5"])
+def video_case(request, golden, device):
+    vectors = golden(request.param, device)
     c = vectors.config
     common = dict(
         c_dim=c["c_dim"] + c["F"], img_resolution=c["res"], img_channels=3, num_frames=c["F"],
@@ -30,7 +30,7 @@ def video_case(request, golden):
     discriminator = TimeConditionedDiscriminator(**common, time_conditioning="project", concat_res=c["concat_res"])
     generator.load_state_dict(renamed(vectors.state("G")))
     discriminator.load_state_dict(renamed(vectors.state("D")))
-    return vectors, generator.eval(), discriminator.eval()
+    return vectors, generator.eval().to(device), discriminator.eval().to(device)
 
 
 def as_frames(strip):
@@ -44,6 +44,7 @@ def test_stylegan_v_motion_and_styles(video_case):
     assert relative_error(ws[:, generator.num_ws :].flatten(0, 1), v["motion_v"]) < TOLERANCE
 
 
+@pytest.mark.quick
 def test_stylegan_v_frames(video_case):
     v, generator, _ = video_case
     strip = generator(v["z"], v["c"], t=v["t"], motion_z=v["motion_z"])
@@ -73,11 +74,13 @@ def test_stylegan_v_logits_and_r1(video_case):
         assert ours == pytest.approx(norm, rel=1e-3, abs=1e-5 * largest), name
 
 
-@pytest.fixture(scope="module", params=["stylegan2_32", "stylegan2_64_c3"])
-def image_case(request, golden):
-    vectors = golden(request.param)
+@pytest.fixture(params=["stylegan2_32", "stylegan2_64_c3"])
+def image_case(request, golden, device):
+    vectors = golden(request.param, device)
     c = vectors.config
-    common = dict(img_resolution=c["res"], img_channels=3, channel_base=c["cbase"], channel_max=c["cmax"])
+    common = dict(
+        img_resolution=c["res"], img_channels=3, channel_base=c["cbase"], channel_max=c["cmax"], num_fp16_res=0
+    )
     mapping = {"num_layers": c["mapping_layers"]}
     return vectors, common, dict(z_dim=c["z_dim"], w_dim=c["w_dim"], mapping_kwargs=mapping, use_noise=True)
 
@@ -85,9 +88,9 @@ def image_case(request, golden):
 def test_one_frame_is_stylegan2(image_case):
     v, common, extra = image_case
     c_dim = v.config["c_dim"] + 1
-    generator = VideoGenerator(c_dim, num_frames=1, **common, **extra).eval()
+    generator = VideoGenerator(c_dim, num_frames=1, **common, **extra).eval().to(v.device)
     generator.load_state_dict(v.state("G"))
-    label = torch.cat([v["c"], torch.zeros(4, 1)], dim=1)
+    label = torch.cat([v["c"], torch.zeros(4, 1, device=v.device)], dim=1)
     for mode in ("const", "none"):
         assert relative_error(generator(v["z"], label, noise_mode=mode), v[f"img_{mode}"]) < TOLERANCE
     cut = generator(v["z"], label, truncation_psi=0.5, truncation_cutoff=4, noise_mode="const")
@@ -96,6 +99,7 @@ def test_one_frame_is_stylegan2(image_case):
 
     discriminator = TimeConditionedDiscriminator(c_dim, num_frames=1, mapping_kwargs={"num_layers": 8}, **common)
     discriminator.load_state_dict(v.state("D"))
+    discriminator.to(v.device)
     assert relative_error(discriminator(v["d_x"], label), v["d_logits"]) < TOLERANCE
 
 
@@ -106,8 +110,9 @@ def test_every_frame_of_an_image_initialised_generator_is_the_image(image_case):
     report = transfer(generator, v.state("G"))
     assert not report.misfits and not report.unused
     assert report.new and all(name.startswith("mapping.motion.") for name in report.new)
+    generator.to(v.device)
     t = torch.tensor([[0.0, 7.5, 900.0]]).expand(4, -1)
-    frames = clip.unpack_strip(generator(v["z"], v["c"], t=t, noise_mode="const"))
+    frames = clip.unpack_strip(generator(v["z"], v["c"], t=t.to(v.device), noise_mode="const"))
     for frame in range(3):
         assert relative_error(frames[:, frame], v["img_const"]) < TOLERANCE
 
@@ -126,14 +131,15 @@ def test_image_weights_of_another_shape_are_told(image_case):
 
 
 @pytest.mark.parametrize("name", ["stylegan3_t_32", "stylegan3_r_32_c2"])
-def test_stylegan3_images(golden, name):
-    v = golden(name)
+def test_stylegan3_images(golden, name, device):
+    v = golden(name, device)
     c = v.config
     layer_kwargs = {key: c[key] for key in ("conv_kernel", "use_radial_filters") if key in c}
     generator = AliasFreeGenerator(
         c["z_dim"], c["c_dim"], c["w_dim"], c["res"], 3, mapping_kwargs={"num_layers": c["mapping_layers"]},
-        num_layers=c["num_layers"], channel_base=c["channel_base"], channel_max=c["channel_max"], **layer_kwargs,
-    ).eval()  # fmt: skip
+        num_layers=c["num_layers"], channel_base=c["channel_base"], channel_max=c["channel_max"], num_fp16_res=0,
+        **layer_kwargs,
+    ).eval().to(device)  # fmt: skip
     state = v.state("G")
     for key, own in generator.state_dict().items():
         if key.endswith("_filter"):  # designed here, stored there

@@ -203,6 +203,8 @@ def test_filtered_lrelu_is_differentiable_any_number_of_times(padding):
     assert torch.autograd.gradgradcheck(gradient, (x, b))
 
 
+@pytest.mark.device
+@pytest.mark.quick
 def test_shared_memory_is_asked_for_as_the_kernel_lays_it_out():
     x = torch.empty(1, 1, 64, 64)
     for up, down, signs in ((2, 2, 1), (2, 2, 2), (4, 2, 0), (1, 1, 1)):
@@ -223,6 +225,8 @@ def test_division_by_multiplication_is_exact():
         assert by.multiplier < 2**32 and (n * by.multiplier >> 32) + n < 2**32
 
 
+@pytest.mark.device
+@pytest.mark.quick
 def test_the_self_check_passes_right_kernels_and_names_a_wrong_one(monkeypatch):
     cpu = torch.device("cpu")
     assert self_check.problem(cpu) is None
