@@ -48,7 +48,7 @@ def run_part(part: Part, settings: Settings, fault: str | None = None) -> Outcom
     command = [sys.executable, "-m", "benchmarks.gpu.work", part.name, settings.to_json(), *([fault] if fault else [])]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {
-        "PYTHONUNBUFFERED": "1", "PYTHONPATH": path, "PYTHONWARNINGS": "default",
+        "PYTHONUNBUFFERED": "1", "PYTHONPATH": path,
         "DNNLIB_CACHE_DIR": str(settings.shared / "cache"),
         "TORCHINDUCTOR_CACHE_DIR": str(settings.shared / "inductor"),
         **({"OMP_NUM_THREADS": "1"} if settings.rehearse else {}),

@@ -10,47 +10,44 @@ from benchmarks.gpu.plan import ROOT, Settings
 
 _WORKERS = 8  # processes that share the GPU
 _ABOUT_DEVICES = re.compile(r"\bmark\.device\b|[(, ]device[,)]")  # in a test file, of which others may not import here
-_RESULT = re.compile(r"\b(PASSED|FAILED|ERROR|SKIPPED)\b\s+(\S+)|^(\S+)\s+(PASSED|FAILED|ERROR|SKIPPED)\b")
+_VERDICTS = ("PASSED", "FAILED", "ERROR", "SKIPPED")
+_ANY = "|".join(_VERDICTS)
+_RESULT = re.compile(rf"^(?P<test>\S+::.+?) (?P<verdict>{_ANY})\b")
+_RESULT_OF_WORKER = re.compile(rf"^\[gw\d+\].*? (?P<verdict>{_ANY}) (?P<test>\S+::.+)$")  # pytest-xdist
 
 
 def run(settings: Settings, found: Findings) -> None:
     chosen = ["-m", "device and quick"] if settings.rehearse else ["-m", "device", "-k", "cuda"]
     files = [str(path) for path in sorted(ROOT.glob("tests/**/test_*.py")) if _ABOUT_DEVICES.search(path.read_text())]
-    command = [sys.executable, "-m", "pytest", "-v", *chosen, "-p", "no:cacheprovider", "--tb=short",
+    command = [sys.executable, "-m", "pytest", "-vv", *chosen, "-p", "no:cacheprovider", "--tb=short",
                "--continue-on-collection-errors", *files]  # fmt: skip
     if not settings.rehearse and importlib.util.find_spec("xdist"):
         command += ["-n", str(_WORKERS)]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1, errors="replace"
-    )
     results: dict[str, str] = {}
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        result = result_of(line)
-        if result:
-            test, verdict = result
-            results[test] = verdict
-            _tell(found, results, test)
-    code = process.wait()
-    if code not in (0, 1):
-        found.problem(f"pytest ended with exit code {code}")
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1, errors="replace"
+    ) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            result = result_of(line)
+            if result:
+                test, verdict = result
+                results[test] = verdict
+                _tell(found, results, test)
+    if process.returncode not in (0, 1):
+        found.problem(f"pytest ended with exit code {process.returncode}")
     if not any(verdict == "PASSED" for verdict in results.values()):
         found.problem("no test has passed")
 
 
 def result_of(line: str) -> tuple[str, str] | None:
     """(test, verdict) of a line of `pytest -v`, with or without pytest-xdist; None for other lines."""
-    match = _RESULT.search(line.strip())
-    if match is None:
-        return None
-    test, verdict = (match[2], match[1]) if match[1] else (match[3], match[4])
-    return (test, verdict) if "::" in test else None
+    match = _RESULT.match(line.strip()) or _RESULT_OF_WORKER.match(line.strip())
+    return (match["test"], match["verdict"]) if match else None
 
 
 def _tell(found: Findings, results: dict[str, str], test: str) -> None:
-    counts = {
-        verdict: sum(v == verdict for v in results.values()) for verdict in ("PASSED", "FAILED", "ERROR", "SKIPPED")
-    }
+    counts = {verdict: sum(v == verdict for v in results.values()) for verdict in _VERDICTS}
     for verdict, count in counts.items():
         found.content["figures"][verdict.lower()] = count
     if results[test] in ("FAILED", "ERROR"):

@@ -52,7 +52,7 @@ def run(settings: Settings, found: Findings) -> None:
             found.note(f"{name}: no checkout references/{_CHECKOUTS[case.reference]} in the carried folder")
             continue
         makers[name] = _maker(settings, case)
-    sides = started(makers, found, warm_up=1)
+    sides = started(makers, found, {name for name, case in cases.items() if case.reference}, warm_up=1)
     times: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(1 if settings.rehearse else _REPEATS):
         for name, side in sides.items():
