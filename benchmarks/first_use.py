@@ -48,8 +48,8 @@ def seconds_of(command, repeats=7):
     return statistics.median(times[1:])
 
 
-def variants():
-    """The kernels that the work asks for, in its order."""
+def variants(*works):
+    """The kernels that the works ask for, in their order. works: some of this module's; all without any."""
     asked = {}
 
     def note(variant, device, shared=0):
@@ -66,8 +66,8 @@ def variants():
         mock.patch.object(custom_ops, "wanted", lambda x: True), mock.patch.object(custom_ops, "kernel", note),
         mock.patch.object(synthesis, "working_dtype", half), mock.patch.object(discriminator, "working_dtype", half),
     ):  # fmt: skip
-        train()
-        stylegan3_layers()
+        for work in works or (train, stylegan3_layers):
+            work()
     library._destroy()
     return list(asked)
 

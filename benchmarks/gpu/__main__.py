@@ -25,7 +25,7 @@ from pathlib import Path
 from benchmarks.gpu import findings, machine
 from benchmarks.gpu.plan import CARRY, NAMES, PARTS, Settings, limit
 from benchmarks.gpu.report import Report
-from benchmarks.gpu.supervisor import Outcome, run_part
+from benchmarks.gpu.supervisor import Outcome, Supervisor
 from stylegan_v_ext import __version__
 
 _RESERVE_SECONDS = 4  # of the minutes, for starting, ending and writing
@@ -55,16 +55,25 @@ def main() -> int:
     except ValueError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 2
-    folder = Path(tempfile.mkdtemp(prefix="stylegan-v-gpu-"))
     try:
         report = Report(options.out, head)
-        print(f"Results come to {options.out}/gpu.md, gpu.json and gpu-files.zip after every part.", flush=True)
-        return _run_parts(options, report, folder, started + options.minutes * 60 - _RESERVE_SECONDS)
+    except OSError as error:
+        print(f"Error: --out={options.out} cannot be written ({error.strerror}); name another folder", file=sys.stderr)
+        return 2
+    print(f"Results come to {options.out}/gpu.md, gpu.json and gpu-files.zip after every part.", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="stylegan-v-gpu-"))
+    supervisor = Supervisor(folder, options.rehearse)
+    try:
+        if options.device == "cuda":
+            report.logs["references"] = folder / "references.log"
+            supervisor.compile_references(options.references, report.logs["references"])
+        return _run_parts(options, supervisor, report, folder, started + options.minutes * 60 - _RESERVE_SECONDS)
     finally:
+        supervisor.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_parts(options: argparse.Namespace, report: Report, folder: Path, ends: float) -> int:
+def _run_parts(options: argparse.Namespace, supervisor: Supervisor, report: Report, folder: Path, ends: float) -> int:
     parts = [part for part in PARTS if part.name in options.only]
     for number, part in enumerate(parts):
         now = time.time()
@@ -77,7 +86,7 @@ def _run_parts(options: argparse.Namespace, report: Report, folder: Path, ends: 
             report.head["machine"],
         )  # fmt: skip
         try:
-            outcome = run_part(part, settings, options.fault.get(part.name))
+            outcome = supervisor.run_part(part, settings, options.fault.get(part.name))
             report.add(part.name, outcome)
         except Stopped as stop:
             found = findings.read(settings.folder) or {}
@@ -127,6 +136,7 @@ def _options() -> argparse.Namespace:
     if options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out} is a file; name a folder")
     options.out, options.carry = options.out.absolute(), options.carry.absolute()
+    options.references = sorted(path for path in options.carry.glob("references/*") if path.is_dir())
     options.fault = dict(fault.split("=") for fault in options.fault)
     return options
 

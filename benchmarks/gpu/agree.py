@@ -25,12 +25,15 @@ def main() -> None:
     request = json.loads(sys.argv[1])
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     device = _join(request, rank)
-    sizes = dict(img_resolution=64, channel_base=4096, channel_max=128)
+    sizes = dict(img_resolution=64, img_channels=3, channel_base=4096, channel_max=128)
+    latents = {}
     if request["rehearse"]:
-        sizes = dict(img_resolution=16, channel_base=256, channel_max=16)
+        sizes |= dict(img_resolution=16, channel_base=256, channel_max=16)
+        latents = dict(z_dim=32, w_dim=32, motion_kwargs=dict(z_dim=32, code_dim=32))
+    sizes |= dict(num_fp16_res=0, conv_clamp=None)
     torch.manual_seed(0)  # the same networks in all processes
-    G = VideoGenerator(3, img_channels=3, num_fp16_res=0, conv_clamp=None, **sizes).requires_grad_(False).to(device)
-    D = TimeConditionedDiscriminator(3, img_channels=3, num_fp16_res=0, conv_clamp=None, **sizes)
+    G = VideoGenerator(3, **sizes, **latents).requires_grad_(False).to(device)
+    D = TimeConditionedDiscriminator(3, **sizes)
     loss = StyleGAN2Loss(device, G, D.requires_grad_(False).to(device))
     torch.manual_seed(1 + rank)  # other latents in each
     loss.generator_step(torch.randn(4, G.z_dim, device=device), torch.tensor([[0.0, 3.0, 5.0]]).expand(4, -1))

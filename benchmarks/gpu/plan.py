@@ -36,6 +36,7 @@ PARTS = (
     Part("many", "several processes: NCCL and gloo agree", 30, 7),
     Part("data", "clips a second of the data set, beside the training step", 30, 7),
 )
+TINY_LATENTS = {"latent_dim": 32, "motion_z_dim": 32}  # fields of `TrainOptions` in rehearsals
 NAMES = tuple(part.name for part in PARTS)
 
 

@@ -16,7 +16,6 @@ from torch.profiler import ProfilerActivity
 
 from benchmarks.train_step import trainer
 
-STEPS = 4  # under the profiler, without R1
 _WAIT = "called a synchronizing CUDA operation"
 _CPU_WAITS = ("aten::_local_scalar_dense",)
 _LONGEST = 10
@@ -27,12 +26,15 @@ def main() -> None:
     request = json.loads(sys.argv[1])
     run = trainer(request["data"], "stylegan-v", request["folder"], clips=request["clips"], **request["options"])
     device = torch.device(request["device"])
-    for _ in range(STEPS):
+    steps = request["steps"]
+    for _ in range(4):
         without_r1 = _milliseconds(run.step, device)  # the first ones prepare what the last one uses
     run.num_steps = 16 * (run.num_steps // 16 + 1)
     with_r1 = _milliseconds(run.step, device)
-    waits = _waits(run.step, device)
-    print(json.dumps({"r1_ms": max(with_r1 - without_r1, 0.0), **_profiled(run.step, device), **waits}), flush=True)
+    waits = _waits(run.step, device, steps)
+    print(
+        json.dumps({"r1_ms": max(with_r1 - without_r1, 0.0), **_profiled(run.step, device, steps), **waits}), flush=True
+    )
 
 
 def _milliseconds(step: Any, device: torch.device) -> float:
@@ -48,14 +50,14 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def _profiled(step: Any, device: torch.device) -> dict[str, Any]:
+def _profiled(step: Any, device: torch.device, steps: int) -> dict[str, Any]:
     """Busy share and longest kernels; without a GPU the operators of the CPU take the place of kernels."""
     cuda = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     _finish(device)
     with torch.profiler.profile(activities=activities) as profiler:
         started = time.perf_counter()
-        for _ in range(STEPS):
+        for _ in range(steps):
             step()
         _finish(device)
         microseconds = (time.perf_counter() - started) * 1e6
@@ -68,7 +70,7 @@ def _profiled(step: Any, device: torch.device) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "busy_share": covered([(start, end) for _, start, end in spans]) / microseconds,
-        "kernels_per_step": len(spans) / STEPS, "longest": _longest(spans),
+        "kernels_per_step": len(spans) / steps, "longest": _longest(spans, steps),
     }  # fmt: skip
 
 
@@ -81,7 +83,7 @@ def covered(spans: list[tuple[float, float]]) -> float:
     return total
 
 
-def _longest(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, float, float]]:
+def _longest(spans: list[tuple[str, float, float]], steps: int) -> list[tuple[str, float, float, float]]:
     """(name, milliseconds a step, share of all kernels, calls a step), the longest first."""
     times: dict[str, float] = collections.defaultdict(float)
     calls: dict[str, int] = collections.defaultdict(int)
@@ -90,7 +92,7 @@ def _longest(spans: list[tuple[str, float, float]]) -> list[tuple[str, float, fl
         calls[name] += 1
     total = sum(times.values()) or 1.0
     longest = sorted(times, key=times.__getitem__, reverse=True)[:_LONGEST]
-    return [(short(name), times[name] / STEPS / 1e3, times[name] / total, calls[name] / STEPS) for name in longest]
+    return [(short(name), times[name] / steps / 1e3, times[name] / total, calls[name] / steps) for name in longest]
 
 
 def short(name: str) -> str:
@@ -102,7 +104,7 @@ def short(name: str) -> str:
     return plain if len(plain) <= _NAME_LENGTH else plain[: _NAME_LENGTH - 1] + "…"
 
 
-def _waits(step: Any, device: torch.device) -> dict[str, Any]:
+def _waits(step: Any, device: torch.device, steps: int) -> dict[str, Any]:
     """Where the host waits for the device in a step without R1, by PyTorch's own watch."""
     if device.type != "cuda":
         return _waits_of_cpu(step)
@@ -118,14 +120,14 @@ def _waits(step: Any, device: torch.device) -> dict[str, Any]:
         warnings.showwarning = note
         torch.cuda.set_sync_debug_mode("warn")
         try:
-            for _ in range(STEPS):
+            for _ in range(steps):
                 step()
         finally:
             torch.cuda.set_sync_debug_mode("default")
             warnings.showwarning = shown
     return {
-        "waits_per_step": sum(places.values()) / STEPS,
-        "waits": [(place, count / STEPS) for place, count in places.most_common(_LONGEST)],
+        "waits_per_step": sum(places.values()) / steps,
+        "waits": [(place, count / steps) for place, count in places.most_common(_LONGEST)],
     }  # fmt: skip
 
 

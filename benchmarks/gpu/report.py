@@ -63,6 +63,7 @@ class Report:
         """head: what is known before any part has run, for `gpu.json`."""
         self.folder, self.head = folder, head
         self.outcomes: dict[str, Outcome] = {}
+        self.logs: dict[str, Path] = {}  # beside those of the parts
         self.write()
 
     def add(self, name: str, outcome: Outcome) -> None:
@@ -94,10 +95,10 @@ class Report:
         """Logs first, then pictures for as long as there is room."""
         room = _ARCHIVE_NBYTES
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, outcome in self.outcomes.items():
-                if outcome.folder and (outcome.folder / LOG).exists():
-                    text = (outcome.folder / LOG).read_bytes()[-_LOG_NBYTES:]
-                    archive.writestr(f"{name}.log", text)
+            logs = {name: outcome.folder / LOG for name, outcome in self.outcomes.items() if outcome.folder}
+            for name, log in {**logs, **self.logs}.items():
+                if log.exists():
+                    archive.writestr(f"{name}.log", log.read_bytes()[-_LOG_NBYTES:])
             for name, outcome in self.outcomes.items():
                 for picture in outcome.found.get("pictures", []):
                     content = (outcome.folder / picture).read_bytes()

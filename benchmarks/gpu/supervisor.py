@@ -1,8 +1,7 @@
-"""Running a part in a process group of its own, with a time limit that holds whatever the part does."""
+"""Running a part in a process of its own, with a time limit that holds whatever the part does."""
 
-import contextlib
 import os
-import signal
+import re
 import subprocess
 import sys
 import time
@@ -10,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu import findings
+from benchmarks.gpu import findings, processes
 from benchmarks.gpu.plan import ROOT, Part, Settings
 
 LOG = "log.txt"
-_GRACE_SECONDS = 5  # to wait for a process that was killed; one that hangs in a driver may stay
 
 
 @dataclass
@@ -35,47 +33,59 @@ class Outcome:
     folder: Path | None = None
 
 
-def run_part(part: Part, settings: Settings, fault: str | None = None) -> Outcome:
-    """Run a part until its own end or `settings.ends`, and return what it has found.
+class Supervisor:
+    """Runs parts one after another, and beside the first ones the compilers of the reference checkouts."""
 
-    Args:
-        fault: "hang" or "crash": what the part does in place of its work, to try this file.
+    def __init__(self, shared: Path, rehearse: bool):
+        """shared: folder of all parts, for data sets and what is compiled."""
+        processes.adopt_orphans()
+        self.environment = os.environ | {
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+            "DNNLIB_CACHE_DIR": str(shared / "cache"),
+            "TORCHINDUCTOR_CACHE_DIR": str(shared / "inductor"),
+            "TORCH_EXTENSIONS_DIR": str(shared / "extensions"),
+            **({"OMP_NUM_THREADS": "1"} if rehearse else {}),
+        }
+        self._beside: list[subprocess.Popen] = []
 
-    Raises:
-        KeyboardInterrupt: After Ctrl-C; the part is ended first.
-    """
-    settings.folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "benchmarks.gpu.work", part.name, settings.to_json(), *([fault] if fault else [])]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {
-        "PYTHONUNBUFFERED": "1", "PYTHONPATH": path,
-        "DNNLIB_CACHE_DIR": str(settings.shared / "cache"),
-        "TORCHINDUCTOR_CACHE_DIR": str(settings.shared / "inductor"),
-        **({"OMP_NUM_THREADS": "1"} if settings.rehearse else {}),
-    }  # fmt: skip
-    started = time.monotonic()
-    with open(settings.folder / LOG, "wb") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+    def compile_references(self, folders: list[Path], log: Path) -> None:
+        """Begin to compile the kernels of checkouts, which takes minutes; whoever needs them waits for the rest."""
+        if folders:
+            command = ["benchmarks.checkouts", *map(str, folders)]
+            self._beside.append(self._start(command, log))
+
+    def run_part(self, part: Part, settings: Settings, fault: str | None = None) -> Outcome:
+        """Run a part until its own end or `settings.ends`, and return what it has found.
+
+        Args:
+            fault: "hang" or "crash": what the part does in place of its work, to try this file.
+        """
+        settings.folder.mkdir(parents=True)
+        started = time.monotonic()
+        command = ["benchmarks.gpu.work", part.name, settings.to_json(), *([fault] if fault else [])]
+        process = self._start(command, settings.folder / LOG)
         try:
             code = process.wait(settings.seconds_left())
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            _end_group(process)
-    seconds = time.monotonic() - started
-    found = findings.read(settings.folder) or {}
-    verdict, reason = _verdict(code, found, settings.folder, seconds)
-    return Outcome(verdict, reason, seconds, found, settings.folder)
+            processes.end_all(but=self._beside)
+        seconds = time.monotonic() - started
+        found = findings.read(settings.folder) or {}
+        verdict, reason = _verdict(code, found, settings.folder, seconds)
+        return Outcome(verdict, reason, seconds, found, settings.folder)
 
+    def close(self) -> None:
+        """End what still runs."""
+        processes.end_all()
 
-def _end_group(process: subprocess.Popen) -> None:
-    """End the part and all that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_SECONDS)
+    def _start(self, command: list[str], log: Path) -> subprocess.Popen:
+        with open(log, "wb") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=file,
+                stderr=file, start_new_session=True,
+            )  # fmt: skip
 
 
 def _verdict(code: int | None, found: dict[str, Any], folder: Path, seconds: float) -> tuple[str, str]:
@@ -92,5 +102,7 @@ def _verdict(code: int | None, found: dict[str, Any], folder: Path, seconds: flo
 
 
 def _last_line(log: Path) -> str:
+    """The last line of a log, or the last that names an error if there is one."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it printed nothing"
+    errors = [line for line in lines if re.match(r"Fatal Python error|[\w.]+(Error|Exception|Ended): ", line)]
+    return (errors or lines or ["it printed nothing"])[-1][:300]

@@ -9,6 +9,7 @@ import time
 
 from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import Settings
+from benchmarks.gpu.processes import die_with_parent
 
 _LAST_WORDS_SECONDS = 2  # before the end, for a traceback of what takes so long
 
@@ -16,6 +17,7 @@ _LAST_WORDS_SECONDS = 2  # before the end, for a traceback of what takes so long
 def main() -> None:
     name, settings = sys.argv[1], Settings.from_json(sys.argv[2])
     fault = sys.argv[3] if len(sys.argv) > 3 else None
+    die_with_parent()
     faulthandler.enable()
     faulthandler.dump_traceback_later(settings.seconds_left(_LAST_WORDS_SECONDS) + 0.1)
     signal.alarm(int(settings.seconds_left()) + 30)  # the end if nobody is left to bring it

@@ -9,8 +9,6 @@ import time
 from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import Settings
 
-_REHEARSED_KERNELS = 3
-
 
 def run(settings: Settings, found: Findings) -> None:
     with found.attempt("stylegan-v doctor"):
@@ -44,11 +42,10 @@ def _compile_all(settings: Settings) -> tuple[int, float]:
     """(number of kernels, seconds), with an empty cache."""
     import torch
 
-    from benchmarks.first_use import variants
+    from benchmarks import first_use
     from torch_utils import custom_ops
 
-    asked = variants()
-    asked = asked[:_REHEARSED_KERNELS] if settings.rehearse else asked
+    asked = first_use.variants(first_use.stylegan3_layers) if settings.rehearse else first_use.variants()
     major, minor = torch.cuda.get_device_capability() if settings.device == "cuda" else (9, 0)
     kept = os.environ["DNNLIB_CACHE_DIR"]
     with tempfile.TemporaryDirectory() as empty:

@@ -7,13 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import material
 from benchmarks.gpu.findings import Findings
-from benchmarks.gpu.plan import ROOT, Settings
+from benchmarks.gpu.plan import ROOT, TINY_LATENTS, Settings
 from benchmarks.sides import Side, SideEnded
 
 FRAMES = 3
@@ -23,7 +23,13 @@ _OURS = "benchmarks.gpu.subjects:training_step"
 
 @dataclass(frozen=True)
 class Size:
-    """What is measured. workers: processes that load data. rounds: most rounds of the comparison."""
+    """What is measured.
+
+    Args:
+        workers: Processes that load data.
+        rounds: Most rounds of the comparison.
+        latents: Sizes of latents, if they are not those of `train.py`.
+    """
 
     resolution: int
     clips: int
@@ -32,6 +38,7 @@ class Size:
     workers: int
     rounds: int
     round_steps: int
+    latents: dict[str, int] = field(default_factory=dict)
 
     @property
     def networks(self) -> dict[str, int]:
@@ -40,11 +47,11 @@ class Size:
 
     def options(self, **more: Any) -> dict[str, Any]:
         """As our side takes it."""
-        return {"cbase": self.channel_base, "cmax": self.channel_max, "workers": self.workers, **more}
+        return {"cbase": self.channel_base, "cmax": self.channel_max, "workers": self.workers, **self.latents, **more}
 
 
 FULL = Size(256, 16, 16384, 512, workers=8, rounds=5, round_steps=ROUND)
-TINY = Size(16, 4, 256, 16, workers=0, rounds=1, round_steps=2)
+TINY = Size(16, 4, 256, 16, workers=0, rounds=1, round_steps=2, latents=TINY_LATENTS)
 
 
 def run(settings: Settings, found: Findings) -> None:
@@ -163,6 +170,7 @@ def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None
     """In a process of its own: what goes wrong with a profiler is not to end this part."""
     request = {
         "data": data, "folder": str(settings.folder), "clips": size.clips, "device": settings.device,
+        "steps": 1 if settings.rehearse else 4,
         "options": size.options(device=settings.device),
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.gpu.profile", json.dumps(request)]

@@ -1,0 +1,46 @@
+"""Ending whatever a part has started: a process that stays would hold the GPU's memory for all parts after it."""
+
+import contextlib
+import ctypes
+import signal
+import subprocess
+import sys
+from collections.abc import Collection
+
+import psutil
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # from Linux' prctl.h
+_GRACE_SECONDS = 5  # to wait for a process that was killed; one that hangs in a driver may stay
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of processes that its children leave behind, on Linux."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when its parent ends, however that ends, on Linux."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_all(but: Collection[subprocess.Popen] = ()) -> None:
+    """Kill all descendants of this process.
+
+    Args:
+        but: Children that stay, with their own descendants.
+    """
+    spared = {process.pid for process in but}
+    ended = []
+    for child in psutil.Process().children():
+        if child.pid not in spared:
+            with contextlib.suppress(psutil.Error):
+                ended += [child, *child.children(recursive=True)]
+    for process in ended:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(ended, timeout=_GRACE_SECONDS)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
