@@ -2,8 +2,9 @@
 
     python -m benchmarks.ops [--reference=DIR]
 
-DIR has stock `torch_utils/ops`, which compile with the toolchain there. Each side runs in a process
-of its own, in turn; the medians of all rounds count.
+DIR is a checkout of stylegan2-ada-pytorch or stylegan3, which also has filtered_lrelu. Its kernels are compiled by the
+toolchain of the machine; lines that begin with NOTE tell whether they are in use. Each side runs in a process of its
+own, in turn; the medians of all rounds count.
 """
 
 import argparse
@@ -101,8 +102,13 @@ def milliseconds(function, repeats=20):
 
 def work(root):
     """Measure the ops of one tree and print them as a line of JSON."""
-    sys.path.insert(0, str(root))
+    sys.path.insert(0, str(ROOT))
     import torch
+
+    if root != ROOT:
+        from benchmarks import checkouts
+
+        checkouts.enter(root, checkouts.KERNELS)
 
     x = torch.randn(48, 128, 256, 256, device="cuda", dtype=torch.float16)
     y = torch.empty_like(x)
@@ -119,7 +125,8 @@ def measure(root):
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
         sys.exit(f"the ops of {root} do not run:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
-    return json.loads(line.removeprefix("RESULT "))
+    notes = [note for note in done.stderr.splitlines() if note.startswith("NOTE ")]
+    return json.loads(line.removeprefix("RESULT ")), notes
 
 
 def main():
@@ -134,6 +141,8 @@ def main():
 
     roots = [ROOT, *([arguments.reference] if arguments.reference else [])]
     rounds = [[measure(root) for root in roots] for _ in range(ROUNDS)]
+    print("\n".join(dict.fromkeys(note for r in rounds for _, notes in r for note in notes)), file=sys.stderr)
+    rounds = [[results for results, _ in r] for r in rounds]
     rows, copy = [], None
     for name, (moved, _) in rounds[0][0].items():
         times = [
