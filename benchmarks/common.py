@@ -10,9 +10,16 @@ CLIPS, FRAMES = 4, 3
 CHANNELS = dict(channel_base=4096, channel_max=128)
 
 
-def precision():
-    """Arguments of networks, as train.py would give them here."""
-    return dict(num_fp16_res=4, conv_clamp=256) if torch.cuda.is_available() else dict(num_fp16_res=0, conv_clamp=None)
+def precision(fp32=False):
+    """Arguments of networks, as train.py would give them here. fp32: leave out mixed precision."""
+    mixed = torch.cuda.is_available() and not fp32
+    return dict(num_fp16_res=4, conv_clamp=256) if mixed else dict(num_fp16_res=0, conv_clamp=None)
+
+
+def use_training_settings():
+    """Set PyTorch as the training loops of all these codebases, and ours, set it by default."""
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
 
 def median_ms(functions, repeats=7):

@@ -1,15 +1,16 @@
 """Time a frame of one long video, early and late, and beside a checkout's image generator.
 
-    python -m benchmarks.generate [--reference=DIR] [--bf16] [RESOLUTION ...]
+    python -m benchmarks.generate [--release=DIR] [--reference=DIR] [--bf16] [RESOLUTION ...]
 
-DIR is a checkout of stylegan2-ada-pytorch or stylegan3, whose image model makes as many frames, 16 at a time.
+--release: a checkout of universome/stylegan-v, the paper's own code, which makes as long a video, 16 frames at a time.
+--reference: a checkout of stylegan2-ada-pytorch or stylegan3, whose image model makes as many frames, likewise.
 --bf16: bfloat16, on CPUs with AMX.
 """
 
 import argparse
 from pathlib import Path
 
-from benchmarks.common import CHANNELS, precision, print_table
+from benchmarks.common import CHANNELS, precision, print_table, use_training_settings
 from benchmarks.sides import Side, compare
 
 FRAMES = 128
@@ -24,6 +25,7 @@ def our_video(resolution, start, bf16):
     from stylegan_v_ext.networks.precision import use_bfloat16_on_cpu
 
     torch.manual_seed(0)
+    use_training_settings()
     sampler = VideoSampler(VideoGenerator(3, resolution, 3, **CHANNELS, **precision()), device_to_use("auto"))
     use_bfloat16_on_cpu(bf16)
 
@@ -37,6 +39,7 @@ def our_video(resolution, start, bf16):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("resolutions", type=int, nargs="*", default=[64, 128], metavar="RESOLUTION")
+    parser.add_argument("--release", type=Path, metavar="DIR")
     parser.add_argument("--reference", type=Path, metavar="DIR")
     parser.add_argument("--bf16", action="store_true")
     options = parser.parse_args()
@@ -46,10 +49,12 @@ def main():
             name: Side("benchmarks.generate:our_video", resolution, start, options.bf16)
             for name, start in (("a frame from t = 0", 0), ("from t = 1e6", 1e6))
         }
-        if options.reference:
-            sides["reference's image model"] = Side(
-                "benchmarks.stock:video", str(options.reference.resolve()), resolution, FRAMES
-            )
+        for name, build, checkout in (
+            ("the paper's own code", "benchmarks.release:video", options.release),
+            ("reference's image model", "benchmarks.stock:video", options.reference),
+        ):
+            if checkout:
+                sides[name] = Side(build, str(checkout.resolve()), resolution, FRAMES)
         times, peaks = compare(sides.values())
         ratios = [f"{times[1] / times[0]:.2f}", *(f"{times[0] / ms:.2f}" for ms in times[2:])]
         cells = [f"{ms / FRAMES:.2f} ms, {mb:.0f} MB" for ms, mb in zip(times, peaks, strict=True)]

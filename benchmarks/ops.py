@@ -149,7 +149,7 @@ def work(root, device, small):
     if root != ROOT:
         from benchmarks import checkouts
 
-        checkouts.enter(root)
+        checkouts.enter(root, checkouts.KERNELS)
     shapes = Shapes(device, small)
     x = shapes.tensor(48, 128, 256, 256)
     y = torch.empty_like(x)

@@ -1,14 +1,17 @@
 """A training iteration (G, D, R1 at every 16th, EMA) of the video model beside image models on equal frames.
 
-    python -m benchmarks.train_step [--reference=DIR] [--fp32] [--compile] [RESOLUTION ...]
+    python -m benchmarks.train_step [--release=DIR] [--reference=DIR] [--fp32] [--compile] [RESOLUTION ...]
 
-DIR is a checkout of stylegan2-ada-pytorch or stylegan3, whose own networks, loss and ops are then measured beside.
+--release: a checkout of universome/stylegan-v, the paper's own code. --reference: a checkout of stylegan2-ada-pytorch
+or stylegan3. Their own networks, losses and ops do the same work; lines that begin with NOTE tell which of their fast
+paths are in use.
 --fp32: no mixed precision, which GPUs have and CPUs with AMX. --compile adds the video model through `torch.compile`,
 which takes minutes to begin. Time and peak memory; each side has a process to itself, and a
 round is 16 iterations of each, in turn.
 """
 
 import argparse
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -37,12 +40,16 @@ def trainer(data, cfg, folder, clips=CLIPS, **kwargs):
 
 
 def our_step(data, cfg, folder, kwargs):
-    return trainer(data, cfg, folder, **kwargs).step
+    """A training iteration of ours. It sees one batch again and again, since the other sides load no data either."""
+    run = trainer(data, cfg, folder, **kwargs)
+    run._batches = itertools.repeat(next(run._batches))
+    return run.step
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("resolutions", type=int, nargs="*", default=[64, 128], metavar="RESOLUTION")
+    parser.add_argument("--release", type=Path, metavar="DIR")
     parser.add_argument("--reference", type=Path, metavar="DIR")
     parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--compile", action="store_true")
@@ -61,9 +68,12 @@ def main():
                 name: Side("benchmarks.train_step:our_step", data, cfg, folder, kwargs)
                 for name, (cfg, kwargs) in models.items()
             }
-            if options.reference:
-                reference = str(options.reference.resolve())
-                sides["reference's image model"] = Side("benchmarks.stock:training_step", reference, resolution)
+            for name, build, checkout in (
+                ("the paper's own code", "benchmarks.release:training_step", options.release),
+                ("reference's image model", "benchmarks.stock:training_step", options.reference),
+            ):
+                if checkout:
+                    sides[name] = Side(build, str(checkout.resolve()), resolution, options.fp32)
             medians, peaks = compare(sides.values(), calls=ROUND)
         for rows, unit, values in ((times, "ms", medians), (memory, "MB", peaks)):
             ratios = [f"{values[0] / value:.2f}" for value in values[1:]]
