@@ -13,6 +13,7 @@ from benchmarks.gpu import findings, processes
 from benchmarks.gpu.plan import ROOT, Part, Settings
 
 LOG = "log.txt"
+_NOTE = "NOTE "  # `benchmarks.checkouts.NOTE`, which is not imported: that takes PyTorch
 
 
 @dataclass
@@ -72,7 +73,8 @@ class Supervisor:
         finally:
             processes.end_all(but=self._beside)
         seconds = time.monotonic() - started
-        found = findings.read(settings.folder) or {}
+        found = findings.read(settings.folder) or {"notes": []}
+        found["notes"] += _notes(settings.folder / LOG)
         verdict, reason = _verdict(code, found, settings.folder, seconds)
         return Outcome(verdict, reason, seconds, found, settings.folder)
 
@@ -99,6 +101,12 @@ def _verdict(code: int | None, found: dict[str, Any], folder: Path, seconds: flo
     if problems:
         return "failed", f"{problems[0]}" + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
     return "ok", ""
+
+
+def _notes(log: Path) -> list[str]:
+    """What `benchmarks.checkouts` tells of the fast paths of other people's code, once each."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return list(dict.fromkeys(line.removeprefix(_NOTE) for line in lines if line.startswith(_NOTE)))
 
 
 def _last_line(log: Path) -> str:

@@ -9,7 +9,7 @@ from benchmarks.gpu.parts.step import started
 from benchmarks.gpu.plan import Settings
 from benchmarks.sides import Side
 
-_OURS = "benchmarks.gpu.subjects:videos"
+_OURS = "benchmarks.gpu.videos:videos"
 _REPEATS = 3
 
 

@@ -36,8 +36,6 @@ def _measure(settings: Settings, found: Findings, root: Path, results: dict[str,
                 name, *values = json.loads(line.removeprefix("RESULT "))
                 results[name] = values
                 tell()
-            elif line.startswith("NOTE "):
-                found.note(line.removeprefix("NOTE ").strip())
             else:
                 print(line, end="", flush=True)
     if process.returncode:

@@ -18,7 +18,7 @@ from benchmarks.sides import Side, SideEnded
 
 FRAMES = 3
 ROUND = 16  # steps; R1 is in one of them
-_OURS = "benchmarks.gpu.subjects:training_step"
+_OURS = "benchmarks.train_step:our_step"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,14 @@ class Size:
 
     def options(self, **more: Any) -> dict[str, Any]:
         """As our side takes it."""
-        return {"cbase": self.channel_base, "cmax": self.channel_max, "workers": self.workers, **self.latents, **more}
+        return {
+            "clips": self.clips,
+            "cbase": self.channel_base,
+            "cmax": self.channel_max,
+            "workers": self.workers,
+            **self.latents,
+            **more,
+        }
 
 
 FULL = Size(256, 16, 16384, 512, workers=8, rounds=5, round_steps=ROUND)
@@ -106,7 +113,7 @@ def _compare(settings: Settings, found: Findings, size: Size, data: str) -> Meas
 
 def _ours(settings: Settings, size: Size, data: str, cfg: str) -> Callable[[], Side]:
     options = size.options(device=settings.device)
-    return lambda: Side(_OURS, data, cfg, str(settings.folder), size.clips, options, seconds=100)
+    return lambda: Side(_OURS, data, cfg, str(settings.folder), options, seconds=100)
 
 
 def _reference(build: str, folder: Path, size: Size) -> Callable[[], Side]:
@@ -203,7 +210,7 @@ def _largest_batch(settings: Settings, found: Findings, size: Size, data: str, o
     for clips in range(most, size.clips, -size.clips):
         side = None
         try:
-            side = Side(_OURS, data, "stylegan-v", str(settings.folder), clips, size.options(device=settings.device),
+            side = Side(_OURS, data, "stylegan-v", str(settings.folder), size.options(device=settings.device, clips=clips),
                         seconds=settings.seconds_left(keep=5))  # fmt: skip
             side.run(2)
             ms = side.run(max(size.round_steps // 2, 1))
@@ -225,7 +232,7 @@ def _variants(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
 def _variant(
     settings: Settings, found: Findings, size: Size, data: str, ours: Measured, name: str, options: dict[str, Any]
 ) -> None:
-    side = Side(_OURS, data, "stylegan-v", str(settings.folder), size.clips,
+    side = Side(_OURS, data, "stylegan-v", str(settings.folder),
                 size.options(device=settings.device, **options), seconds=settings.seconds_left(keep=3))  # fmt: skip
     started = time.monotonic()
     side.run(2)

@@ -1,22 +1,9 @@
-"""Our side of the comparisons at full size; each function makes a callable for `benchmarks.sides`."""
+"""Our side of the comparison of generation at full size, for `benchmarks.sides`."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 GRID = 4  # columns and rows of several videos in one picture
-
-
-def training_step(data: str, cfg: str, folder: str, clips: int, options: dict[str, Any]) -> Callable[[], None]:
-    """A training iteration of a run on that data set.
-
-    Args:
-        clips: Clips in a batch, in one part.
-        options: Other fields of `TrainOptions`.
-    """
-    from benchmarks.train_step import trainer
-
-    return trainer(data, cfg, folder, clips=clips, **options).step
 
 
 def videos(
