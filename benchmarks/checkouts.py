@@ -8,6 +8,7 @@ loader compiles its kernels, which takes nvcc, ninja and a C++ compiler; PyTorch
 
 import argparse
 import contextlib
+import fcntl
 import functools
 import importlib
 import os
@@ -60,9 +61,9 @@ def enter(folder, kernels=("bias_act", "upfirdn2d")):
 
     notes = []
     if torch.cuda.is_available():
-        _prepare_compiler(folder.name)
+        compiled = _prepare_compiler(folder.name)
         found = [ops(name) for name in kernels if (code / "torch_utils" / "ops" / f"{name}.py").exists()]
-        with contextlib.redirect_stdout(sys.stderr), ThreadPoolExecutor() as threads:
+        with _alone_in(compiled), contextlib.redirect_stdout(sys.stderr), ThreadPoolExecutor() as threads:
             notes = list(threads.map(_kernels_note, found))  # the compilers are processes of their own
         notes.append(_convolutions_note(ops("conv2d_gradfix")))
     notes = [f"{folder.name}: {note}" for note in notes or ["no GPU: its ops are plain PyTorch functions"]]
@@ -94,11 +95,15 @@ def _prepare_compiler(name):
 
     Args:
         name: That folder's name.
+
+    Returns:
+        The folder.
     """
     from torch.utils import cpp_extension
 
     root = os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()
-    os.environ["TORCH_EXTENSIONS_DIR"] = str(Path(root) / "checkouts" / name)
+    compiled = Path(root) / "checkouts" / name
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(compiled)
     toolkits = [Path(cpp_extension.CUDA_HOME or "/"), Path("/usr/local/cuda")]
     toolkit = next((path for path in toolkits if (path / "include" / "cuda_runtime.h").exists()), toolkits[0])
     cpp_extension.CUDA_HOME = str(toolkit)  # PyTorch takes the place of nvcc, which may be a script elsewhere
@@ -112,6 +117,18 @@ def _prepare_compiler(name):
         return sys.modules[name]
 
     cpp_extension.load = load_and_register
+    return compiled
+
+
+@contextlib.contextmanager
+def _alone_in(folder):
+    """Wait until no other process compiles into a folder. PyTorch would wait forever for one that was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "in_use", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # ends with the process
+        for lock in folder.glob("**/lock"):
+            lock.unlink()
+        yield
 
 
 def _kernels_note(op):
