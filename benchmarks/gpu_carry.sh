@@ -78,8 +78,6 @@ if [ -n "$references" ]; then
   if [ -d "$new/references/stylegan-v" ]; then
     echo "Packages that stylegan-v imports: omegaconf"
     download omegaconf
-    # Its parser is served as source alone; the wheel made of it is the same for all machines.
-    .venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$new/wheels" 'antlr4-python3-runtime==4.9.*'
   fi
 fi
 

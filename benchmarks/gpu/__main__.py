@@ -118,7 +118,12 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--out", type=Path, metavar="DIR", default=Path("gpu-results"),
         help="where the results go  [default: gpu-results]")  # fmt: skip
-    add("--minutes", type=float, help="time for all parts together  [default: 8; 1 with --rehearse]")
+    add(
+        "--minutes",
+        type=float,
+        metavar="N",
+        help="time for all parts together  [default: 8; with --rehearse 1, or 3 if references were carried]",
+    )
     add("--only", nargs="+", choices=NAMES, default=list(NAMES), metavar="PART",
         help="these parts alone, in their usual order  [default: all]")  # fmt: skip
     add("--device", choices=("cuda", "cpu"), default="cuda", help="[default: cuda]")
@@ -130,13 +135,14 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     if options.device == "cpu" and not options.rehearse:
         parser.error("--device cpu takes hours at full size; add --rehearse")
-    options.minutes = options.minutes or (1.0 if options.rehearse else 8.0)
+    options.references = sorted(path for path in options.carry.glob("references/*") if path.is_dir())
+    if options.minutes is None:
+        options.minutes = 8.0 if not options.rehearse else 3.0 if options.references else 1.0
     if not 0.1 <= options.minutes <= 24 * 60:
         parser.error(f"--minutes {options.minutes:g} is out of bounds; use 0.1 to 1440")
     if options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out} is a file; name a folder")
     options.out, options.carry = options.out.absolute(), options.carry.absolute()
-    options.references = sorted(path for path in options.carry.glob("references/*") if path.is_dir())
     options.fault = dict(fault.split("=") for fault in options.fault)
     return options
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import shutil
+import subprocess
 import sys
 import time
 import traceback
@@ -86,14 +87,22 @@ class Findings:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the next lines of the part are worth as much
             traceback.print_exc()
             sys.stderr.flush()
-            message = str(error).strip()
-            reason = f"{type(error).__name__}: {message.splitlines()[0][:300]}" if message else type(error).__name__
             tell = self.problem if needed else self.note
-            tell(f"{what}: {reason} (after {time.perf_counter() - started:.0f} s)")
+            tell(f"{what}: {_in_a_line(error)} (after {time.perf_counter() - started:.0f} s)")
 
     def _save(self) -> None:
         with atomic_path(self.folder / NAME) as temporary:
             temporary.write_text(json.dumps(self.content, indent=1, allow_nan=False), encoding="utf-8")
+
+
+def _in_a_line(error: BaseException) -> str:
+    """What went wrong, without the arguments of commands, which are in the log."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"exit code {error.returncode}; the log tells why"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"no end after {error.timeout:.0f} s"
+    message = str(error).strip()
+    return f"{type(error).__name__}: {message.splitlines()[0][:300]}" if message else type(error).__name__
 
 
 def plain(value: Any) -> Any:

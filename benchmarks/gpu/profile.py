@@ -24,7 +24,7 @@ _NAME_LENGTH = 90
 
 def main() -> None:
     request = json.loads(sys.argv[1])
-    run = trainer(request["data"], "stylegan-v", request["folder"], clips=request["clips"], **request["options"])
+    run = trainer(request["data"], "stylegan-v", request["folder"], **request["options"])
     device = torch.device(request["device"])
     steps = request["steps"]
     for _ in range(4):

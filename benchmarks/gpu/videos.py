@@ -19,13 +19,14 @@ def videos(
     """
     import torch
 
-    from benchmarks.common import precision
+    from benchmarks.common import precision, use_training_settings
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.generate.writers import write_video
     from stylegan_v_ext.networks.generator import VideoGenerator
 
     torch.manual_seed(0)
+    use_training_settings()  # as all other sides
     channels = channels or {"channel_base": 16384 if resolution < 512 else 32768, "channel_max": 512}
     generator = VideoGenerator(3, resolution, 3, **channels, **precision()).requires_grad_(False)
     sampler = VideoSampler(generator, torch.device(device))

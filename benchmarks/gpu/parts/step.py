@@ -58,7 +58,7 @@ class Size:
 
 
 FULL = Size(256, 16, 16384, 512, workers=8, rounds=5, round_steps=ROUND)
-TINY = Size(16, 4, 256, 16, workers=0, rounds=1, round_steps=2, latents=TINY_LATENTS)
+TINY = Size(32, 4, 256, 16, workers=0, rounds=1, round_steps=2, latents=TINY_LATENTS)
 
 
 def run(settings: Settings, found: Findings) -> None:
@@ -176,7 +176,7 @@ def _tell_comparison(
 def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None:
     """In a process of its own: what goes wrong with a profiler is not to end this part."""
     request = {
-        "data": data, "folder": str(settings.folder), "clips": size.clips, "device": settings.device,
+        "data": data, "folder": str(settings.folder),  "device": settings.device,
         "steps": 1 if settings.rehearse else 4,
         "options": size.options(device=settings.device),
     }  # fmt: skip
@@ -208,10 +208,10 @@ def _largest_batch(settings: Settings, found: Findings, size: Size, data: str, o
     header = ["clips", "step", "clips a second", "peak memory"]
     title = f"Larger batches, {size.resolution} px"
     for clips in range(most, size.clips, -size.clips):
+        options = size.options(device=settings.device, clips=clips)
         side = None
         try:
-            side = Side(_OURS, data, "stylegan-v", str(settings.folder), size.options(device=settings.device, clips=clips),
-                        seconds=settings.seconds_left(keep=5))  # fmt: skip
+            side = Side(_OURS, data, "stylegan-v", str(settings.folder), options, seconds=settings.seconds_left(keep=5))
             side.run(2)
             ms = side.run(max(size.round_steps // 2, 1))
             found.row(title, header, [clips, f"{ms:.0f} ms", f"{clips / ms * 1e3:.1f}", f"{side.peak():.0f} MB"])
