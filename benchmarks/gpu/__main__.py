@@ -15,6 +15,7 @@ Bring what a bare machine lacks with benchmarks/gpu_carry.sh. Try everything wit
 """
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
@@ -60,7 +61,7 @@ def main() -> int:
     except OSError as error:
         print(f"Error: --out={options.out} cannot be written ({error.strerror}); name another folder", file=sys.stderr)
         return 2
-    print(f"Results come to {options.out}/gpu.md, gpu.json and gpu-files.zip after every part.", flush=True)
+    _say(f"Results come to {options.out}/gpu.md, gpu.json and gpu-files.zip after every part.")
     folder = Path(tempfile.mkdtemp(prefix="stylegan-v-gpu-"))
     supervisor = Supervisor(folder, options.rehearse)
     try:
@@ -91,11 +92,17 @@ def _run_parts(options: argparse.Namespace, supervisor: Supervisor, report: Repo
         except Stopped as stop:
             found = findings.read(settings.folder) or {}
             report.add(part.name, Outcome("interrupted", f"signal {stop.number}", time.time() - now, found))
-            print(f"Stopped; the report in {options.out} holds what was found so far.", flush=True)
+            _say(f"Stopped; the report in {options.out} holds what was found so far.")
             return 128 + stop.number
         told = outcome.reason or outcome.found.get("summary", "")
-        print(f"{part.name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}", flush=True)
+        _say(f"{part.name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}")
     return 0
+
+
+def _say(text: str) -> None:
+    """Print a line; that nobody reads it any more is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, flush=True)
 
 
 class Stopped(BaseException):
