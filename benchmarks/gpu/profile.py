@@ -133,10 +133,11 @@ def _waits(step: Any, device: torch.device, steps: int) -> dict[str, Any]:
 
 def _place(stack: traceback.StackSummary) -> str:
     """File and line of this project that a warning comes from."""
-    root = str(Path(__file__).parents[2])
-    here = [frame for frame in stack if frame.filename.startswith(root) and "benchmarks" not in frame.filename]
-    frame = here[-1] if here else stack[-1]
-    return f"{frame.filename.removeprefix(root).lstrip('/')}:{frame.lineno}"
+    root = Path(__file__).parents[2]
+    paths = [(Path(frame.filename), frame.lineno) for frame in stack]
+    here = [(path.relative_to(root), line) for path, line in paths if path.is_relative_to(root)]
+    path, line = next((place for place in reversed(here) if place[0].parts[0] != "benchmarks"), paths[-1])
+    return f"{path}:{line}"
 
 
 def _waits_of_cpu(step: Any) -> dict[str, Any]:

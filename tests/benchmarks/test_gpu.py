@@ -11,11 +11,13 @@ import zipfile
 import pytest
 
 from benchmarks.gpu import profile
+from benchmarks.gpu.comparison import Comparison
 from benchmarks.gpu.findings import Findings, read
 from benchmarks.gpu.parts.correct import result_of
 from benchmarks.gpu.plan import NAMES, PARTS, ROOT, limit
 from benchmarks.gpu.report import Bar, Report
 from benchmarks.gpu.supervisor import Outcome
+from benchmarks.sides import Side
 
 HEAD = {"made": "today", "version": "0", "device": "cpu", "rehearsal": False, "machine": {}}
 
@@ -116,6 +118,23 @@ def test_the_archive_keeps_logs_and_leaves_out_pictures_that_have_no_room(tmp_pa
     with zipfile.ZipFile(tmp_path / "out" / "gpu-files.zip") as archive:
         assert archive.namelist() == ["learn.log", "learn-small.png"]
         assert archive.read("learn.log") == b"first\nlast\n"
+
+
+def test_a_side_that_crashes_or_hangs_leaves_the_comparison_and_the_others_go_on(tmp_path):
+    def maker(good_calls, then):
+        return lambda: Side("tests.benchmarks.subjects:counted", good_calls, then)
+
+    makers = {"ours": maker(9, "crash"), "crashes": maker(2, "crash"), "hangs": maker(2, "hang")}
+    found = Findings(tmp_path)
+    comparison = Comparison(makers, found, references={"hangs"}, warm_up=1)
+    comparison.sides["hangs"].seconds = 2
+    for _ in range(2):
+        comparison.round(calls=1)
+    assert len(comparison.times["ours"]) == 2
+    assert set(comparison.medians()) == {"ours"} == set(comparison.peaks())
+    comparison.close()
+    assert [problem.partition(":")[0] for problem in found.content["problems"]] == ["crashes, round 2"]
+    assert "hangs, round 2: SideEnded: a side of the comparison gave no answer in 2 s" in found.content["notes"][0]
 
 
 def test_a_report_without_any_part_is_readable(tmp_path):

@@ -1,11 +1,10 @@
 """Frames a second of one video and of 16 at once, with and without the encoder, beside the paper's own code."""
 
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.gpu.comparison import Comparison
 from benchmarks.gpu.findings import Findings
-from benchmarks.gpu.parts.step import started
 from benchmarks.gpu.plan import Settings
 from benchmarks.sides import Side
 
@@ -52,15 +51,14 @@ def run(settings: Settings, found: Findings) -> None:
             found.note(f"{name}: no checkout references/{_CHECKOUTS[case.reference]} in the carried folder")
             continue
         makers[name] = _maker(settings, case)
-    sides = started(makers, found, {name for name, case in cases.items() if case.reference}, warm_up=1)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(1 if settings.rehearse else _REPEATS):
-        for name, side in sides.items():
-            with found.attempt(f"{name}, round {number + 1}", needed=not cases[name].reference):
-                times[name].append(side.run())
-        _tell(found, cases, sides, times)
-    for side in sides.values():
-        side.kill()
+    references = {name for name, case in cases.items() if case.reference}
+    comparison = Comparison(makers, found, references, warm_up=1)
+    try:
+        for _ in range(1 if settings.rehearse else _REPEATS):
+            comparison.round(calls=1)
+            _tell(found, cases, comparison)
+    finally:
+        comparison.close()
 
 
 def _maker(settings: Settings, case: Case) -> Callable[[], Side]:
@@ -76,18 +74,13 @@ def _maker(settings: Settings, case: Case) -> Callable[[], Side]:
                         **channels)  # fmt: skip
 
 
-def _tell(found: Findings, cases: dict[str, Case], sides: dict[str, Side], times: dict[str, list[float]]) -> None:
-    rows, ms, peaks = [], {}, {}
-    for name, row in times.items():
-        if not row:
-            continue
-        ms[name] = statistics.median(row) / cases[name].total
-        peaks[name] = sides[name].peak()
-        rows.append([name, f"{ms[name]:.2f} ms", f"{1e3 / ms[name]:.0f}", f"{peaks[name]:.0f} MB"])
-    found.table(
-        "Generation, float16 in the four highest resolutions", ["", "a frame", "frames a second", "peak memory"], rows
-    )
-    ours = next(name for name in cases)
+def _tell(found: Findings, cases: dict[str, Case], comparison: Comparison) -> None:
+    ms = {name: median / cases[name].total for name, median in comparison.medians().items()}
+    peaks = comparison.peaks()
+    rows = [[name, f"{ms[name]:.2f} ms", f"{1e3 / ms[name]:.0f}", f"{peaks[name]:.0f} MB"] for name in ms]
+    title = "Generation, float16 in the four highest resolutions"
+    found.table(title, ["", "a frame", "frames a second", "peak memory"], rows)
+    ours = next(iter(cases))
     if ours not in ms:
         return
     found.figure("ms_a_frame", ms[ours])

@@ -1,17 +1,16 @@
 """A training step at full size: beside an image model and the paper's own code, its kernels, memory and waits."""
 
 import json
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import material
+from benchmarks.gpu.comparison import Comparison
 from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import ROOT, TINY_LATENTS, Settings
 from benchmarks.sides import Side, SideEnded
@@ -19,6 +18,8 @@ from benchmarks.sides import Side, SideEnded
 FRAMES = 3
 ROUND = 16  # steps; R1 is in one of them
 _OURS = "benchmarks.train_step:our_step"
+_RELEASE = "the paper's own code"
+_LEAST_SECONDS = 20  # that a process needs to start, to take its first step and to measure
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,15 @@ def run(settings: Settings, found: Findings) -> None:
     data = str(material.sky(settings, size.resolution, *((2, 40) if settings.rehearse else (16, 48))))
     ours = Measured()
     with found.attempt("comparing training steps"):
-        ours = _compare(settings, found, size, data)
+        _compare(settings, found, size, data, ours)
     with found.attempt("profiling a training step"):
         _profile(settings, found, size, data)
+    _variant(settings, found, size, data, ours, "--tf32=1", {"tf32": True})
     with found.attempt("finding the largest batch"):
         _largest_batch(settings, found, size, data, ours)
-    for name, options in _variants(settings):
-        with found.attempt(f"a training step with {name}", needed=False):
-            _variant(settings, found, size, data, ours, name, options)
+    if not settings.rehearse:
+        _variant(settings, found, size, data, ours, "--compile=1", {"compile": True})
+        _variant(settings, found, size, data, ours, "--fp32=1", {"fp32": True})
 
 
 @dataclass
@@ -84,31 +86,24 @@ class Measured:
     peak_mb: float = 0.0
 
 
-def _compare(settings: Settings, found: Findings, size: Size, data: str) -> Measured:
-    """Our step beside the others, in turn, round by round."""
+def _compare(settings: Settings, found: Findings, size: Size, data: str, ours: Measured) -> None:
+    """Our step beside the others, round by round; what is measured goes to `ours` as well."""
     makers = {cfg: _ours(settings, size, data, cfg) for cfg in ("stylegan-v", "stylegan2")}
-    for name, checkout, module in (
-        ("the paper's own code", "stylegan-v", "release"), ("stylegan2-ada-pytorch", "stylegan2-ada-pytorch", "stock"),
-    ):  # fmt: skip
-        folder = settings.reference(checkout)
-        if folder is None:
-            found.note(f"{name} was not measured: no checkout references/{checkout} in the carried folder")
-        else:
-            makers[name] = _reference(f"benchmarks.{module}:training_step", folder, size)
-    sides = started(makers, found, references=set(makers) - {"stylegan-v", "stylegan2"})
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    result = Measured()
-    for number in range(size.rounds):
-        before = time.monotonic()
-        for name in list(sides):
-            with found.attempt(f"{name}, round {number + 1}", needed=name.startswith("stylegan-v")):
-                times[name].append(sides[name].run(size.round_steps))
-        _tell_comparison(found, size, sides, times, result)
-        if settings.seconds_left(keep=60) < 1.3 * (time.monotonic() - before):
-            break
-    for side in sides.values():
-        side.kill()
-    return result
+    release = settings.reference("stylegan-v")
+    if release is None:
+        found.note(f"{_RELEASE} was not measured: no checkout references/stylegan-v in the carried folder")
+    else:
+        makers[_RELEASE] = _reference("benchmarks.release:training_step", release, size)
+    comparison = Comparison(makers, found, references={_RELEASE}, warm_up=2)
+    try:
+        for _ in range(size.rounds):
+            before = time.monotonic()
+            comparison.round(size.round_steps)
+            _tell_comparison(found, size, comparison, ours)
+            if settings.seconds_left(keep=45) < 1.3 * (time.monotonic() - before):
+                break
+    finally:
+        comparison.close()
 
 
 def _ours(settings: Settings, size: Size, data: str, cfg: str) -> Callable[[], Side]:
@@ -120,57 +115,31 @@ def _reference(build: str, folder: Path, size: Size) -> Callable[[], Side]:
     return lambda: Side(build, str(folder), size.resolution, clips=size.clips, seconds=100, **size.networks)
 
 
-def started(
-    makers: dict[str, Callable[[], Side]], found: Findings, references: set[str], warm_up: int = 2
-) -> dict[str, Side]:
-    """Sides that have started and made their first calls, all at the same time; those that fail are left out.
-
-    Args:
-        makers: Functions that start a side, by its name.
-        references: Names of sides that are other people's code: what fails there is no problem of ours.
-        warm_up: Number of first calls.
-    """
-
-    def start(make: Callable[[], Side]) -> Side:
-        side = make()
-        side.run(warm_up)
-        return side
-
-    sides = {}
-    with ThreadPoolExecutor(len(makers)) as pool:
-        futures = {name: pool.submit(start, make) for name, make in makers.items()}
-        for name, future in futures.items():
-            with found.attempt(f"starting {name}", needed=name not in references):
-                sides[name] = future.result()
-    return sides
-
-
-def _tell_comparison(
-    found: Findings, size: Size, sides: dict[str, Side], times: dict[str, list[float]], result: Measured
-) -> None:
-    medians = {name: statistics.median(row) for name, row in times.items() if row}
-    peaks = {name: sides[name].peak() for name in medians}
+def _tell_comparison(found: Findings, size: Size, comparison: Comparison, ours: Measured) -> None:
+    medians, peaks = comparison.medians(), comparison.peaks()
     title = f"A training step, {size.resolution} px, {size.clips} clips of {FRAMES} frames"
-    ours = medians.get("stylegan-v")
+    header = ["", "median", "rounds", "peak memory", "ours / it, time", "ours / it, memory"]
+    ms, mb = medians.get("stylegan-v"), peaks.get("stylegan-v")
     rows = []
-    for name, ms in medians.items():
-        spread = f"{min(times[name]):.1f} to {max(times[name]):.1f}"
-        over = [f"{ours / ms:.2f}", f"{peaks['stylegan-v'] / peaks[name]:.2f}"] if ours else ["", ""]
-        rows.append([name, f"{ms:.1f} ms", spread, f"{peaks[name]:.0f} MB", *over])
-    found.table(title, ["", "median", "of rounds", "peak memory", "ours / it, time", "ours / it, memory"], rows)
-    if not ours:
+    for name, median in medians.items():
+        rounds = comparison.times[name]
+        spread = f"{len(rounds)}, {min(rounds):.1f} to {max(rounds):.1f} ms"
+        over = [f"{ms / median:.2f}", f"{mb / peaks[name]:.2f}"] if ms and mb else ["", ""]
+        rows.append([name, f"{median:.1f} ms", spread, f"{peaks[name]:.0f} MB", *over])
+    found.table(title, header, rows)
+    if not ms or not mb:
         return
-    result.ms, result.peak_mb = ours, peaks["stylegan-v"]
-    found.figure("ms", ours)
-    found.figure("peak_mb", peaks["stylegan-v"])
-    found.figure("clips_per_second", size.clips / ours * 1e3)
-    for name, key in (("stylegan2", "over_stylegan2"), ("the paper's own code", "over_release"),
-                      ("stylegan2-ada-pytorch", "over_ada")):  # fmt: skip
+    ours.ms, ours.peak_mb = ms, mb
+    found.figure("ms", ms)
+    found.figure("peak_mb", mb)
+    found.figure("rounds", len(comparison.times["stylegan-v"]))
+    found.figure("clips_per_second", size.clips / ms * 1e3)
+    for name, key in (("stylegan2", "over_stylegan2"), (_RELEASE, "over_release")):
         if name in medians:
-            found.figure(key, ours / medians[name])
-            found.figure(f"memory_{key}", peaks["stylegan-v"] / peaks[name])
-    ratios = ", ".join(f"{ours / ms:.2f} of {name}" for name, ms in medians.items() if name != "stylegan-v")
-    found.summary(f"{ours:.1f} ms at {size.resolution} px" + (f", {ratios}" if ratios else ""))
+            found.figure(key, ms / medians[name])
+            found.figure(f"memory_{key}", mb / peaks[name])
+    ratios = [f"{ms / median:.2f} of {name}" for name, median in medians.items() if name != "stylegan-v"]
+    found.summary(", ".join([f"{ms:.1f} ms at {size.resolution} px", *ratios]))
 
 
 def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None:
@@ -208,6 +177,9 @@ def _largest_batch(settings: Settings, found: Findings, size: Size, data: str, o
     header = ["clips", "step", "clips a second", "peak memory"]
     title = f"Larger batches, {size.resolution} px"
     for clips in range(most, size.clips, -size.clips):
+        if settings.seconds_left(keep=_LEAST_SECONDS) == 0:
+            found.note(f"no time was left to try {clips} clips")
+            return
         options = size.options(device=settings.device, clips=clips)
         side = None
         try:
@@ -224,23 +196,23 @@ def _largest_batch(settings: Settings, found: Findings, size: Size, data: str, o
                 side.kill()
 
 
-def _variants(settings: Settings) -> list[tuple[str, dict[str, Any]]]:
-    variants = [("--tf32=1", {"tf32": True}), ("--fp32=1", {"fp32": True}), ("--compile=1", {"compile": True})]
-    return variants[:1] if settings.rehearse else variants
-
-
 def _variant(
     settings: Settings, found: Findings, size: Size, data: str, ours: Measured, name: str, options: dict[str, Any]
 ) -> None:
-    side = Side(_OURS, data, "stylegan-v", str(settings.folder),
-                size.options(device=settings.device, **options), seconds=settings.seconds_left(keep=3))  # fmt: skip
-    started = time.monotonic()
-    side.run(2)
-    first = time.monotonic() - started
-    ms = side.run(size.round_steps)
-    over = f"{ms / ours.ms:.2f}" if ours.ms else ""
+    """Our step with another option, alone."""
+    if settings.seconds_left(keep=_LEAST_SECONDS) == 0:
+        found.note(f"no time was left for {name}")
+        return
     header = ["", "step", "over the default", "first two steps", "peak memory"]
-    found.row(f"Variants of the step, {size.resolution} px", header,
-              [name, f"{ms:.1f} ms", over, f"{first:.1f} s", f"{side.peak():.0f} MB"])  # fmt: skip
-    found.figure(name.removeprefix("--").removesuffix("=1") + "_ms", ms)
-    side.kill()
+    with found.attempt(f"a training step with {name}", needed=False):
+        seconds, options = settings.seconds_left(keep=3), size.options(device=settings.device, **options)
+        side = Side(_OURS, data, "stylegan-v", str(settings.folder), options, seconds=seconds)
+        started = time.monotonic()
+        side.run(2)
+        first = time.monotonic() - started
+        ms = side.run(size.round_steps)
+        over = f"{ms / ours.ms:.2f}" if ours.ms else ""
+        found.row(f"Variants of the step, {size.resolution} px", header,
+                  [name, f"{ms:.1f} ms", over, f"{first:.1f} s", f"{side.peak():.0f} MB"])  # fmt: skip
+        found.figure(name.removeprefix("--").removesuffix("=1") + "_ms", ms)
+        side.kill()
