@@ -14,6 +14,7 @@ import importlib
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
@@ -26,6 +27,7 @@ from stylegan_v_ext.host.importer import HostLoader
 
 NOTE = "NOTE "
 SLOW = "SLOW FALL-BACK, a comparison would be unfair"
+_KEEP_FAILURE_SECONDS = 15 * 60
 KERNELS = ("bias_act", "upfirdn2d", "filtered_lrelu")
 _WEIGHT_GRADIENTS = {  # name of an operator that PyTorch had until 1.10 -> whether the convolution is transposed
     "aten::cudnn_convolution_backward_weight": False,
@@ -64,7 +66,8 @@ def enter(folder, kernels=("bias_act", "upfirdn2d")):
         compiled = _prepare_compiler(folder.name)
         found = [ops(name) for name in kernels if (code / "torch_utils" / "ops" / f"{name}.py").exists()]
         with _alone_in(compiled), contextlib.redirect_stdout(sys.stderr), ThreadPoolExecutor() as threads:
-            notes = list(threads.map(_kernels_note, found))  # the compilers are processes of their own
+            # The compilers are processes of their own.
+            notes = list(threads.map(functools.partial(_kernels_note, compiled=compiled), found))
         notes.append(_convolutions_note(ops("conv2d_gradfix")))
     notes = [f"{folder.name}: {note}" for note in notes or ["no GPU: its ops are plain PyTorch functions"]]
     print("\n".join(NOTE + note for note in notes), file=sys.stderr, flush=True)
@@ -131,16 +134,29 @@ def _alone_in(folder):
         yield
 
 
-def _kernels_note(op):
-    """Compile the kernels of an op, compare them with its plain twin, and tell in words whether they are in use."""
+def _kernels_note(op, compiled):
+    """Compile the kernels of an op, compare them with its plain twin, and tell in words whether they are in use.
+
+    A failure is kept in the folder for a while, so that the next processes do not wait for the same one.
+
+    Args:
+        compiled: Folder for what is compiled.
+    """
     name = op.__name__.rpartition(".")[2]
+    failure = compiled / f"{name}.failed"
     try:
+        if failure.exists() and time.time() - failure.stat().st_mtime < _KEEP_FAILURE_SECONDS:
+            raise RuntimeError(failure.read_text(encoding="utf-8"))
+        failure.unlink(missing_ok=True)
         if not op._init():
             raise RuntimeError("its loader failed; the warning above tells why")
         _compare_with_plain(name, op)
     except Exception as error:
         op._init = lambda: False  # or it would compile again at each call
-        return f"{name}: {SLOW} ({type(error).__name__}: {str(error).strip()[:300]})"
+        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        if not failure.exists():
+            failure.write_text(reason, encoding="utf-8")
+        return f"{name}: {SLOW} ({reason})"
     return f"{name}: its own CUDA kernels"
 
 

@@ -96,5 +96,5 @@ cat <<TEXT
 
 gpu-carry is ready, $((nbytes / 1048576)) MiB. On the GPU machine, in the project's folder with gpu-carry in it, run:
 
-  python3 -m pip install --quiet --no-index --no-deps --upgrade --target gpu-carry/site gpu-carry/wheels/*.whl && PYTHONPATH=gpu-carry/site python3 -m benchmarks.gpu
+  python3 -m pip install --quiet --no-index --no-deps --upgrade --target gpu-carry/site gpu-carry/wheels/*.whl && PYTHONPATH="\$PWD/gpu-carry/site" python3 -m benchmarks.gpu --out "\${OUT:-gpu-results}"
 TEXT

@@ -1,5 +1,6 @@
 """Programs to compare, each in a process of its own: other code keeps its own modules, and memory can be told apart."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -49,16 +50,23 @@ class Side:
         with self.process:
             return self._ask("end")
 
+    def forget_peak(self):
+        """Let the peak of a GPU's memory begin anew, after first calls that try several algorithms."""
+        return self._ask("forget")
+
     def kill(self):
         """End the process at once."""
-        with self.process:
-            self.process.kill()
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # it may hold a question that nobody reads any more
+                pipe.close()
+        self.process.wait()
 
     def _ask(self, what):
         try:
             self.process.stdin.write(f"{what}\n".encode())
             self.process.stdin.flush()
-        except BrokenPipeError:
+        except OSError:
             raise SideEnded("a side of the comparison ended; its error is above") from None
         return self._answer()
 
@@ -105,12 +113,10 @@ def _serve(build, arguments, keywords):
 
     module, name = build.split(":")
     function = getattr(importlib.import_module(module), name)(*arguments, **keywords)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    print(f"{ANSWER}0", flush=True)
+    print(f"{ANSWER}{_forget_peak()}", flush=True)
     while (request := input().split())[0] != "end":
-        if request[0] == "peak":
-            print(f"{ANSWER}{_peak()}", flush=True)
+        if request[0] in ("peak", "forget"):
+            print(f"{ANSWER}{_peak() if request[0] == 'peak' else _forget_peak()}", flush=True)
             continue
         calls = int(request[1])
         start = time.perf_counter()
@@ -120,6 +126,14 @@ def _serve(build, arguments, keywords):
             torch.cuda.synchronize()
         print(f"{ANSWER}{(time.perf_counter() - start) * 1e3 / calls}", flush=True)
     print(f"{ANSWER}{_peak()}", flush=True)
+
+
+def _forget_peak():
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    return 0
 
 
 def _peak():

@@ -49,11 +49,12 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture
 def _exact():
     """No TF32, and no choice of convolutions by timing."""
-    before = [backend.allow_tf32 for backend in _WITH_TF32]
+    before, chosen = [backend.allow_tf32 for backend in _WITH_TF32], torch.backends.cudnn.benchmark
     for backend in _WITH_TF32:
         backend.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     yield
+    torch.backends.cudnn.benchmark = chosen
     for backend, allowed in zip(_WITH_TF32, before, strict=True):
         backend.allow_tf32 = allowed
 

@@ -65,9 +65,6 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="stylegan-v-gpu-"))
     supervisor = Supervisor(folder, options.rehearse)
     try:
-        if options.device == "cuda":
-            report.logs["references"] = folder / "references.log"
-            supervisor.compile_references(options.references, report.logs["references"])
         return _run_parts(options, supervisor, report, folder, started + options.minutes * 60 - _RESERVE_SECONDS)
     finally:
         supervisor.close()
@@ -94,13 +91,16 @@ def _run_parts(options: argparse.Namespace, supervisor: Supervisor, report: Repo
             report.add(part.name, Outcome("interrupted", f"signal {stop.number}", time.time() - now, found))
             _say(f"Stopped; the report in {options.out} holds what was found so far.")
             return 128 + stop.number
+        if number == 0 and options.device == "cuda":  # not beside the first part, which times our own compiler
+            report.logs["references"] = folder / "references.log"
+            supervisor.compile_references(options.references, report.logs["references"])
         told = outcome.reason or outcome.found.get("summary", "")
         _say(f"{part.name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}")
     return 0
 
 
 def _say(text: str) -> None:
-    """Print a line; that nobody reads it any more is no reason to stop."""
+    """Print a line. Go on if the reader of the output has gone."""
     with contextlib.suppress(BrokenPipeError):
         print(text, flush=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import Processes, leave
 from stylegan_v_ext.engine.steps import StyleGAN2Loss
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
@@ -54,8 +54,7 @@ def main() -> None:
     if rank == 0:
         answer = {"error": error, "numbers": len(expected), "ms": statistics.median(milliseconds)}
         Path(request["out"]).write_text(json.dumps(answer), encoding="utf-8")
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    leave()
 
 
 def _join(request: dict, rank: int) -> torch.device:

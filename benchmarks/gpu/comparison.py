@@ -28,14 +28,20 @@ class Comparison:
             for name, future in futures.items():
                 with self._attempt(f"starting {name}", name):
                     self.sides[name] = future.result()
-        # In turn: cuDNN chooses its algorithms by time, which work of others would falsify.
-        for name in list(self.sides):
-            self._run(name, warm_up, f"first calls of {name}")
+                self._warm_up(name, warm_up)
+
+    def _warm_up(self, name: str, calls: int) -> None:
+        """First calls of a side, alone: cuDNN chooses its algorithms by time, which work of others would falsify."""
+        if name in self.sides:
+            self._run(name, f"first calls of {name}", lambda side: side.run(calls))
+        if name in self.sides:
+            self._run(name, f"memory of {name}", lambda side: side.forget_peak())
 
     def round(self, calls: int) -> None:
         """Some calls of each side, in turn."""
         for name in list(self.sides):
-            milliseconds = self._run(name, calls, f"{name}, round {len(self.times.get(name, [])) + 1}")
+            number = len(self.times.get(name, [])) + 1
+            milliseconds = self._run(name, f"{name}, round {number}", lambda side: side.run(calls))
             if milliseconds is not None:
                 self.times.setdefault(name, []).append(milliseconds)
 
@@ -45,17 +51,18 @@ class Comparison:
 
     def peaks(self) -> dict[str, float]:
         """Peak memory in MB of the same sides."""
-        return {name: self.sides[name].peak() for name in self.medians()}
+        peaks = {name: self._run(name, f"memory of {name}", lambda side: side.peak()) for name in self.medians()}
+        return {name: peak for name, peak in peaks.items() if peak is not None}
 
     def close(self) -> None:
         """End all sides."""
         for side in self.sides.values():
             side.kill()
 
-    def _run(self, name: str, calls: int, what: str) -> float | None:
-        """Milliseconds of a call; None, and the side leaves, if it fails."""
+    def _run(self, name: str, what: str, ask: Callable[[Side], float]) -> float | None:
+        """A side's answer; None, and the side leaves, if it fails."""
         with self._attempt(what, name):
-            return self.sides[name].run(calls)
+            return ask(self.sides[name])
         self.sides.pop(name).kill()
         return None
 

@@ -49,7 +49,7 @@ class Findings:
         self._save()
 
     def table(self, title: str, header: list[str], rows: list[list[Any]]) -> None:
-        """A whole table, in place of the one of that title if there is one."""
+        """Replace the table with this title, or begin it."""
         tables = self.content["tables"]
         tables[:] = [table for table in tables if table["title"] != title]
         tables.append({"title": title, "header": header, "rows": [[str(cell) for cell in row] for row in rows]})

@@ -30,7 +30,7 @@ PARTS = (
     Part("doctor", "kernels compile and agree with their references", 40, 9),
     Part("correct", "the device tests: golden numbers, gradients, float16, resume", 90, 16),
     Part("ops", "kernels beside a copy and beside stock kernels", 60, 5),
-    Part("step", "a training step at full size: time, memory, longest kernels", 120, 12),
+    Part("step", "a training step at full size: time, memory, longest kernels", 120, 22),
     Part("generate", "frames a second, with and without an encoder", 40, 10),
     Part("learn", "two short trainings: losses, augmentation, pictures", 150, 24),
     Part("many", "several processes: NCCL and gloo agree", 30, 7),

@@ -5,6 +5,7 @@ import ctypes
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 
 import psutil
@@ -30,15 +31,21 @@ def end_all(but: Collection[subprocess.Popen] = ()) -> None:
         but: Children that stay, with their own descendants.
     """
     spared = {process.pid for process in but}
-    ended = []
+    ends = time.monotonic() + _GRACE_SECONDS
+    while (left := _descendants(spared)) and time.monotonic() < ends:  # again: they may start others meanwhile
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=1)
+
+
+def _descendants(spared: Collection[int]) -> list[psutil.Process]:
+    found = []
     for child in psutil.Process().children():
         if child.pid not in spared:
             with contextlib.suppress(psutil.Error):
-                ended += [child, *child.children(recursive=True)]
-    for process in ended:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(ended, timeout=_GRACE_SECONDS)
+                found += [child, *child.children(recursive=True)]
+    return found
 
 
 def _prctl(option: int, value: int) -> None:

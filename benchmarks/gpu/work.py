@@ -20,7 +20,7 @@ def main() -> None:
     die_with_parent()
     faulthandler.enable()
     faulthandler.dump_traceback_later(settings.seconds_left(_LAST_WORDS_SECONDS) + 0.1)
-    signal.alarm(int(settings.seconds_left()) + 30)  # the end if nobody is left to bring it
+    signal.alarm(int(settings.seconds_left()) + 30)  # ends this process if the supervisor has gone
     found = Findings(settings.folder)
     if fault == "hang":
         time.sleep(3600)

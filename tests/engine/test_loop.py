@@ -27,7 +27,7 @@ from tests.data.helpers import video_files, write_folder, write_zip
 
 SMALL = dict(
     cfg="stylegan-v", batch=4, cbase=256, cmax=16, latent_dim=32, motion_z_dim=24, num_frames=3, workers=0, kimg=0.04,
-    tick=0.02, snap=1,
+    tick=0.02, snap=1, nobench=True,
 )  # fmt: skip
 
 

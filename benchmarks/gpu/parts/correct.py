@@ -13,6 +13,7 @@ _ABOUT_DEVICES = re.compile(r"\bmark\.device\b|[(, ]device[,)]")  # in a test fi
 _VERDICTS = ("PASSED", "FAILED", "ERROR", "SKIPPED")
 _ANY = "|".join(_VERDICTS)
 _RESULT = re.compile(rf"^(?P<test>\S+::.+?) (?P<verdict>{_ANY})\b")
+_BROKEN_FILE = re.compile(r"^(?P<verdict>ERROR) (?P<test>tests/\S+\.py)")  # it could not be imported
 _RESULT_OF_WORKER = re.compile(rf"^\[gw\d+\].*? (?P<verdict>{_ANY}) (?P<test>\S+::.+)$")  # pytest-xdist
 
 
@@ -22,7 +23,7 @@ def run(settings: Settings, found: Findings) -> None:
     command = [sys.executable, "-m", "pytest", "-vv", *chosen, "-p", "no:cacheprovider", "--tb=short",
                "--continue-on-collection-errors", *files]  # fmt: skip
     if not settings.rehearse and importlib.util.find_spec("xdist"):
-        command += ["-n", str(_WORKERS)]
+        command += ["-n", str(_WORKERS), "--dist", "worksteal"]
     results: dict[str, str] = {}
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1, errors="replace"
@@ -34,15 +35,34 @@ def run(settings: Settings, found: Findings) -> None:
                 test, verdict = result
                 results[test] = verdict
                 _tell(found, results, test)
-    if process.returncode not in (0, 1):
-        found.problem(f"pytest ended with exit code {process.returncode}")
-    if not any(verdict == "PASSED" for verdict in results.values()):
-        found.problem("no test has passed")
+    for problem in unsound(settings.device, process.returncode, results):
+        found.problem(problem)
+
+
+def unsound(device: str, code: int, results: dict[str, str]) -> list[str]:
+    """Why the results say less than they seem to.
+
+    Args:
+        code: Exit code of pytest.
+        results: Verdicts by test.
+    """
+    problems = []
+    failed = any(verdict in ("FAILED", "ERROR") for verdict in results.values())
+    if code not in (0, 1) or (code == 1 and not failed):
+        problems.append(f"pytest ended with exit code {code}; the log tells why")
+    here = {test: verdict for test, verdict in results.items() if device == "cpu" or "[cuda" in test}
+    if "PASSED" not in here.values():
+        problems.append(f"no test has passed on {device}")
+    skipped = [test for test, verdict in here.items() if verdict == "SKIPPED"]
+    if device == "cuda" and skipped:
+        problems.append(f"{len(skipped)} tests were skipped on {device}, {skipped[0]} the first")
+    return problems
 
 
 def result_of(line: str) -> tuple[str, str] | None:
     """(test, verdict) of a line of `pytest -v`, with or without pytest-xdist; None for other lines."""
-    match = _RESULT.match(line.strip()) or _RESULT_OF_WORKER.match(line.strip())
+    line = line.strip()
+    match = _RESULT.match(line) or _RESULT_OF_WORKER.match(line) or (None if "::" in line else _BROKEN_FILE.match(line))
     return (match["test"], match["verdict"]) if match else None
 
 

@@ -19,6 +19,7 @@ FRAMES = 3
 ROUND = 16  # steps; R1 is in one of them
 _OURS = "benchmarks.train_step:our_step"
 _RELEASE = "the paper's own code"
+_REFERENCE_SECONDS = 40  # to wait for an answer of other people's code, which may have to compile first
 _LEAST_SECONDS = 20  # that a process needs to start, to take its first step and to measure
 
 
@@ -27,7 +28,6 @@ class Size:
     """What is measured.
 
     Args:
-        workers: Processes that load data.
         rounds: Most rounds of the comparison.
         latents: Sizes of latents, if they are not those of `train.py`.
     """
@@ -36,7 +36,6 @@ class Size:
     clips: int
     channel_base: int
     channel_max: int
-    workers: int
     rounds: int
     round_steps: int
     latents: dict[str, int] = field(default_factory=dict)
@@ -52,19 +51,18 @@ class Size:
             "clips": self.clips,
             "cbase": self.channel_base,
             "cmax": self.channel_max,
-            "workers": self.workers,
             **self.latents,
             **more,
         }
 
 
-FULL = Size(256, 16, 16384, 512, workers=8, rounds=5, round_steps=ROUND)
-TINY = Size(32, 4, 256, 16, workers=0, rounds=1, round_steps=2, latents=TINY_LATENTS)
+FULL = Size(256, 16, 16384, 512, rounds=5, round_steps=ROUND)
+TINY = Size(32, 4, 256, 16, rounds=1, round_steps=2, latents=TINY_LATENTS)
 
 
 def run(settings: Settings, found: Findings) -> None:
     size = TINY if settings.rehearse else FULL
-    data = str(material.sky(settings, size.resolution, *((2, 40) if settings.rehearse else (16, 48))))
+    data = str(material.sky(settings, size.resolution, *((2, 40) if settings.rehearse else (16, 48, 8))))
     ours = Measured()
     with found.attempt("comparing training steps"):
         _compare(settings, found, size, data, ours)
@@ -100,7 +98,7 @@ def _compare(settings: Settings, found: Findings, size: Size, data: str, ours: M
             before = time.monotonic()
             comparison.round(size.round_steps)
             _tell_comparison(found, size, comparison, ours)
-            if settings.seconds_left(keep=45) < 1.3 * (time.monotonic() - before):
+            if settings.seconds_left(keep=30) < 1.3 * (time.monotonic() - before):
                 break
     finally:
         comparison.close()
@@ -112,11 +110,14 @@ def _ours(settings: Settings, size: Size, data: str, cfg: str) -> Callable[[], S
 
 
 def _reference(build: str, folder: Path, size: Size) -> Callable[[], Side]:
-    return lambda: Side(build, str(folder), size.resolution, clips=size.clips, seconds=100, **size.networks)
+    return lambda: Side(
+        build, str(folder), size.resolution, clips=size.clips, seconds=_REFERENCE_SECONDS, **size.networks
+    )
 
 
 def _tell_comparison(found: Findings, size: Size, comparison: Comparison, ours: Measured) -> None:
-    medians, peaks = comparison.medians(), comparison.peaks()
+    peaks = comparison.peaks()
+    medians = comparison.medians()
     title = f"A training step, {size.resolution} px, {size.clips} clips of {FRAMES} frames"
     header = ["", "median", "rounds", "peak memory", "ours / it, time", "ours / it, memory"]
     ms, mb = medians.get("stylegan-v"), peaks.get("stylegan-v")
@@ -147,7 +148,7 @@ def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None
     request = {
         "data": data, "folder": str(settings.folder),  "device": settings.device,
         "steps": 1 if settings.rehearse else 4,
-        "options": size.options(device=settings.device),
+        "options": size.options(device=settings.device, aug="ada", p=0.2, workers=0 if settings.rehearse else 8),
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.gpu.profile", json.dumps(request)]
     limit = max(settings.seconds_left(keep=5), 1)
