@@ -40,11 +40,14 @@ def interruptible() -> Iterator[Stopped]:
         yield stopped
         return
     before: dict[int, Any] = {}
+    again = signal.getsignal(signal.SIGINT)
+    if again == signal.SIG_IGN:  # as shells start jobs in the background
+        again = signal.default_int_handler
 
     def stop(number: int, frame: Any) -> None:
         stopped.number = number
         stopped.set()
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        signal.signal(signal.SIGINT, again)
         print("\nFinishing this step and saving; press Ctrl-C again to stop at once.", flush=True, file=sys.stderr)
 
     for name in _SIGNALS:

@@ -435,12 +435,14 @@ def test_a_state_with_code_in_it_is_not_run(sky_zip, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_second_interrupt_ends_at_once_and_leaves_the_last_state(sky_zip, tmp_path):
+@pytest.mark.parametrize("before", ["default_int_handler", "SIG_IGN"])  # at a prompt, in the background
+def test_a_second_interrupt_ends_at_once_and_leaves_the_last_state(sky_zip, tmp_path, before):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     program = (
         "import time\nfrom stylegan_v_ext.engine import loop\noriginal = loop.Trainer.step\n"
         "def step(self):\n    if self.num_steps == 4:\n        print('in step 4', flush=True)\n        time.sleep(60)\n"
-        "    return original(self)\nloop.Trainer.step = step\nfrom stylegan_v_ext.cli.main import main\nmain()\n"
+        "    return original(self)\nloop.Trainer.step = step\nfrom stylegan_v_ext.cli.main import main\n"
+        f"import signal\nsignal.signal(signal.SIGINT, signal.{before})\nmain()\n"
     )
     command = [sys.executable, "-c", program, *COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import types
 
 import pytest
 import torch
@@ -294,10 +295,61 @@ def test_endings_in_the_same_pass_change_nothing(act, up, down, k, clips, filter
     monkeypatch.setattr(conv2d_ending.Ending, "of", lambda self, y: passes.append(self.b) or of(self, y))
     fused = results()
     assert all(bias is None for bias in passes)
-    monkeypatch.setattr(conv2d_ending, "_TYPES", ())
+    monkeypatch.setattr(conv2d_ending, "_types", lambda: ())
     for ours, expected in zip(fused, results(), strict=True):
         assert torch.allclose(ours, expected, rtol=1e-4, atol=1e-4 * float(expected.detach().abs().max()))
     assert passes[-1] is b
+
+
+ONEDNN = torch.ops.mkldnn
+CHANGED_OPERATORS = {
+    "missing": {},
+    "other arguments": {"_convolution_pointwise": lambda x, w: x},
+    "other values": {"_convolution_pointwise": lambda *args: ONEDNN._convolution_pointwise(*args) * 1.01},
+}
+
+
+@pytest.mark.parametrize("operators", CHANGED_OPERATORS.values(), ids=CHANGED_OPERATORS)
+def test_endings_need_no_operator_of_onednn(operators, monkeypatch):
+    """It is private to PyTorch: if it is missing or has changed, the ending is a pass of its own."""
+    monkeypatch.setattr(torch.ops, "mkldnn", types.SimpleNamespace(**operators))
+    conv2d_ending._types.cache_clear()
+    try:
+        assert conv2d_ending._types() == ()
+        x, w, b = (torch.randn(size, requires_grad=True) for size in ([2, 4, 7, 7], [6, 2, 3, 3], [6]))
+        ending = conv2d_ending.Ending(b, "lrelu", clamp=1.5)
+        ours = conv2d_ending.conv2d(x, w, ending, stride=2, padding=1, groups=2)
+    finally:
+        conv2d_ending._types.cache_clear()
+    expected = F.leaky_relu(F.conv2d(x, w, b, 2, 1, 1, 2), 0.2).clamp(-1.5, 1.5)
+    assert torch.allclose(ours, expected, atol=1e-6)
+    gradients = (torch.autograd.grad(y.square().sum(), (x, w, b)) for y in (ours, expected))
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*gradients, strict=True))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
+def test_endings_fuse_in_float32_on_every_cpu_with_onednn():
+    assert torch.float32 in conv2d_ending._types()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # the compiler's own
+@pytest.mark.parametrize("act", ["linear", "relu", "lrelu"])
+@pytest.mark.parametrize(("gain", "clamp"), [(None, None), (0.7, None), (1.0, 0.5), (2.0, 0.9)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_compiled_activations_have_gradients(act, gain, clamp, biased):
+    """An output that its function changed in place has a gradient of zero in PyTorch 2.11's compiler."""
+    x, b = torch.randn(4, 6, requires_grad=True), torch.randn(6, requires_grad=True)
+    factor = torch.randn(4, 6)
+
+    def gradients(bias_act):
+        y = bias_act(x * 2, b if biased else None, act=act, gain=gain, clamp=clamp)
+        return y, *torch.autograd.grad((y * factor).sum(), (x, b) if biased else (x,))
+
+    torch.compiler.reset()  # it compiles a function for a few sets of arguments alone
+    compiled = torch.compile(bias_act.bias_act, backend="aot_eager", fullgraph=True)
+    for ours, expected in zip(gradients(compiled), gradients(bias_act.bias_act), strict=True):
+        assert torch.equal(ours, expected)
+    assert expected.abs().sum() > 0
 
 
 def test_endings_keep_one_output(monkeypatch):

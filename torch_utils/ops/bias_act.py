@@ -107,20 +107,26 @@ def _composed(x, b, func, alpha, gain, clamp):  # noqa: ANN001, ANN202
     return y if clamp is None else y.clamp(-clamp, clamp)
 
 
+def _piecewise_linear(x, b, slope, gain, clamp):  # noqa: ANN001, ANN202
+    """The value alone. In place outside the compiler: PyTorch 2.11's makes the gradient of such an output zero."""
+    if torch.compiler.is_compiling():
+        return _composed(x, b, activation_funcs["lrelu"].func, slope, gain, clamp)
+    if b is not None:
+        y = torch.add(x, b)
+        y = y if slope == 1 else F.leaky_relu_(y, slope)
+    else:
+        y = x.clone() if slope == 1 else F.leaky_relu(x, slope)
+    if gain != 1:
+        y.mul_(gain)
+    return y if clamp is None else y.clamp_(-clamp, clamp)
+
+
 class _PiecewiseLinear(torch.autograd.Function):
     """y = clamp(gain * max(x + b, slope * (x + b))), saving y alone."""
 
     @staticmethod
     def forward(ctx, x, b, slope, gain, clamp):  # noqa: ANN001, ANN205
-        if b is not None:
-            y = torch.add(x, b)
-            y = y if slope == 1 else F.leaky_relu_(y, slope)
-        else:
-            y = x.clone() if slope == 1 else F.leaky_relu(x, slope)
-        if gain != 1:
-            y.mul_(gain)
-        if clamp is not None:
-            y.clamp_(-clamp, clamp)
+        y = _piecewise_linear(x, b, slope, gain, clamp)
         ctx.save_for_backward(y)
         ctx.settings = slope, gain, clamp
         ctx.bias_shape = None if b is None else b.shape
@@ -147,9 +153,11 @@ class _MaskedScale(torch.autograd.Function):
         ctx.save_for_backward(y)
         ctx.settings = slope, gain, clamp
         dx = dy * gain if slope == 1 else torch.ops.aten.leaky_relu_backward(dy, y, slope, True)
-        if slope != 1 and gain != 1:
-            dx.mul_(gain)
-        return dx if clamp is None else dx.mul_(y.abs() < clamp)
+        factors = [gain] if slope != 1 and gain != 1 else []
+        factors += [] if clamp is None else [y.abs() < clamp]
+        for factor in factors:  # in place outside the compiler, as in `_piecewise_linear`
+            dx = dx * factor if torch.compiler.is_compiling() else dx.mul_(factor)
+        return dx
 
     @staticmethod
     def backward(ctx, ddx):  # noqa: ANN001, ANN205

@@ -6,6 +6,7 @@ derivatives, for its compiler. Here they get them: the output shows where the ac
 `bias_act`, and what is left is linear.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,14 +15,26 @@ import torch
 from torch_utils.ops import bias_act, conv2d_gradfix, upfirdn2d
 
 
+@functools.cache
 def _types() -> tuple[torch.dtype, ...]:
-    """That oneDNN computes in on this machine."""
-    if not torch.backends.mkldnn.is_available():
-        return ()
-    return torch.float32, *([torch.bfloat16] if torch.ops.mkldnn._is_mkldnn_bf16_supported() else [])
+    """Types that the operator computes in, by its result for small whole numbers: it is not a public one."""
+    return tuple(dtype for dtype in (torch.float32, torch.bfloat16) if _computes(dtype))
 
 
-_TYPES = _types()
+def _computes(dtype: torch.dtype) -> bool:
+    x = torch.arange(-12.0, 12, device="cpu").reshape(1, 2, 3, 4)
+    w = torch.arange(18, device="cpu").remainder(5).sub(2.0).reshape(2, 1, 3, 3)
+    b = torch.arange(-4.0, 2, 5, device="cpu")
+    y = torch.convolution(x, w, b, [1, 2], [1, 0], [1, 1], False, [0, 0], 2)
+    try:
+        ours = _convolution(x.to(dtype), w.to(dtype), b.to(dtype), [1, 0], [1, 2], 2, ("leaky_relu", [0.5]))
+    except Exception:  # this PyTorch or this CPU does not have it, or has it in another form
+        return False
+    return torch.equal(ours.float(), torch.where(y < 0, y / 2, y))
+
+
+def _convolution(x, w, b, padding, stride, groups, activation):  # noqa: ANN001, ANN202
+    return torch.ops.mkldnn._convolution_pointwise(x, w, b, padding, stride, [1, 1], groups, *activation, "")
 
 
 class Ending(NamedTuple):
@@ -52,14 +65,14 @@ class Ending(NamedTuple):
         """Whether it can be had in the same pass as a convolution of x."""
         if torch.compiler.is_compiling() or conv2d_gradfix.is_autocast(x):
             return False
-        there = x.device.type == "cpu" and x.dtype in _TYPES and torch.backends.mkldnn.enabled
+        there = x.device.type == "cpu" and torch.backends.mkldnn.enabled and x.dtype in _types()
         simple = self.gain == 1 and bias_act.slope_of(self.act) is not None
         return bool(there and simple and (self.b is not None or self.act != "linear" or self.clamp is not None))
 
     def run(self, x: torch.Tensor, w: torch.Tensor, stride: Any, padding: Any, groups: int) -> torch.Tensor:
         """Convolution and ending in one pass, where it fuses."""
         activation = ("none", []) if self.slope == 1 else ("leaky_relu", [self.slope])
-        y = torch.ops.mkldnn._convolution_pointwise(x, w, self.b, padding, stride, [1, 1], groups, *activation, "")
+        y = _convolution(x, w, self.b, padding, stride, groups, activation)
         return y if self.clamp is None else y.clamp_(-self.clamp, self.clamp)
 
     def unbend(self, dy: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
