@@ -2,7 +2,8 @@
 
 Every transform is drawn once per clip and applied to all its frames, so that augmentation never
 looks like motion. Parameters are drawn on the CPU: which clips need which step is known without
-waiting for the device, and clips that no transform hit pass through untouched.
+waiting for the device, and clips that no transform hit pass through untouched. Only parameters, a few numbers
+a clip, go to the device; what is as large as a picture, such as sampling grids, is computed there.
 """
 
 import math
@@ -136,7 +137,7 @@ class AugmentPipe(torch.nn.Module):
         x = F.pad(x, [reach] * 4, mode="reflect")
         x = upfirdn2d.upsample2d(x, self.lowpass, up=2, padding=-2 * reach)
         margin = taps // 2  # pixels that the filter on the way back uses up
-        rows, columns = (_centred((size * 2 + 2 * margin), 0.5) for size in (height, width))
+        rows, columns = (_centred((size * 2 + 2 * margin), x.device, 0.5) for size in (height, width))
         grid = _grid(inverse, rows, columns, height, width)
         x = _sample_mirrored(x, grid)
         return upfirdn2d.downsample2d(x, self.lowpass, down=2, padding=-margin, flip_filter=True)
@@ -178,7 +179,7 @@ class AugmentPipe(torch.nn.Module):
             gains = gains * gain / (power * gain.square()).sum(1, keepdim=True).sqrt()
 
         def apply(part: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
-            taps = gains[who].to(self.bands) @ self.bands
+            taps = gains[who].to(self.bands, non_blocking=True) @ self.bands
             return _filter_each(part, taps.to(part.dtype))
 
         return _apply_to(x, (gains - 1).abs().amax(1) > 1e-6, apply)
@@ -190,16 +191,17 @@ class AugmentPipe(torch.nn.Module):
         if bool(hit.any()):
             sigma = torch.where(hit, torch.randn(n).abs() * self.noise_std, 0.0)
             grain = torch.randn([n, 3, height, width], device=x.device, dtype=x.dtype)
-            grain = grain * sigma.to(x.device, x.dtype)[:, None, None, None]
+            grain = grain * sigma.to(x.device, x.dtype, non_blocking=True)[:, None, None, None]
             x = x + grain.repeat(1, channels // 3, 1, 1)
         hit = self._hit("cutout", n, p)
         if bool(hit.any()):
             centre = torch.rand(n, 2)
             half = torch.where(hit, self.cutout_size, 0.0)[:, None] / 2
-            across = ((torch.arange(width) + 0.5) / width - centre[:, :1]).abs() >= half
-            down = ((torch.arange(height) + 0.5) / height - centre[:, 1:]).abs() >= half
+            centre, half = (part.to(x.device, non_blocking=True) for part in (centre, half))
+            across = ((torch.arange(width, device=x.device) + 0.5) / width - centre[:, :1]).abs() >= half
+            down = ((torch.arange(height, device=x.device) + 0.5) / height - centre[:, 1:]).abs() >= half
             keep = down[:, None, :, None] | across[:, None, None, :]
-            x = x * keep.to(x.device, x.dtype)
+            x = x * keep.to(x.dtype)
         return x
 
 
@@ -211,33 +213,39 @@ def _apply_to(x, hit, transform):  # noqa: ANN001, ANN202
     if len(who) == len(x):
         return transform(x, who)
     index = who.to(x.device, non_blocking=True)
-    return x.index_copy(0, index, transform(x[index], who))
+    return x.index_copy(0, index, transform(x.index_select(0, index), who))
 
 
 def _copy_pixels(x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
     """Look up x at inversely mapped pixels that fall on pixels again."""
     height, width = x.shape[2:]
-    grid = _grid(inverse, _centred(height), _centred(width), height, width)
+    grid = _grid(inverse, _centred(height, x.device), _centred(width, x.device), height, width)
     return _sample_mirrored(x, grid)
 
 
-def _centred(count: int, spacing: float = 1.0) -> torch.Tensor:
+def _centred(count: int, device: torch.device, spacing: float = 1.0) -> torch.Tensor:
     """Positions of `count` pixels, `spacing` apart, about their middle."""
-    return (torch.arange(count) + 0.5 - count / 2) * spacing
+    return (torch.arange(count, device=device) + 0.5 - count / 2) * spacing
 
 
 def _grid(inverse: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Sampling grid `[N, rows, columns, 2]` for inverse maps in pixels from the centre of a picture."""
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    points = torch.stack([x, y, torch.ones_like(x)], dim=-1)
-    return torch.einsum("nij,hwj->nhwi", inverse[:, :2], points) * torch.tensor([2 / width, 2 / height])
+    """Sampling grid `[N, rows, columns, 2]` for inverse maps in pixels from the centre of a picture.
+
+    On the device of rows and columns. Written as sums, because a matrix product may round to TF32.
+    """
+    scale = torch.tensor([[2 / width], [2 / height]])
+    maps = (inverse[:, :2] * scale).to(rows.device, non_blocking=True)
+    by_x, by_y, shift = (column[:, None] for column in maps.unbind(2))  # [N, 1, 2]
+    across, down = columns[:, None] * by_x, rows[:, None] * by_y + shift
+    return across[:, None] + down[:, :, None]
 
 
 def _sample_mirrored(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
     """Sample x at grid positions, those outside mirrored at its borders."""
     folded = 1 - ((grid + 1) % 4 - 2).abs()  # a zigzag of period 4 through -1 ... 1
     limit = 1 - 1 / torch.tensor([x.shape[3], x.shape[2]])  # the outermost pixels' centres
-    return grid_sample_gradfix.grid_sample(x, folded.clamp(-limit, limit).to(x, non_blocking=True))
+    limit = limit.to(grid.device, non_blocking=True)
+    return grid_sample_gradfix.grid_sample(x, folded.clamp(-limit, limit).to(x.dtype))
 
 
 def _log_normal(n: int, std: float, hit: torch.Tensor) -> torch.Tensor:

@@ -123,8 +123,8 @@ class MotionNetwork(torch.nn.Module):
         dtype = torch.float32 if self.training else torch.float64
         compute_device = torch.device("cpu") if dtype == torch.float64 and device.type == "mps" else device
         t = (t.cpu() if t.device.type == "mps" else t).to(torch.float64)
-        left, right = self._codes_around(t, c.to(compute_device, dtype), noise)
-        t = t.to(compute_device, dtype).flatten()
+        left, right = self._codes_around(t, c.to(compute_device, dtype, non_blocking=True), noise)
+        t = t.to(compute_device, dtype, non_blocking=True).flatten()
         v = self.encoding(t, self.distance, left.flatten(0, 1), right.flatten(0, 1))
         return v.to(device, torch.float32).unflatten(0, left.shape[:2])
 
@@ -166,5 +166,5 @@ class MotionNetwork(torch.nn.Module):
 
 def _rows(codes: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Rows `[N, F, C]` of codes `[N, A, C]` at index `[N, F]`."""
-    index = index.to(codes.device)[:, :, None].expand(-1, -1, codes.shape[2])
+    index = index.to(codes.device, non_blocking=True)[:, :, None].expand(-1, -1, codes.shape[2])
     return codes.gather(1, index)

@@ -46,7 +46,7 @@ def fresh_noise(z_dim: int, device: torch.device) -> NoiseSource:
         ordered, order = anchors.sort(dim=1)
         rank = torch.zeros_like(anchors)
         rank[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]).cumsum(1)
-        index = torch.empty_like(rank).scatter_(1, order, rank).to(device)
+        index = torch.empty_like(rank).scatter_(1, order, rank).to(device, non_blocking=True)
         table = torch.randn([*anchors.shape, z_dim], device=device)
         return table.gather(1, index[:, :, None].expand(-1, -1, z_dim))
 

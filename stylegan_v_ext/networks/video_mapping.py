@@ -86,7 +86,7 @@ class VideoMappingNetwork(ContentMappingNetwork):
         if width > self.num_classes:
             c = clip.sanitise_label(c, self.num_classes, self.max_num_frames)
             c, t = clip.split_label(c, self.num_classes)
-        return torch.nan_to_num(c.to(z.device), posinf=0.0, neginf=0.0), t
+        return torch.nan_to_num(c.to(z.device, non_blocking=True), posinf=0.0, neginf=0.0), t
 
     def _noise(
         self, z: torch.Tensor, motion_seeds: Sequence[int] | None, motion_z: torch.Tensor | None

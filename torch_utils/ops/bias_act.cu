@@ -82,19 +82,47 @@ HD Activation activate(accum_t z, accum_t alpha) {
   return a;
 }
 
+// What a pack meets beside the images.
+struct Beside { accum_t scale[WIDTH], bias[WIDTH], after[WIDTH], noise[WIDTH]; };
+
+HD void fill(accum_t* to, accum_t value) { UNROLL for (int v = 0; v < WIDTH; v++) to[v] = value; }
+
+HD void load_channels(const BiasActParams& p, unsigned row, unsigned channel, Beside& beside) {
+  const long long modulation = (long long)row * p.channels + channel;
+#if CHANNELS_LAST
+  if (HAS_SCALE) load_row(p.scale + modulation, beside.scale);
+  if (HAS_BIAS) load_row(p.bias + channel, beside.bias);
+  if (HAS_AFTER) load_row(p.after + modulation, beside.after);
+#else
+  if (HAS_SCALE) fill(beside.scale, p.scale[modulation]);
+  if (HAS_BIAS) fill(beside.bias, p.bias[channel]);
+  if (HAS_AFTER) fill(beside.after, p.after[modulation]);
+#endif
+}
+
+HD void load_noise(const BiasActParams& p, unsigned row, unsigned pixel, Beside& beside) {
+#if HAS_NOISE
+  const accum_t* noise = p.noise + (long long)(p.noise_rows > 1 ? row : 0) * p.pixels + pixel;
+#if CHANNELS_LAST
+  fill(beside.noise, *noise);
+#else
+  load_row(noise, beside.noise);
+#endif
+#endif
+}
+
 // One element. dz: dy * after * dy/dz, whose sums over pixels are the bias's gradient; value: y without `after`.
 struct Element { accum_t result, dz, value; };
 
 HD Element bias_act_element(
-    const BiasActParams& p, accum_t x, accum_t dy, accum_t second, unsigned row, unsigned channel, unsigned pixel) {
-  const long long modulation = (long long)row * p.channels + channel;
+    const BiasActParams& p, const Beside& beside, int v, accum_t x, accum_t dy, accum_t second) {
   const accum_t gain = (accum_t)p.gain, clamp = (accum_t)p.clamp;
   accum_t z = x, scale = 1, after = 1;
-  if (HAS_SCALE) scale = p.scale[modulation];
+  if (HAS_SCALE) scale = beside.scale[v];
   if (HAS_SCALE) z *= scale;
-  if (HAS_NOISE) z += p.noise[(long long)(p.noise_rows > 1 ? row : 0) * p.pixels + pixel];
-  if (HAS_BIAS) z += p.bias[channel];
-  if (HAS_AFTER) after = p.after[modulation];
+  if (HAS_NOISE) z += beside.noise[v];
+  if (HAS_BIAS) z += beside.bias[v];
+  if (HAS_AFTER) after = beside.after[v];
 
   const Activation a = activate(z, (accum_t)p.alpha);
   Element e;
@@ -123,12 +151,11 @@ HD void bias_act_thread(const BiasActParams& p, unsigned item) {
   Pack dy = Pack(), second = Pack(), out;
   if (ORDER > 0) dy = load_pack(p.dy + at);
   if (ORDER > 1) second = load_pack(p.second + at);
-  UNROLL for (int v = 0; v < WIDTH; v++) {
-    const unsigned channel = CHANNELS_LAST ? inner + v : rest, pixel = CHANNELS_LAST ? rest : inner + v;
-    const Element e =
-        bias_act_element(p, widen(x.v[v]), widen(dy.v[v]), widen(second.v[v]), row, channel, pixel);
-    narrow(e.result, &out.v[v]);
-  }
+  Beside beside;
+  load_channels(p, row, CHANNELS_LAST ? inner : rest, beside);
+  load_noise(p, row, CHANNELS_LAST ? rest : inner, beside);
+  UNROLL for (int v = 0; v < WIDTH; v++)
+    narrow(bias_act_element(p, beside, v, widen(x.v[v]), widen(dy.v[v]), widen(second.v[v])).result, &out.v[v]);
   store_pack(p.y + at, out);
 }
 
@@ -152,14 +179,17 @@ HD void bias_act_sum(const BiasActParams& p, BiasActSums& shared, unsigned block
   UNROLL for (int q = 0; q < QUANTITIES; q++)
     UNROLL for (int v = 0; v < WIDTH; v++) sums[q][v] = 0;
 
+  Beside beside;  // loaded once, for the stores in the loop might change what these pointers show
+  load_channels(p, row, lane * WIDTH, beside);
   if (thread < LANES * ROWS)
     for (unsigned pixel = begin + thread / LANES; pixel < end; pixel += ROWS) {
       const long long at = ((long long)image * p.pixels + pixel) * CHANNELS + lane * WIDTH;
       const Pack x = load_pack(p.x + at), dy = load_pack(p.dy + at);
+      load_noise(p, row, pixel, beside);
       Pack out;
       UNROLL for (int v = 0; v < WIDTH; v++) {
         const accum_t wide_x = widen(x.v[v]), wide_dy = widen(dy.v[v]);
-        const Element e = bias_act_element(p, wide_x, wide_dy, 0, row, lane * WIDTH + v, pixel);
+        const Element e = bias_act_element(p, beside, v, wide_x, wide_dy, 0);
         sums[0][v] += e.dz;
         if (HAS_SCALE) sums[1][v] += e.dz * wide_x;
         if (HAS_AFTER) sums[2][v] += wide_dy * e.value;
@@ -182,8 +212,16 @@ HD void bias_act_add_up(const BiasActParams& p, const BiasActSums& shared, unsig
 }
 #endif
 
+// Sums take registers. Four blocks on a multiprocessor keep enough loads on their way, and registers suffice for
+// what training asks for.
+#if SUMS && SCALAR != 3 && !HAS_NOISE && !HAS_AFTER
+#define LEAST_BLOCKS 4
+#else
+#define LEAST_BLOCKS 1
+#endif
+
 #ifdef __CUDACC__
-extern "C" __global__ void __launch_bounds__(THREADS) bias_act(const __grid_constant__ BiasActParams p) {
+extern "C" __global__ void __launch_bounds__(THREADS, LEAST_BLOCKS) bias_act(const __grid_constant__ BiasActParams p) {
 #if SUMS
   __shared__ BiasActSums shared;
   bias_act_sum(p, shared, blockIdx.x, threadIdx.x);

@@ -204,7 +204,8 @@ def scaled_bias_act(
     """clamp(gain * act(x * scale + noise + b)) * after: what a modulated convolution ends with, in one pass.
 
     x: `[N*F, C, H, W]`, the frames of a clip next to each other. scale, after: `[N, C]`, a row a clip.
-    noise: `[1 or N, H, W]`. One pass on CUDA with the channels innermost; composed elsewhere.
+    noise: `[1 or N, H, W]`; where it wants a gradient, no scale may be 0. One pass on CUDA with the channels
+    innermost; composed elsewhere.
     """
     spec = activation_funcs[act]
     gain = float(spec.def_gain if gain is None else gain)
@@ -246,19 +247,27 @@ class _Scaled(torch.autograd.Function):
     def backward(ctx, dy):  # noqa: ANN001, ANN205
         tensors = ctx.saved_tensors
         x, scale, b, noise, after = tensors
-        if torch.is_grad_enabled() or (noise is not None and ctx.needs_input_grad[3]):
+        if torch.is_grad_enabled():
             wanted = [t for t, needed in zip(tensors, ctx.needs_input_grad, strict=False) if needed]
-            create_graph = torch.is_grad_enabled()
-            with torch.enable_grad():
-                y = _scaled_composed(*tensors, *ctx.settings)
-                found = iter(torch.autograd.grad(y, wanted, dy, create_graph=create_graph))
+            y = _scaled_composed(*tensors, *ctx.settings)
+            found = iter(torch.autograd.grad(y, wanted, dy, create_graph=True))
             return *(next(found) if needed else None for needed in ctx.needs_input_grad[:5]), None, None, None, None
         wide = [None if t is None else t.to(bias_act_kernel.accumulation_dtype(x)) for t in (scale, noise, after)]
         dx, sums = _gradient_with_sums(dy, x, b, *wide, *ctx.settings)
         by_clip = sums.unflatten(0, (scale.shape[0], -1)).sum(1)
         db = None if b is None else by_clip[:, 0].sum(0).to(b.dtype)
         dafter = None if after is None else by_clip[:, 2].to(after.dtype)
-        return dx, by_clip[:, 1].to(scale.dtype), db, None, dafter, None, None, None, None
+        dnoise = _sum_over_channels(dx, scale, noise) if ctx.needs_input_grad[3] else None
+        return dx, by_clip[:, 1].to(scale.dtype), db, dnoise, dafter, None, None, None, None
+
+
+def _sum_over_channels(dx: torch.Tensor, scale: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Gradient of the noise, `sum over c of dx[c] / scale[c]`, as a matrix product that reads dx once."""
+    frames = dx.shape[0] // scale.shape[0]
+    weights = scale.reciprocal().repeat_interleave(frames, dim=0)[:, :, None].to(dx.dtype)
+    by_frame = (dx.permute(0, 2, 3, 1).flatten(1, 2) @ weights).to(noise.dtype)
+    by_clip = by_frame.reshape(-1, frames, *dx.shape[2:]).sum(1)
+    return by_clip.sum(0, keepdim=True) if len(noise) == 1 else by_clip
 
 
 class _FusedGradient(torch.autograd.Function):

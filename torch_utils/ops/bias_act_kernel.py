@@ -11,7 +11,8 @@ THREADS = 256
 ACTS = ("linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")  # the macro ACT, from 1
 _POINTERS = ("x", "dy", "second", "bias", "scale", "after", "noise", "y", "sums")
 _LOAD_NBYTES = 16
-_STRETCH = 1024  # pixels of an image that a block sums at most
+_STRETCHES = (1024, 512, 256, 128)  # pixels of an image that a block sums
+_BLOCKS = 1024  # so many fill a large GPU
 
 
 class Params(ctypes.Structure):
@@ -48,6 +49,12 @@ def _aligned(x: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
     return x.clone() if x.data_ptr() % _LOAD_NBYTES else x
 
 
+def _stretch(x: torch.Tensor) -> int:
+    """Pixels of an image that a block sums: many, so that sums are few, unless that leaves a GPU half empty."""
+    n, _, height, width = x.shape
+    return next((pixels for pixels in _STRETCHES if n * -(-height * width // pixels) >= _BLOCKS), _STRETCHES[-1])
+
+
 def _pack(inner: int, itemsize: int) -> int:
     """Elements of one load."""
     return next(w for w in (8, 4, 2, 1) if w * itemsize <= _LOAD_NBYTES and inner % w == 0)
@@ -78,10 +85,11 @@ def plan(
         FROM_OUTPUT=int(from_output), SUMS=int(sums), CHANNELS=channels if sums else 0, THREADS=THREADS,
     )  # fmt: skip
     outer = height * width if channels_last else channels
+    stretch = _stretch(x)
     params = Params(
         *[None] * len(_POINTERS), alpha, gain, clamp or 0, x.numel() // pack, divisor(inner // pack), divisor(outer),
-        divisor(max(n // max(rows, 1), 1)), divisor(-(-height * width // _STRETCH)), channels, height * width,
-        1 if noise is None else len(noise), _STRETCH,
+        divisor(max(n // max(rows, 1), 1)), divisor(-(-height * width // stretch)), channels, height * width,
+        1 if noise is None else len(noise), stretch,
     )  # fmt: skip
     return variant, params
 
@@ -111,7 +119,7 @@ def run(
     if x.numel() == 0:
         return y
     small = {
-        name: rows.contiguous()
+        name: _aligned(rows, torch.contiguous_format)
         for name, rows in (("bias", bias), ("scale", scale), ("noise", noise), ("after", after))
         if rows is not None
     }
@@ -128,4 +136,4 @@ def run(
 def empty_sums(x: torch.Tensor) -> torch.Tensor:
     """Where a launch writes its sums: `[N, stretches, 3, C]`."""
     n, channels, height, width = x.shape
-    return x.new_empty([n, -(-height * width // _STRETCH), 3, channels], dtype=accumulation_dtype(x))
+    return x.new_empty([n, -(-height * width // _stretch(x)), 3, channels], dtype=accumulation_dtype(x))

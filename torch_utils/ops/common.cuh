@@ -65,7 +65,38 @@ HD void narrow(accum_t v, BFloat16* to) {
 struct alignas(sizeof(scalar_t) * WIDTH) Pack { scalar_t v[WIDTH]; };
 
 HD Pack load_pack(const scalar_t* from) { return *reinterpret_cast<const Pack*>(from); }
+
+#if defined(__CUDA_ARCH__) && WIDTH > 1 && (SCALAR == 1 || SCALAR == 2)
+// In words and by hand: left alone, the compiler writes some packs that come out of branches in pieces of 2 bytes.
+HD void store_pack(scalar_t* to, const Pack& pack) {
+  unsigned words[WIDTH / 2];
+  UNROLL for (int i = 0; i < WIDTH / 2; i++)
+    words[i] = (unsigned)pack.v[2 * i].bits | (unsigned)pack.v[2 * i + 1].bits << 16;
+  const unsigned long long address = __cvta_generic_to_global(to);
+#if WIDTH == 8
+  asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};"
+               :: "l"(address), "r"(words[0]), "r"(words[1]), "r"(words[2]), "r"(words[3]) : "memory");
+#elif WIDTH == 4
+  asm volatile("st.global.v2.b32 [%0], {%1, %2};" :: "l"(address), "r"(words[0]), "r"(words[1]) : "memory");
+#else
+  asm volatile("st.global.b32 [%0], %1;" :: "l"(address), "r"(words[0]) : "memory");
+#endif
+}
+#else
 HD void store_pack(scalar_t* to, const Pack& pack) { *reinterpret_cast<Pack*>(to) = pack; }
+#endif
+
+// WIDTH neighbours of a row of numbers beside the images, in loads of 16 bytes at most. `from` is a multiple of
+// WIDTH elements behind a pointer that is aligned to 16 bytes.
+#define PIECE (WIDTH * sizeof(accum_t) <= 16 ? WIDTH : 16 / sizeof(accum_t))
+struct alignas(sizeof(accum_t) * PIECE) Piece { accum_t v[PIECE]; };
+
+HD void load_row(const accum_t* from, accum_t* to) {
+  UNROLL for (int i = 0; i < (int)(WIDTH / PIECE); i++) {
+    const Piece piece = reinterpret_cast<const Piece*>(from)[i];
+    UNROLL for (int v = 0; v < (int)PIECE; v++) to[i * PIECE + v] = piece.v[v];
+  }
+}
 
 // n / d for 0 <= n < 2^31, from the multiplier and shift that `custom_ops.divisor` computes.
 struct Divisor { unsigned d, multiplier, shift; };
