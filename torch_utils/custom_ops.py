@@ -30,7 +30,7 @@ SOURCES = Path(__file__).parent / "ops"
 SCALARS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2, torch.float64: 3}  # the macro SCALAR
 library = torch.library.Library("stylegan_v_ext", "FRAGMENT")  # where ops register, for torch.compile
 enabled = True  # False: references only, everywhere
-_LARGEST = 2**29  # elements of an input; kernels count in 31 bits, and results may be four times as large
+_LARGEST = 2**31 - 2**28  # elements of an input; kernels count threads in 31 bits, and padding adds some
 
 
 class KernelUnavailable(RuntimeError):
