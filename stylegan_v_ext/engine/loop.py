@@ -206,8 +206,7 @@ class Trainer:
             half_life = min(half_life, self.num_clips * c.ema_rampup)
         beta = 0.5 ** (c.batch_size / max(half_life, 1e-8))
         torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
-        for average, buffer in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            average.copy_(buffer)
+        torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 
     def _adapt_augmentation(self) -> None:
         """Move p so that the share of real clips that D calls real settles at the target (ADA, section 3)."""

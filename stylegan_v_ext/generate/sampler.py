@@ -1,7 +1,7 @@
 """Videos of any length and start, chunk by chunk: memory and time a frame do not depend on either."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
 from typing import Any
@@ -85,9 +85,9 @@ class VideoSampler:
 
         A GPU works on the next chunk while this one is copied and its frames are used.
         """
-        chunks = (_pixels(strip) for strip in self.strips(video, times, chunk_frames))
+        chunks = (_fetch(_pixels(strip)) for strip in self.strips(video, times, chunk_frames))
         for chunk in one_ahead(chunks) if self.device.type in _QUEUEING_DEVICES else chunks:
-            yield from chunk.cpu().numpy()
+            yield from chunk()
 
     @torch.inference_mode()
     def _motion_vectors(self, video: Video, block: list[float]) -> torch.Tensor:
@@ -145,6 +145,20 @@ class VideoSampler:
 def to_uint8(frames: torch.Tensor) -> np.ndarray:
     """Frames `[F, C, H, W]` in -1 ... 1 -> uint8 `[F, H, W, C]`."""
     return _pixels(frames).cpu().numpy()
+
+
+def _fetch(pixels: torch.Tensor) -> Callable[[], np.ndarray]:
+    """Begin to copy from a GPU; calling the result waits for this copy, not for work that was begun after it."""
+    if pixels.device.type != "cuda":
+        return lambda: pixels.cpu().numpy()
+    copied, done = pixels.to("cpu", non_blocking=True), torch.cuda.Event()
+    done.record(torch.cuda.current_stream(pixels.device))
+
+    def wait() -> np.ndarray:
+        done.synchronize()
+        return copied.numpy()
+
+    return wait
 
 
 def _pixels(frames: torch.Tensor) -> torch.Tensor:

@@ -68,7 +68,7 @@ def through(contents: Sequence[torch.Tensor], num_frames: int, closed: bool = Fa
 
     def content(frames: torch.Tensor) -> torch.Tensor:
         at = frames.cpu().numpy() % length if closed else frames.cpu().numpy()
-        return torch.from_numpy(spline(at)).to(contents[0])
+        return torch.from_numpy(spline(at)).to(contents[0], non_blocking=True)
 
     return content
 
@@ -78,7 +78,7 @@ def mixed(first: Content, second: Content, rows: slice, weight: Schedule) -> Con
 
     def content(frames: torch.Tensor) -> torch.Tensor:
         a, b = torch.broadcast_tensors(first(frames), second(frames))
-        share = weight(frames).to(a)[:, None, None]
+        share = weight(frames).to(a, non_blocking=True)[:, None, None]
         a = a.expand(max(len(a), len(share)), -1, -1).clone()
         a[:, rows] = a[:, rows].lerp(b[:, rows].expand_as(a[:, rows]), share.expand_as(a[:, rows]))
         return a
@@ -91,7 +91,7 @@ def truncated(content: Content, centre: torch.Tensor, psi: Schedule) -> Content:
 
     def pulled(frames: torch.Tensor) -> torch.Tensor:
         rows = content(frames)
-        return centre + psi(frames).to(rows)[:, None, None] * (rows - centre)
+        return centre + psi(frames).to(rows, non_blocking=True)[:, None, None] * (rows - centre)
 
     return pulled
 
@@ -101,7 +101,7 @@ def moved(content: Content, direction: torch.Tensor, strength: Schedule) -> Cont
 
     def shifted(frames: torch.Tensor) -> torch.Tensor:
         rows = content(frames)
-        return rows + strength(frames).to(rows)[:, None, None] * direction.to(rows)
+        return rows + strength(frames).to(rows, non_blocking=True)[:, None, None] * direction.to(rows)
 
     return shifted
 

@@ -123,7 +123,7 @@ class MotionNetwork(torch.nn.Module):
         dtype = torch.float32 if self.training else torch.float64
         compute_device = torch.device("cpu") if dtype == torch.float64 and device.type == "mps" else device
         t = (t.cpu() if t.device.type == "mps" else t).to(torch.float64)
-        left, right = self._codes_around(t, c.to(compute_device, dtype, non_blocking=True), noise)
+        left, right = self._codes_around(t, c.to(compute_device, dtype), noise)
         t = t.to(compute_device, dtype, non_blocking=True).flatten()
         v = self.encoding(t, self.distance, left.flatten(0, 1), right.flatten(0, 1))
         return v.to(device, torch.float32).unflatten(0, left.shape[:2])
@@ -152,7 +152,7 @@ class MotionNetwork(torch.nn.Module):
         return codes[:, :, 0], codes[:, :, 1]
 
     def _conditioned(self, eps: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        eps = eps.to(c)
+        eps = eps.to(c, non_blocking=eps.device.type == "cpu")
         return torch.cat([eps, c[:, None].expand(-1, eps.shape[1], -1)], dim=2)
 
     def _smooth(self, eps: torch.Tensor) -> torch.Tensor:
@@ -161,7 +161,8 @@ class MotionNetwork(torch.nn.Module):
     def _lstm_in(self, dtype: torch.dtype) -> torch.nn.Module:
         if next(self.lstm.parameters()).dtype == dtype:
             return self.lstm
-        return copy.deepcopy(self.lstm).to(dtype)
+        # In training mode, without which cuDNN refuses derivatives; there is no dropout that would tell the difference.
+        return copy.deepcopy(self.lstm).to(dtype).train()
 
 
 def _rows(codes: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
