@@ -20,7 +20,7 @@ setup(
     packages=find_packages(include=["stylegan_v_ext*", "torch_utils*", "dnnlib*", "patches*"]),
     package_data={"torch_utils.ops": ["*.cu", "*.cuh"]},
     install_requires=[
-        "torch>=2.4",
+        "torch>=2.11",
         "numpy",
         "click>=8.2",
         "pillow",
