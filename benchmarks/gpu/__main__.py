@@ -16,15 +16,17 @@ Bring what a bare machine lacks with benchmarks/gpu_carry.sh. Try everything wit
 
 import argparse
 import contextlib
+import dataclasses
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from benchmarks.gpu import findings, machine
-from benchmarks.gpu.plan import CARRY, NAMES, PARTS, Settings, limit
+from benchmarks.gpu import machine
+from benchmarks.gpu.plan import CARRY, LANES, NAMES, PARTS, Part, Settings, limit, rehearsal_limit
 from benchmarks.gpu.report import Report
 from benchmarks.gpu.supervisor import Outcome, Supervisor
 from stylegan_v_ext import __version__
@@ -72,31 +74,47 @@ def main() -> int:
 
 
 def _run_parts(options: argparse.Namespace, supervisor: Supervisor, report: Report, folder: Path, ends: float) -> int:
+    """Run the parts: one after another, in a rehearsal two at a time, since its times mean nothing."""
     parts = [part for part in PARTS if part.name in options.only]
-    for number, part in enumerate(parts):
+
+    def work(number: int, part: Part) -> Outcome:
+        if number == 1 and options.device == "cuda":  # not beside the first part, which times our own compiler
+            report.logs["references"] = folder / "references.log"
+            supervisor.compile_references(options.references, report.logs["references"])
         now = time.time()
-        seconds = limit(part, parts[number + 1 :], ends - now, options.rehearse)
+        seconds = limit(part, parts[number + 1 :], ends - now)
+        if options.rehearse:
+            seconds = min(rehearsal_limit(part, parts, options.minutes * 60 - _RESERVE_SECONDS), ends - now)
         if seconds < 1:
-            report.add(part.name, Outcome("not run", f"no time was left of --minutes={options.minutes:g}"))
-            continue
+            return Outcome("not run", f"no time was left of --minutes={options.minutes:g}")
         settings = Settings(
             options.device, options.rehearse, folder / part.name, folder, options.carry, now + seconds,
             report.head["machine"],
         )  # fmt: skip
+        return supervisor.run_part(part, settings, options.fault.get(part.name))
+
+    with ThreadPoolExecutor(LANES if options.rehearse else 1) as pool:
+        futures = {pool.submit(work, number, part): part.name for number, part in enumerate(parts)}
         try:
-            outcome = supervisor.run_part(part, settings, options.fault.get(part.name))
-            report.add(part.name, outcome)
+            for future in as_completed(futures):
+                _tell(report, futures[future], future.result())
         except Stopped as stop:
-            found = findings.read(settings.folder) or {}
-            report.add(part.name, Outcome("interrupted", f"signal {stop.number}", time.time() - now, found))
+            for future in futures:
+                future.cancel()
+            supervisor.close()
+            for future, name in futures.items():
+                if name not in report.outcomes and not future.cancelled():
+                    reason = f"signal {stop.number}"
+                    report.add(name, dataclasses.replace(future.result(), verdict="interrupted", reason=reason))
             _say(f"Stopped; the report in {options.out} holds what was found so far.")
             return 128 + stop.number
-        if number == 0 and options.device == "cuda":  # not beside the first part, which times our own compiler
-            report.logs["references"] = folder / "references.log"
-            supervisor.compile_references(options.references, report.logs["references"])
-        told = outcome.reason or outcome.found.get("summary", "")
-        _say(f"{part.name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}")
     return 0
+
+
+def _tell(report: Report, name: str, outcome: Outcome) -> None:
+    report.add(name, outcome)
+    told = outcome.reason or outcome.found.get("summary", "")
+    _say(f"{name:10s}{outcome.verdict:10s}{outcome.seconds:5.0f} s  {told}")
 
 
 def _say(text: str) -> None:

@@ -1,5 +1,6 @@
 """What machine this is, as the tables name it: `python -m benchmarks.gpu.machine DEVICE` prints it as JSON."""
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -45,37 +46,35 @@ def in_words(machine: dict[str, Any]) -> str:
 
 
 def main() -> int:
+    device = sys.argv[1]
+    if device == "cpu":
+        print(json.dumps(_common() | {"pytorch": importlib.metadata.version("torch")}))
+        return 0
     import torch
 
-    device = sys.argv[1]
     if device == "cuda" and not torch.cuda.is_available():
         print(
             "no CUDA device is available here; to try all parts without one: --device cpu --rehearse", file=sys.stderr
         )
         return 2
-    print(json.dumps(_describe(device)))
+    properties = torch.cuda.get_device_properties(0)
+    card = {
+        "pytorch": torch.__version__, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
+        "driver": _driver(), "card": properties.name, "cards": torch.cuda.device_count(),
+        "card_memory_gib": round(properties.total_memory / 2**30, 1),
+        "capability": f"{properties.major}.{properties.minor}", "multiprocessors": properties.multi_processor_count,
+    }  # fmt: skip
+    print(json.dumps(_common() | card))
     return 0
 
 
-def _describe(device: str) -> dict[str, Any]:
-    """Card, driver, versions, processor and memory."""
-    import torch
-
-    found: dict[str, Any] = {
-        "python": platform.python_version(), "pytorch": torch.__version__, "cuda": torch.version.cuda,
-        "cores": os.cpu_count(), "processor": _first(r"model name\s*:\s*(.+)", "/proc/cpuinfo") or platform.machine(),
+def _common() -> dict[str, Any]:
+    """Versions, processor and memory, without PyTorch."""
+    return {
+        "python": platform.python_version(), "cores": os.cpu_count(),
+        "processor": _first(r"model name\s*:\s*(.+)", "/proc/cpuinfo") or platform.machine(),
         "memory_gib": round(int(_first(r"MemTotal:\s+(\d+) kB", "/proc/meminfo") or 0) / 2**20, 1),
     }  # fmt: skip
-    if device == "cuda":
-        properties = torch.cuda.get_device_properties(0)
-        found |= {
-            "card": properties.name, "cards": torch.cuda.device_count(),
-            "card_memory_gib": round(properties.total_memory / 2**30, 1),
-            "capability": f"{properties.major}.{properties.minor}",
-            "multiprocessors": properties.multi_processor_count, "cudnn": torch.backends.cudnn.version(),
-            "driver": _driver(),
-        }  # fmt: skip
-    return found
 
 
 def _driver() -> str:

@@ -27,15 +27,16 @@ class Part:
 
 
 PARTS = (
-    Part("doctor", "kernels compile and agree with their references", 40, 9),
+    Part("doctor", "kernels compile and agree with their references", 40, 10),
     Part("correct", "the device tests: golden numbers, gradients, float16, resume", 90, 16),
     Part("ops", "kernels beside a copy and beside stock kernels", 60, 5),
-    Part("step", "a training step at full size: time, memory, longest kernels", 120, 22),
-    Part("generate", "frames a second, with and without an encoder", 40, 10),
-    Part("learn", "two short trainings: losses, augmentation, pictures", 150, 24),
+    Part("step", "a training step at full size: time, memory, longest kernels", 120, 25),
+    Part("generate", "frames a second, with and without an encoder", 40, 7),
+    Part("learn", "two short trainings: losses, augmentation, pictures", 150, 13),
     Part("many", "several processes: NCCL and gloo agree", 30, 7),
-    Part("data", "clips a second of the data set, beside the training step", 30, 7),
+    Part("data", "clips a second of the data set, beside the training step", 30, 6),
 )
+LANES = 2  # parts at the same time in a rehearsal
 TINY_LATENTS = {"latent_dim": 32, "motion_z_dim": 32}  # fields of `TrainOptions` in rehearsals
 NAMES = tuple(part.name for part in PARTS)
 
@@ -82,13 +83,22 @@ class Settings:
         return cls(**values | {key: Path(values[key]) for key in ("folder", "shared", "carry")})
 
 
-def limit(part: Part, later: list[Part], seconds: float, rehearse: bool) -> float:
-    """Seconds that a part may take: its share of what is left, and on a GPU machine no more than its limit.
+def limit(part: Part, later: list[Part], seconds: float) -> float:
+    """Seconds that a part may take: its share of what is left, and no more than its own limit.
 
     Args:
         later: The parts that come after it.
         seconds: What is left for all of them.
     """
-    weight = (lambda p: p.rehearsal) if rehearse else (lambda p: p.seconds)
-    share = seconds * weight(part) / (weight(part) + sum(weight(p) for p in later))
-    return share if rehearse else min(share, part.seconds)
+    share = seconds * part.seconds / (part.seconds + sum(other.seconds for other in later))
+    return min(share, part.seconds)
+
+
+def rehearsal_limit(part: Part, parts: list[Part], seconds: float) -> float:
+    """Seconds that a part may take in a rehearsal, in which `LANES` parts run at the same time.
+
+    Args:
+        parts: All parts that run.
+        seconds: What there is for all of them.
+    """
+    return LANES * seconds * part.rehearsal / sum(other.rehearsal for other in parts)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -22,6 +23,20 @@ def adopt_orphans() -> None:
 def die_with_parent() -> None:
     """Let this process be killed when its parent ends, however that ends, on Linux."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def end_tree(process: subprocess.Popen) -> None:
+    """Kill a child, its descendants, and what is left of the session that it leads."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        found = psutil.Process(process.pid).children(recursive=True)
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for child in found:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_SECONDS)
 
 
 def end_all(but: Collection[subprocess.Popen] = ()) -> None:

@@ -27,7 +27,7 @@ def main() -> None:
     run = trainer(request["data"], "stylegan-v", request["folder"], **request["options"])
     device = torch.device(request["device"])
     steps = request["steps"]
-    for _ in range(4):
+    for _ in range(request["warm_up"]):
         without_r1 = _milliseconds(run.step, device)  # the first ones prepare what the last one uses
     run.num_steps = 16 * (run.num_steps // 16 + 1)
     with_r1 = _milliseconds(run.step, device)

@@ -71,7 +71,9 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            processes.end_all(but=self._beside)
+            processes.end_tree(process)
+            if not settings.rehearse:  # in which no other part runs at the same time
+                processes.end_all(but=self._beside)
         seconds = time.monotonic() - started
         found = findings.read(settings.folder) or {"notes": []}
         found["notes"] += _notes(settings.folder / LOG)

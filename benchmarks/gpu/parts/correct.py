@@ -9,6 +9,7 @@ from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import ROOT, Settings
 
 _WORKERS = 8  # processes that share the GPU
+_QUICK = re.compile(r"\bmark\.quick\b")
 _ABOUT_DEVICES = re.compile(r"\bmark\.device\b|[(, ]device[,)]")  # in a test file, of which others may not import here
 _VERDICTS = ("PASSED", "FAILED", "ERROR", "SKIPPED")
 _ANY = "|".join(_VERDICTS)
@@ -19,7 +20,8 @@ _RESULT_OF_WORKER = re.compile(rf"^\[gw\d+\].*? (?P<verdict>{_ANY}) (?P<test>\S+
 
 def run(settings: Settings, found: Findings) -> None:
     chosen = ["-m", "device and quick"] if settings.rehearse else ["-m", "device", "-k", "cuda"]
-    files = [str(path) for path in sorted(ROOT.glob("tests/**/test_*.py")) if _ABOUT_DEVICES.search(path.read_text())]
+    about = _QUICK if settings.rehearse else _ABOUT_DEVICES
+    files = [str(path) for path in sorted(ROOT.glob("tests/**/test_*.py")) if about.search(path.read_text())]
     command = [sys.executable, "-m", "pytest", "-vv", *chosen, "-p", "no:cacheprovider", "--tb=short",
                "--continue-on-collection-errors", *files]  # fmt: skip
     if not settings.rehearse and importlib.util.find_spec("xdist"):

@@ -41,7 +41,7 @@ FULL = (  # one after another, as time allows
     (Case(1024, 1, 64), Case(1024, 16, 8), Case(256, 1, 256, reference="stock"), Case(1024, 1, 64, encoder=True)),
     (Case(256, 16, 32, encoder=True), Case(1024, 16, 8, encoder=True)),
 )
-TINY = ((Case(32, 1, 16), Case(32, 1, 16, reference="release")), (Case(32, 16, 4, encoder=True),))
+TINY = ((Case(32, 1, 16), Case(32, 1, 16, reference="release"), Case(32, 16, 4, encoder=True)),)
 _CHECKOUTS = {"release": "stylegan-v", "stock": "stylegan2-ada-pytorch"}
 _TINY_CHANNELS = {"channel_base": 256, "channel_max": 16}
 

@@ -99,11 +99,12 @@ def _distances(settings: Settings, training: Training, folder: Path) -> tuple[fl
     snapshots = sorted(folder.glob("network-snapshot-*.pkl"))
     if len(snapshots) < 2 and not settings.rehearse:
         raise RuntimeError("the run was shorter than 1 kimg, so that its last snapshot has taken the first one's place")
-    outs = [settings.folder / f"{folder.parent.name}-{moment}" for moment in ("before", "after")]
+    snapshots = sorted({snapshots[0], snapshots[-1]})  # a rehearsal is so short that both are the same
+    outs = [settings.folder / f"{folder.parent.name}-{snapshot.stem}" for snapshot in snapshots]
     commands = [
         _arguments("metrics", f"--network={snapshot}", f"--metrics={training.metric}", f"--data={training.data}",
                    f"--outdir={out}", f"--device={settings.device}")
-        for snapshot, out in zip((snapshots[0], snapshots[-1]), outs, strict=True)
+        for snapshot, out in zip(snapshots, outs, strict=True)
     ]  # fmt: skip
     processes = [subprocess.Popen(command) for command in commands]
     try:
@@ -114,8 +115,8 @@ def _distances(settings: Settings, training: Training, folder: Path) -> tuple[fl
     if any(codes):
         raise RuntimeError(f"{training.metric} could not be measured; the log tells why")
     lines = [next(out.glob("metric-*.jsonl")).read_text(encoding="utf-8").splitlines()[-1] for out in outs]
-    before, after = (next(iter(json.loads(line)["results"].values())) for line in lines)
-    return before, after
+    distances = [next(iter(json.loads(line)["results"].values())) for line in lines]
+    return distances[0], distances[-1]
 
 
 def _arguments(*arguments: str) -> list[str]:

@@ -68,7 +68,8 @@ def run(settings: Settings, found: Findings) -> None:
         _compare(settings, found, size, data, ours)
     with found.attempt("profiling a training step"):
         _profile(settings, found, size, data)
-    _variant(settings, found, size, data, ours, "--tf32=1", {"tf32": True})
+    if not settings.rehearse:
+        _variant(settings, found, size, data, ours, "--tf32=1", {"tf32": True})
     with found.attempt("finding the largest batch"):
         _largest_batch(settings, found, size, data, ours)
     if not settings.rehearse:
@@ -147,7 +148,7 @@ def _profile(settings: Settings, found: Findings, size: Size, data: str) -> None
     """In a process of its own: what goes wrong with a profiler is not to end this part."""
     request = {
         "data": data, "folder": str(settings.folder),  "device": settings.device,
-        "steps": 1 if settings.rehearse else 4,
+        "warm_up": 1 if settings.rehearse else 4, "steps": 1 if settings.rehearse else 4,
         "options": size.options(device=settings.device, aug="ada", p=0.2, workers=0 if settings.rehearse else 8),
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.gpu.profile", json.dumps(request)]
