@@ -47,7 +47,7 @@ class Settings:
 
     Args:
         device: "cuda" or "cpu".
-        rehearse: Tiny sizes: the figures mean nothing, every line of the part runs.
+        rehearse: Take tiny sizes; the figures mean nothing then.
         folder: The part's own folder, for files that nobody keeps.
         shared: Folder of all parts, for data sets and compiled kernels.
         carry: Folder with real clips and reference checkouts; it may be missing.
@@ -97,8 +97,10 @@ def limit(part: Part, later: list[Part], seconds: float) -> float:
 def rehearsal_limit(part: Part, parts: list[Part], seconds: float) -> float:
     """Seconds that a part may take in a rehearsal, in which `LANES` parts run at the same time.
 
+    That is half as much again as its share, because one slow or hanging part leaves the other lane free.
+
     Args:
         parts: All parts that run.
         seconds: What there is for all of them.
     """
-    return LANES * seconds * part.rehearsal / sum(other.rehearsal for other in parts)
+    return 1.5 * LANES * seconds * part.rehearsal / sum(other.rehearsal for other in parts)

@@ -21,9 +21,9 @@ class Outcome:
     """How a part ended.
 
     Args:
-        verdict: "ok", "failed" (it says so itself), "timed out", "crashed" or "interrupted".
+        verdict: "ok", "failed" (the part says so itself), "timed out", "crashed", "interrupted" or "not run".
         reason: What is wrong, in a line; empty for "ok".
-        found: Content of its findings; what was there at its end if that came early.
+        found: Content of its findings at its end, also if the end came early.
         folder: Where its log and pictures lie; None if it did not begin.
     """
 
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Supervisor:
-    """Runs parts one after another, and beside the first ones the compilers of the reference checkouts."""
+    """Starts and ends the processes of the parts, and those that compile the reference checkouts meanwhile."""
 
     def __init__(self, shared: Path, rehearse: bool):
         """shared: folder of all parts, for data sets and what is compiled."""

@@ -40,7 +40,7 @@ def test_every_part_gets_its_share_of_the_time_and_at_most_its_limit():
     assert limit(doctor, later, total * 2) == doctor.seconds
     assert limit(doctor, later, total / 2) == pytest.approx(doctor.seconds / 2)
     assert limit(PARTS[-1], [], 7.0) == 7.0
-    assert sum(rehearsal_limit(part, list(PARTS), 50) for part in PARTS) == pytest.approx(50 * LANES)
+    assert sum(rehearsal_limit(part, list(PARTS), 50) for part in PARTS) == pytest.approx(1.5 * 50 * LANES)
 
 
 def test_time_that_early_parts_leave_goes_to_later_ones():

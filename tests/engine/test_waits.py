@@ -75,7 +75,7 @@ def _check_copy(func, name, tensors, args, kwargs):
 
 
 def _as_cudnn_does(result, *operands):
-    """Results of convolutions with channels innermost where they are in an operand; meta kernels forget that."""
+    """Give a convolution's result channels last if an operand has them last; meta kernels forget that."""
     last = any(
         x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous() for x in operands
     )

