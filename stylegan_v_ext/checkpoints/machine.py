@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from stylegan_v_ext.text import printable
+
 MAX_INSTRUCTIONS = 3_000_000  # a network snapshot has some ten thousand
 _TOO_MANY = f"more than {MAX_INSTRUCTIONS} instructions; networks need far fewer"
 _MAX_REUSE = 4  # times that the bytes of a file may be used; tied weights need little
@@ -18,12 +20,6 @@ _MAX_INT_BYTES = 64
 _MAX_LINE = 4096
 _INLINE_BYTES = 1024  # longer byte strings stay views of the file
 _KEYS = (str, bytes, int, float, type(None))  # tuples as keys are hashed through all they hold
-
-
-def printable(text: Any, longest: int = 1000) -> str:
-    """Text of a file as one line for a terminal: control characters become `?`, and too much is cut."""
-    line = "".join(c if c.isprintable() else "?" for c in str(text)[: longest + 1])
-    return line if len(line) <= longest else line[:longest] + "..."
 
 
 class CheckpointError(ValueError):

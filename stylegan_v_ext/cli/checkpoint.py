@@ -31,7 +31,7 @@ def checkpoint() -> None:
 def inspect(file: str, trust_pickle: bool) -> None:
     """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
     from stylegan_v_ext.checkpoints import load
-    from stylegan_v_ext.checkpoints.machine import printable
+    from stylegan_v_ext.text import printable
 
     found = load(file, trust_pickle)
     click.echo(f"{found.path}\n{'format':12s}{found.format}")
@@ -49,7 +49,7 @@ def inspect(file: str, trust_pickle: bool) -> None:
 
 def _describe(found: Any, key: str) -> None:
     from stylegan_v_ext.checkpoints import CheckpointError
-    from stylegan_v_ext.checkpoints.machine import printable
+    from stylegan_v_ext.text import printable
 
     record = found.records.get(key)
     try:
