@@ -3,12 +3,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test nightly lint clean
 
 help:
-	@echo "make demo   install into .venv, train on the built-in sky time-lapse, generate videos (under 10 minutes)"
-	@echo "make test   install into .venv, run the test suite"
-	@echo "make lint   format check, lint, types"
+	@echo "make demo     install into .venv, train on the built-in sky time-lapse, generate videos (under 10 minutes)"
+	@echo "make test     install into .venv, run the test suite (under 15 minutes on 2 cores)"
+	@echo "make nightly  install into .venv, run the long tests that make test leaves out"
+	@echo "make lint     format check, lint, types"
 
 install: $(STAMP)
 
@@ -22,6 +23,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n 2
+
+nightly: install
+	$(BIN)/python -m pytest -n 2 -m nightly
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -13,18 +13,32 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+_held: set[int] = set()  # descriptors of the folders that this process holds
+
+
+def _let_go() -> None:
+    """Close the locks that a child process got by a fork: it would hold them on after its parent was killed."""
+    while _held:
+        os.close(_held.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
+
+
 @contextlib.contextmanager
 def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
     """Hold a folder: no other process is inside such a block of it at the same time.
 
-    The system lets go of it when the process ends, however it does. wait: for another one to end its block;
-    otherwise raise `BlockingIOError`. Where folders cannot be locked (Windows, some network file systems) the
-    block runs all the same.
+    The system lets go of it when the process ends, however it does; children that it forked do not hold it.
+    wait: for another one to end its block; otherwise raise `BlockingIOError`. Where folders cannot be locked
+    (Windows, some network file systems) the block runs all the same.
     """
     if fcntl is None:
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
+    _held.add(handle)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -34,7 +48,9 @@ def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
             pass
         yield
     finally:
-        os.close(handle)
+        if handle in _held:  # no forked child
+            _held.discard(handle)
+            os.close(handle)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ _RESULT_OF_WORKER = re.compile(rf"^\[gw\d+\].*? (?P<verdict>{_ANY}) (?P<test>\S+
 
 
 def run(settings: Settings, found: Findings) -> None:
-    chosen = ["-m", "device and quick"] if settings.rehearse else ["-m", "device", "-k", "cuda"]
+    chosen = ["-m", "device and quick"] if settings.rehearse else ["-m", "device and not nightly", "-k", "cuda"]
     about = _QUICK if settings.rehearse else _ABOUT_DEVICES
     files = [str(path) for path in sorted(ROOT.glob("tests/**/test_*.py")) if about.search(path.read_text())]
     command = [sys.executable, "-m", "pytest", "-vv", *chosen, "-p", "no:cacheprovider", "--tb=short",
