@@ -269,36 +269,47 @@ class Trainer:
                 if log:
                     log.progress(self.num_clips / 1000)
                     where.seconds = log.seconds
-                if save or (cut and not due):
-                    self._save_state(last=cut)  # before the line of a tick that is cut short
-                    saved = now
+                if cut and not (due or self._is_complete()):
+                    self._save_state(last=True)  # before the line of a tick that is cut short
+                elif save and not (done or due):
+                    self._save_state(last=False)
                 if done or due:
-                    snapshot = self._tick(log, sheets, due, done)
+                    snapshot = self._tick(log, sheets, due, done, save)
                     last = snapshot or last
                     if snapshot and not cut:
                         self._measure(log, snapshot)
+                if save:
+                    saved = now
         return last
 
-    def _tick(self, log: RunLog | None, sheets: SampleSheets | None, due: bool, done: bool) -> Path | None:
+    def _tick(self, log: RunLog | None, sheets: SampleSheets | None, due: bool, done: bool, save: bool) -> Path | None:
         """A line of progress, and files where their turn has come; the snapshot's path, if there was one.
 
+        The state comes last: a run that was killed before it makes the tick again, with all of its files.
+
         log, sheets: `None` in processes that do not lead. due: False for the part of a tick at a stop,
-        which is not to count when the run goes on.
+        which is not to count when the run goes on. save: it is time for a state, whatever else is due.
         """
         c, where = self.config, self.progress
         where.tick, where.next_tick = where.tick + 1, self.num_clips + c.kimg_per_tick * 1000
         where.collector.update()
         if log:
             log.tick(where.tick, self.num_clips / 1000, where.maintenance, self.loss.augment_p, self.device)
-        started, snapshot = time.monotonic(), None
+        started, snapshot, problem = time.monotonic(), None, None
         self._check_health()
-        if done or _is_multiple(where.tick, c.network_snapshot_ticks):
-            if due or self._is_complete():
-                self._save_state(last=done)
-            snapshot = self._written(self.save_snapshot, "the snapshot", done)
-        if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
-            name = f"fakes{self.num_clips // 1000:06d}"
-            self._written(lambda: sheets.save_fakes(self.G_ema, self.device, name), "the samples", done)
+        with_snapshot = done or _is_multiple(where.tick, c.network_snapshot_ticks)
+        try:
+            if with_snapshot:
+                snapshot = self._written(self.save_snapshot, "the snapshot", done)
+            if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
+                name = f"fakes{self.num_clips // 1000:06d}"
+                self._written(lambda: sheets.save_fakes(self.G_ema, self.device, name), "the samples", done)
+        except OSError as error:
+            problem = error
+        if (with_snapshot or save) and (due or self._is_complete()):
+            self._save_state(last=done)
+        if problem:
+            raise problem
         where.maintenance = time.monotonic() - started
         return snapshot
 
