@@ -2,13 +2,14 @@
 
 import copy
 import inspect
+import io
 import json
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,9 @@ def _process(
     from torch_utils import custom_ops, training_stats
 
     host.enter(checkout.path)
-    training_loop = host.import_module("training.training_loop").training_loop
+    loop = host.import_module("training.training_loop")
+    loop.open = _open  # what its functions find in place of the built-in one
+    training_loop = loop.training_loop
     if meeting_place is not None:
         torch.distributed.init_process_group(
             backend="nccl" if device_type() == "cuda" else "gloo",
@@ -117,6 +120,32 @@ def _process(
         training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, rank), **arguments)
     if meeting_place is not None:
         leave()
+
+
+class _WholeFile(io.BufferedWriter):
+    """A file that has its name once it is closed; a process that is killed before leaves whatever was there."""
+
+    def __init__(self, path: str | Path):
+        self._naming = ExitStack()
+        super().__init__(io.FileIO(self._naming.enter_context(atomic_path(path)), "wb"))
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self.close()
+        else:
+            super().close()
+            self._naming.__exit__(*error)
+
+    def close(self) -> None:
+        super().close()
+        self._naming.close()
+
+
+def _open(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+    """`open` for a checkout's loop, in which snapshots are whole or not there."""
+    if mode == "wb" and str(file).endswith(".pkl"):
+        return _WholeFile(file)
+    return open(file, mode, *arguments, **options)
 
 
 def _logging_to(run_dir: Path) -> dnnlib.util.Logger:

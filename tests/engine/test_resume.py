@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -192,38 +191,6 @@ def wait_for_steps(process, outdir):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.02)
     return found[0].parent
-
-
-def killed(process, seconds, after):
-    """Kill -9 some time after a line of the run that begins so; False where the run was at its end by then."""
-    while not (line := process.stdout.readline()).startswith(after):
-        if not line:
-            return False
-    time.sleep(seconds)
-    ended = process.poll() is not None
-    process.kill()
-    process.communicate()
-    return not ended
-
-
-def test_a_run_killed_at_twenty_moments_ends_as_if_nothing_had_happened(sky_zip, tmp_path):
-    chance = random.Random(0)
-    options = [*COMMAND, f"--data={sky_zip}", "--kimg=0.6"]
-    code, output = finish(start(*options, f"--outdir={tmp_path / 'whole'}"))
-    assert code == 0, output
-    process, kills = start(*options, f"--outdir={tmp_path / 'torn'}"), 0
-    run_dir = wait_for_steps(process, tmp_path / "torn")
-    begins = "Training"
-    while kills < 20 and killed(process, chance.uniform(0, 0.3), begins):
-        kills += 1
-        torch.load(run_dir / "training-state-latest.pt", weights_only=True)  # whole at any moment
-        process = start("train", f"--resume={run_dir}")
-        # A third of the times before the state is read.
-        begins = chance.choice(["Going on exactly", "Going on exactly", "Run folder"])
-    code, output = finish(process)
-    assert kills >= 10 and (code == 0 or "has trained its 0.6 kimg" in output), (kills, output)
-    same_end(run_dir, next((tmp_path / "whole").iterdir()), 150)
-    assert len(list((tmp_path / "torn").iterdir())) == 1, "one run folder"
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])

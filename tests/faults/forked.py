@@ -1,8 +1,14 @@
-"""Commands in processes of their own that start at once: a server has imported everything and forks a child for each."""
+"""Commands in processes of their own that start at once.
+
+A server has imported everything and forks a child for each command.
+"""
 
 import multiprocessing
 import os
+import runpy
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -16,8 +22,9 @@ _PRELOADED = [
 
 
 def start(*arguments: object, log: Path, **environment: str) -> multiprocessing.Process:
-    """A process that runs `stylegan-v` with these arguments on one thread.
+    """A process that runs a command on one thread.
 
+    arguments: `train.py` or another script of the root folder and its arguments, or those of `stylegan-v`.
     log: file that what it says is added to. environment: variables that it gets besides those of the server.
     """
     context = multiprocessing.get_context("forkserver")
@@ -42,14 +49,28 @@ def finish(process: multiprocessing.Process, seconds: float = 240) -> int:
     return process.exitcode
 
 
+def waited(condition: Callable[[], object], process: multiprocessing.Process, seconds: float = 0.001) -> bool:
+    """Whether a condition came true before the process ended; it is looked at every so many seconds."""
+    while not condition():
+        if process.exitcode is not None:
+            return False
+        time.sleep(seconds)
+    return True
+
+
 def _run(arguments: list[str], log: str, environment: dict[str, str]) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for standard in (sys.stdout, sys.stderr):
         os.dup2(file, standard.fileno())
     os.environ.update(environment)
+    multiprocessing.set_start_method("fork", force=True)  # as commands have it; the server's own goes on to children
     import torch
 
-    from stylegan_v_ext.cli.main import main
-
     torch.set_num_threads(1)
-    main(arguments, prog_name="stylegan-v")
+    if arguments[0].endswith(".py"):
+        sys.argv = arguments
+        runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+    else:
+        from stylegan_v_ext.cli.main import main
+
+        main(arguments, prog_name="stylegan-v")

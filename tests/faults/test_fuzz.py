@@ -1,4 +1,6 @@
-"""Files and command lines of all kinds of wrong: nothing but the documented errors, 10,000 cases for each reader."""
+"""Files and command lines of all kinds of wrong: nothing but the documented errors, 1,000 cases for each
+reader, 10,000 at night.
+"""
 
 import contextlib
 import io
@@ -20,11 +22,14 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.videos import check_labels, decode_frame, list_videos, read_metadata
 from tests.data.helpers import video_files, write_zip
 
-CASES = 10_000
-many = settings(
-    max_examples=CASES, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
+in_number = pytest.mark.parametrize("cases", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])
+
+
+def many(cases):
+    return settings(
+        max_examples=cases, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    )
+
 
 # (what is done, where as a share of the file from its beginning or its end, with what)
 change = st.tuples(
@@ -66,11 +71,12 @@ def archives(tmp_path_factory):
     return [Path(path).read_bytes() for path in (stored, deflated, large)], folder / "case.zip"
 
 
-def test_archives(archives):
+@in_number
+def test_archives(archives, cases):
     sources, path = archives
     outcomes = {"read": 0, "refused": 0}
 
-    @many
+    @many(cases)
     @given(st.sampled_from(range(len(sources))), changes)
     def run(number, list_of_changes):
         path.write_bytes(changed(sources[number], list_of_changes, reach=1200))
@@ -87,7 +93,7 @@ def test_archives(archives):
             outcomes["refused"] += 1
 
     run()
-    assert min(outcomes.values()) > CASES / 20, outcomes
+    assert min(outcomes.values()) > cases / 20, outcomes
 
 
 class Described:
@@ -113,11 +119,12 @@ documents = st.fixed_dictionaries({}, optional={"labels": labels | json_values, 
                                                 "motion_distance": json_values, "classes": json_values})  # fmt: skip
 
 
-def test_dataset_json():
+@in_number
+def test_dataset_json(cases):
     good = json.dumps({"labels": [["v0", 1], ["v1", 0]], "fps": 25, "motion_distance": 16}).encode()
     seen = set()
 
-    @many
+    @many(cases)
     @given(st.one_of(documents.map(lambda value: json.dumps(value).encode()), changes.map(lambda c: changed(good, c)),
                      st.integers(1, 10**5).map(lambda depth: b"[" * depth), st.binary(max_size=40)))  # fmt: skip
     def run(content):
@@ -161,11 +168,12 @@ def make_tiny():
     return make
 
 
-def test_checkpoints(checkpoints):
+@in_number
+def test_checkpoints(checkpoints, cases):
     folder, files = checkpoints
     outcomes = {"opened": 0, "refused": 0}
 
-    @many
+    @many(cases)
     @given(st.sampled_from(sorted(files)), st.lists(change, min_size=1, max_size=2), st.sampled_from([3000, 2**20]))
     def run(kind, list_of_changes, reach):
         path = folder / f"case.{'safetensors' if kind == 'json' else kind}"
@@ -183,7 +191,7 @@ def test_checkpoints(checkpoints):
             outcomes["refused"] += 1
 
     run()
-    assert min(outcomes.values()) > CASES / 50, outcomes
+    assert min(outcomes.values()) > cases / 50, outcomes
 
 
 def options_of(command):
@@ -201,14 +209,15 @@ words = st.text(max_size=6) | st.sampled_from([
 given_options = st.lists(st.tuples(st.integers(0, 200), words, st.booleans()), max_size=7)
 
 
-def test_command_lines(monkeypatch, tmp_path):
+@in_number
+def test_command_lines(monkeypatch, tmp_path, cases):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("requests.Session.get", lambda *args, **kwargs: pytest.fail("a fuzzed command went to the web"))
     skipped = {("demo",), ("view",), ("doctor",)}  # they need nothing, and take minutes
     commands = [(path, known) for path, known in options_of(main) if tuple(path) not in skipped]
     codes = set()
 
-    @many
+    @many(cases)
     @given(
         st.sampled_from(range(len(commands))),
         st.lists(st.tuples(st.integers(0, 200), words, st.booleans()), max_size=7),

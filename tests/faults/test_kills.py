@@ -1,21 +1,20 @@
 """Runs that are killed again and again, while they write among others, end as if nothing had happened."""
 
 import json
-import math
 import os
 import random
 import time
 import zipfile
-from pathlib import Path
 
 import pytest
 import torch
 
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.config import PRESETS
-from stylegan_v_ext.engine.state import load_state
 from stylegan_v_ext.files import locked
-from tests.faults.forked import finish, start
+from tests.faults.endings import assert_same_end, networks_of, parts
+from tests.faults.forked import finish, start, waited
+from tests.host.conftest import make_host
 
 SMALL = ["--cbase=256", "--cmax=16", "--latent-dim=32", "--motion-z-dim=24", "--snap=2", "--snap-state=0"]
 COMBINATIONS = {
@@ -45,7 +44,6 @@ COMBINATIONS = {
     ),
 }  # fmt: skip
 """Kind of data, clips a step, and options, by what they mix."""
-_OF_THE_CLOCK = ("Timing/", "Resources/", "timestamp")
 
 
 @pytest.fixture(scope="module")
@@ -66,37 +64,25 @@ def data(sky_zip, labelled_zip, tmp_path_factory):
     return {"zip": sky_zip, "labels": labelled_zip, "shards": folder / "sky.zip"}
 
 
-def waited(condition, process, step=0.001):
-    """Whether a condition came true before the process ended."""
-    while not condition():
-        if process.exitcode is not None:
-            return False
-        time.sleep(step)
-    return True
+def kill(process, kept, chance):
+    """Kill a process as it begins, between two steps or while it writes; False if it had ended by itself.
 
-
-def parts(folder):
-    return {name for name in os.listdir(folder) if name.endswith(".part")}
-
-
-def kill(process, run_dir, chance):
-    """Kill a process as it begins, between two steps or while it writes; False if it had ended by itself."""
-    state = run_dir / "training-state-latest.pt"
+    kept: a file that it writes again and again.
+    """
     moment = chance.choice(["beginning", "step", "writing", "writing"])
     if moment == "beginning":
         time.sleep(chance.uniform(0, 0.5))
     elif moment == "step":
-        before = state.stat().st_ino
-        waited(lambda: state.stat().st_ino != before, process)
+        before = kept.stat().st_ino
+        waited(lambda: kept.stat().st_ino != before, process)
         time.sleep(chance.uniform(0, 0.3))
     else:
-        left, seen = parts(run_dir), set()
+        left, seen, count = parts(kept.parent), set(), chance.choice([1, 1, 2])
 
         def writes():
-            seen.update(parts(run_dir) - left)
-            return len(seen) >= nth
+            seen.update(parts(kept.parent) - left)
+            return len(seen) >= count
 
-        nth = chance.choice([1, 1, 2])
         waited(writes, process, 0.0002)
         time.sleep(chance.choice([0, 0, 0.002]))
     process.kill()
@@ -104,78 +90,30 @@ def kill(process, run_dir, chance):
     return process.exitcode < 0
 
 
+def first_run(outdir, name, process, log):
+    """The run folder once it holds a file of that name."""
+    assert waited(lambda: list(outdir.glob(f"*/{name}")), process), log.read_text()[-2000:]
+    (run_dir,) = outdir.iterdir()
+    return run_dir
+
+
 def torn(run_dir, log, kills, chance, process):
     """Kill a run and go on with it, again and again, then let it end; the part files that the kills left."""
-    left = set()
+    left, state = set(), run_dir / "training-state-latest.pt"
     for number in range(kills):
-        assert kill(process, run_dir, chance), f"it ended before kill {number + 1}: {log.read_text()[-2000:]}"
+        assert kill(process, state, chance), f"it ended before kill {number + 1}: {log.read_text()[-2000:]}"
         left |= parts(run_dir)
-        torch.load(run_dir / "training-state-latest.pt", weights_only=True)  # whole at any moment
+        torch.load(state, weights_only=True)  # whole at any moment
         load(run_dir).network("G_ema")
         process = start("train", f"--resume={run_dir}", log=log)
     assert finish(process) == 0, log.read_text()[-2000:]
     return left
 
 
-def flat(value, name=""):
-    """(name, leaf) of everything in nested dicts and lists."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else None
-    if inner is None:
-        yield name, value
-        return
-    for key, entry in inner:
-        yield from flat(entry, f"{name}.{key}")
-
-
-def same(one, other):
-    if isinstance(one, torch.Tensor):
-        return one.dtype == other.dtype and torch.equal(one, other)
-    return type(one) is type(other) and (one == other or (one != one and other != other))
-
-
-def differences(one, other):
-    one, other = dict(flat(one)), dict(flat(other))
-    return [name for name in one.keys() | other.keys() if not (name in one and name in other)
-            or not same(one[name], other[name])]  # fmt: skip
-
-
-def networks_of(path):
-    source = load(path)
-    return {key: source.network(key).state for key in source.readers}
-
-
-def ticks_of(run_dir):
-    """Statistics by tick, without times. A tick that was written twice has to be the same twice."""
-    ticks = {}
-    for line in (run_dir / "stats.jsonl").read_text().splitlines():
-        row = {name: value for name, value in json.loads(line).items() if not name.startswith(_OF_THE_CLOCK)}
-        assert not differences(ticks.setdefault(row["Progress/tick"]["mean"], row), row)
-    return ticks
-
-
-def files_of(run_dir):
-    return {path.name for path in run_dir.iterdir() if not path.name.startswith("events.out")}
-
-
-def assert_same_end(run_dir, whole):
-    state, expected = load_state(run_dir), load_state(whole)
-    assert set(differences(state, expected)) <= {".progress.seconds"}
-    assert list(ticks_of(run_dir)) == list(ticks_of(whole)) == list(range(1, 1 + state["progress"]["tick"]))
-    assert not differences(ticks_of(run_dir), ticks_of(whole))
-    assert files_of(run_dir) - parts(run_dir) == files_of(whole)
-    for path in sorted(whole.glob("network-snapshot-*.pkl")):
-        assert not differences(networks_of(run_dir / path.name), networks_of(path)), path.name
-    for path in sorted(whole.glob("*.png")):
-        assert (run_dir / path.name).read_bytes() == path.read_bytes(), path.name
-
-
-NIGHTLY = pytest.mark.nightly
-
-
 @pytest.mark.parametrize(
     ("name", "kills"),
     [(name, 3) for name in list(COMBINATIONS)[:2]]
-    + [pytest.param(name, 20, marks=NIGHTLY) for name in COMBINATIONS],
+    + [pytest.param(name, 20, marks=pytest.mark.nightly) for name in COMBINATIONS],
 )  # fmt: skip
 def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(data, tmp_path, name, kills):
     kind, batch, options = COMBINATIONS[name]
@@ -185,15 +123,39 @@ def test_a_run_that_is_killed_ends_as_if_nothing_had_happened(data, tmp_path, na
     log = tmp_path / "log"
     torn_dir, whole_dir = tmp_path / "torn", tmp_path / "whole"
     process = start(*command, f"--outdir={torn_dir}", log=log)
-    assert waited(lambda: list(torn_dir.glob("*/training-state-latest.pt")), process), log.read_text()
-    (run_dir,) = torn_dir.iterdir()
+    run_dir = first_run(torn_dir, "training-state-latest.pt", process, log)
     left = torn(run_dir, log, kills, random.Random(name), process)
     assert left or kills < 10, "kills came while files were written"
     assert [path.name for path in torn_dir.iterdir()] == [run_dir.name], "one run folder"
     assert finish(start(*command, f"--outdir={whole_dir}", log=log)) == 0, log.read_text()[-2000:]
     (whole,) = whole_dir.iterdir()
-    assert len(list(whole.glob("network-snapshot-*.pkl"))) == 1 + math.ceil(kimg) * (batch > 100)
+    assert len(list(whole.glob("network-snapshot-*.pkl"))) > (2 if batch > 100 else 0)
     assert_same_end(run_dir, whole)
+
+
+@pytest.mark.parametrize("cfg", PRESETS)
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.nightly)])
+def test_a_killed_run_in_a_host_leaves_whole_snapshots_to_begin_anew_from(data, tmp_path, cfg, kills):
+    chance, log, left = random.Random(cfg), tmp_path / "log", set()
+    checkout = make_host(tmp_path / "stylegan3", "stylegan3")
+    command = ["train", f"--cfg={cfg}", f"--data={data['zip']}", f"--host={checkout}", "--batch=4", *SMALL, "--snap=1",
+               "--tick=0.012", "--workers=1", "--gamma=1", "--p=0.2"]  # fmt: skip
+    resume = []
+    for number in range(kills):
+        outdir = tmp_path / f"killed{number}"
+        process = start(*command, *resume, "--kimg=4", f"--outdir={outdir}", log=log)
+        run_dir = first_run(outdir, "network-snapshot-000000.pkl", process, log)
+        assert kill(process, run_dir / "network-snapshot-000000.pkl", chance), log.read_text()[-2000:]
+        left |= parts(run_dir)
+        snapshots = list(run_dir.glob("*.pkl"))
+        assert snapshots and all(networks_of(path).keys() == {"G", "D", "G_ema"} for path in snapshots)
+        json.loads((run_dir / "training_options.json").read_text())
+        resume = [f"--resume={run_dir}"]
+    assert left or kills < 10, "kills came while files were written"
+    assert finish(start(*command, *resume, "--kimg=0.04", f"--outdir={tmp_path / 'last'}", log=log)) == 0, (
+        log.read_text()
+    )
+    assert "Networks from" in log.read_text() or "tensors by part" in log.read_text()
 
 
 def test_every_preset_and_option_is_killed():
