@@ -101,6 +101,11 @@ class Outlet:
                 self._tell(f"{self._name} cannot be written ({reason}); the work goes on without it.\n")
 
 
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file that is no symbolic link, which a folder of strangers may hold."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 class Logger:
     """Copies everything printed to stdout and stderr into a file as well.
 
@@ -114,7 +119,9 @@ class Logger:
         self.stdout, self.stderr = sys.stdout, sys.stderr
         self.file: Any = None
         if file_name is not None:
-            self.file = Path(file_name).open(file_mode, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            self.file = open(  # noqa: SIM115
+                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=_open_no_link
+            )
         self._to_screen = Outlet(self.stdout, "The screen", lambda message: self._to_file.write(message))
         self._to_file = Outlet(self.file, str(file_name), lambda message: self._to_screen.write(message))
         sys.stdout = sys.stderr = self  # type: ignore[assignment]

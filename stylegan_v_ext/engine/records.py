@@ -31,8 +31,9 @@ def rewind(run_dir: Path, tick: int, num_clips: int, config: Mapping[str, Any]) 
         return found is None or int(found[1]) <= num_clips // 1000
 
     _keep_lines(run_dir / STATS_NAME, lambda line: _is_entry(line, is_past))
-    for name in config.get("metrics") or []:
-        _keep_lines(run_dir / f"metric-{name}.jsonl", lambda line: _is_entry(line, is_measured))
+    for path in run_dir.glob("metric-*.jsonl"):
+        if path.stem.removeprefix("metric-") in (config.get("metrics") or []):
+            _keep_lines(path, lambda line: _is_entry(line, is_measured))
     _keep_lines(run_dir / "log.txt", lambda line: _tick_of(line) <= tick)
 
 
