@@ -9,6 +9,8 @@ import os
 import pickle
 import shutil
 import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -42,37 +44,102 @@ class EasyDict(dict):
         del self[name]
 
 
+class Outlet:
+    """A text stream that never raises: what cannot be written is left out, and said once in another place.
+
+    stream: the stream to write to; None, as Python has it for a closed one, takes everything and shows nothing.
+    name: of the stream, for the message. tell: called once with the message, at the first failure.
+    """
+
+    def __init__(self, stream: Any, name: str, tell: Callable[[str], Any]):
+        self.stream, self._name, self._tell = stream, name, tell
+        self.failed = False
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"text is written here, not {type(text).__name__}")
+        if self.stream is not None:
+            self._attempt(self._write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.stream is not None:
+            self._attempt(self.stream.flush)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def isatty(self) -> bool:
+        try:
+            return self.stream is not None and self.stream.isatty()
+        except ValueError:  # closed
+            return False
+
+    def writable(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # who writes bytes there gets the errors of the stream
+            raise AttributeError(name)
+        return getattr(self.stream, name)
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+        except UnicodeEncodeError:  # a terminal of few letters
+            encoding = self.stream.encoding or "ascii"
+            self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def _attempt(self, act: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            act(*arguments)
+        except (OSError, ValueError) as error:  # ValueError: somebody has closed it
+            if not self.failed:
+                self.failed = True
+                reason = getattr(error, "strerror", None) or error
+                self._tell(f"{self._name} cannot be written ({reason}); the work goes on without it.\n")
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Open a file that is no symbolic link, which a folder of strangers may hold."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 class Logger:
     """Copies everything printed to stdout and stderr into a file as well.
 
     `file_mode` is the mode of `open` ("a" keeps what an earlier run wrote); `should_flush` flushes
-    after every write. Usable as a context manager; `close` gives the streams back.
+    after every write. Usable as a context manager; `close` gives the streams back. If the file or the screen
+    cannot be written, the other one says so, once.
     """
 
     def __init__(self, file_name: str | None = None, file_mode: str = "w", should_flush: bool = True):
         self.should_flush = should_flush
         self.stdout, self.stderr = sys.stdout, sys.stderr
-        self.file = None if file_name is None else Path(file_name).open(file_mode, encoding="utf-8")  # noqa: SIM115
+        self.file: Any = None
+        if file_name is not None:
+            self.file = open(  # noqa: SIM115
+                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=_open_no_link
+            )
+        self._to_screen = Outlet(self.stdout, "The screen", lambda message: self._to_file.write(message))
+        self._to_file = Outlet(self.file, str(file_name), lambda message: self._to_screen.write(message))
         sys.stdout = sys.stderr = self  # type: ignore[assignment]
 
     def write(self, text: str | bytes) -> None:
         if isinstance(text, bytes):
             text = text.decode()
-        for stream in self._streams() if text else ():
-            try:
-                stream.write(text)
-                if self.should_flush:
-                    stream.flush()
-            except OSError:
-                if stream is not self.file:  # a full disk is no reason to say no more
-                    raise
+        for outlet in self._outlets() if text else ():
+            outlet.write(text)
+            if self.should_flush:
+                outlet.flush()
 
     def flush(self) -> None:
-        for stream in self._streams():
-            stream.flush()
+        for outlet in self._outlets():
+            outlet.flush()
 
     def isatty(self) -> bool:
-        return self.stdout.isatty()
+        return self._to_screen.isatty()
 
     def close(self) -> None:
         self.flush()
@@ -80,11 +147,13 @@ class Logger:
             if getattr(sys, name) is self:
                 setattr(sys, name, getattr(self, name))
         if self.file is not None:
-            self.file.close()
+            with suppress(OSError):  # no room for the rest, which was said
+                self.file.close()
         self.file = None
 
-    def _streams(self) -> list[Any]:
-        return [self.stdout] if self.file is None else [self.file, self.stdout]
+    def _outlets(self) -> list[Outlet]:
+        self._to_file.stream = self.file
+        return [self._to_file, self._to_screen]
 
     def __enter__(self) -> "Logger":
         return self

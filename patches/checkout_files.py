@@ -149,8 +149,5 @@ def _digest(data: bytes) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    mode = path.stat().st_mode if path.exists() else None
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-    if mode is not None:
-        path.chmod(mode)

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +20,9 @@ from torch_utils import custom_ops, training_stats
 
 _BOARD_KEY = "stylegan-v/meeting"
 _MEETING_SECONDS = 600
+_LAUNCHER = "STYLEGAN_V_LAUNCHER"
+_WATCH_SECONDS = 0.5
+_LAST_SECONDS = 30.0  # for a step and the files of an orphan, as torchrun has it
 
 
 @dataclass(frozen=True)
@@ -81,8 +86,9 @@ def leave() -> None:
     """End this process, with exit code 0, when all have come so far."""
     torch.distributed.barrier()  # one that leaves while another still works would take that one down
     torch.distributed.destroy_process_group()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(0)  # threads of gloo that still run abort a process that ends the usual way, now and then
 
 
@@ -94,6 +100,8 @@ def launched_processes() -> int:
 def own_share(device: str) -> tuple[int, int, str]:
     """(number of this process, how many there are, its device) for work that needs no word between processes."""
     count, rank = launched_processes(), int(os.environ.get("RANK", "0"))
+    if count > 1:
+        end_with_launcher()
     if count > 1 and device == "cuda":
         device = f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
     return rank, count, device
@@ -107,6 +115,7 @@ def join(device: str) -> tuple[Processes, str]:
     count = launched_processes()
     if count == 1:
         return Processes(), device
+    end_with_launcher()
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     meeting: dict[str, Any] = {"store": _store(rank, count)}
     if device.startswith("cuda"):
@@ -124,6 +133,45 @@ def join(device: str) -> tuple[Processes, str]:
     if rank != 0:
         custom_ops.set_verbosity("none")
     return Processes(rank, count), device
+
+
+def end_with_launcher() -> None:
+    """Stop this process as SIGTERM would when torchrun, or the command with --gpus that started it, is gone."""
+    numbers = [int(os.environ[_LAUNCHER])] if _LAUNCHER in os.environ else []
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        numbers.append(os.getppid())
+    end_with(*numbers)
+
+
+def end_with(*numbers: int) -> None:
+    """Stop this process as SIGTERM would when one of several processes, by their numbers, is gone.
+
+    They may be killed in a way that leaves them no time to stop this one. If it works on for half a minute, it ends
+    without its last step.
+    """
+    if numbers:
+        threading.Thread(target=_end_without, args=[numbers], name="launcher watch", daemon=True).start()
+
+
+def _end_without(numbers: Sequence[int]) -> None:
+    """Wait until one of several processes is gone, then end this one."""
+    with suppress(psutil.NoSuchProcess):
+        launchers = [psutil.Process(number) for number in numbers]
+        while all(map(_lives, launchers)):
+            time.sleep(_WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_LAST_SECONDS)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _lives(process: psutil.Process) -> bool:
+    """Whether a process runs, and is not another one that got its number."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:  # of somebody else, who may hide it
+        return True
 
 
 def _store(rank: int, count: int) -> torch.distributed.Store:
@@ -166,18 +214,39 @@ def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module,
         *arguments,
     ]  # fmt: skip
-    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)), **os.environ}
-    with interruptible() as stopped:
+    environment = {
+        "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)), **os.environ, _LAUNCHER: str(os.getpid()),
+    }  # fmt: skip
+    with interruptible("Passing it on to all processes, which finish their step and save") as stopped:
         # In a session of its own: torchrun would end the others at a Ctrl-C before they have saved.
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
             while process.poll() is None and not stopped.wait(0.2):
                 pass
-            if stopped.number is not None and process.poll() is None:
-                for worker in psutil.Process(process.pid).children():
-                    worker.send_signal(stopped.number)
+            if stopped.number is not None:
+                _pass_on(stopped.number, process)
             code = process.wait()
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            for other in [*_below(process), process]:
+                with suppress(psutil.Error, OSError):
+                    other.kill()
             raise
     return code if stopped.number is None else 128 + stopped.number
+
+
+def _pass_on(number: int, launcher: subprocess.Popen) -> None:
+    """Send a signal to the processes that a launcher has started, or end it if it has not started any."""
+    workers = [child for child in _below(launcher, recursive=False) if _lives(child)]
+    for worker in workers:
+        with suppress(psutil.Error):
+            worker.send_signal(number)
+    if not workers and launcher.poll() is None:
+        launcher.terminate()
+
+
+def _below(process: subprocess.Popen, recursive: bool = True) -> list[psutil.Process]:
+    """Processes that a process has started, and theirs."""
+    try:
+        return psutil.Process(process.pid).children(recursive=recursive)
+    except psutil.Error:
+        return []

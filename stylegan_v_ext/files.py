@@ -2,15 +2,18 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from dnnlib.files import append_line, atomic_path, remove_leftovers
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+__all__ = ["append_line", "atomic_path", "locked", "remove_leftovers", "save_tensors"]
 
 
 _held: set[int] = set()  # descriptors of the folders that this process holds
@@ -51,28 +54,6 @@ def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
         if handle in _held:  # no forked child
             _held.discard(handle)
             os.close(handle)
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; when the block ends it is synced and renamed to `path`.
-
-    If the block fails, the temporary file is removed and whatever was at `path` stays.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def save_tensors(content: Any, path: str | Path) -> None:

@@ -8,7 +8,6 @@ compiler version.
 
 import ctypes
 import hashlib
-import os
 import threading
 import time
 import warnings
@@ -22,6 +21,7 @@ from typing import Any
 import torch
 
 import dnnlib
+from dnnlib.files import atomic_path
 
 VERBOSITIES = ("none", "brief", "full")
 verbosity = "brief"  # read and written by stock training scripts
@@ -280,13 +280,8 @@ def _read_cached(path: Path) -> bytes | None:
 
 
 def _write_cached(path: Path, code: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
-    try:
+    with suppress(OSError), atomic_path(path) as temporary:  # a cache that cannot be written costs time, nothing else
         temporary.write_bytes(hashlib.sha256(code).digest() + code)
-        os.replace(temporary, path)
-    except OSError:  # a cache that cannot be written costs time, nothing else
-        with suppress(OSError):
-            temporary.unlink()
 
 
 @contextmanager

@@ -4,11 +4,14 @@ import functools
 import itertools
 import math
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
+
+from stylegan_v_ext.interrupts import EndedBySignal
 
 
 class UserError(click.ClickException):
@@ -26,8 +29,8 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except ValueError as error:
             raise UserError(_last_sentence(str(error))) from None
-        except BrokenPipeError:  # whoever reads our output has seen enough; click knows
-            raise
+        except KeyboardInterrupt:  # of a library that has a handler of its own
+            raise EndedBySignal(signal.SIGINT) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise UserError(f"{where}{error.strerror or error}; name another path or free it") from None

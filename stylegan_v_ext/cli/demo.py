@@ -21,12 +21,12 @@ _FEATURE_VIDEOS, _FEATURE_FRAMES = 64, 8  # videos and frames of each that the d
 def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     """Make the built-in sky time-lapse, train a small model on it, generate videos, say how close they come.
 
-    Takes a few minutes on two CPU cores, less on a GPU.
+    Takes a few minutes on two CPU cores, less on a GPU. Ctrl-C in training saves and ends the command; the
+    snapshots so far stay.
     """
     from stylegan_v_ext.cli.gen_video import gen_video
     from stylegan_v_ext.cli.train import demo_dataset, describe, launch, make_config
     from stylegan_v_ext.config import TrainOptions
-    from stylegan_v_ext.interrupts import StoppedBySignal
 
     device = str(device_to_use(device))
     data = demo_dataset(outdir, resolution=32)
@@ -38,10 +38,7 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     config = make_config(options)
     config.ema_kimg = 1.0  # the run is short: an average over its last steps
     print(describe(config))
-    try:
-        last = launch(config, outdir)
-    except StoppedBySignal as stopped:  # by Ctrl-C: show how far it got
-        last = stopped.result
+    last = launch(config, outdir)
     videos = last.parent / "videos"
     for extra in (["--output", str(videos)], ["--grid", "4x2", "--output", str(videos / "grid.mp4")]):
         gen_video.main(["--network", str(last), "--seeds", "0-7", "--device", device, *extra], standalone_mode=False)

@@ -180,6 +180,7 @@ class _LatentJob:
 
         from stylegan_v_ext.editing import descent
         from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
+        from stylegan_v_ext.interrupts import StoppedBySignal
 
         o = self.o
         path = folder / f"{name}-{wanted.name}.npz"
@@ -195,11 +196,12 @@ class _LatentJob:
                  texts=editor.texts)
         )  # fmt: skip
         state = folder / f"{name}-{wanted.name}.state"
-        with progress_bar(editor.num_steps_in_all, f"{name} {wanted.name}") as bar:
-            done = descent.run(editor, state, purpose, bar.update)
-        if not done:
+        try:
+            with progress_bar(editor.num_steps_in_all, f"{name} {wanted.name}") as bar:
+                descent.run(editor, state, purpose, bar.update)
+        except StoppedBySignal as stopped:
             click.echo("Stopped; the same command goes on from there", err=True)
-            self.context.exit(130)
+            self.context.exit(stopped.exit_code)
         before, after = editor.similarities()
         latents = editor.latents()
         latents.save(path)
@@ -214,18 +216,19 @@ def measured_relevance(
 ) -> Any:
     """What the channels of a network do, from its file or with a bar; Ctrl-C ends the command."""
     from stylegan_v_ext.editing.text_directions import measure_relevance
+    from stylegan_v_ext.interrupts import StoppedBySignal
 
-    with progress_bar(1000, "Measuring channels") as bar:
+    try:
+        with progress_bar(1000, "Measuring channels") as bar:
 
-        def advance(steps: int, total: int) -> None:
-            bar.length = total
-            bar.update(steps)
+            def advance(steps: int, total: int) -> None:
+                bar.length = total
+                bar.update(steps)
 
-        found = measure_relevance(sampler, encoder, path, images, class_index, advance)
-    if found is None:
+            return measure_relevance(sampler, encoder, path, images, class_index, advance)
+    except StoppedBySignal as stopped:
         click.echo("Stopped; the same command goes on from there", err=True)
-        context.exit(130)
-    return found
+        context.exit(stopped.exit_code)
 
 
 class _GlobalJob:

@@ -21,6 +21,7 @@ from stylegan_v_ext.cli.common import (
     progress_bar,
     report_user_errors,
 )
+from stylegan_v_ext.cli.entry import Command
 
 FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
@@ -53,7 +54,7 @@ class Item:
     video: Any
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
     "--network", help="Checkpoint of any known format, a run folder or a URL", metavar="PKL|DIR", required=True
 )

@@ -9,6 +9,7 @@ from stylegan_v_ext.cli.demo import demo
 from stylegan_v_ext.cli.directions import directions
 from stylegan_v_ext.cli.doctor import doctor
 from stylegan_v_ext.cli.edit import edit
+from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.metrics import metrics
 from stylegan_v_ext.cli.project import project
@@ -17,7 +18,7 @@ from stylegan_v_ext.cli.train import train
 from stylegan_v_ext.cli.view import view
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="stylegan-v")
 def main() -> None:
     """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, measure, edit, convert, swap layers."""

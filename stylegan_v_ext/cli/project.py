@@ -155,15 +155,17 @@ def _finished(path: Path, purpose: str) -> Any:
 
 def _run(context: click.Context, descent: Any, state: Path, purpose: str, label: str) -> None:
     from stylegan_v_ext.editing.descent import run
+    from stylegan_v_ext.interrupts import StoppedBySignal
 
     if state.exists():
         click.echo(f"Going on from {state}")
-    with progress_bar(descent.num_steps_in_all, label) as bar:
-        done = run(descent, state, purpose, bar.update)
-    if not done:
+    try:
+        with progress_bar(descent.num_steps_in_all, label) as bar:
+            run(descent, state, purpose, bar.update)
+    except StoppedBySignal as stopped:
         click.echo(f"Stopped after {len(descent.history)} of {descent.num_steps_in_all} steps of {label}; "
                    "the same command goes on from there", err=True)  # fmt: skip
-        context.exit(130)
+        context.exit(stopped.exit_code)
 
 
 def _write_results(

@@ -21,6 +21,7 @@ from stylegan_v_ext.cli.common import (
     progress_bar,
     report_user_errors,
 )
+from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
@@ -43,7 +44,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
               + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
 @click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
@@ -135,7 +136,7 @@ def train(
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
     fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C,
-    SIGTERM and SIGUSR1 finish the step at hand, save and stop with exit code 128 + the signal's number;
+    SIGTERM, SIGHUP and SIGUSR1 finish the step at hand, save and stop with exit code 128 + the signal's number;
     --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
     once, and what was saved before stays.
     """

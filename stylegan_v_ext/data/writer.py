@@ -1,15 +1,13 @@
 """Writing a data set: a zip or a folder that appears under its name only when it is complete."""
 
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 from types import TracebackType
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.videos import METADATA_NAME
+from stylegan_v_ext.files import atomic_path
 
 
 class DatasetWriter:
@@ -26,18 +24,14 @@ class DatasetWriter:
     def __enter__(self) -> "DatasetWriter":
         if self.dest.exists():
             raise DataError(f"{self.dest} exists already; name another destination or delete it first")
+        is_zip = self.dest.suffix == ".zip"
+        self._place = atomic_path(self.dest, folder=not is_zip)
         try:
-            self.dest.parent.mkdir(parents=True, exist_ok=True)
-            prefix = f".{self.dest.name}-"
-            if self.dest.suffix == ".zip":
-                handle, name = tempfile.mkstemp(dir=self.dest.parent, prefix=prefix, suffix=".part")
-                self._file = os.fdopen(handle, "wb")
-                self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)
-            else:
-                name = tempfile.mkdtemp(dir=self.dest.parent, prefix=prefix, suffix=".part")
+            self._temporary = self._place.__enter__()
         except OSError as error:
             raise DataError(f"{self.dest} cannot be written ({error.strerror}); name another destination") from None
-        self._temporary = Path(name)
+        if is_zip:
+            self._zip = zipfile.ZipFile(self._temporary, "w", zipfile.ZIP_STORED)
         return self
 
     def write(self, name: str, data: bytes) -> None:
@@ -56,23 +50,10 @@ class DatasetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        complete = False
         try:
             if self._zip is not None:
                 self._zip.close()
-                self._file.flush()
-                os.fsync(self._file.fileno())
-                self._file.close()
-            if kind is None:
-                os.chmod(self._temporary, 0o755 if self._temporary.is_dir() else 0o644)
-                os.replace(self._temporary, self.dest)
-                complete = True
-        finally:
-            if not complete:
-                self._remove()
-
-    def _remove(self) -> None:
-        if self._temporary.is_dir():
-            shutil.rmtree(self._temporary)
-        else:
-            self._temporary.unlink(missing_ok=True)
+        except BaseException as failure:
+            self._place.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._place.__exit__(kind, error, trace)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from stylegan_v_ext.files import save_tensors
-from stylegan_v_ext.interrupts import interruptible
+from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 
 _SECONDS_BETWEEN = 60.0
 
@@ -28,12 +28,12 @@ class Descent(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
-def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> bool:
-    """Run to the end, from the state in the file if there is one; whether the end was reached.
+def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> None:
+    """Run to the end, from the state in the file if there is one.
 
     purpose: what the result depends on, of `fingerprint`. progress: called with the steps done since
-    the last call. Ctrl-C finishes the step and writes the state. Raises `ValueError` where the file
-    is of another purpose.
+    the last call. Raises `StoppedBySignal` after Ctrl-C, which finishes the step and writes the state, and
+    `ValueError` where the file is of another purpose.
     """
     with interruptible() as stopped:
         if path.exists():
@@ -48,7 +48,8 @@ def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], No
             if stopped.is_set() or time.monotonic() - saved > _SECONDS_BETWEEN:
                 save(descent, path, purpose)
                 saved = time.monotonic()
-    return descent.done
+    if stopped.number is not None:
+        raise StoppedBySignal(stopped.number, path)
 
 
 def save(descent: Descent, path: Path, purpose: str) -> None:

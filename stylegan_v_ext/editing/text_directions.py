@@ -148,11 +148,11 @@ def measure_relevance(
     num_images: int = 16,
     class_index: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
-) -> Relevance | None:
-    """`Relevance` from a file, or measured and written to it; `None` where Ctrl-C came first, and it can go on.
+) -> Relevance:
+    """`Relevance` from a file, or measured and written to it.
 
     path: `None` for one in the cache that is named after all that it depends on. progress: called with
-    steps done since the last call, and steps in all.
+    steps done since the last call, and steps in all. Raises `StoppedBySignal` after Ctrl-C; it can go on.
     """
     key = relevance_key(sampler, encoder, num_images, class_index)
     if path is None:
@@ -162,8 +162,7 @@ def measure_relevance(
         return found
     meter = RelevanceMeter(sampler, encoder, num_images, class_index)
     state = path.with_name(path.name + ".state")
-    if not descent.run(meter, state, key, lambda steps: progress(steps, meter.num_steps_in_all)):
-        return None
+    descent.run(meter, state, key, lambda steps: progress(steps, meter.num_steps_in_all))
     save_relevance(meter.result(), path, key)
     state.unlink(missing_ok=True)
     return meter.result()

@@ -1,5 +1,6 @@
 """The stream of training items, each a function of the seed and its position: a run can go on at any of them."""
 
+import contextlib
 import math
 import os
 import shutil
@@ -129,7 +130,12 @@ def _fit_to_shared_memory(loader_kwargs: dict[str, Any], dataset: Any, num_items
 
 
 def ignore_interrupts(worker: int) -> None:
-    """Signals reach all processes of a terminal or a job; the workers have to live through the last step."""
-    for name in ("SIGINT", "SIGUSR1"):
+    """Signals reach all processes of a terminal or a job; the workers have to live through the last step.
+
+    SIGTERM is how their own process ends them. The group of processes that torchrun and shells send it to, they leave.
+    """
+    for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):  # AttributeError: Windows
+        os.setpgid(0, 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import STANDARD, check_metrics, parse_metric
 from stylegan_v_ext.metrics.evaluate import append_result, measure_generator, result_line
+from stylegan_v_ext.text import printable
 
 if TYPE_CHECKING:
     from stylegan_v_ext.engine.loop import Trainer
@@ -41,10 +42,15 @@ def measure_snapshot(trainer: "Trainer", snapshot: Path) -> Iterator[tuple[str, 
             result = measure_generator(
                 metric, trainer.G_ema, trainer.config.training_set_kwargs, trainer.device, processes=trainer.processes
             )
-        except ValueError as error:
-            print(f"{name} could not be measured: {error}", flush=True)
+        except Exception as error:
+            if trainer.processes.count > 1 and not isinstance(error, ValueError):
+                raise  # the others wait for this process's part
+            print(f"{name} could not be measured: {printable(error) or type(error).__name__}", flush=True)
             continue
         if trainer.processes.leads:
             line = result_line(metric.name, result, time.time() - started, snapshot.name)
-            append_result(trainer.run_dir, metric.name, line)
+            try:
+                append_result(trainer.run_dir, metric.name, line)
+            except OSError as error:
+                print(f"{name} could not be added to its file ({error.strerror}). Training goes on.", flush=True)
         yield metric.name, result.values

@@ -11,20 +11,27 @@ import psutil
 import torch
 
 import dnnlib
+from stylegan_v_ext.engine.board import Board
+from stylegan_v_ext.engine.records import STATS_NAME, last_step, step_of
+from stylegan_v_ext.files import append_line
 
 
 class RunLog:
     """Shows where a run is and writes the statistics of its ticks; files of an earlier part are added to."""
 
-    def __init__(self, run_dir: str | Path, total_kimg: float, collector: Any, seconds: float = 0, kimg: float = 0):
-        """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before."""
+    def __init__(
+        self, run_dir: str | Path, total_kimg: float, collector: Any, seconds: float = 0, kimg: float = 0,
+        resumed: bool = False,
+    ):  # fmt: skip
+        """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before. resumed: whether
+        there were such parts.
+        """
         self.run_dir, self.total_kimg, self.collector = Path(run_dir), total_kimg, collector
         self.tick_time = time.monotonic()  # the clock of the day may jump
         self.start_time = self.tick_time - seconds
         self.tick_kimg = self.start_kimg = kimg
         self.part_time = self.tick_time
-        self.stats_file = open(self.run_dir / "stats.jsonl", "a", encoding="utf-8")  # noqa: SIM115
-        self.writer = _tensorboard(run_dir)
+        self.board = Board(self.run_dir, first_step=last_step(self.run_dir) + 1 if resumed else None)
         self._shown = 0.0
 
     @property
@@ -58,44 +65,33 @@ class RunLog:
         ]  # fmt: skip
         print(" ".join(fields).rstrip(), flush=True)
         try:
-            self.stats_file.write(json.dumps({**values, "timestamp": time.time()}) + "\n")
-            self.stats_file.flush()
-            if self.writer is not None:
-                for name, value in values.items():
-                    self.writer.add_scalar(name, value.mean, global_step=int(kimg * 1e3))
-                self.writer.flush()
+            append_line(self.run_dir / STATS_NAME, json.dumps({**values, "timestamp": time.time()}))
         except OSError as error:
             print(f"The statistics of this tick could not be written ({error.strerror}).", flush=True)
+        self.board.add({name: value.mean for name, value in values.items()}, step_of(kimg))
         self.tick_time, self.tick_kimg = time.monotonic(), kimg
 
     def figures(self, metric: str, values: dict[str, float], num_clips: int) -> None:
         """Show what a metric came to at a snapshot."""
         self._clear()
         print(", ".join(f"{name} {value:.6g}" for name, value in values.items()) or f"{metric}: nothing", flush=True)
-        if self.writer is not None:
-            for name, value in values.items():
-                self.writer.add_scalar(f"Metrics/{name}", value, global_step=num_clips)
-            self.writer.flush()
+        self.board.add({f"Metrics/{name}": value for name, value in values.items()}, num_clips)
 
     def progress(self, kimg: float) -> None:
         """Refresh the progress line, at most four times a second and only on a terminal."""
         now = time.monotonic()
-        if now - self._shown < 0.25 or not sys.__stderr__ or not sys.__stderr__.isatty():
+        if now - self._shown < 0.25 or not _on_terminal():
             return
         self._shown = now
         share = min(kimg / self.total_kimg, 1) if self.total_kimg else 1
         rate = (kimg - self.tick_kimg) / max(now - self.tick_time, 1e-9) * 1e3
         bar = "#" * int(share * 24)
         text = f"[{bar:<24s}] {kimg:.2f}/{self.total_kimg:g} kimg  {rate:.1f} clips/s  eta {self._eta(kimg, now)}"
-        sys.__stderr__.write(f"\r{text}\033[K")
-        sys.__stderr__.flush()
+        _show(f"\r{text}\033[K")
 
     def close(self) -> None:
         self._clear()
-        with contextlib.suppress(OSError):  # what does not fit was told
-            self.stats_file.close()
-        if self.writer is not None:
-            self.writer.close()
+        self.board.close()
 
     def _eta(self, kimg: float, now: float) -> str:
         done = kimg - self.start_kimg
@@ -104,9 +100,8 @@ class RunLog:
         return dnnlib.util.format_time_brief((now - self.part_time) * max(self.total_kimg - kimg, 0) / done)
 
     def _clear(self) -> None:
-        if self._shown and sys.__stderr__ is not None:
-            sys.__stderr__.write("\r\033[K")
-            sys.__stderr__.flush()
+        if self._shown:
+            _show("\r\033[K")
             self._shown = 0.0
 
 
@@ -114,9 +109,16 @@ def _peak_gpu_gb(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
 
 
-def _tensorboard(run_dir: str | Path) -> Any:
+def _on_terminal() -> bool:
+    """Whether there is a terminal for the progress line, which is not for log files."""
     try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(run_dir))
+        return sys.__stderr__ is not None and sys.__stderr__.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def _show(text: str) -> None:
+    """Write to the terminal, whatever has become of it."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.__stderr__.write(text)
+        sys.__stderr__.flush()

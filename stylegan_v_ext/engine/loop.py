@@ -20,6 +20,7 @@ from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory, pick_device
 from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.engine import records
 from stylegan_v_ext.engine.batches import load_batches
 from stylegan_v_ext.engine.evaluation import measure_snapshot
 from stylegan_v_ext.engine.health import Health, NotFinite
@@ -29,6 +30,7 @@ from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_
 from stylegan_v_ext.files import atomic_path, locked
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from stylegan_v_ext.networks import precision
+from stylegan_v_ext.text import printable
 from torch_utils import misc, training_stats
 
 _PHASES = ("G", "G reg", "D", "D reg")
@@ -115,6 +117,7 @@ class Trainer:
         self.num_clips = 0
         self.num_steps = 0
         self.progress = Progress(next_tick=c.kimg_per_tick * 1000)
+        self._said: set[tuple[str, type]] = set()  # complaints about previews
         self.resumed = state is not None
         if state is not None:
             restore(self, state)
@@ -257,11 +260,13 @@ class Trainer:
         started = saved = time.monotonic()
         log = None
         if self.processes.leads:
-            log = RunLog(self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000)
+            log = RunLog(
+                self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000, self.resumed
+            )  # fmt: skip
         with closing(log) if log else nullcontext():
             done = self._is_complete()
             while not done:
-                self._step_or_save()
+                self._step_or_save(stopped)
                 now = time.monotonic()
                 late = bool(c.max_hours and now - started > c.max_hours * 3600)
                 cut, save = self.processes.any([stopped.is_set() or late, now - saved > c.snap_state_minutes * 60])
@@ -301,11 +306,11 @@ class Trainer:
         try:
             if with_snapshot:
                 snapshot = self._written(self.save_snapshot, "the snapshot", done)
-            if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
-                name = f"fakes{self.num_clips // 1000:06d}"
-                self._written(lambda: sheets.save_fakes(self.G_ema, self.device, name), "the samples", done)
         except OSError as error:
             problem = error
+        if sheets and (done or _is_multiple(where.tick, c.image_snapshot_ticks)):
+            name = f"fakes{self.num_clips // 1000:06d}"
+            self._shown(lambda: sheets.save_fakes(self.G_ema, self.device, name), "the samples")
         if (with_snapshot or save) and (due or self._is_complete()):
             self._save_state(last=done)
         if problem:
@@ -336,6 +341,19 @@ class Trainer:
                   f"make room in {self.run_dir}.", flush=True)  # fmt: skip
             return None
 
+    def _shown(self, show: Callable[[], None], what: str) -> None:
+        """Make a preview, without which a run goes on, whatever it fails of: a full disk, ffmpeg, a picture of the
+        data, memory. A complaint of one kind is said once.
+        """
+        try:
+            show()
+        except Exception as error:
+            kind = what, type(error)
+            if kind not in self._said:
+                self._said.add(kind)
+                reason = getattr(error, "strerror", None) or printable(error) or type(error).__name__
+                print(f"{what.capitalize()} could not be written ({reason}). Training goes on.", flush=True)
+
     def _measure(self, log: RunLog | None, snapshot: Path) -> None:
         """The config's metrics of a snapshot, at which everything has been saved already."""
         started = time.monotonic()
@@ -354,8 +372,8 @@ class Trainer:
         if sheets:
             self._print_summary()
             print(f"{self.origin}\n" if self.origin else "", end="", flush=True)
-            sheets.save_reals()
-            sheets.save_fakes(self.G_ema, self.device, "fakes_init")
+            self._shown(sheets.save_reals, "the real samples")
+            self._shown(lambda: sheets.save_fakes(self.G_ema, self.device, "fakes_init"), "the samples")
         last = self.save_snapshot()
         save_state(self, self.run_dir)
         print(f"Training for {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)
@@ -364,9 +382,11 @@ class Trainer:
     def _is_complete(self) -> bool:
         return self.num_clips >= self.config.total_kimg * 1000
 
-    def _step_or_save(self) -> None:
+    def _step_or_save(self, stopped: threading.Event) -> None:
         """A step. Data that cannot be read stop the run, but not before a snapshot is written; no memory stops it with
         the last state as it is.
+
+        stopped: whether a signal came. It may have reached the data workers too, so that there is no step to finish.
         """
         try:
             self.step()
@@ -377,6 +397,8 @@ class Trainer:
         except DataError:
             if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
                 raise
+            if stopped.is_set():
+                return
             self._save_state(last=True)  # the batch comes first in a step: nothing was done with it
             print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
             raise
@@ -456,7 +478,10 @@ def _run(trainer: Trainer) -> Path:
     if not trainer.processes.leads:
         return trainer.run()
     try:
-        with locked(trainer.run_dir, wait=False), dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
-            return trainer.run()
+        with locked(trainer.run_dir, wait=False):
+            if trainer.resumed:
+                records.rewind(trainer.run_dir, trainer.progress.tick, trainer.num_clips, trainer.config)
+            with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
+                return trainer.run()
     except BlockingIOError:
         raise ValueError(f"another process trains in {trainer.run_dir}; wait for its end, or stop it") from None

@@ -1,8 +1,6 @@
 """From a stream of frames to a file: H.264, H.265, VP9, GIF, animated WebP, folders of images, NumPy arrays."""
 
 import contextlib
-import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -157,21 +155,14 @@ def _write_folder(folder: Path, frames: Iterable[np.ndarray], format: str, quali
     """Frames as 000000.png, 000001.png, ...; the folder appears when it is complete."""
     if folder.exists():
         raise ValueError(f"{folder} exists already; name another folder or delete it first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-", suffix=".part"))
-    try:
-        count = 0
+    count = 0
+    with atomic_path(folder, folder=True) as temporary:
         for frame in frames:
             options: dict[str, Any] = {"quality": quality} if format == "jpg" else {"compress_level": 4}
             PIL.Image.fromarray(np.ascontiguousarray(frame)).save(temporary / f"{count:06d}.{format}", **options)
             count += 1
         if not count:
             raise ValueError(f"no frames for {folder}")
-        os.chmod(temporary, 0o755)
-        os.rename(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return count
 
 

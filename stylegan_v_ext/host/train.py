@@ -4,12 +4,11 @@ import copy
 import inspect
 import io
 import json
-import signal
+import os
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ import torch
 import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
-from stylegan_v_ext.distributed import leave
+from stylegan_v_ext.distributed import end_with, leave
 from stylegan_v_ext.engine.batches import ignore_interrupts
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.interrupts import Stopped, StoppedBySignal, interruptible
 from stylegan_v_ext.metrics.catalogue import check_metrics
 
 _NEVER = 10**9  # ticks
@@ -30,7 +30,8 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     """Run a config in the checkout at `directory`, into a new run folder; returns the last snapshot's path.
 
     config: of `stylegan_v_ext.config`. One process for each of `num_gpus`, on CUDA where there is a GPU,
-    otherwise on the CPU. Raises `ValueError` for options that its loop cannot follow.
+    otherwise on the CPU. Raises `ValueError` for options that its loop cannot follow, and `StoppedBySignal` after a
+    signal, which its loop follows with a snapshot at the end of the tick.
     """
     checkout = host.enter(directory)
     host.import_module("training.training_loop")  # before the folder, which is not made for what does not work
@@ -43,12 +44,13 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     if config.resume_pkl:
         with _logging_to(run_dir):
             config.resume_pkl = str(_starting_networks(config, run_dir))
-    if config.num_gpus == 1:
-        _process(0, config, run_dir, checkout, None)
-    else:
-        with tempfile.TemporaryDirectory() as meeting_place, _interrupts_left_to_children():
-            arguments = config, run_dir, checkout, meeting_place
-            torch.multiprocessing.spawn(_process, args=arguments, nprocs=config.num_gpus)
+    with interruptible("Stopping with a snapshot at the end of this tick") as stopped:
+        if config.num_gpus == 1:
+            _run(0, config, run_dir, checkout, None, stopped)
+        else:
+            _run_processes(config, run_dir, checkout, stopped)
+    if stopped.number is not None:
+        raise StoppedBySignal(stopped.number)
     return find_snapshot(run_dir)
 
 
@@ -94,10 +96,44 @@ def loop_arguments(config: dnnlib.EasyDict, loop: Callable[..., None]) -> dict[s
     return {name: value for name, value in c.items() if name in accepted}
 
 
+def _run_processes(config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout, stopped: Stopped) -> None:
+    """A run in one process for each GPU. Signals are passed on to them: they are in sessions of their own."""
+    with tempfile.TemporaryDirectory() as meeting_place:
+        arguments = config, run_dir, checkout, meeting_place, os.getpid()
+        context = torch.multiprocessing.spawn(_process, args=arguments, nprocs=config.num_gpus, join=False)
+        told = False
+        try:
+            while not context.join(timeout=0.2):
+                if stopped.number is not None and not told:
+                    for process in context.processes:
+                        with suppress(OSError, TypeError):  # it has ended
+                            os.kill(process.pid, stopped.number)
+                    told = True
+        except torch.multiprocessing.ProcessExitedException:
+            if not told:  # one that had not begun to listen ends at once
+                raise
+        except BaseException:  # the second Ctrl-C
+            for process in context.processes:
+                process.kill()
+            raise
+
+
 def _process(
-    rank: int, config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout, meeting_place: str | None
+    rank: int, config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout, meeting_place: str, parent: int
 ) -> None:
-    """One of the processes of a run."""
+    """One of several processes of a run."""
+    with suppress(OSError, AttributeError):  # AttributeError: Windows
+        os.setsid()  # a Ctrl-C reaches all processes of a terminal, and would come twice
+    end_with(parent)
+    with interruptible("Stopping with a snapshot at the end of this tick") as stopped:
+        _run(rank, config, run_dir, checkout, meeting_place, stopped)
+
+
+def _run(
+    rank: int, config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout, meeting_place: str | None,
+    stopped: Stopped,
+) -> None:  # fmt: skip
+    """The checkout's loop, in this process."""
     from torch_utils import custom_ops, training_stats
 
     host.enter(checkout.path)
@@ -117,7 +153,7 @@ def _process(
         if rank == 0:
             print(f"Engine: {checkout.codebase} in {checkout.path}\n")
         arguments = loop_arguments(config, training_loop)
-        training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, rank), **arguments)
+        training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, stopped), **arguments)
     if meeting_place is not None:
         leave()
 
@@ -152,30 +188,9 @@ def _logging_to(run_dir: Path) -> dnnlib.util.Logger:
     return dnnlib.util.Logger(str(run_dir / "log.txt"), file_mode="a")
 
 
-@contextmanager
-def _interrupts_left_to_children() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; inside the block this one lives on until the others are done."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _abort_fn(config: dnnlib.EasyDict, rank: int) -> Callable[[], bool]:
-    """Whether Ctrl-C was pressed or time is up, the same in all processes; asked once a tick."""
-    stopped = threading.Event()
+def _abort_fn(config: dnnlib.EasyDict, stopped: Stopped) -> Callable[[], bool]:
+    """Whether a signal came or time is up, the same in all processes; asked once a tick."""
     deadline = time.time() + config.max_hours * 3600 if config.max_hours else float("inf")
-
-    def stop(number: int, frame: Any) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        stopped.set()
-        if rank == 0:
-            print("\nStopping with a snapshot at the end of this tick; press Ctrl-C again to stop at once.", flush=True)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, stop)
 
     def abort() -> bool:
         verdict = stopped.is_set() or time.time() > deadline

@@ -10,6 +10,7 @@ import torch
 
 import dnnlib
 from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.files import append_line
 from stylegan_v_ext.metrics.catalogue import Metric
 from stylegan_v_ext.metrics.measure import ProgressFn, Result, measure
 from stylegan_v_ext.metrics.sources import DatasetVideos, GeneratedVideos
@@ -55,5 +56,4 @@ def result_line(name: str, result: Result, seconds: float, snapshot: str | None)
 
 def append_result(folder: Path, name: str, line: str) -> None:
     """Add a line to `metric-NAME.jsonl` in a folder. Raises `OSError`."""
-    with open(folder / f"metric-{name}.jsonl", "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    append_line(folder / f"metric-{name}.jsonl", line)

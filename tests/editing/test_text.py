@@ -134,7 +134,8 @@ def test_an_edit_that_was_stopped_goes_on_bit_for_bit(sampler, encoder, tmp_path
         first.step()
     descent.save(first, tmp_path / "s", "p")
     second = editor(sampler, encoder, num_steps=8)
-    assert descent.run(second, tmp_path / "s", "p") and torch.equal(second.w, whole.w)
+    descent.run(second, tmp_path / "s", "p")
+    assert torch.equal(second.w, whole.w)
 
 
 def strip(sampler, name=FIRST):
@@ -248,4 +249,5 @@ def test_measuring_goes_on_where_it_stopped(sampler, encoder, relevance, tmp_pat
         first.step()
     descent.save(first, tmp_path / "s", "p")
     second = RelevanceMeter(sampler, encoder, num_images=4)
-    assert descent.run(second, tmp_path / "s", "p") and torch.equal(second.result().effects, relevance.effects)
+    descent.run(second, tmp_path / "s", "p")
+    assert torch.equal(second.result().effects, relevance.effects)

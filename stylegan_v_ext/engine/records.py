@@ -1,0 +1,90 @@
+"""The files that a run adds lines to, brought back to where its state is before it goes on."""
+
+import contextlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stylegan_v_ext.files import atomic_path, remove_leftovers
+
+STATS_NAME = "stats.jsonl"
+
+
+def rewind(run_dir: Path, tick: int, num_clips: int, config: Mapping[str, Any]) -> None:
+    """Take out what a part of a run did after its last state, since the run does it again; and what a killed process
+    left half-written, temporary files included.
+
+    These are lines of later ticks in `stats.jsonl` and `log.txt`, and figures of later snapshots for the metrics of the
+    run. Everything else stays. The run has to be held (`files.locked`). A file that cannot be written stays as it is.
+
+    tick, num_clips: of the state. config: of the run.
+    """
+    remove_leftovers(run_dir)
+
+    def is_past(entry: Any) -> bool:
+        return _number(entry, "Progress/tick") <= tick
+
+    def is_measured(entry: Any) -> bool:
+        found = re.search(r"network-snapshot-([0-9]{1,12})\.pkl$", str(_entry(entry, "snapshot_pkl")))
+        return found is None or int(found[1]) <= num_clips // 1000
+
+    _keep_lines(run_dir / STATS_NAME, lambda line: _is_entry(line, is_past))
+    for path in run_dir.glob("metric-*.jsonl"):
+        if path.stem.removeprefix("metric-") in (config.get("metrics") or []):
+            _keep_lines(path, lambda line: _is_entry(line, is_measured))
+    _keep_lines(run_dir / "log.txt", lambda line: _tick_of(line) <= tick)
+
+
+def last_step(run_dir: Path) -> int:
+    """The step of the last line of `stats.jsonl`; -1 if there are no lines."""
+    try:
+        lines = (run_dir / STATS_NAME).read_bytes().splitlines()
+        return step_of(_number(json.loads(lines[-1]), "Progress/kimg"))
+    except (OSError, ValueError, IndexError, RecursionError, OverflowError):
+        return -1
+
+
+def step_of(kimg: float) -> int:
+    """The number under which TensorBoard has the values of a moment."""
+    return round(kimg * 1e3)
+
+
+def _keep_lines(path: Path, keep: Callable[[bytes], bool]) -> None:
+    """Leave lines out of a file, and end the last one; nothing is written if nothing is to be changed."""
+    with contextlib.suppress(OSError):
+        if path.is_symlink() or not path.is_file():
+            return
+        before = path.read_bytes()
+        *lines, rest = before.split(b"\n")
+        if rest and not rest.startswith(b"tick "):  # half a line of a tick could be of any tick
+            lines.append(rest)
+        after = b"".join(line + b"\n" for line in lines if keep(line))
+        if after != before:
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(after)
+
+
+def _is_entry(line: bytes, keep: Callable[[Any], bool]) -> bool:
+    """Whether a line is JSON, and one to keep. What a killed process left is not JSON."""
+    try:
+        return keep(json.loads(line))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _entry(entry: Any, name: str) -> Any:
+    return entry.get(name) if isinstance(entry, dict) else None
+
+
+def _number(entry: Any, name: str) -> float:
+    """The mean of a statistic; -1 if there is no such number."""
+    mean = _entry(_entry(entry, name), "mean")
+    return mean if isinstance(mean, (int, float)) else -1
+
+
+def _tick_of(line: bytes) -> int:
+    """The number of the tick that a line of `log.txt` is about; -1 for other lines."""
+    found = re.match(rb"tick ([0-9]{1,12}) ", line)
+    return int(found[1]) if found else -1
