@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dnnlib
+from stylegan_v_ext.classes import VIDEO_DATASET
 
 PRESETS = {
     "stylegan-v": "StyleGAN-V: learned amplitudes, discriminator modulated by time distances",
@@ -128,6 +129,18 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     desc = f"{o.cfg}-{training_set.name}-gpus{o.gpus}-batch{batch}-gamma{gamma:g}"
     c.run_desc = f"{desc}-{o.desc}" if o.desc else desc
     return c
+
+
+def data_kwargs(options: TrainOptions, path: str, exclude: list[str]) -> dict[str, Any]:
+    """Arguments of the training set, which its resolution and number of classes join once it is open.
+
+    path: where the data lie.
+    exclude: folders of videos to leave out.
+    """
+    return {
+        "class_name": VIDEO_DATASET, "path": path, "use_labels": options.cond, "xflip": options.mirror,
+        "num_frames": options.num_frames, "max_dist": options.max_dist, "exclude": exclude,
+    }  # fmt: skip
 
 
 def loader_kwargs(workers: int) -> dnnlib.EasyDict:

@@ -1,12 +1,12 @@
 """Snapshots of a run: `G, D, G_ema, augment_pipe, training_set_kwargs` in one pickle, as stylegan3 writes them."""
 
-import json
 import math
 import pickle
 from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
 
 KEYS = ("G", "D", "G_ema", "augment_pipe", "training_set_kwargs")
@@ -32,25 +32,29 @@ def find_snapshot(path: str | Path, best: bool = False) -> Path:
         return path
     if not path.is_dir():
         raise CheckpointError(f"{path} does not exist; give a snapshot (.pkl) or the folder of a training run")
-    snapshots = sorted(path.glob("network-snapshot-*.pkl"))
+    snapshots = sorted(file for file in path.glob("network-snapshot-*.pkl") if file.is_file())
     if not snapshots:
         raise CheckpointError(f"{path} holds no network-snapshot-*.pkl; give the folder of a training run")
-    return (_best_snapshot(path) if best else None) or snapshots[-1]
+    return (_best_snapshot(path, snapshots) if best else None) or snapshots[-1]
 
 
-def _best_snapshot(folder: Path) -> Path | None:
-    """The snapshot with the lowest metric among those that are still there."""
-    try:
-        lines = (folder / f"metric-{_METRIC}.jsonl").read_text(encoding="utf-8").splitlines()
-    except OSError:
+def _best_snapshot(folder: Path, snapshots: list[Path]) -> Path | None:
+    """The snapshot with the lowest metric; `None` if no line of the folder's file is of one of them.
+
+    Raises `CheckpointError` for a file that cannot be read.
+    """
+    figures = folder / f"metric-{_METRIC}.jsonl"
+    if not figures.exists():
         return None
+    by_name = {snapshot.name: snapshot for snapshot in snapshots}
     scores: dict[Path, float] = {}
-    for line in lines:
-        try:
-            entry = json.loads(line)
-            snapshot, score = folder / Path(entry["snapshot_pkl"]).name, float(entry["results"][_METRIC])
-        except (ValueError, KeyError, TypeError):  # a line cut short by a killed run
-            continue
-        if math.isfinite(score) and snapshot.is_file():
-            scores[snapshot] = score
+    try:
+        for entry in read_json_lines(figures):
+            name, results = entry.get("snapshot_pkl"), entry.get("results")
+            score = results.get(_METRIC) if isinstance(results, dict) else None
+            snapshot = by_name.get(name.rpartition("/")[2]) if isinstance(name, str) else None
+            if snapshot is not None and isinstance(score, (int, float)) and abs(score) < math.inf:
+                scores[snapshot] = score
+    except ValueError as error:
+        raise CheckpointError(f"{figures} cannot be read ({error}); remove it, or name a snapshot") from None
     return min(scores, key=lambda snapshot: scores[snapshot], default=None)

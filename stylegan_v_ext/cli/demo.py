@@ -57,12 +57,12 @@ def _distance(config: Any, snapshot: Path, device: str) -> float:
     """Frechet distance of frame features between the demo's data and a snapshot."""
     import numpy as np
 
-    import dnnlib
     from stylegan_v_ext.checkpoints import load
+    from stylegan_v_ext.classes import construct
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
     from stylegan_v_ext.metrics.random_features import random_frame_distance
 
-    dataset = dnnlib.util.construct_class_by_name(**config.training_set_kwargs)
+    dataset = construct("data set", config.training_set_kwargs)
     sampler = VideoSampler(load(snapshot).build_generator(), device_to_use(device))
     times = list(frame_times(_FEATURE_FRAMES, speed=8))
     real = (dataset.read_video(item)[:: 64 // _FEATURE_FRAMES] for item in range(_FEATURE_VIDEOS))

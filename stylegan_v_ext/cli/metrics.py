@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from stylegan_v_ext.classes import VIDEO_DATASET
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import (
     NameList,
@@ -22,7 +23,6 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 
-_DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
 _SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 _EPILOG = """
@@ -287,20 +287,25 @@ class _Subject:
 
 def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: bool | None) -> dict[str, Any]:
     """Arguments of the data set to compare with. Raises `UserError` where it is unknown, gone or does not fit."""
+    from stylegan_v_ext.classes import check
     from stylegan_v_ext.data.dataset import SparseVideoDataset
     from stylegan_v_ext.data.remote import absolute
 
     recorded = dict(checkpoint.training_set_kwargs)
     if data is not None:
         recorded = {"path": absolute(data), "xflip": recorded.get("xflip", False)}
-    elif recorded.get("class_name") != _DATASET or not _exists(str(recorded.get("path"))):
+    elif recorded.get("class_name") != VIDEO_DATASET or not _exists(str(recorded.get("path"))):
         raise UserError(f"{checkpoint.path} names no data set that is here; name one with --data")
     known = inspect.signature(SparseVideoDataset).parameters
     kwargs = {key: value for key, value in recorded.items() if key in known}
     kwargs |= {"num_frames": generator.num_frames, "num_classes": generator.num_classes}
-    kwargs |= {"class_name": _DATASET, "resolution": generator.img_resolution}
+    kwargs |= {"class_name": VIDEO_DATASET, "resolution": generator.img_resolution}
     if mirror is not None:
         kwargs["xflip"] = mirror
+    try:
+        check("data set", kwargs)
+    except ValueError as error:
+        raise UserError(f"{checkpoint.path}: {error}; name its data set with --data") from None
     return kwargs
 
 

@@ -22,15 +22,15 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
-from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
+from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 _FREE_OPTIONS = {
-    "resume", "outdir", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench", "desc",
-    "gpus", "batch_gpu", "on_bad_frame", "nan_policy", "metrics",
+    "resume", "outdir", "data", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench",
+    "desc", "gpus", "batch_gpu", "on_bad_frame", "nan_policy", "metrics",
 }  # fmt: skip
-"""May change when a run goes on; all others decide on its numbers (and --batch-gpu on what is drawn)."""
+"""May change when a run goes on; all others decide on its numbers (and --batch-gpu on what is drawn). Data may move."""
 _EPILOG = """
 \b
 Examples:
@@ -73,9 +73,10 @@ Examples:
               "--resume]", type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
 @click.option("--resume", help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
-              "in its folder. A checkpoint or URL: start a new run from its networks (transfer learning; counters and "
-              "optimizers start anew); sizes of the networks follow it unless given. A StyleGAN2 image model starts a "
-              "video model whose every frame is the image at first", metavar="DIR|latest|PKL")  # fmt: skip
+              "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from its "
+              "networks (transfer learning; counters and optimizers start anew); sizes of networks follow it unless "
+              "given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
+              metavar="DIR|latest|PKL")  # fmt: skip
 @trust_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
@@ -257,18 +258,20 @@ def _launch() -> str | None:
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
+    from stylegan_v_ext.data.remote import absolute
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
+    from stylegan_v_ext.engine.options import check_options
     from stylegan_v_ext.engine.state import load_options, load_state
     from stylegan_v_ext.networks import precision
+    from stylegan_v_ext.text import printable
 
     config = load_options(run_dir)
-    num_clips = load_state(run_dir)["num_clips"]
     before = config.get("options", {})
     differing = [
-        f"--{name.replace('_', '-')} was {before.get(name)}, now {value}"
+        f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"
         for name, value in given.items()
-        if name not in _FREE_OPTIONS and not _same_option(name, before.get(name), value)
+        if name not in _FREE_OPTIONS and before.get(name) != value
     ]
     if differing:
         raise UserError(
@@ -282,27 +285,21 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     if "workers" in given:
         config.data_loader_kwargs = loader_kwargs(given["workers"])
     config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
-    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
     if "batch_gpu" in given:
         config.batch_gpu = given["batch_gpu"]
     config.device, config.num_gpus = device, processes.count
-    if num_clips >= config.total_kimg * 1000:
-        raise UserError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
+    check_options(config)
+    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
+    data = None if given.get("data") in (None, "demo") else absolute(given["data"])
+    if dry_run:
+        loop.check_going_on(config, run_dir, load_state(run_dir), data)
     print(f"Run folder: {run_dir}", flush=True)
     if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
         print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    _with_exit_code(processes, loop.resume, config, run_dir, processes)
-
-
-def _same_option(name: str, before: Any, now: Any) -> bool:
-    from stylegan_v_ext.data.remote import absolute
-
-    if name == "data" and isinstance(before, str) and isinstance(now, str):
-        return absolute(before) == absolute(now) or now == "demo"
-    return before == now
+    _with_exit_code(processes, loop.resume, config, run_dir, processes, data)
 
 
 def _with_exit_code(processes: Any, run: Callable[..., Path], *arguments: Any) -> None:
@@ -346,18 +343,15 @@ def _host_device(wanted: str) -> str:
 
 def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = None) -> Any:
     """Check the data set, in the leading process, and build the config of a run on it. Raises `ValueError`."""
-    import dnnlib
+    from stylegan_v_ext.classes import construct
     from stylegan_v_ext.data.remote import absolute
 
     def check() -> list[str]:
         return check_data(options.data, options.num_frames, options.cond, skip_bad)
 
-    training_set_kwargs: dict[str, Any] = {
-        "class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": absolute(options.data),
-        "use_labels": options.cond, "xflip": options.mirror, "num_frames": options.num_frames,
-        "max_dist": options.max_dist, "exclude": check() if processes is None else processes.from_leader(check),
-    }  # fmt: skip
-    training_set = dnnlib.util.construct_class_by_name(**training_set_kwargs)
+    exclude = check() if processes is None else processes.from_leader(check)
+    training_set_kwargs = data_kwargs(options, absolute(options.data), exclude)
+    training_set = construct("data set", training_set_kwargs)
     training_set_kwargs["resolution"] = training_set.resolution
     training_set_kwargs["num_classes"] = training_set.num_classes
     config = build_config(options, training_set, training_set_kwargs)

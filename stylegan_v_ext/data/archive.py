@@ -34,6 +34,14 @@ class Archive:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
         raise NotImplementedError
 
+    def sizes(self) -> np.ndarray:
+        """Bytes of every file, int64, in the order of `names`."""
+        raise NotImplementedError
+
+    def checksums(self) -> np.ndarray | None:
+        """CRC-32 of every file, uint32, in the order of `names`; `None` if they are not known without reading."""
+        return None
+
 
 class FolderArchive(Archive):
     """All files below a folder. Raises `DataError` for links that lead out of it."""
@@ -62,6 +70,12 @@ class FolderArchive(Archive):
                 f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
             )
 
+    def sizes(self) -> np.ndarray:
+        try:
+            return np.array([os.stat(self.path / name).st_size for name in self.names], dtype=np.int64)
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read ({error.strerror})") from None
+
     def read(self, index: int) -> bytes:
         try:
             return (self.path / self.names[index]).read_bytes()
@@ -87,6 +101,12 @@ class ZipArchive(Archive):
     @property
     def names(self) -> Names:  # type: ignore[override]
         return self._index.names
+
+    def sizes(self) -> np.ndarray:
+        return np.asarray(self._index.size, dtype=np.int64)
+
+    def checksums(self) -> np.ndarray:
+        return np.asarray(self._index.crc, dtype=np.uint32)
 
     def content_table(self) -> bytes:
         """Name, size and checksum of every member: equal for archives of equal content."""
@@ -144,6 +164,12 @@ class ShardedArchive(Archive):
         self.shards = [_open_zip(shard) for shard in shards]
         self._starts = np.cumsum([0] + [len(shard.names) for shard in self.shards])
         self.names = _ShardedNames(self.shards, self._starts)
+
+    def sizes(self) -> np.ndarray:
+        return np.concatenate([shard.sizes() for shard in self.shards])
+
+    def checksums(self) -> np.ndarray:
+        return np.concatenate([shard.checksums() for shard in self.shards])
 
     def read(self, index: int) -> bytes:
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1

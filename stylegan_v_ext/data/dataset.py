@@ -10,6 +10,7 @@ import dnnlib
 from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.fingerprint import fingerprint
 from stylegan_v_ext.data.videos import decode_frame, list_videos, read_metadata
 
 
@@ -123,6 +124,11 @@ class SparseVideoDataset(torch.utils.data.Dataset):
             raw_idx=video, xflip=flip, raw_label=self._one_hot(video),
             folder=self._videos[video].folder, num_frames=len(self._videos[video]),
         )  # fmt: skip
+
+    def fingerprint(self) -> dict[str, str]:
+        """What tells these data from others, wherever they lie (`stylegan_v_ext.data.fingerprint`)."""
+        hints = {"resolution": self.resolution, "fps": self.fps, "motion_distance": self.motion_distance}
+        return fingerprint(self._archive, self._videos, self._classes, hints)
 
     def read_video(self, index: int, start: int = 0, num_frames: int | None = None, stride: int = 1) -> np.ndarray:
         """Every stride-th of `num_frames` consecutive frames of item `index`, uint8 `[T, 3, H, W]`."""

@@ -2,7 +2,6 @@
 
 import copy
 import errno
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,18 +15,29 @@ import torch
 
 import dnnlib
 from stylegan_v_ext import checkpoints
+from stylegan_v_ext.checkpoints.network import Sparingly
 from stylegan_v_ext.checkpoints.transfer import load_networks
+from stylegan_v_ext.classes import construct
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory, pick_device
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.engine import records
 from stylegan_v_ext.engine.batches import load_batches
 from stylegan_v_ext.engine.evaluation import measure_snapshot
+from stylegan_v_ext.engine.folder import held
 from stylegan_v_ext.engine.health import Health, NotFinite
 from stylegan_v_ext.engine.logs import RunLog
+from stylegan_v_ext.engine.options import check_options
 from stylegan_v_ext.engine.samples import SampleSheets
-from stylegan_v_ext.engine.state import OPTIONS_NAME, load_state, restore, save_state
-from stylegan_v_ext.files import atomic_path, locked
+from stylegan_v_ext.engine.state import (
+    check_data,
+    go_on_with_data,
+    load_state,
+    record_data,
+    restore,
+    save_options,
+    save_state,
+)
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.text import printable
@@ -92,22 +102,26 @@ class Trainer:
         precision.use_bfloat16_on_cpu(bool(c.get("allow_bf16")) and precision.has_fast_bfloat16())
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(c.get("allow_tf32"))
 
-        self.dataset = dnnlib.util.construct_class_by_name(**c.training_set_kwargs)
+        self.dataset = construct("data set", c.training_set_kwargs)
+        self.fingerprint = processes.from_leader(self.dataset.fingerprint)
+        if state is not None:
+            check_data(self.dataset, self.fingerprint, state)
         common = dict(
             c_dim=self.dataset.label_dim, img_resolution=self.dataset.resolution, img_channels=self.dataset.num_channels
         )
-        self.G = dnnlib.util.construct_class_by_name(**c.G_kwargs, **common)
-        self.D = dnnlib.util.construct_class_by_name(**c.D_kwargs, **common)
+        with Sparingly.for_tensors(state["networks"]) if state is not None else nullcontext():
+            self.G = construct("generator", c.G_kwargs, **common)
+            self.D = construct("discriminator", c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
         self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl and state is None else ""
         for network in (self.G, self.D, self.G_ema):
             network.requires_grad_(False).to(self.device)
         self.augment_pipe = None
         if c.get("augment_kwargs"):
-            self.augment_pipe = dnnlib.util.construct_class_by_name(**c.augment_kwargs).to(self.device)
+            self.augment_pipe = construct("augmentation", c.augment_kwargs).to(self.device)
             self.augment_pipe.p.fill_(c.augment_p)
-        self.loss = dnnlib.util.construct_class_by_name(
-            device=self.device, G=self.G, D=self.D, augment_pipe=self.augment_pipe, **c.loss_kwargs
+        self.loss = construct(
+            "loss", c.loss_kwargs, device=self.device, G=self.G, D=self.D, augment_pipe=self.augment_pipe
         )
         self.loss.augment_p = c.augment_p
         self.G_opt = _make_optimizer(self.G, c.G_opt_kwargs, c.G_reg_interval, self.device)
@@ -441,9 +455,7 @@ def _make_optimizer(
     kwargs["lr"] *= ratio
     kwargs["betas"] = tuple(float(beta) ** ratio for beta in kwargs["betas"])
     network.requires_grad_(True)
-    optimizer = dnnlib.util.construct_class_by_name(
-        params=list(network.parameters()), fused=device.type in ("cuda", "cpu"), **kwargs
-    )
+    optimizer = construct("optimizer", kwargs, params=list(network.parameters()), fused=device.type in ("cuda", "cpu"))
     network.requires_grad_(False)
     return optimizer
 
@@ -451,37 +463,54 @@ def _make_optimizer(
 def train(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes()) -> Path:  # noqa: B008
     """Run a training config in a new folder, logging to it; returns the last snapshot's path.
 
-    Raises `StoppedBySignal` when a signal ended it, with everything saved.
+    Raises `StoppedBySignal` when a signal ended it, with everything saved; `ValueError` for a config that the run
+    could not go on with later.
     """
     run_dir = Path(run_dir)
+    check_options(config)
     trainer = Trainer(config, run_dir, None, processes)  # before the folder, which options that fail do not make
     if processes.leads:
-        if run_dir.exists() and any(run_dir.iterdir()):
-            raise FileExistsError(errno.EEXIST, "it holds files already", str(run_dir))
         run_dir.mkdir(parents=True, exist_ok=True)
-        with atomic_path(run_dir / OPTIONS_NAME) as temporary:
-            temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    return _run(trainer)
+    with held(run_dir, processes):
+        if processes.leads:
+            if any(run_dir.iterdir()):
+                raise FileExistsError(errno.EEXIST, "it holds files already", str(run_dir))
+            save_options(run_dir, config)
+        return _run(trainer)
 
 
-def resume(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes()) -> Path:  # noqa: B008
+def resume(
+    config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes(), data: str | None = None  # noqa: B008
+) -> Path:  # fmt: skip
     """Go on with the run in a folder, from its `training-state-latest.pt`, adding to its files.
 
-    config: the run's own (`state.load_options`), its length perhaps another. Returns and raises as
-    `train`; `ValueError` where the state or the data does not fit.
+    config: the run's own (`state.load_options`), its length perhaps another.
+    run_dir: its folder, held from before the state is read until all is written.
+    data: where the run's data are now; `None` for where they were.
+    Returns and raises as `train`; `ValueError` if the state or the data do not fit.
     """
     run_dir = Path(run_dir)
-    return _run(Trainer(config, run_dir, load_state(run_dir), processes))
+    with held(run_dir, processes):
+        state = load_state(run_dir)
+        check_going_on(config, run_dir, state, data)
+        trainer = Trainer(config, run_dir, state, processes)
+        if processes.leads:
+            record_data(run_dir, config.training_set_kwargs.path)
+        return _run(trainer)
+
+
+def check_going_on(config: dnnlib.EasyDict, run_dir: Path, state: dict[str, Any], data: str | None) -> None:
+    """Make a config one to go on from a state with. Raises `ValueError` if there is nothing left to train."""
+    if state["num_clips"] >= config.total_kimg * 1000:
+        raise ValueError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
+    go_on_with_data(config, data)
 
 
 def _run(trainer: Trainer) -> Path:
+    """Train, in the leading process with a log."""
     if not trainer.processes.leads:
         return trainer.run()
-    try:
-        with locked(trainer.run_dir, wait=False):
-            if trainer.resumed:
-                records.rewind(trainer.run_dir, trainer.progress.tick, trainer.num_clips, trainer.config)
-            with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
-                return trainer.run()
-    except BlockingIOError:
-        raise ValueError(f"another process trains in {trainer.run_dir}; wait for its end, or stop it") from None
+    if trainer.resumed:
+        records.rewind(trainer.run_dir, trainer.progress.tick, trainer.num_clips, trainer.config)
+    with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
+        return trainer.run()

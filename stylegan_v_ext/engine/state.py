@@ -8,47 +8,87 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import dnnlib
-from stylegan_v_ext.files import save_tensors
+from stylegan_v_ext.checkpoints.reader import plain, read_file
+from stylegan_v_ext.data.fingerprint import difference
+from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.documents import read_json
+from stylegan_v_ext.engine.options import check_options
+from stylegan_v_ext.engine.state_check import NETWORKS, OPTIMIZERS, VERSION, check_fit, check_layout
+from stylegan_v_ext.files import atomic_path, save_tensors
 from torch_utils import training_stats
 
 STATE_NAME = "training-state-latest.pt"
 OPTIONS_NAME = "training_options.json"
-_VERSION = 1
+_REMEDY = "start a new run with --resume=SNAPSHOT"
 
 
 def capture(trainer: Any) -> dict[str, Any]:
     """The state of a `Trainer` between two steps; all processes have to call it."""
     return dict(
-        version=_VERSION, num_clips=trainer.num_clips, num_steps=trainer.num_steps, num_items=len(trainer.dataset),
-        networks={name: getattr(trainer, name).state_dict() for name in ("G", "D", "G_ema")},
-        optimizers={name: getattr(trainer, name).state_dict() for name in ("G_opt", "D_opt")},
+        version=VERSION, num_clips=trainer.num_clips, num_steps=trainer.num_steps, num_items=len(trainer.dataset),
+        data={"path": trainer.dataset.path, "fingerprint": trainer.fingerprint},
+        networks={name: getattr(trainer, name).state_dict() for name in NETWORKS},
+        optimizers={name: getattr(trainer, name).state_dict() for name in OPTIMIZERS},
         augment_p=trainer.loss.augment_p, pl_mean=trainer.loss.pl_mean, ada_stats=trainer.ada_stats.state_dict(),
         statistics=training_stats.state_dict(), progress=trainer.progress.state_dict(),
     )  # fmt: skip
 
 
 def restore(trainer: Any, state: dict[str, Any]) -> None:
-    """Put a fresh `Trainer` where another stopped. Raises `ValueError` where the data has changed."""
-    if state["num_items"] != len(trainer.dataset):
+    """Put a fresh `Trainer` where another stopped. Raises `ValueError` for a state that does not fit it."""
+    try:
+        check_fit(state, trainer)
+    except ValueError as error:
         raise ValueError(
-            f"{trainer.dataset.path} has {len(trainer.dataset)} items, had {state['num_items']} when the run began; "
-            "start a new run with --resume=SNAPSHOT"
-        )
+            f"{trainer.run_dir / STATE_NAME} does not fit the run's options ({error}); {_REMEDY}"
+        ) from None
     trainer.num_clips, trainer.num_steps = state["num_clips"], state["num_steps"]
     for name, tensors in state["networks"].items():
         getattr(trainer, name).load_state_dict(tensors)
     for name, content in state["optimizers"].items():
-        getattr(trainer, name).load_state_dict(content)
-    trainer.loss.augment_p = state["augment_p"]
+        optimizer = getattr(trainer, name)
+        own = optimizer.state_dict()["param_groups"]  # settings are the options', moments the state's
+        optimizer.load_state_dict({"state": content["state"], "param_groups": own})
+    trainer.loss.augment_p = float(state["augment_p"])
     trainer.loss.pl_mean.copy_(state["pl_mean"])
     if trainer.augment_pipe is not None:
         trainer.augment_pipe.p.fill_(state["augment_p"])
     training_stats.load_state_dict(state["statistics"])
     trainer.ada_stats.load_state_dict(state["ada_stats"])
     trainer.progress.load_state_dict(state["progress"])
+
+
+def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any]) -> None:
+    """Raise `ValueError` unless a data set is the one that a state was made with.
+
+    dataset: the open data set.
+    fingerprint: its own. States of version 0.1.0 have none to compare it with, only the number of items.
+    """
+    if state["num_items"] != len(dataset):
+        raise ValueError(
+            f"{dataset.path} has {len(dataset)} items, had {state['num_items']} when the run began; {_REMEDY}"
+        )
+    before = state.get("data")
+    differing = before and difference(before["fingerprint"], fingerprint)
+    if before and differing:
+        raise ValueError(
+            f"{dataset.path} holds other data than {before['path']} did in this run: {differing} differ; name the data "
+            f"of this run with --data=PATH, or {_REMEDY}"
+        )
+
+
+def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:
+    """Put the place of the data into a config.
+
+    config: the run's; knows where the data were.
+    data: where the user says that they are; `None` for where they were.
+    Raises `ValueError` for an address that the user did not name: none is fetched because a file says so.
+    """
+    recorded = config.training_set_kwargs.path
+    if data is None and is_remote(recorded):
+        raise ValueError(f"the run's data are at {recorded}, which is fetched only if you name it: --data={recorded}")
+    config.training_set_kwargs.path = data or recorded
 
 
 def save_state(trainer: Any, run_dir: Path) -> Path:
@@ -65,27 +105,42 @@ def save_state(trainer: Any, run_dir: Path) -> Path:
 def load_state(run_dir: Path) -> dict[str, Any]:
     """The state of a run, on the CPU. Raises `ValueError` with the remedy; nothing in it is executed."""
     path = run_dir / STATE_NAME
-    remedy = "start a new run with --resume=SNAPSHOT"
     if not path.is_file():
-        raise ValueError(f"{run_dir} holds no {STATE_NAME}, so the run cannot go on; {remedy}")
+        raise ValueError(f"{run_dir} holds no {STATE_NAME}, so the run cannot go on; {_REMEDY}")
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        version = state["version"]
-    except Exception as error:  # the reader fails in many ways on what is no such file
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}); {remedy}") from None
-    if version != _VERSION:
-        raise ValueError(f"{path} is of version {version}, this program reads {_VERSION}; {remedy}")
+        state = plain(read_file(path))
+        check_layout(state)
+    except ValueError as error:
+        reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
+        raise ValueError(f"{path} cannot be read ({reason}); {_REMEDY}") from None
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # of damaged tensors
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}); {_REMEDY}") from None
     return state
 
 
+def save_options(run_dir: Path, config: dict[str, Any]) -> None:
+    """Write `training_options.json`."""
+    with atomic_path(run_dir / OPTIONS_NAME) as temporary:
+        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def record_data(run_dir: Path, path: str) -> None:
+    """Write into a run's options where its data are now, so that the next part finds them."""
+    options = load_options(run_dir)
+    if options.training_set_kwargs.path != path:
+        options.training_set_kwargs.path = path
+        save_options(run_dir, options)
+
+
 def load_options(run_dir: Path) -> dnnlib.EasyDict:
-    """The config that a run was started with. Raises `ValueError`."""
+    """The config that a run was started with. Raises `ValueError`, naming the first entry that is wrong."""
     path = run_dir / OPTIONS_NAME
     try:
-        return _easy(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(f"{path} cannot be read ({reason}); start a new run with --resume=SNAPSHOT") from None
+        document = read_json(path)
+        check_options(document)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from None
+    return _easy(document)
 
 
 def _easy(value: Any) -> Any:

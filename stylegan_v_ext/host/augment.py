@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-import dnnlib
+from stylegan_v_ext.classes import construct
 from torch_utils import persistence
 
 
@@ -18,7 +18,7 @@ class ClipAugmentPipe(torch.nn.Module):
 
     def __init__(self, pipe_class: str, **kwargs: Any):
         super().__init__()
-        self.pipe = dnnlib.util.construct_class_by_name(class_name=pipe_class, **kwargs)
+        self.pipe = construct("image augmentation of a host", {"class_name": pipe_class, **kwargs})
 
     @property
     def p(self) -> torch.Tensor:

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import dnnlib
+from stylegan_v_ext.classes import FRAME_DATASET, VIDEO_DATASET, check
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.host import import_module
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, parse_metric
 from stylegan_v_ext.metrics.evaluate import measure_generator
-
-_VIDEO_DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
-_FRAME_DATASET = "stylegan_v_ext.data.frames.FrameDataset"
 
 
 def join_registry(metric_main: Any) -> None:
@@ -29,8 +27,10 @@ def join_registry(metric_main: Any) -> None:
 
     def calc_metric(metric: str, **kwargs: Any) -> Any:
         dataset_kwargs = dict(kwargs.get("dataset_kwargs") or {})
-        if dataset_kwargs.get("class_name") == _VIDEO_DATASET and all(metric != own.name for own in ours):
-            dataset_kwargs["class_name"] = _FRAME_DATASET
+        if dataset_kwargs:  # out of the pickle of a stranger, perhaps; the checkout makes whatever class they name
+            check("data set of a host", dataset_kwargs)
+        if dataset_kwargs.get("class_name") == VIDEO_DATASET and all(metric != own.name for own in ours):
+            dataset_kwargs["class_name"] = FRAME_DATASET
         return stock(metric, **{**kwargs, "dataset_kwargs": dataset_kwargs})
 
     metric_main.calc_metric = calc_metric

@@ -3,7 +3,6 @@
 import copy
 import inspect
 import io
-import json
 import os
 import tempfile
 import time
@@ -17,8 +16,11 @@ import torch
 import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
+from stylegan_v_ext.classes import SLOTS, construct
 from stylegan_v_ext.distributed import end_with, leave
 from stylegan_v_ext.engine.batches import ignore_interrupts
+from stylegan_v_ext.engine.folder import held
+from stylegan_v_ext.engine.state import save_options
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.interrupts import Stopped, StoppedBySignal, interruptible
 from stylegan_v_ext.metrics.catalogue import check_metrics
@@ -38,9 +40,13 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
     check_options(config)
     run_dir = Path(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)
-    config = copy.deepcopy(config)
-    with atomic_path(run_dir / "training_options.json") as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    with held(run_dir):
+        return _train(copy.deepcopy(config), run_dir, checkout)
+
+
+def _train(config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout) -> Path:
+    """Run a config in a folder that this process holds; returns the last snapshot's path."""
+    save_options(run_dir, config)
     if config.resume_pkl:
         with _logging_to(run_dir):
             config.resume_pkl = str(_starting_networks(config, run_dir))
@@ -84,10 +90,10 @@ def check_options(config: dnnlib.EasyDict) -> None:
 def loop_arguments(config: dnnlib.EasyDict, loop: Callable[..., None]) -> dict[str, Any]:
     """Those entries of a config that a training loop takes, its own loss and augmentation in place of ours."""
     c = copy.deepcopy(config)
-    c.loss_kwargs.class_name = "training.loss.StyleGAN2Loss"
+    (c.loss_kwargs.class_name,) = SLOTS["loss of a host"]
     if c.get("augment_kwargs"):
-        c.augment_kwargs.class_name = "stylegan_v_ext.host.augment.ClipAugmentPipe"
-        c.augment_kwargs.pipe_class = "training.augment.AugmentPipe"
+        (c.augment_kwargs.class_name,) = SLOTS["augmentation of a host"]
+        (c.augment_kwargs.pipe_class,) = SLOTS["image augmentation of a host"]
     c.data_loader_kwargs.pin_memory = device_type() == "cuda"
     c.data_loader_kwargs.worker_init_fn = ignore_interrupts
     for name in ("image_snapshot_ticks", "network_snapshot_ticks"):
@@ -212,11 +218,11 @@ def _starting_networks(config: dnnlib.EasyDict, run_dir: Path) -> Path:
     from stylegan_v_ext import checkpoints
     from stylegan_v_ext.checkpoints.transfer import load_networks
 
-    dataset = dnnlib.util.construct_class_by_name(**config.training_set_kwargs)
+    dataset = construct("data set", config.training_set_kwargs)
     sizes = dict(c_dim=dataset.label_dim, img_resolution=dataset.resolution, img_channels=dataset.num_channels)
     torch.manual_seed(config.random_seed)
-    G = dnnlib.util.construct_class_by_name(**config.G_kwargs, **sizes)
-    D = dnnlib.util.construct_class_by_name(**config.D_kwargs, **sizes)
+    G = construct("generator", config.G_kwargs, **sizes)
+    D = construct("discriminator", config.D_kwargs, **sizes)
     G_ema = copy.deepcopy(G)
     source = checkpoints.load(config.resume_pkl, trust_pickle=bool(config.get("resume_trusted")))
     print(load_networks(source, G, D, G_ema), flush=True)

@@ -1,37 +1,52 @@
 """Curves of a run's figures over its snapshots, as a picture."""
 
-import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.text import printable
 
 _HIGHER_IS_BETTER = re.compile(r"^(is|isv)\d|_precision$|_recall$")
 _HIDDEN = re.compile(r"_std$|_split_std$|_real$|_fake$")
+_MOST_CURVES = 100
+_LONGEST_NAME = 100
+_LARGEST = 1e100  # that can be drawn
 
 
 def read_curves(run_dir: Path) -> dict[str, list[tuple[float, float]]]:
     """(kimg, value) by the name of the value, the last one of each snapshot, from all `metric-*.jsonl` in a folder.
 
-    Lines that are torn or of something else are passed over. Raises `ValueError` where there is no value.
+    Lines that are torn or of something else are passed over. Raises `ValueError` if there is no value, or far too many.
     """
     curves: dict[str, dict[float, float]] = {}
     for path in sorted(run_dir.glob("metric-*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-                kimg = float(re.search(r"(\d+)(?=\.[a-z]+$)", entry["snapshot_pkl"])[1])  # type: ignore[index]
-                values = {name: float(value) for name, value in entry["results"].items() if value is not None}
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
-            for name, value in values.items():
-                if not _HIDDEN.search(name):
+        try:
+            for kimg, values in _figures(path):
+                for name, value in values.items():
                     curves.setdefault(name, {})[kimg] = value
+        except ValueError as error:
+            raise ValueError(f"{printable(path)} cannot be read ({error}); remove it") from None
+    if len(curves) > _MOST_CURVES:
+        raise ValueError(f"{run_dir} holds figures of {len(curves)} names, {_MOST_CURVES} at most can be drawn")
     if not curves:
         raise ValueError(
             f"{run_dir} holds no figures of snapshots (metric-*.jsonl); measure with `stylegan-v metrics --network=…`"
         )
     return {name: sorted(points.items()) for name, points in curves.items()}
+
+
+def _figures(path: Path) -> Iterator[tuple[float, dict[str, float]]]:
+    """(kimg, values by name) of every line of a file that has them; what is no number is passed over."""
+    for entry in read_json_lines(path):
+        snapshot, results = entry.get("snapshot_pkl"), entry.get("results")
+        number = re.search(r"([0-9]{1,9})\.[a-z]{1,20}$", snapshot[-64:]) if isinstance(snapshot, str) else None
+        if number is not None and isinstance(results, dict):
+            yield float(number[1]), {
+                printable(name, _LONGEST_NAME): float(value) for name, value in results.items()
+                if type(value) in (int, float) and abs(value) <= _LARGEST and not _HIDDEN.search(name[-20:])
+            }  # fmt: skip
 
 
 def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]:
@@ -49,7 +64,8 @@ def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3)
         axes.plot(*best, marker="o", color="black")
         axes.annotate(f"{best[1]:.4g}", best, textcoords="offset points", xytext=(4, 6))
-        axes.set(title=name, xlabel="thousand clips (kimg)")
+        axes.set_title(name, parse_math=False)
+        axes.set(xlabel="thousand clips (kimg)")
         axes.grid(alpha=0.3)
         summary.append((name, len(points), best[1], best[0]))
     with atomic_path(target) as temporary:

@@ -1,0 +1,28 @@
+"""A run's folder, which one run at a time may use."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.files import locked
+
+
+@contextlib.contextmanager
+def held(run_dir: Path, processes: Processes = Processes()) -> Iterator[None]:  # noqa: B008
+    """Hold a run's folder inside the block: whatever is read there is still the newest when the run writes.
+
+    run_dir: an existing folder.
+    processes: all of them enter the block together, once the leading one has the lock.
+    Raises `ValueError` if another run holds the folder.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def take() -> None:
+            try:
+                stack.enter_context(locked(run_dir, wait=False))
+            except BlockingIOError:
+                raise ValueError(f"another process trains in {run_dir}; wait for its end, or stop it") from None
+
+        processes.from_leader(take)
+        yield
