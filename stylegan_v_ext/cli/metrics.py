@@ -140,12 +140,11 @@ class Request:
 
 
 def _exists(path: str) -> bool:
-    """Whether a data set or file is there; of an address this is seen later."""
+    """Whether a data set or file that the user names is there; an address is asked later."""
+    from stylegan_v_ext.data.recorded import is_here
     from stylegan_v_ext.data.remote import is_remote
 
-    return (
-        is_remote(path) or os.path.exists(path) or bool(list(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip")))
-    )
+    return is_remote(path) or is_here(path)
 
 
 def _measure_all(request: Request, processes: Any) -> None:
@@ -156,13 +155,16 @@ def _measure_all(request: Request, processes: Any) -> None:
     device = torch.device(request.device)
     subject = _Subject(request, device, processes)
     folder = Path(request.outdir) if request.outdir else subject.folder
-    for name, run in subject.runs():
+    for number, (name, run) in enumerate(subject.runs()):
         started = time.time()
         with progress_bar(1, name) as bar:
             result = run(_progress_of(bar))
         line = result_line(name, result, time.time() - started, subject.snapshot)
         if not processes.leads:
             continue
+        if number == 0 and request.network is not None and request.data is None:
+            path = subject.dataset_kwargs["path"]
+            click.echo(f"Data set: {path}, which {subject.snapshot} names; --data=PATH names another")
         _print_result(name, result, time.time() - started)
         if folder is not None:
             try:
@@ -293,8 +295,8 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
     recorded = dict(checkpoint.training_set_kwargs)
     if data is not None:
         recorded = {"path": absolute(data), "xflip": recorded.get("xflip", False)}
-    elif recorded.get("class_name") != _DATASET or not _exists(str(recorded.get("path"))):
-        raise UserError(f"{checkpoint.path} names no data set that is here; name one with --data")
+    else:
+        _check_recorded(checkpoint.path, recorded)
     known = inspect.signature(SparseVideoDataset).parameters
     kwargs = {key: value for key, value in recorded.items() if key in known}
     kwargs |= {"num_frames": generator.num_frames, "num_classes": generator.num_classes}
@@ -302,6 +304,15 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
     if mirror is not None:
         kwargs["xflip"] = mirror
     return kwargs
+
+
+def _check_recorded(checkpoint: Path, recorded: dict[str, Any]) -> None:
+    """Raise `UserError` unless a checkpoint names a video data set on this machine."""
+    from stylegan_v_ext.data.recorded import is_here, recorded_path
+
+    path = recorded_path(checkpoint, recorded.get("path"))
+    if recorded.get("class_name") != _DATASET or not is_here(path):
+        raise UserError(f"{checkpoint} names no data set that is here; name one with --data")
 
 
 def _print_result(name: str, result: Any, seconds: float) -> None:

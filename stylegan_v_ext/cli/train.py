@@ -256,12 +256,17 @@ def _launch() -> str | None:
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
+    from stylegan_v_ext.data.recorded import recorded_path
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
     from stylegan_v_ext.engine.state import load_options, load_state
     from stylegan_v_ext.networks import precision
 
     config = load_options(run_dir)
+    if "data" not in given:
+        recorded_path(
+            run_dir, config.training_set_kwargs.get("path")
+        )  # a folder of a stranger may not say what is fetched
     num_clips = load_state(run_dir)["num_clips"]
     before = config.get("options", {})
     differing = [
