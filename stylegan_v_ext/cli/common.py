@@ -1,20 +1,59 @@
 """What the subcommands share: errors in one line, option types, progress bars."""
 
+import contextlib
 import functools
 import itertools
 import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+from stylegan_v_ext.text import printable, sentence
+
+_LONGEST_MESSAGE = 4000
+_LONGEST_LABEL = 60
+
 
 class UserError(click.ClickException):
-    """One line for the user, exit code 2."""
+    """One printable line for the user, exit code 2."""
 
     exit_code = 2
+
+    def __init__(self, message: object):
+        super().__init__(printable(message, _LONGEST_MESSAGE))
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Whatever click complains about inside, names of files included, is one printable line."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message, _LONGEST_MESSAGE)
+        raise
+
+
+class Command(click.Command):
+    """An entry point whose complaints about the command line are printable."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+
+class Group(click.Group):
+    """A group that is an entry point: complaints of all commands in it are printable."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _printable_errors():
+            return super().invoke(ctx)
 
 
 def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,9 +62,10 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with _printable_errors():
+                return command(*args, **kwargs)
         except ValueError as error:
-            raise UserError(_last_sentence(str(error))) from None
+            raise UserError(sentence(error)) from None
         except BrokenPipeError:  # whoever reads our output has seen enough; click knows
             raise
         except OSError as error:
@@ -56,12 +96,6 @@ def device_to_use(name: str) -> Any:
         keep_freed_memory()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return device
-
-
-def _last_sentence(message: str) -> str:
-    """The message itself; of one that crossed from a data worker, the line under its traceback."""
-    lines = [line for line in message.strip().splitlines() if line.strip()]
-    return re.sub(r"^[\w.]*Error: ", "", lines[-1]) if lines else "unknown error"
 
 
 class SeedList(click.ParamType):
@@ -170,7 +204,9 @@ class FrameSize(click.ParamType):
 
 def progress_bar(length: int, label: str) -> Any:
     """A bar with percentage and time left, on stderr; nothing where that is no terminal."""
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+    return click.progressbar(
+        length=length, label=printable(label, _LONGEST_LABEL), file=sys.stderr, hidden=not sys.stderr.isatty()
+    )
 
 
 def own_arguments(ctx: click.Context) -> list[str]:

@@ -12,6 +12,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import (
+    Command,
     GridSize,
     LayerSpan,
     ScheduleType,
@@ -21,6 +22,7 @@ from stylegan_v_ext.cli.common import (
     progress_bar,
     report_user_errors,
 )
+from stylegan_v_ext.text import printable, say
 
 FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
@@ -53,7 +55,7 @@ class Item:
     video: Any
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
     "--network", help="Checkpoint of any known format, a run folder or a URL", metavar="PKL|DIR", required=True
 )
@@ -261,6 +263,7 @@ def _items(o: dict[str, Any], sampler: Any, contents: list, motions: list, recip
         source = content if motion is None else _of_class(motion, content.class_index)
         video = recipe.video(sampler, tracks.still(sampler.content(content)), source)
         label = re.sub(r"\b(s|m)(?:eed|otion)0*(\d)", r"\1\2", f"{name} {motion_name}").strip()
+        label = printable(label, 100)
         items.append(Item(f"{name}-{motion_name}".rstrip("-"), label, video))
     return items
 
@@ -283,7 +286,7 @@ def _write(target: Path, stream: Any, o: dict[str, Any]) -> None:
                 bar.update(1)
 
         write_video(target, counted(), o["fps"], o["codec"], o["quality"])
-    click.echo(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
+    say(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
 
 
 def check_class(name: str, classes: int, class_index: int | None) -> None:

@@ -4,6 +4,7 @@ import click
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.cli.checkpoint import checkpoint
+from stylegan_v_ext.cli.common import Group
 from stylegan_v_ext.cli.data import data
 from stylegan_v_ext.cli.demo import demo
 from stylegan_v_ext.cli.directions import directions
@@ -17,7 +18,7 @@ from stylegan_v_ext.cli.train import train
 from stylegan_v_ext.cli.view import view
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="stylegan-v")
 def main() -> None:
     """StyleGAN-V, a continuous-time video GAN: make data sets, train, generate, measure, edit, convert, swap layers."""

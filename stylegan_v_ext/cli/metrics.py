@@ -21,6 +21,7 @@ from stylegan_v_ext.cli.common import (
     progress_bar,
     report_user_errors,
 )
+from stylegan_v_ext.text import say
 
 _DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
 _SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
@@ -164,13 +165,13 @@ def _measure_all(request: Request, processes: Any) -> None:
             continue
         if number == 0 and request.network is not None and request.data is None:
             path = subject.dataset_kwargs["path"]
-            click.echo(f"Data set: {path}, which {subject.snapshot} names; --data=PATH names another")
+            say(f"Data set: {path}, which {subject.snapshot} names; --data=PATH names another")
         _print_result(name, result, time.time() - started)
         if folder is not None:
             try:
                 append_result(folder, name, line)
             except OSError as error:
-                click.echo(f"Not kept in {folder}: {error.strerror}; name another --outdir", err=True)
+                say(f"Not kept in {folder}: {error.strerror}; name another --outdir", err=True)
 
 
 def _progress_of(bar: Any) -> Callable[[int, int], None]:
@@ -253,7 +254,7 @@ class _Subject:
                 "figures of different sizes do not compare"
             )
         if any(isinstance(source, VideoFiles) for source in sources):
-            click.echo(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
+            say(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
 
     def runs(self) -> Any:
         """(name, function of progress that measures) of every metric."""
@@ -323,16 +324,16 @@ def _print_result(name: str, result: Any, seconds: float) -> None:
         for side in ("real", "fake")
         if isinstance(about := result.protocol.get(side), dict)
     ]
-    click.echo(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
+    say(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
     values = result.values
     shown = [key for key in values if not any(key.endswith(end) and key[: -len(end)] in values for end in _SIDES)]
     width = max(map(len, shown)) + 2
     for key in shown:
         sides = [f"{end[1:]} {_figure(values, key + end)}" for end in ("_real", "_fake") if key + end in values]
         means = f"  (mean: {', '.join(sides)})" if sides else ""
-        click.echo(f"  {key:{width}s}{_figure(values, key)}{means}")
+        say(f"  {key:{width}s}{_figure(values, key)}{means}")
     for note in result.notes:
-        click.echo(f"  Note: {note}")
+        say(f"  Note: {note}")
 
 
 def _figure(values: dict[str, float], key: str) -> str:
@@ -350,10 +351,10 @@ def list_metrics() -> None:
         metric = parse_metric(name)
         assert metric is not None
         short = next((alias for alias, full in ALIASES.items() if full == name), None)
-        click.echo(name + (f" (or {short})" if short else ""))
+        say(name + (f" (or {short})" if short else ""))
         detector = f" Detector: {metric.family.detector}." if metric.family.detector else ""
-        click.echo(textwrap.fill(metric.definition + detector, 100, initial_indent="    ", subsequent_indent="    "))
-    click.echo("\nThe numbers may be others: fvd256_16f compares 256 clips, motion2048_64f clips of 64 frames.")
+        say(*textwrap.wrap(metric.definition + detector, 100, initial_indent="    ", subsequent_indent="    "))
+    say("", "The numbers may be others: fvd256_16f compares 256 clips, motion2048_64f clips of 64 frames.")
 
 
 @metrics.command("detectors", context_settings=_SETTINGS)
@@ -368,20 +369,20 @@ def show_detectors(detectors: str | None) -> None:
     recorded = known.recorded_sha256()
     for detector in known.DETECTORS.values():
         path = known.local_detector(detector.file) or known.downloaded_detector(detector.file)
-        click.echo(f"{detector.file}: {detector.about}")
+        say(f"{detector.file}: {detector.about}")
         if path is None:
-            click.echo("    missing; downloaded at first use, from the first of these that answers:")
+            say("    missing; downloaded at first use, from the first of these that answers:")
             for url in detector.urls:
-                click.echo(f"      {url}")
+                say(f"      {url}")
             continue
         found = known.sha256_of(path)
         before = recorded.get(detector.file)
         state = (
             "not used yet" if before is None else "as at first use" if before == found else "NOT the one of first use"
         )
-        click.echo(f"    {path}\n    SHA-256 {found}, {state}")
+        say(f"    {path}", f"    SHA-256 {found}, {state}")
     folder = known.detectors_folder()
-    click.echo(
+    say(
         f"Files in {folder} are taken before any download."
         if folder
         else f"Put files under these names into a folder and name it by --detectors or {known.ENVIRONMENT}."
@@ -401,5 +402,5 @@ def plot(run_dir: str, output: str | None) -> None:
     if target.suffix.lower() != ".png":
         raise UserError(f"--output={target} is no .png")
     for name, num_snapshots, best, kimg in plot_run(Path(run_dir), target):
-        click.echo(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
-    click.echo(f"Written: {target}")
+        say(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
+    say(f"Written: {target}")

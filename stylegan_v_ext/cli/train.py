@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import (
+    Command,
     NameList,
     UserError,
     device_to_use,
@@ -22,6 +23,7 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, loader_kwargs
+from stylegan_v_ext.text import printable, say
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
@@ -43,7 +45,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
               + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
 @click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
@@ -222,9 +224,9 @@ def _begin(
     config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
-    print(describe(config))
+    say(*describe(config).split("\n"))
     if host is not None:
-        print(f"Engine: the training loop of {host}\n")
+        say(f"Engine: the training loop of {host}", "")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
@@ -292,7 +294,7 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     config.device, config.num_gpus = device, processes.count
     if num_clips >= config.total_kimg * 1000:
         raise UserError(f"{run_dir} has trained its {config.total_kimg:g} kimg; give a larger --kimg to go on")
-    print(f"Run folder: {run_dir}", flush=True)
+    say(f"Run folder: {run_dir}")
     if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
         print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
@@ -397,7 +399,7 @@ def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> 
         cure = "" if report.fatal else ", or train with --skip-bad"
         raise UserError(f"{path}: {first}{more}; see `stylegan-v data check {path}`{cure}")
     for folder in report.bad_videos:
-        click.echo(f"Left out: {folder}", err=True)
+        say(f"Left out: {folder}", err=True)
     if use_labels and not report.num_classes:
         raise UserError(f"--cond=1: {path} has no labels; add them to its dataset.json or leave --cond out")
     return report.bad_videos
@@ -419,7 +421,7 @@ def describe(config: Any) -> str:
     """The config as JSON and as a few lines for people."""
     data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
     rows = {
-        "Data set": data["path"], "Videos": config.num_videos, "Resolution": data["resolution"],
+        "Data set": printable(data["path"]), "Videos": config.num_videos, "Resolution": data["resolution"],
         "Classes": data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
         "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
         "Precision": _precision(config),
@@ -448,7 +450,7 @@ def launch(config: Any, outdir: str, host: str | None = None, processes: Any = N
 
     processes = processes or Processes()
     run_dir = processes.from_leader(lambda: make_run_dir(outdir, config.run_desc))
-    print(f"Run folder: {run_dir}", flush=True)
+    say(f"Run folder: {run_dir}")
     try:
         if host is not None:
             from stylegan_v_ext.host.train import train as train_in_host

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import STANDARD, check_metrics, parse_metric
 from stylegan_v_ext.metrics.evaluate import append_result, measure_generator, result_line
+from stylegan_v_ext.text import printable
 
 if TYPE_CHECKING:
     from stylegan_v_ext.engine.loop import Trainer
@@ -42,7 +43,7 @@ def measure_snapshot(trainer: "Trainer", snapshot: Path) -> Iterator[tuple[str, 
                 metric, trainer.G_ema, trainer.config.training_set_kwargs, trainer.device, processes=trainer.processes
             )
         except ValueError as error:
-            print(f"{name} could not be measured: {error}", flush=True)
+            print(f"{name} could not be measured: {printable(error)}", flush=True)
             continue
         if trainer.processes.leads:
             line = result_line(metric.name, result, time.time() - started, snapshot.name)
