@@ -2,11 +2,14 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.text import printable
 
 _HIGHER_IS_BETTER = re.compile(r"^(is|isv)\d|_precision$|_recall$")
+_LONGEST_NAME = 100
 _HIDDEN = re.compile(r"_std$|_split_std$|_real$|_fake$")
 
 
@@ -49,9 +52,11 @@ def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3)
         axes.plot(*best, marker="o", color="black")
         axes.annotate(f"{best[1]:.4g}", best, textcoords="offset points", xytext=(4, 6))
-        axes.set(title=name, xlabel="thousand clips (kimg)")
+        axes.set_title(printable(name, _LONGEST_NAME), parse_math=False)
+        axes.set(xlabel="thousand clips (kimg)")
         axes.grid(alpha=0.3)
         summary.append((name, len(points), best[1], best[0]))
-    with atomic_path(target) as temporary:
+    with atomic_path(target) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may have letters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)
     return summary

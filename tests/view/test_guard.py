@@ -1,6 +1,8 @@
 """What the page answers, and to whom, over HTTP."""
 
+import gc
 import json
+import re
 import socket
 import urllib.parse
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 import requests
 
 from stylegan_v_ext.view.guard import host_check
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what gradio leaves open
 
 # (address that the page listens at, Host headers that are answered, Host headers that are not)
 HOSTS = [
@@ -53,6 +57,7 @@ def served(trained, tmp_path_factory):
             port = probe.getsockname()[1]
         yield launch(page, "127.0.0.1", port, exports, files), exports, files
         page.close()
+    gc.collect()
 
 
 TITLE = "<img src=x onerror=alert(1)>\x1b[31m![a](http://evil.example/)\u202e$(x)日本.pkl" + "x" * 500
@@ -79,7 +84,8 @@ def test_the_page_answers_itself(served):
     assert requests.get(url.replace("127.0.0.1", "localhost"), timeout=10).ok
     assert requests.get(f"{url}gradio_api/file={files}/shown.txt", timeout=10).text == "shown"
     text = requests.get(url, timeout=10).text
-    assert requests.get(url + "assets/" + text.split("/assets/")[1].split('"')[0], timeout=10).ok
+    script = re.search(r"assets/[\w./-]+\.js", text)[0]
+    assert requests.get(url + script, timeout=10).ok
 
 
 def test_a_request_without_a_host_or_with_two_is_refused(served):
@@ -87,7 +93,8 @@ def test_a_request_without_a_host_or_with_two_is_refused(served):
     for head in ("GET / HTTP/1.0\r\n\r\n", f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil.example\r\n\r\n",
                  f"GET http://evil.example/ HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n",
                  f"GET /gradio_api/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
-                 "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"):  # fmt: skip
+                 "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                 "Sec-WebSocket-Version: 13\r\n\r\n"):  # fmt: skip
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(head.encode())
             assert connection.recv(4096).split()[1] in (b"403", b"400"), head
@@ -95,7 +102,8 @@ def test_a_request_without_a_host_or_with_two_is_refused(served):
 
 @pytest.mark.parametrize("path", ["gradio_api/upload", "upload", "gradio_api/upload?upload_id=x",
                                   "gradio_api//upload", "gradio_api/UPLOAD", "gradio_api/upload/",
-                                  "gradio_api/%75pload", "assets/../gradio_api/upload", "gradio_api/queue/join/../../upload"])  # fmt: skip
+                                  "gradio_api/%75pload", "assets/../gradio_api/upload",
+                                  "gradio_api/queue/join/../../upload"])  # fmt: skip
 def test_nothing_is_uploaded(served, path):
     before = sorted(served[2].rglob("*"))
     request = requests.Request("POST", served[0] + path, files={"files": ("a.html", b"<script>")}).prepare()
@@ -120,7 +128,8 @@ def test_only_the_pages_own_files_are_read(served):
     url, exports, files = served
     strange = ["/etc/passwd", str(exports / "private.txt"), str(files / "link"), f"{files}/../exports0/private.txt",
                f"{files}/../{exports.name}/private.txt", "http://127.0.0.1:1/x", "https://example.org/",
-               "file:///etc/passwd", "etc/passwd", "~/x", "", "//etc/passwd", "\x00", str(Path(__file__)), "C:\\x", f"{files}x/a"]  # fmt: skip
+               "file:///etc/passwd", "etc/passwd", "~/x", "", "//etc/passwd", "\x00",
+               str(Path(__file__)), "C:\\x", f"{files}x/a"]  # fmt: skip
     for path in strange:
         for quoted in {path, urllib.parse.quote(path), urllib.parse.quote(path, safe="")}:
             request = requests.Request("GET", url).prepare()
