@@ -1,20 +1,29 @@
 """Opening local files and URLs: time limits, retries with back-off, an atomic cache, checksums."""
 
+import contextlib
+import email.utils
 import hashlib
 import html
-import io
 import os
 import re
+import secrets
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 _cache_dir: str | None = None
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
+_LONGEST_PAUSE = 60  # seconds between two attempts, whatever the server asks for
 _MOST_BYTES = 8 * 2**30
+_CHUNK = 1 << 20
+_PAGE_BYTES = 8192  # a warning page of a file-sharing site is at most that long
+_TRY_AGAIN = (408, 425, 429)  # timeout, too early, too many requests; and all from 500 on
+_TEMPORARY = ".download-"
+_ABANDONED_SECONDS = 24 * 3600  # a temporary file of that age belongs to a process that was killed
 
 
 def set_cache_dir(path: str) -> None:
@@ -56,125 +65,221 @@ def open_url(
 ) -> Any:
     """Open a local path, file URL or http(s) URL for binary reading.
 
-    Downloads go to a temporary file that is renamed when complete and, with `sha256`, correct, so
-    the cache never holds half a file. They, and what they are redirected to, come from http(s) alone, and
-    are at most 8 GiB. `return_filename` gives the local path instead (needs the
-    cache). Raises `FileNotFoundError` for a missing local file, `ValueError` for a wrong checksum,
-    `OSError` when every attempt failed.
+    A download goes to a temporary file. The file gets its name in the cache when it is complete and, with
+    `sha256`, correct, so the cache never holds half a file. A download, and what it is redirected to, comes from
+    http(s) alone, never from https to http, is not compressed on its way, and has at most 8 GiB. A few MiB of
+    memory are enough for a file of any size.
+
+    cache: False keeps nothing on disk after the file is closed. return_filename: give the local path instead
+    (needs the cache). Raises `FileNotFoundError` for a missing local file, `ValueError` for a wrong checksum,
+    `OSError` if every attempt failed.
     """
     if not is_url(url):
         path = url2pathname(unquote(urlsplit(url).path)) if is_url(url, allow_file_urls=True) else url
         if not os.path.isfile(path):
             raise FileNotFoundError(f"no such file: {path}")
         if sha256 is not None:
-            _check_sha256(Path(path).read_bytes(), sha256, path)
+            _check_sha256(_sha256_of(path), sha256, path)
         return path if return_filename else open(path, "rb")
     if return_filename and not cache:
         raise ValueError("return_filename needs the cache: there is no file without it")
+    if not cache:
+        file: BinaryIO = tempfile.TemporaryFile()  # type: ignore[assignment]  # noqa: SIM115
+        try:
+            _download(url, file, num_attempts, verbose, sha256)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
 
     folder = Path(cache_dir if cache_dir is not None else make_cache_dir_path("downloads"))
-    url_hash = hashlib.sha256(url.encode()).hexdigest()[:32]
-    if cache:
-        for known in sorted(folder.glob(url_hash + "_*")):
-            data = known.read_bytes() if sha256 is not None else b""
-            if sha256 is None or hashlib.sha256(data).hexdigest() == sha256.lower():
-                return str(known) if return_filename else open(known, "rb")
-
-    name, data = _download(url, num_attempts, verbose)
-    if sha256 is not None:
-        _check_sha256(data, sha256, url)
-    if not cache:
-        return io.BytesIO(data)
-    target = folder / f"{url_hash}_{re.sub(r'[^0-9a-zA-Z._-]', '_', name)}"
-    _write_atomically(target, data)
-    return str(target) if return_filename else io.BytesIO(data)
-
-
-def _check_sha256(data: bytes, wanted: str, source: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != wanted.lower():
-        raise ValueError(f"{source} has SHA-256 {found}, expected {wanted.lower()}; delete it and download it again")
-
-
-def _write_atomically(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".download-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+    url_hash = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    for known in sorted(folder.glob(url_hash + "_*")):
+        if sha256 is None or _sha256_of(known) == sha256.lower():
+            return str(known) if return_filename else open(known, "rb")
+    with _temporary_file(folder) as (temporary, file):
+        name = _download(url, file, num_attempts, verbose, sha256)
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
+        target = folder / f"{url_hash}_{re.sub(r'[^0-9a-zA-Z._-]', '_', name)[-100:]}"
         os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    return str(target) if return_filename else open(target, "rb")
+
+
+def _check_sha256(found: str, wanted: str, source: str) -> None:
+    if found != wanted.lower():
+        raise ValueError(
+            f"{_shown(source)} has SHA-256 {found}, expected {wanted.lower()}; delete it and download it again"
+        )
+
+
+def _sha256_of(path: str | Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shown(text: Any) -> str:
+    """A text of a server as one short line without control characters."""
+    return "".join(c if c.isprintable() else "?" for c in str(text)[:500])
+
+
+@contextlib.contextmanager
+def _temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """(path, file to write) for the time of a block; the path is removed if it is still there at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob(_TEMPORARY + "*"):
+        with contextlib.suppress(OSError):  # another process may clear up as well
+            if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                path.unlink()
+    path = folder / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    try:
+        with open(path, "x+b") as file:
+            yield path, file
+    finally:
+        path.unlink(missing_ok=True)
 
 
 class _Retry(Exception):
-    """A failure that another attempt may cure."""
+    """A failure that another attempt may cure. seconds: how long the server asks to wait."""
+
+    def __init__(self, reason: str, seconds: float = 0):
+        super().__init__(reason)
+        self.seconds = seconds
 
 
-def _download(url: str, num_attempts: int, verbose: bool) -> tuple[str, bytes]:
-    """(file name, bytes) of a URL; tries again with growing pauses, follows Google Drive's warning page."""
+def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256: str | None) -> str:
+    """Write what a URL answers to an empty file; returns the name that the server gives it.
+
+    Tries again with growing pauses, and follows Google Drive's warning page.
+    """
     import requests
+    import urllib3
 
     error: Exception | None = None
     with requests.Session() as session:
+        session.headers["Accept-Encoding"] = "identity"
+        session.hooks["response"].append(_stay_encrypted)
         for attempt in range(max(num_attempts, 1)):
             if attempt:
-                time.sleep(min(0.5 * 2**attempt, 20))
+                asked = error.seconds if isinstance(error, _Retry) else 0
+                time.sleep(min(max(0.5 * 2**attempt if attempt < 6 else 20, asked), _LONGEST_PAUSE))
             if verbose:
-                print(f"Downloading {url} ...", flush=True)
+                print(f"Downloading {_shown(url)} ...", flush=True)
             try:
-                name, data = _fetch(session, url)
-                warning = _drive_confirmation(data)
+                name, found = _fetch(session, url, file, sha256 is not None)
+                warning = _drive_confirmation(file)
                 if warning is not None:
-                    name, data = _fetch(session, urljoin(url, warning))
-                return name, data
+                    name, found = _fetch(session, _confirmed(url, warning), file, sha256 is not None)
+                if sha256 is not None:
+                    _check_sha256(found, sha256, url)
+                return name
             except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL,
-                    requests.TooManyRedirects) as e:  # fmt: skip
-                raise OSError(f"{url} leads where nothing is downloaded from ({e}); check the address") from None
+                    requests.TooManyRedirects, urllib3.exceptions.LocationValueError, UnicodeError) as e:  # fmt: skip
+                raise OSError(
+                    f"{_shown(url)} leads where nothing is downloaded from ({_shown(e)}); check the address"
+                ) from None
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Retry) as e:
                 error = e
-            except requests.HTTPError as e:
-                raise OSError(f"{url} answered {e}; check the address") from None
+            except requests.RequestException as e:
+                raise OSError(f"{_shown(url)} answered {_shown(e)}; check the address") from None
+    reason = str(error) if isinstance(error, _Retry) else type(error).__name__
     raise OSError(
-        f"{url} could not be downloaded in {num_attempts} attempts ({type(error).__name__}); "
+        f"{_shown(url)} could not be downloaded in {max(num_attempts, 1)} attempts ({reason}); "
         "check the connection, or download it elsewhere and give the local path"
     ) from None
 
 
-def _fetch(session: Any, url: str) -> tuple[str, bytes]:
+def _stay_encrypted(reply: Any, **_: Any) -> None:
+    """Hook of every reply: refuse a redirect from https to anything else."""
+    if reply.is_redirect:
+        _confirmed(reply.url, reply.headers["location"])
+
+
+def _confirmed(source: str, target: str) -> str:
+    """The address of a link in an answer of `source`. Raises `InvalidSchema` if it is less safe than the source."""
+    import requests
+
+    target = urljoin(source, target)
+    if source.lower().startswith("https:") and not target.lower().startswith("https:"):
+        raise requests.exceptions.InvalidSchema(f"from https to {target[:200]}")
+    return target
+
+
+def _fetch(session: Any, url: str, file: BinaryIO, has_checksum: bool) -> tuple[str, str]:
+    """Write the answer of a URL over a file; (name that the server gives it, SHA-256)."""
     with session.get(url, timeout=(_CONNECT_SECONDS, _READ_SECONDS), stream=True) as reply:
-        if reply.status_code == 429 or reply.status_code >= 500:
-            raise _Retry(f"status {reply.status_code}")
+        if reply.status_code in _TRY_AGAIN or reply.status_code >= 500:
+            raise _Retry(f"status {reply.status_code}", _seconds_asked(reply.headers.get("Retry-After", "")))
         reply.raise_for_status()
-        content = _bounded_content(reply, url)
-        if not content:
-            raise _Retry("empty reply")
-        if b"download_warning" not in content[:8192] and b"Quota exceeded" in content[:8192]:
-            raise OSError(f"{url}: download quota exceeded; try again later or use a copy")
+        if reply.status_code != 200:
+            raise OSError(f"{_shown(url)} answered {reply.status_code} instead of a file; check the address")
+        found = _copy_body(reply, url, file, has_checksum)
+        file.seek(0)
+        head = file.read(_PAGE_BYTES)
+        if b"download_warning" not in head and b"Quota exceeded" in head:
+            raise OSError(f"{_shown(url)}: download quota exceeded; try again later or use a copy")
         stated = re.search(r'filename="([^"]*)"', reply.headers.get("Content-Disposition", ""))
-        return (stated.group(1) if stated else os.path.basename(urlsplit(url).path) or "file"), content
+        return (stated.group(1) if stated else os.path.basename(urlsplit(url).path)) or "file", found
 
 
-def _bounded_content(reply: Any, url: str) -> bytes:
-    """A reply's body. Raises `OSError` for one that is too long, whatever its header says."""
-    parts, size = [], 0
-    for part in reply.iter_content(1 << 20):
+def _seconds_asked(header: str) -> float:
+    """Seconds from now in a Retry-After header, which holds seconds or a date; 0 if it holds neither."""
+    if re.fullmatch(r"[0-9]{1,9}", header.strip()):
+        return float(header)
+    try:
+        return max(email.utils.parsedate_to_datetime(header).timestamp() - time.time(), 0)
+    except (ValueError, TypeError, OverflowError):
+        return 0
+
+
+def _copy_body(reply: Any, url: str, file: BinaryIO, has_checksum: bool) -> str:
+    """Write a reply's body over a file; returns its SHA-256.
+
+    has_checksum: the caller compares it, so a body without a stated end may be taken. Raises `OSError` for a body
+    that is too long, compressed or of unknown length, `_Retry` for one that is cut short.
+    """
+    encoding = reply.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise OSError(
+            f"{_shown(url)} comes compressed ({_shown(encoding)[:40]}) although it was asked for as it is; download it "
+            "elsewhere and give the local path"
+        )
+    stated = reply.headers.get("Content-Length", "").strip()
+    length = int(stated) if re.fullmatch(r"[0-9]{1,18}", stated) else None
+    _check_size(length or 0, url)
+    digest, size = hashlib.sha256(), 0
+    file.seek(0)
+    file.truncate()
+    for part in reply.iter_content(_CHUNK):
         size += len(part)
-        if size > _MOST_BYTES:
-            raise OSError(f"{url} has more than {_MOST_BYTES} bytes; download it elsewhere and give the local path")
-        parts.append(part)
-    stated = reply.headers.get("Content-Length", "")
-    if stated.isdigit() and "Content-Encoding" not in reply.headers and size != int(stated):
-        raise _Retry(f"{size} of {stated} bytes")
-    return b"".join(parts)
+        _check_size(size, url)
+        digest.update(part)
+        file.write(part)
+    chunked = "chunked" in reply.headers.get("Transfer-Encoding", "").lower()  # such a body states its end
+    if length is not None and not chunked and size != length:
+        raise _Retry(f"{size} of {length} bytes")
+    if not size:
+        raise _Retry("empty reply")
+    if length is None and not chunked and not has_checksum:
+        raise OSError(
+            f"{_shown(url)} does not say how long it is, so a part would pass for the whole; download it elsewhere and "
+            "give the local path"
+        )
+    return digest.hexdigest()
 
 
-def _drive_confirmation(data: bytes) -> str | None:
+def _check_size(size: int, url: str) -> None:
+    if size > _MOST_BYTES:
+        raise OSError(f"{_shown(url)} has more than {_MOST_BYTES} bytes; download it elsewhere and give the local path")
+
+
+def _drive_confirmation(file: BinaryIO) -> str | None:
     """Target of the 'too large to scan' page that a file-sharing site shows instead of a large file."""
-    if len(data) > 8192 or b"download_warning" not in data:
+    file.seek(0)
+    page = file.read(_PAGE_BYTES + 1)
+    if len(page) > _PAGE_BYTES or b"download_warning" not in page:
         return None
-    link = re.search(r'href="([^"]*confirm=[^"]*)"', html.unescape(data.decode("utf-8", "replace")))
+    link = re.search(r'href="([^"]*confirm=[^"]*)"', html.unescape(page.decode("utf-8", "replace")))
     return link.group(1) if link else None

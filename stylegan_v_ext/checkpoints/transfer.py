@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 
 from stylegan_v_ext.checkpoints.checkpoint import Checkpoint
+from stylegan_v_ext.text import printable
 from torch_utils import misc
 
 # Where the input channels of the first layer, content before motion, lie in its tensors.
@@ -37,16 +38,16 @@ class Transfer:
         for kind, names in kinds.items():
             for name in names:
                 parts.setdefault(_part(name), {}).setdefault(kind, []).append(name)
-        lines = [title]
+        lines = [printable(title)]
         for part in sorted(parts, key=_natural):
             words = [f"{len(names)} {kind}" for kind, names in parts[part].items()]
             first = next((name for name in parts[part].get("not copied", [])), None)
             if first is not None:
                 there, here = self.misfits[first]
-                words.append(f"{first.removeprefix(part + '.')} is {there} there, {here} here")
+                words.append(f"{printable(first.removeprefix(part + '.'), 100)} is {there} there, {here} here")
             if "extended" in parts[part]:
                 words.append("motion channels start at zero")
-            lines.append(f"  {part:22s}{', '.join(words)}")
+            lines.append(f"  {printable(part, 100):22s}{', '.join(words)}")
         return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.common import UserError, report_user_errors
+from stylegan_v_ext.text import printable, say
 
 _SETTINGS = {"context_settings": {"show_default": True, "max_content_width": 110}}
 _FORMATS = """
@@ -31,32 +32,30 @@ def checkpoint() -> None:
 def inspect(file: str, trust_pickle: bool) -> None:
     """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
     from stylegan_v_ext.checkpoints import load
-    from stylegan_v_ext.text import printable
 
     found = load(file, trust_pickle)
-    click.echo(f"{found.path}\n{'format':12s}{found.format}")
+    say(found.path, f"{'format':12s}{found.format}")
     for key in ("G_ema", "G", "D"):
         if key in found.readers:
             _describe(found, key)
     others = sorted(set(found.records) - set(found.readers))
     if others:
         names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others)
-        click.echo(f"{'others':12s}{printable(names)}, kept as data")
+        say(f"{'others':12s}{printable(names)}, kept as data")
     if found.training_set_kwargs:
         data = ", ".join(f"{key}={value}" for key, value in found.training_set_kwargs.items())
-        click.echo(f"{'data':12s}{printable(data)}")
+        say(f"{'data':12s}{printable(data)}")
 
 
 def _describe(found: Any, key: str) -> None:
     from stylegan_v_ext.checkpoints import CheckpointError
-    from stylegan_v_ext.text import printable
 
     record = found.records.get(key)
     try:
         network = found.network(key)
     except CheckpointError as error:
         name = "" if record is None else f"{printable(record.class_name)}: "
-        click.echo(f"{key:12s}{name}cannot be used: {error}")
+        say(f"{key:12s}{name}cannot be used: {error}")
     else:
         k = network.kwargs
         origin = "" if record is None or record.class_name == network.class_name else f"{record.class_name}, here a "
@@ -79,9 +78,9 @@ def _describe(found: Any, key: str) -> None:
                 f"{'learned' if motion.get('amplitude', True) else 'none'}"
             )
         for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:
-            click.echo(f"{name if name == key else '  ' + name:12s}{printable(text)}")
+            say(f"{name if name == key else '  ' + name:12s}{printable(text)}")
     if record is not None:
-        click.echo(f"{'  source':12s}{_source(record)}")
+        say(f"{'  source':12s}{_source(record)}")
 
 
 def _labels(network: Any) -> str:
@@ -147,13 +146,13 @@ def convert(
         else:
             origin = exports.describe_source(found.path, found.format)
             exports.export_safetensors(path, networks, found.training_set_kwargs, origin)
-    click.echo(f"{path}: from {found.path} ({found.format})")
+    say(f"{path}: from {found.path} ({found.format})")
 
 
 def _usable_discriminator(found: Any) -> Any:
     data, reason = found.discriminator()
     if data is None:
-        click.echo(f"Note: no discriminator in the new file ({reason})", err=True)
+        say(f"Note: no discriminator in the new file ({reason})", err=True)
     return data
 
 

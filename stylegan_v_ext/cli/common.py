@@ -11,13 +11,20 @@ from typing import Any
 
 import click
 
+from stylegan_v_ext.cli.entry import LONGEST_MESSAGE, printable_errors
 from stylegan_v_ext.interrupts import EndedBySignal
+from stylegan_v_ext.text import printable, sentence
+
+_LONGEST_LABEL = 60
 
 
 class UserError(click.ClickException):
-    """One line for the user, exit code 2."""
+    """One printable line for the user, exit code 2."""
 
     exit_code = 2
+
+    def __init__(self, message: object):
+        super().__init__(printable(message, LONGEST_MESSAGE))
 
 
 def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,9 +33,10 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with printable_errors():
+                return command(*args, **kwargs)
         except ValueError as error:
-            raise UserError(_last_sentence(str(error))) from None
+            raise UserError(sentence(error)) from None
         except KeyboardInterrupt:  # of a library that has a handler of its own
             raise EndedBySignal(signal.SIGINT) from None
         except OSError as error:
@@ -59,12 +67,6 @@ def device_to_use(name: str) -> Any:
         keep_freed_memory()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return device
-
-
-def _last_sentence(message: str) -> str:
-    """The message itself; of one that crossed from a data worker, the line under its traceback."""
-    lines = [line for line in message.strip().splitlines() if line.strip()]
-    return re.sub(r"^[\w.]*Error: ", "", lines[-1]) if lines else "unknown error"
 
 
 class SeedList(click.ParamType):
@@ -173,7 +175,9 @@ class FrameSize(click.ParamType):
 
 def progress_bar(length: int, label: str) -> Any:
     """A bar with percentage and time left, on stderr; nothing where that is no terminal."""
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+    return click.progressbar(
+        length=length, label=printable(label, _LONGEST_LABEL), file=sys.stderr, hidden=not sys.stderr.isatty()
+    )
 
 
 def own_arguments(ctx: click.Context) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.common import FrameSize, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 _CONVERT_EPILOG = """
@@ -66,9 +67,9 @@ def convert(
     with progress_bar(1000, "Converting") as bar:
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
-        click.echo(f"Note: {sentence}", err=True)
+        say(f"Note: {sentence}", err=True)
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
-    click.echo(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
+    say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
 
 
 @data.command(context_settings=_SETTINGS)
@@ -89,7 +90,7 @@ def check(path: str, num_frames: int, workers: int) -> None:
     with progress_bar(total, "Checking") as bar:
         report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
     for sentence in report.problems:
-        click.echo(sentence)
+        say(sentence)
     _print_summary(path, report)
     if report.problems:
         sound = report.num_videos - len(report.bad_videos)
@@ -101,7 +102,7 @@ def _print_summary(path: str, report: Any) -> None:
     size = f"{report.resolution}x{report.resolution}" if report.resolution else "unknown size"
     fps = f", {report.fps:g} frames a second" if report.fps else ""
     classes = f", {report.num_classes} classes" if report.num_classes else ", no labels"
-    click.echo(
+    say(
         f"{path}: {report.num_videos} videos of {report.shortest} to {report.longest} frames, "
         f"{report.num_frames} frames of {size}{fps}{classes}"
     )

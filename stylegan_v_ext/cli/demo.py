@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.common import device_to_use, report_user_errors
+from stylegan_v_ext.text import say
 
 _FEATURE_VIDEOS, _FEATURE_FRAMES = 64, 8  # videos and frames of each that the distance is taken over
 
@@ -37,7 +38,7 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     )  # fmt: skip
     config = make_config(options)
     config.ema_kimg = 1.0  # the run is short: an average over its last steps
-    print(describe(config))
+    say(*describe(config).split("\n"))
     last = launch(config, outdir)
     videos = last.parent / "videos"
     for extra in (["--output", str(videos)], ["--grid", "4x2", "--output", str(videos / "grid.mp4")]):
@@ -49,8 +50,8 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     else:
         before, after = (_distance(config, path, device) for path in (first, last))
         print(f"  before training {before:.3f}, after training {after:.3f}: {before / after:.1f} times lower")
-    print(f"Samples along the way: {last.parent}/fakes*.png, fakes*.mp4")
-    print(f"Videos: {videos}/seed0000.mp4 ... seed0007.mp4, {videos}/grid.mp4")
+    say(f"Samples along the way: {last.parent}/fakes*.png, fakes*.mp4")
+    say(f"Videos: {videos}/seed0000.mp4 ... seed0007.mp4, {videos}/grid.mp4")
 
 
 def _distance(config: Any, snapshot: Path, device: str) -> float:

@@ -7,6 +7,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, report_user_errors
+from stylegan_v_ext.text import say
 
 _EPILOG = """
 \b
@@ -53,8 +54,8 @@ def directions(**o: Any) -> None:
     found.save(path)
     write_png(preview, _strips(sampler, found, o["seeds"], o["reach"], o["class_index"]))
     for number, share in enumerate(found.shares):
-        click.echo(f"  {number}: {share:6.1%}")
-    click.echo(f"{path}\n{preview}")
+        say(f"  {number}: {share:6.1%}")
+    say(path, preview)
 
 
 def _strips(sampler: Any, found: Any, seeds: list[int], reach: float, class_index: int | None) -> Any:

@@ -9,6 +9,7 @@ import click
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.cli.common import report_user_errors
+from stylegan_v_ext.text import say
 
 Row = tuple[bool, str, str]  # in order, what, its state with the remedy where it is not
 
@@ -25,7 +26,7 @@ def doctor() -> None:
     for found in (_packages, _kernels, _ffmpeg, _host, _detectors):
         for ok, name, state in found():
             fine &= ok
-            click.echo(f"{'ok  ' if ok else 'FIX '} {name:22s}{state}")
+            say(f"{'ok  ' if ok else 'FIX '} {name:22s}{state}")
     if not fine:
         raise SystemExit(1)
 

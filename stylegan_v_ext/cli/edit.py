@@ -10,6 +10,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.text import say
 
 _FRAMES_OF_EDIT = 64
 _EPILOG = """
@@ -185,7 +186,7 @@ class _LatentJob:
         o = self.o
         path = folder / f"{name}-{wanted.name}.npz"
         if path.exists():
-            click.echo(f"{path} exists already; left as it is")
+            say(f"{path} exists already; left as it is")
             return
         options = TextEditOptions(o["steps"], o["lr"], identity=o["identity"], locality=o["locality"], seed=o["seed"])
         times = getattr(source, "times", np.zeros(0))
@@ -200,13 +201,13 @@ class _LatentJob:
             with progress_bar(editor.num_steps_in_all, f"{name} {wanted.name}") as bar:
                 descent.run(editor, state, purpose, bar.update)
         except StoppedBySignal as stopped:
-            click.echo("Stopped; the same command goes on from there", err=True)
+            say("Stopped; the same command goes on from there", err=True)
             self.context.exit(stopped.exit_code)
         before, after = editor.similarities()
         latents = editor.latents()
         latents.save(path)
         state.unlink(missing_ok=True)
-        click.echo(f"{wanted.prompt!r}: similarity {before:.4f} -> {after:.4f}\n{path}")
+        say(f"{wanted.prompt!r}: similarity {before:.4f} -> {after:.4f}", path)
         pair = [(self.sampler, source), (self.sampler, latents)]
         _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
 
@@ -227,7 +228,7 @@ def measured_relevance(
 
             return measure_relevance(sampler, encoder, path, images, class_index, advance)
     except StoppedBySignal as stopped:
-        click.echo("Stopped; the same command goes on from there", err=True)
+        say("Stopped; the same command goes on from there", err=True)
         context.exit(stopped.exit_code)
 
 
@@ -260,13 +261,13 @@ class _GlobalJob:
                 frames = torch.cat(list(sampler.strips(sampler.video(source), moments)))
                 seen.append(float((self.encoder.images(frames) @ self.encoder.texts([wanted.prompt])[0]).mean()))
         count = f"{int((offsets != 0).sum())} of {style_layers(edited)[-1].stop} channels"
-        click.echo(f"{wanted.prompt!r}: similarity {seen[0]:.4f} -> {seen[1]:.4f}, {count}")
+        say(f"{wanted.prompt!r}: similarity {seen[0]:.4f} -> {seen[1]:.4f}, {count}")
         if self.o["save_network"]:
             path = folder / f"{wanted.name}.pkl"
             exports.export_snapshot(
                 path, {"G_ema": NetworkData.of(copy.deepcopy(edited).cpu())}, self.checkpoint.training_set_kwargs
             )
-            click.echo(str(path))
+            say(str(path))
         pair = [(self.sampler, source), (after, source)]
         _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
 
@@ -287,4 +288,4 @@ def _write_pair(pair: list[tuple[Any, Any]], target: Path, frames: int) -> None:
                 bar.update(1)
 
         write_video(target, counted(), 25.0)
-    click.echo(str(target))
+    say(str(target))

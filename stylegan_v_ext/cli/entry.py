@@ -13,24 +13,44 @@ import click
 
 from dnnlib.util import Outlet
 from stylegan_v_ext.interrupts import EndedBySignal, StoppedBySignal, ending
+from stylegan_v_ext.text import printable
 
+LONGEST_MESSAGE = 4000  # characters
 _inside = False
 
 
-class Command(click.Command):
+class _Entry:
+    """What `Command` and `Group` add to click's classes."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with edge():
+            return super().main(*args, **kwargs)  # type: ignore[misc]
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with printable_errors():
+            return super().make_context(*args, **kwargs)  # type: ignore[misc]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with printable_errors():
+            return super().invoke(ctx)  # type: ignore[misc]
+
+
+class Command(_Entry, click.Command):
     """A command that may be an entry point."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        with edge():
-            return super().main(*args, **kwargs)
 
-
-class Group(click.Group):
+class Group(_Entry, click.Group):
     """A group of commands that may be an entry point."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        with edge():
-            return super().main(*args, **kwargs)
+
+@contextmanager
+def printable_errors() -> Iterator[None]:
+    """Whatever click complains about inside, names of files included, is one printable line."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message, LONGEST_MESSAGE)
+        raise
 
 
 @contextmanager

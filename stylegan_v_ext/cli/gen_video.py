@@ -22,6 +22,7 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.text import printable, say
 
 FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
@@ -262,6 +263,7 @@ def _items(o: dict[str, Any], sampler: Any, contents: list, motions: list, recip
         source = content if motion is None else _of_class(motion, content.class_index)
         video = recipe.video(sampler, tracks.still(sampler.content(content)), source)
         label = re.sub(r"\b(s|m)(?:eed|otion)0*(\d)", r"\1\2", f"{name} {motion_name}").strip()
+        label = printable(label, 100)
         items.append(Item(f"{name}-{motion_name}".rstrip("-"), label, video))
     return items
 
@@ -284,7 +286,7 @@ def _write(target: Path, stream: Any, o: dict[str, Any]) -> None:
                 bar.update(1)
 
         write_video(target, counted(), o["fps"], o["codec"], o["quality"])
-    click.echo(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
+    say(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
 
 
 def check_class(name: str, classes: int, class_index: int | None) -> None:

@@ -22,6 +22,7 @@ from stylegan_v_ext.cli.common import (
     progress_bar,
     report_user_errors,
 )
+from stylegan_v_ext.text import say
 
 _SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
 _SETTINGS = {"show_default": True, "max_content_width": 110}
@@ -140,12 +141,11 @@ class Request:
 
 
 def _exists(path: str) -> bool:
-    """Whether a data set or file is there; of an address this is seen later."""
+    """Whether a data set or file that the user names is there; an address is asked later."""
+    from stylegan_v_ext.data.recorded import is_here
     from stylegan_v_ext.data.remote import is_remote
 
-    return (
-        is_remote(path) or os.path.exists(path) or bool(list(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip")))
-    )
+    return is_remote(path) or is_here(path)
 
 
 def _measure_all(request: Request, processes: Any) -> None:
@@ -156,19 +156,22 @@ def _measure_all(request: Request, processes: Any) -> None:
     device = torch.device(request.device)
     subject = _Subject(request, device, processes)
     folder = Path(request.outdir) if request.outdir else subject.folder
-    for name, run in subject.runs():
+    for number, (name, run) in enumerate(subject.runs()):
         started = time.time()
         with progress_bar(1, name) as bar:
             result = run(_progress_of(bar))
         line = result_line(name, result, time.time() - started, subject.snapshot)
         if not processes.leads:
             continue
+        if number == 0 and request.network is not None and request.data is None:
+            path = subject.dataset_kwargs["path"]
+            say(f"Data set: {path}, which {subject.snapshot} names; --data=PATH names another")
         _print_result(name, result, time.time() - started)
         if folder is not None:
             try:
                 append_result(folder, name, line)
             except OSError as error:
-                click.echo(f"Not kept in {folder}: {error.strerror}; name another --outdir", err=True)
+                say(f"Not kept in {folder}: {error.strerror}; name another --outdir", err=True)
 
 
 def _progress_of(bar: Any) -> Callable[[int, int], None]:
@@ -251,7 +254,7 @@ class _Subject:
                 "figures of different sizes do not compare"
             )
         if any(isinstance(source, VideoFiles) for source in sources):
-            click.echo(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
+            say(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
 
     def runs(self) -> Any:
         """(name, function of progress that measures) of every metric."""
@@ -294,8 +297,8 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
     recorded = dict(checkpoint.training_set_kwargs)
     if data is not None:
         recorded = {"path": absolute(data), "xflip": recorded.get("xflip", False)}
-    elif recorded.get("class_name") != VIDEO_DATASET or not _exists(str(recorded.get("path"))):
-        raise UserError(f"{checkpoint.path} names no data set that is here; name one with --data")
+    else:
+        _check_recorded(checkpoint.path, recorded)
     known = inspect.signature(SparseVideoDataset).parameters
     kwargs = {key: value for key, value in recorded.items() if key in known}
     kwargs |= {"num_frames": generator.num_frames, "num_classes": generator.num_classes}
@@ -309,6 +312,15 @@ def _dataset_kwargs(checkpoint: Any, generator: Any, data: str | None, mirror: b
     return kwargs
 
 
+def _check_recorded(checkpoint: Path, recorded: dict[str, Any]) -> None:
+    """Raise `UserError` unless a checkpoint names a video data set on this machine."""
+    from stylegan_v_ext.data.recorded import is_here, recorded_path
+
+    path = recorded_path(checkpoint, recorded.get("path"))
+    if recorded.get("class_name") != VIDEO_DATASET or not is_here(path):
+        raise UserError(f"{checkpoint} names no data set that is here; name one with --data")
+
+
 def _print_result(name: str, result: Any, seconds: float) -> None:
     import dnnlib
 
@@ -317,16 +329,16 @@ def _print_result(name: str, result: Any, seconds: float) -> None:
         for side in ("real", "fake")
         if isinstance(about := result.protocol.get(side), dict)
     ]
-    click.echo(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
+    say(", ".join([name, *used, dnnlib.util.format_time(seconds)]))
     values = result.values
     shown = [key for key in values if not any(key.endswith(end) and key[: -len(end)] in values for end in _SIDES)]
     width = max(map(len, shown)) + 2
     for key in shown:
         sides = [f"{end[1:]} {_figure(values, key + end)}" for end in ("_real", "_fake") if key + end in values]
         means = f"  (mean: {', '.join(sides)})" if sides else ""
-        click.echo(f"  {key:{width}s}{_figure(values, key)}{means}")
+        say(f"  {key:{width}s}{_figure(values, key)}{means}")
     for note in result.notes:
-        click.echo(f"  Note: {note}")
+        say(f"  Note: {note}")
 
 
 def _figure(values: dict[str, float], key: str) -> str:
@@ -344,10 +356,10 @@ def list_metrics() -> None:
         metric = parse_metric(name)
         assert metric is not None
         short = next((alias for alias, full in ALIASES.items() if full == name), None)
-        click.echo(name + (f" (or {short})" if short else ""))
+        say(name + (f" (or {short})" if short else ""))
         detector = f" Detector: {metric.family.detector}." if metric.family.detector else ""
-        click.echo(textwrap.fill(metric.definition + detector, 100, initial_indent="    ", subsequent_indent="    "))
-    click.echo("\nThe numbers may be others: fvd256_16f compares 256 clips, motion2048_64f clips of 64 frames.")
+        say(*textwrap.wrap(metric.definition + detector, 100, initial_indent="    ", subsequent_indent="    "))
+    say("", "The numbers may be others: fvd256_16f compares 256 clips, motion2048_64f clips of 64 frames.")
 
 
 @metrics.command("detectors", context_settings=_SETTINGS)
@@ -362,20 +374,20 @@ def show_detectors(detectors: str | None) -> None:
     recorded = known.recorded_sha256()
     for detector in known.DETECTORS.values():
         path = known.local_detector(detector.file) or known.downloaded_detector(detector.file)
-        click.echo(f"{detector.file}: {detector.about}")
+        say(f"{detector.file}: {detector.about}")
         if path is None:
-            click.echo("    missing; downloaded at first use, from the first of these that answers:")
+            say("    missing; downloaded at first use, from the first of these that answers:")
             for url in detector.urls:
-                click.echo(f"      {url}")
+                say(f"      {url}")
             continue
         found = known.sha256_of(path)
         before = recorded.get(detector.file)
         state = (
             "not used yet" if before is None else "as at first use" if before == found else "NOT the one of first use"
         )
-        click.echo(f"    {path}\n    SHA-256 {found}, {state}")
+        say(f"    {path}", f"    SHA-256 {found}, {state}")
     folder = known.detectors_folder()
-    click.echo(
+    say(
         f"Files in {folder} are taken before any download."
         if folder
         else f"Put files under these names into a folder and name it by --detectors or {known.ENVIRONMENT}."
@@ -395,5 +407,5 @@ def plot(run_dir: str, output: str | None) -> None:
     if target.suffix.lower() != ".png":
         raise UserError(f"--output={target} is no .png")
     for name, num_snapshots, best, kimg in plot_run(Path(run_dir), target):
-        click.echo(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
-    click.echo(f"Written: {target}")
+        say(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
+    say(f"Written: {target}")

@@ -8,6 +8,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.text import say
 
 _EPILOG = """
 \b
@@ -89,7 +90,7 @@ def project(context: click.Context, **o: Any) -> None:
         o["space"], o["candidates"], min(4, o["candidates"]), o["steps"] // 10, o["steps"], o["chunk"],
         w_reg=o["w_reg"], motion_reg=o["motion_reg"], seed=o["seed"],
     )  # fmt: skip
-    click.echo(f"{len(target)} frames of {generator.img_resolution} px, loss: {loss_name}")
+    say(f"{len(target)} frames of {generator.img_resolution} px, loss: {loss_name}")
     folder.mkdir(parents=True, exist_ok=True)
 
     import numpy as np
@@ -102,7 +103,7 @@ def project(context: click.Context, **o: Any) -> None:
     curves: dict[str, list[float]] = {}
     latents = _finished(final, purpose)
     if latents is None:
-        click.echo(f"Looking at {options.num_candidates} random videos ...", err=True)
+        say(f"Looking at {options.num_candidates} random videos ...", err=True)
         projector = Projector(generator, target, times, loss, options, o["class_index"])
         _run(context, projector, folder / "state.pt", purpose, "projection")
         latents = projector.latents()
@@ -158,12 +159,12 @@ def _run(context: click.Context, descent: Any, state: Path, purpose: str, label:
     from stylegan_v_ext.interrupts import StoppedBySignal
 
     if state.exists():
-        click.echo(f"Going on from {state}")
+        say(f"Going on from {state}")
     try:
         with progress_bar(descent.num_steps_in_all, label) as bar:
             run(descent, state, purpose, bar.update)
     except StoppedBySignal as stopped:
-        click.echo(f"Stopped after {len(descent.history)} of {descent.num_steps_in_all} steps of {label}; "
+        say(f"Stopped after {len(descent.history)} of {descent.num_steps_in_all} steps of {label}; "
                    "the same command goes on from there", err=True)  # fmt: skip
         context.exit(stopped.exit_code)
 
@@ -189,7 +190,7 @@ def _write_results(
         picture = "loss.png" if "projection" in curves else "tuning-loss.png"
         write_curve(folder / picture, curves, f"Projection of {len(target)} frames")
     closeness = psnr(frames, target), profile_correlation(frames, target)
-    click.echo("PSNR {:.2f} dB, correlation of the motion profiles {:.3f}".format(*closeness))
+    say("PSNR {:.2f} dB, correlation of the motion profiles {:.3f}".format(*closeness))
     for name in ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png"):
         if (folder / name).exists():
-            click.echo(str(folder / name))
+            say(str(folder / name))

@@ -8,6 +8,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.text import say
 
 _PREVIEW_FRAMES = 64
 _EPILOG = """
@@ -79,16 +80,16 @@ def swap(
         layers = _layer_range(split, take, width, resolution)
         label = f"image {len(sources) + 1}" if count > 1 else "the image model"
         sources.append(ImageSource(label, found.network(found.generator_key), layers))
-        click.echo(f"{label}: {found.path} ({found.format}), layers {layers.low} to {layers.high} px")
+        say(f"{label}: {found.path} ({found.format}), layers {layers.low} to {layers.high} px")
     try:
         result = swap_layers(base, sources, mapping, noise)
     except LayerMismatch as mismatch:
         for line in mismatch.misfits:
-            click.echo(f"  {line}", err=True)
+            say(f"  {line}", err=True)
         raise
-    click.echo(result.table([item.name for item in sources]))
+    say(*result.table([item.name for item in sources]).split("\n"))
     for warning in result.warnings:
-        click.echo(f"Note: {warning}", err=True)
+        say(f"Note: {warning}", err=True)
     if preview:  # before writing anything: it shows whether the result works
         _write_preview(movie, [base, *(item.network for item in sources), result.network], seeds, class_index, device)
     networks = {"G_ema": result.network}
@@ -96,7 +97,7 @@ def swap(
     if discriminator is not None:
         networks["D"] = discriminator
     exports.export_snapshot(path, networks, source.training_set_kwargs)
-    click.echo(str(path))
+    say(str(path))
 
 
 def _one_each(option: str, values: tuple, count: int) -> tuple:
@@ -143,7 +144,7 @@ def _write_preview(target: Path, networks: list[Any], seeds: list[int], class_in
                 bar.update(1)
 
         write_video(target, counted(), fps=25)
-    click.echo(str(target))
+    say(str(target))
 
 
 def _grid(cells: list[tuple[Any, Any, bool]], columns: int, times: list[float]) -> Any:

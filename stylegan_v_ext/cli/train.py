@@ -23,6 +23,7 @@ from stylegan_v_ext.cli.common import (
 )
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
+from stylegan_v_ext.text import printable, say
 
 _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
@@ -224,9 +225,9 @@ def _begin(
     config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
-    print(describe(config))
+    say(*describe(config).split("\n"))
     if host is not None:
-        print(f"Engine: the training loop of {host}\n")
+        say(f"Engine: the training loop of {host}", "")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
@@ -258,15 +259,17 @@ def _launch() -> str | None:
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
+    from stylegan_v_ext.data.recorded import recorded_path
     from stylegan_v_ext.data.remote import absolute
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
     from stylegan_v_ext.engine.options import check_options
     from stylegan_v_ext.engine.state import load_options, load_state
     from stylegan_v_ext.networks import precision
-    from stylegan_v_ext.text import printable
 
     config = load_options(run_dir)
+    if "data" not in given:  # a folder of a stranger may not say what is fetched
+        recorded_path(run_dir, config.training_set_kwargs.path)
     before = config.get("options", {})
     differing = [
         f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"
@@ -293,7 +296,7 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     data = None if given.get("data") in (None, "demo") else absolute(given["data"])
     if dry_run:
         loop.check_going_on(config, run_dir, load_state(run_dir), data)
-    print(f"Run folder: {run_dir}", flush=True)
+    say(f"Run folder: {run_dir}")
     if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
         print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
@@ -387,7 +390,7 @@ def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> 
         cure = "" if report.fatal else ", or train with --skip-bad"
         raise UserError(f"{path}: {first}{more}; see `stylegan-v data check {path}`{cure}")
     for folder in report.bad_videos:
-        click.echo(f"Left out: {folder}", err=True)
+        say(f"Left out: {folder}", err=True)
     if use_labels and not report.num_classes:
         raise UserError(f"--cond=1: {path} has no labels; add them to its dataset.json or leave --cond out")
     return report.bad_videos
@@ -409,7 +412,7 @@ def describe(config: Any) -> str:
     """The config as JSON and as a few lines for people."""
     data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
     rows = {
-        "Data set": data["path"], "Videos": config.num_videos, "Resolution": data["resolution"],
+        "Data set": printable(data["path"]), "Videos": config.num_videos, "Resolution": data["resolution"],
         "Classes": data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
         "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
         "Precision": _precision(config),
@@ -438,7 +441,7 @@ def launch(config: Any, outdir: str, host: str | None = None, processes: Any = N
 
     processes = processes or Processes()
     run_dir = processes.from_leader(lambda: make_run_dir(outdir, config.run_desc))
-    print(f"Run folder: {run_dir}", flush=True)
+    say(f"Run folder: {run_dir}")
     try:
         if host is not None:
             from stylegan_v_ext.host.train import train as train_in_host

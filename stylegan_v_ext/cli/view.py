@@ -1,5 +1,7 @@
 """`stylegan-v view`: an interactive page in the browser."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import trust_option
 from stylegan_v_ext.cli.common import UserError, device_to_use, report_user_errors
+from stylegan_v_ext.text import say
 
 _EPILOG = """
 \b
@@ -48,14 +51,16 @@ def view(context: click.Context, **o: Any) -> None:
 
     checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"])
     studio = _studio(context, o, checkpoint, device_to_use(o["device"]))
-    page = build_page(studio, Path(o["output"]), checkpoint.path.name, o["fps"])
-    try:
-        url = launch(page, o["address"], o["port"], Path(o["output"]), block=False)
-    except OSError:
-        where = f"--port={o['port']}" if o["port"] else "ports 7860 to 7959"
-        raise UserError(f"{where} on {o['address']} cannot be had; choose another --port or --address") from None
-    click.echo(f"{url}   Ctrl-C ends it")
-    page.block_thread()
+    with tempfile.TemporaryDirectory(prefix="stylegan-v-view-") as files:
+        os.environ["GRADIO_TEMP_DIR"] = files  # nothing of other pages, and nothing is left
+        page = build_page(studio, Path(o["output"]), checkpoint.path.name, o["fps"])
+        try:
+            url = launch(page, o["address"], o["port"], Path(o["output"]), Path(files))
+        except OSError:
+            where = f"--port={o['port']}" if o["port"] else "ports 7860 to 7959"
+            raise UserError(f"{where} on {o['address']} cannot be had; choose another --port or --address") from None
+        say(f"{url}   Ctrl-C ends it")
+        page.block_thread()
 
 
 def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: Any) -> Any:

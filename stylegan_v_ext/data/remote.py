@@ -14,6 +14,7 @@ from typing import Any
 import dnnlib
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.text import say
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+", re.IGNORECASE)
 _REFUSED = ("file", "local")  # a path does it
@@ -67,7 +68,7 @@ def _copy(system: Any, remote: str, folder: Path) -> Path:
     size, version = int(system.size(remote)), str(system.ukey(remote))
     if target.is_file() and target.stat().st_size == size and state.is_file() and state.read_text() == version:
         return target
-    print(f"Copying {remote} ({size / 1e6:.0f} MB) ...", flush=True)
+    say(f"Copying {remote} ({size / 1e6:.0f} MB) ...")
     with system.open(remote, "rb") as source, atomic_path(target) as temporary, open(temporary, "wb") as file:
         copied = 0
         while data := source.read(_CHUNK):

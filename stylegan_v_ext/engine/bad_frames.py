@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.text import say
 
 _MOST_TRIES = 20  # of other clips in place of one
 _MOST_BAD = 100  # frames by name; more are no accident
@@ -41,7 +42,7 @@ class BadFrames:
         """Count what a batch met. Raises `DataError` at too many."""
         for problem in problems:
             if problem not in self.counts:
-                print(f"Left out, another clip in its place: {problem}", flush=True)
+                say(f"Left out, another clip in its place: {problem}")
             self.counts[problem] = self.counts.get(problem, 0) + 1
         if len(self.counts) > _MOST_BAD:
             raise DataError(f"more than {_MOST_BAD} frames cannot be read; the last: {problems[-1]}")

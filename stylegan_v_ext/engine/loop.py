@@ -40,7 +40,7 @@ from stylegan_v_ext.engine.state import (
 )
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
 from stylegan_v_ext.networks import precision
-from stylegan_v_ext.text import printable
+from stylegan_v_ext.text import printable, say
 from torch_utils import misc, training_stats
 
 _PHASES = ("G", "G reg", "D", "D reg")
@@ -262,7 +262,7 @@ class Trainer:
         except NotFinite as problem:
             raise NotFinite(f"{problem}{self._after_not_finite()}") from None
         if not self._is_complete():
-            print(f"Stopped early. Go on with --resume={self.run_dir}", flush=True)
+            say(f"Stopped early. Go on with --resume={self.run_dir}")
         if stopped.number is not None:
             raise StoppedBySignal(stopped.number, last)
         return last
@@ -352,7 +352,7 @@ class Trainer:
                 raise OSError(error.errno, f"{what} could not be written ({error.strerror})", error.filename) from None
             reason = error.strerror or type(error).__name__
             print(f"{what.capitalize()} could not be written ({reason}). The one before is kept and training goes on; "
-                  f"make room in {self.run_dir}.", flush=True)  # fmt: skip
+                  f"make room in {printable(self.run_dir)}.", flush=True)  # fmt: skip
             return None
 
     def _shown(self, show: Callable[[], None], what: str) -> None:
@@ -380,12 +380,12 @@ class Trainer:
         """Say what begins, and write the first files of a new run; returns the last snapshot so far."""
         c = self.config
         if self.resumed:
-            print(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}\n"
-                  f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...\n", flush=True)  # fmt: skip
+            say(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}",
+                f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...", "")  # fmt: skip
             return checkpoints.find_snapshot(self.run_dir)
         if sheets:
             self._print_summary()
-            print(f"{self.origin}\n" if self.origin else "", end="", flush=True)
+            say(*(self.origin.split("\n") if self.origin else []))
             self._shown(sheets.save_reals, "the real samples")
             self._shown(lambda: sheets.save_fakes(self.G_ema, self.device, "fakes_init"), "the samples")
         last = self.save_snapshot()
@@ -414,7 +414,7 @@ class Trainer:
             if stopped.is_set():
                 return
             self._save_state(last=True)  # the batch comes first in a step: nothing was done with it
-            print(f"Saved before stopping: {self.save_snapshot()}", flush=True)
+            say(f"Saved before stopping: {self.save_snapshot()}")
             raise
 
     def _after_not_finite(self) -> str:

@@ -24,6 +24,7 @@ from stylegan_v_ext.engine.state import save_options
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.interrupts import Stopped, StoppedBySignal, interruptible
 from stylegan_v_ext.metrics.catalogue import check_metrics
+from stylegan_v_ext.text import say
 
 _NEVER = 10**9  # ticks
 
@@ -157,7 +158,7 @@ def _run(
         custom_ops.set_verbosity("none")
     with _logging_to(run_dir):
         if rank == 0:
-            print(f"Engine: {checkout.codebase} in {checkout.path}\n")
+            say(f"Engine: {checkout.codebase} in {checkout.path}", "")
         arguments = loop_arguments(config, training_loop)
         training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, stopped), **arguments)
     if meeting_place is not None:
@@ -225,7 +226,7 @@ def _starting_networks(config: dnnlib.EasyDict, run_dir: Path) -> Path:
     D = construct("discriminator", config.D_kwargs, **sizes)
     G_ema = copy.deepcopy(G)
     source = checkpoints.load(config.resume_pkl, trust_pickle=bool(config.get("resume_trusted")))
-    print(load_networks(source, G, D, G_ema), flush=True)
+    say(*load_networks(source, G, D, G_ema).split("\n"))
     content: dict[str, Any] = {"G": G, "D": D, "G_ema": G_ema}
     for network in content.values():
         network.eval().requires_grad_(False)

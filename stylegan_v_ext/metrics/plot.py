@@ -1,6 +1,7 @@
 """Curves of a run's figures over its snapshots, as a picture."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,10 +65,11 @@ def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]
         axes.plot(*zip(*points, strict=True), marker="o", markersize=3)
         axes.plot(*best, marker="o", color="black")
         axes.annotate(f"{best[1]:.4g}", best, textcoords="offset points", xytext=(4, 6))
-        axes.set_title(name, parse_math=False)
+        axes.set_title(printable(name, _LONGEST_NAME), parse_math=False)
         axes.set(xlabel="thousand clips (kimg)")
         axes.grid(alpha=0.3)
         summary.append((name, len(points), best[1], best[0]))
-    with atomic_path(target) as temporary:
+    with atomic_path(target) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name may have letters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)
     return summary

@@ -1,12 +1,17 @@
 """The page itself, made with gradio."""
 
+import contextlib
+import html
 import os
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stylegan_v_ext.text import printable
+from stylegan_v_ext.view.guard import Guard
 from stylegan_v_ext.view.studio import Controls, Studio
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # a page for one's own machine tells nobody
@@ -14,6 +19,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # a page for one's o
 _FORMATS = ("mp4", "webm", "gif", "webp")
 _TICK_SECONDS = 0.1
 _LONGEST = 4096  # of the time slider
+_LONGEST_TITLE = 120
 _SYSTEM_FONTS = ["system-ui", "sans-serif"]
 _CSS = "#screen img {image-rendering: pixelated; width: 100%; object-fit: contain}"
 _ORDER = ("content_seed", "motion_seed", "truncation", "amplitude", "split", "other_seed", "class_index", "prompt",
@@ -39,7 +45,7 @@ def build_page(studio: Studio, exports: Path, title: str, fps: float = 25.0) -> 
             with lock:
                 return _rgb(studio.frame(controls(values), float(moment or 0)))
         except ValueError as error:
-            raise gr.Error(str(error)) from None
+            raise gr.Error(html.escape(printable(error))) from None
 
     def advance(moment: float, speed: float, *values: Any) -> tuple[float, np.ndarray]:
         moment = (float(moment or 0) + speed * fps * _TICK_SECONDS) % _LONGEST
@@ -53,10 +59,11 @@ def build_page(studio: Studio, exports: Path, title: str, fps: float = 25.0) -> 
             with lock:
                 return str(studio.export(controls(values), exports, format, seconds, fps, float(moment or 0), speed))
         except ValueError as error:
-            raise gr.Error(str(error)) from None
+            raise gr.Error(html.escape(printable(error))) from None
 
+    title = printable(title, _LONGEST_TITLE)
     with gr.Blocks(title=title) as page:
-        gr.Markdown(f"## {title}")
+        gr.HTML(f"<h2>{html.escape(title)}</h2>", elem_id="title")
         playing = gr.State(False)
         timer = gr.Timer(_TICK_SECONDS, active=False)
         with gr.Row():
@@ -121,13 +128,27 @@ def _rgb(frame: np.ndarray) -> np.ndarray:
     return frame.repeat(3, axis=2) if frame.shape[2] == 1 else frame
 
 
-def launch(page: Any, address: str, port: int | None, exports: Path, block: bool = True) -> str:
-    """Serve a page until Ctrl-C; its URL where `block` is off. Raises `OSError` where the port is taken."""
+def launch(page: Any, address: str, port: int | None, exports: Path, files: Path) -> str:
+    """Serve a page in the background; returns its URL.
+
+    address: to listen at.
+    port: `None` for the first that is free from 7860 on.
+    exports: the folder of exported videos; gradio copies those that the page offers.
+    files: the folder that gradio keeps pictures and videos for the page in, `GRADIO_TEMP_DIR`.
+    Raises `OSError` if the port is taken.
+    """
     import gradio as gr
 
+    @contextlib.asynccontextmanager
+    async def guarded(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = Guard(app.middleware_stack, address, files)
+        yield
+
     _, url, _ = page.launch(
-        server_name=address, server_port=port, share=False, quiet=True, prevent_thread_lock=not block,
-        allowed_paths=[str(exports.resolve())], show_error=True, css=_CSS, footer_links=[],
-        theme=gr.themes.Default(font=_SYSTEM_FONTS, font_mono=["monospace"]),
+        server_name=address, server_port=port, share=False, quiet=True, prevent_thread_lock=True, show_error=True,
+        css=_CSS, footer_links=[], theme=gr.themes.Default(font=_SYSTEM_FONTS, font_mono=["monospace"]),
+        allowed_paths=[str(exports.resolve())], app_kwargs={"lifespan": guarded}, ssr_mode=False, num_workers=0,
+        mcp_server=False, enable_monitoring=False,
     )  # fmt: skip
+    assert isinstance(page.app.middleware_stack, Guard), "the page runs unguarded"
     return url

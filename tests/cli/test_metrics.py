@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from stylegan_v_ext.checkpoints import save_snapshot
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.sources import DatasetVideos, Pick
+from stylegan_v_ext.text import printable
 from tests.host.stand_in import write_detectors
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +152,54 @@ def test_image_models_have_no_video_distance(snapshot, make_generator, sky_zip):
     assert "names no data set that is here" in call(f"--network={path}", code=2)
     assert "makes images, not videos" in call(f"--network={path}", f"--data={sky_zip}", code=2)
     call(f"--network={path}", f"--data={sky_zip}", "--metrics=fid10_full")
+
+
+NETWORK_PATHS = [
+    "http://127.0.0.1:{port}/sky.zip", "HTTPS://127.0.0.1:{port}/sky.zip", "s3://bucket/sky.zip", "memory://sky.zip",
+    "ftp://127.0.0.1:{port}/sky.zip", "file:///etc/sky.zip", "zip://a.zip::http://127.0.0.1:{port}/sky.zip",
+    "//host/share", "simplecache::http://127.0.0.1:{port}/sky.zip", "\\\\host\\share\\sky.zip", "/\\host/share",
+    "//./pipe/x",
+    "sftp://host/\x1b[31m.zip", "github://a:b@/sky.zip",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recorded", NETWORK_PATHS)
+def test_no_data_set_is_fetched_that_only_the_checkpoint_names(
+    snapshot, make_generator, sky_zip, monkeypatch, recorded
+):
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        recorded = recorded.format(port=listening.getsockname()[1])
+        monkeypatch.setattr("fsspec.core.url_to_fs", lambda *arguments, **options: asked.append(arguments))
+        monkeypatch.setattr("stylegan_v_ext.data.archive.open_archive", lambda path: asked.append(path))
+        G = make_generator().eval()
+        path = snapshot / "network-snapshot-000003.pkl"
+        training = {"class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": recorded}
+        save_snapshot(path, dict(G=G, D=G, G_ema=G, augment_pipe=None, training_set_kwargs=training))
+        output = call(f"--network={path}", "--metrics=rfvd6_16f", code=2)
+        assert "nothing is fetched that you did not name" in output and f"--data={printable(recorded)}" in output
+        listening.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert not asked and "\x1b" not in output and len(output.splitlines()) == 1
+
+
+def test_a_local_data_set_of_a_checkpoint_is_said(snapshot, sky_zip):
+    output = call(f"--network={snapshot}", "--metrics=rfvd6_16f", "--device=cpu")
+    assert output.startswith(
+        f"Data set: {sky_zip}, which network-snapshot-000001.pkl names; --data=PATH names another\n"
+    )
+
+
+@pytest.mark.parametrize("training", [{"path": None}, {"path": 0}, {"path": ["a"]}, {"path": "a\0b"}, {"path": ""},
+                                      {"path": "/nowhere"}, {"path": "x" * 5000}, {"path": "/**"}, {"class_name": None},
+                                      {"class_name": "os.system"}])  # fmt: skip
+def test_what_is_no_data_set_is_not_opened(snapshot, make_generator, sky_zip, training):
+    G = make_generator().eval()
+    path = snapshot / "network-snapshot-000003.pkl"
+    training = {"class_name": "stylegan_v_ext.data.dataset.SparseVideoDataset", "path": sky_zip} | training
+    save_snapshot(path, dict(G=G, D=G, G_ema=G, augment_pipe=None, training_set_kwargs=training))
+    assert "names no data set that is here; name one with --data" in call(f"--network={path}", code=2)
 
 
 def test_metrics_and_detectors_explain_themselves(snapshot):

@@ -165,7 +165,9 @@ def mutate(value, chance, values):
     elif action == "poison" and isinstance(holder[key], torch.Tensor) and holder[key].is_floating_point():
         holder[key] = torch.full_like(holder[key], chance.choice([float("nan"), float("inf"), -1e30]))
     elif isinstance(holder, dict):
-        name = chance.choice(["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7 if values is not PLAIN else "7"])
+        name = chance.choice(
+            ["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7 if values is not PLAIN else "7"]
+        )
         holder[name] = holder.pop(key) if action == "rename" else new
     else:
         holder.append(new)
