@@ -118,9 +118,7 @@ def _as_video_class(data: NetworkData) -> NetworkData:
     )
 
 
-def load(
-    path: str | Path, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False
-) -> Checkpoint:
+def load(path: str | Path, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False) -> Checkpoint:
     """Open a checkpoint without running anything in it.
 
     path: a file, a run folder (its best snapshot by `fvd2048_16f` if that was measured and `best`

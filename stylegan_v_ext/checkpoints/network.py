@@ -4,7 +4,6 @@ import functools
 import hashlib
 import inspect
 import json
-import math
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -174,7 +174,9 @@ def _starting_networks(config: dnnlib.EasyDict, run_dir: Path) -> Path:
     G = dnnlib.util.construct_class_by_name(**config.G_kwargs, **sizes)
     D = dnnlib.util.construct_class_by_name(**config.D_kwargs, **sizes)
     G_ema = copy.deepcopy(G)
-    source = checkpoints.load(config.resume_pkl, trust_pickle=bool(config.get("resume_trusted")))
+    source = checkpoints.load(
+        config.resume_pkl, bool(config.get("resume_trusted")), allow_nan=bool(config.get("resume_allow_nan"))
+    )
     print(load_networks(source, G, D, G_ema), flush=True)
     content: dict[str, Any] = {"G": G, "D": D, "G_ema": G_ema}
     for network in content.values():
