@@ -11,20 +11,25 @@ import torch
 import dnnlib
 from stylegan_v_ext.checkpoints import exports, trusted
 from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan3, stylegan_v, tensorflow
-from stylegan_v_ext.checkpoints.machine import CheckpointError
-from stylegan_v_ext.checkpoints.network import CLASSES, NetworkData, keyword_arguments
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.network import CLASSES, ROLES, NetworkData, keyword_arguments
 from stylegan_v_ext.checkpoints.reader import Record, plain, read_file
 from stylegan_v_ext.checkpoints.snapshot import find_snapshot
 
 NETWORKS = ("G", "D", "G_ema")
 
 
+class NotFiniteError(CheckpointError):
+    """A network whose weights hold NaN or infinite numbers."""
+
+
 @dataclass
 class Checkpoint:
     """A checkpoint as data; networks are read and built when asked for.
 
-    format: what the file is, for people. records: persistent objects as they are in the file, where
-    it holds such.
+    format: what the file is, for people.
+    records: persistent objects as they are in the file, if it holds such.
+    allow_nan: hand out networks whose weights hold NaN or infinite numbers.
     """
 
     path: Path
@@ -32,6 +37,7 @@ class Checkpoint:
     readers: dict[str, Callable[[], NetworkData]]
     records: dict[str, Record] = field(default_factory=dict)
     training_set_kwargs: dict[str, Any] = field(default_factory=dict)
+    allow_nan: bool = False
 
     @property
     def generator_key(self) -> str:
@@ -39,13 +45,20 @@ class Checkpoint:
         return "G_ema" if "G_ema" in self.readers else "G"
 
     def network(self, key: str) -> NetworkData:
-        """Network `G`, `D` or `G_ema` as data of one of our classes, read anew. Raises `CheckpointError`."""
+        """Network `G`, `D` or `G_ema` as data of one of our classes, read anew.
+
+        Raises `CheckpointError` unless arguments and tensors fit, and `NotFiniteError` for a network that has
+        learned nothing but NaN, unless `allow_nan`.
+        """
         if key not in self.readers:
             raise CheckpointError(f"{self.path} holds no {key}")
         try:
             data = self.readers[key]()
+            data.check_arguments()
+            if data.class_name not in ROLES[key]:
+                raise CheckpointError(f"a {data.class_name}; known are {', '.join(ROLES[key])}")
+            data = _as_video_class(data)
             data.check()
-            return _as_video_class(data)
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {key}: {error}") from None
         except Exception as error:  # shapes and options are whatever the file says
@@ -53,11 +66,27 @@ class Checkpoint:
             raise CheckpointError(
                 f"{self.path}: {key} has an unknown layout ({type(error).__name__}: {reason})"
             ) from None
+        if not self.allow_nan:
+            self._refuse_not_finite(key, data)
+        return data
+
+    def _refuse_not_finite(self, key: str, data: NetworkData) -> None:
+        names = data.find_not_finite()
+        if names:
+            raise NotFiniteError(
+                f"{self.path}: {key} has NaN or infinite weights ({describe_not_finite(names, data)}): its training "
+                "went wrong; take an earlier snapshot, or use it all the same with --allow-nan"
+            )
 
     def discriminator(self) -> tuple[NetworkData | None, str]:
-        """`D` where it is there and can be used, and else the reason, for those who can do without."""
+        """`D` if it is there and can be used, else the reason, for those who can do without.
+
+        Raises `NotFiniteError` as `network` does.
+        """
         try:
             return self.network("D"), ""
+        except NotFiniteError:
+            raise
         except CheckpointError as error:
             return None, str(error)
 
@@ -74,6 +103,11 @@ class Checkpoint:
         return self.build(self.generator_key)
 
 
+def describe_not_finite(names: list[str], data: NetworkData) -> str:
+    """How many tensors of a network hold NaN or infinite numbers, in words. names: of these tensors, at least one."""
+    return f"in {len(names)} of {len(data.state)} tensors, {brief(names[0])} first"
+
+
 def _as_video_class(data: NetworkData) -> NetworkData:
     """StyleGAN2's generator as the `VideoGenerator` of one frame, which all uses here know it by."""
     if data.class_name != "ImageGenerator" or data.kwargs.get("frozen_dim"):
@@ -84,13 +118,21 @@ def _as_video_class(data: NetworkData) -> NetworkData:
     )
 
 
-def load(path: str | Path, trust_pickle: bool = False, best: bool = True) -> Checkpoint:
+def load(path: str | Path, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False) -> Checkpoint:
     """Open a checkpoint without running anything in it.
 
-    path: a file, a run folder (its best snapshot by `fvd2048_16f` where that was measured and `best`
-    is set, else the last) or an http(s) URL, which is downloaded to the cache. trust_pickle: unpickle
-    as Python does, which runs the code in the file. Raises `CheckpointError`.
+    path: a file, a run folder (its best snapshot by `fvd2048_16f` if that was measured and `best`
+    is set, else the last) or an http(s) URL, which is downloaded to the cache.
+    trust_pickle: unpickle as Python does, which runs the code in the file.
+    allow_nan: hand out networks whose weights hold NaN or infinite numbers.
+    Raises `CheckpointError`.
     """
+    checkpoint = _open(path, trust_pickle, best)
+    checkpoint.allow_nan = allow_nan
+    return checkpoint
+
+
+def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
     if dnnlib.util.is_url(path):
         try:
             path = dnnlib.util.open_url(str(path), return_filename=True)
@@ -143,7 +185,7 @@ def _open_records(path: Path, content: Any) -> Checkpoint | None:
         content = {"G_ema" if "mapping.w_avg" in content.shapes() else "D": content}
     if not isinstance(content, dict):
         return None
-    records = {key: value for key, value in content.items() if isinstance(value, Record)}
+    records = {key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, Record)}
     readers: dict[str, Callable[[], NetworkData]] = {
         key: partial(_read_record, records[key]) for key in NETWORKS if key in records
     }

@@ -14,12 +14,14 @@ import torch
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.checkpoints import bundle
-from stylegan_v_ext.checkpoints.machine import CheckpointError
-from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.network import ROLES, NetworkData
 from stylegan_v_ext.checkpoints.snapshot import save_snapshot
 from stylegan_v_ext.files import atomic_path
 
-_LARGEST_DESCRIPTION = 1 << 24  # bytes
+_LARGEST_DESCRIPTION = 1 << 20  # bytes; a few thousand are usual
+_MAX_TENSORS = 20_000
+_MAX_NOTES = 100
 
 
 def export_snapshot(path: str | Path, networks: Mapping[str, NetworkData], training_set_kwargs: dict[str, Any]) -> None:
@@ -92,7 +94,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
         description = json.loads(text)
         with safe_open(tensors_path, framework="pt") as file:
             metadata = file.metadata() or {}
-        networks = {str(key): dict(entry) for key, entry in description["networks"].items()}
+        networks = {str(key): dict(entry) for key, entry in description["networks"].items() if key in ROLES}
         description = {**description, "training_set_kwargs": dict(description.get("training_set_kwargs") or {})}
     except OSError as error:
         missing = error.filename or tensors_path
@@ -114,8 +116,13 @@ def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
 
     with safe_open(path, framework="pt") as file:
         names = [name for name in file.keys() if name.startswith(f"{key}/")]  # noqa: SIM118
+        if len(names) > _MAX_TENSORS:
+            raise CheckpointError(f"{len(names)} tensors; a network has at most {_MAX_TENSORS}")
         state = {name.removeprefix(f"{key}/"): file.get_tensor(name) for name in names}
-    return NetworkData(str(entry["class_name"]), dict(entry["kwargs"]), state, list(entry.get("notes", [])))
+    class_name, notes = entry["class_name"], entry.get("notes") or []
+    if not isinstance(class_name, str) or not isinstance(notes, list) or len(notes) > _MAX_NOTES:
+        raise CheckpointError(f"a class named {brief(class_name)}, with {brief(notes)} for notes; a text and a list do")
+    return NetworkData(class_name, dict(entry["kwargs"]), state, [str(note) for note in notes])
 
 
 # Images.

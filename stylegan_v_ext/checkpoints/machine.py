@@ -4,20 +4,27 @@ Pickles are programs: Python's own unpickler imports what they name and calls it
 the same instructions (protocols 0 to 5), but names stay names: a call is looked up in a table of
 known layouts, whose entries only put values together, and a name outside the table ends the reading.
 No class of the file is imported, no attribute is set on anything that outlives the reading, sizes
-are checked before memory is taken, and the number of instructions is bounded.
+are checked before memory is taken, and one budget pays for every step, element and byte.
 """
 
+import codecs
 import struct
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from stylegan_v_ext.text import printable
 
-MAX_INSTRUCTIONS = 3_000_000  # a network snapshot has some ten thousand
-_TOO_MANY = f"more than {MAX_INSTRUCTIONS} instructions; networks need far fewer"
+MAX_STEPS = 1_000_000  # a snapshot of three networks of 1024 pixels takes some 170,000
 _MAX_REUSE = 4  # times that the bytes of a file may be used; tied weights need little
+_MAX_NESTED = 4  # pickles inside pickles; the bytes of a storage are one
+_SET_STEPS = 4  # an empty set takes as much memory as four small values
+_CALL_STEPS = 16  # what a call costs beside its instruction
+_NESTED_STEPS = 40  # what a pickle inside a pickle costs before its first instruction
 _MAX_INT_BYTES = 64
 _MAX_LINE = 4096
+_MAX_NAME = 512  # characters of the name of a class or function
 _INLINE_BYTES = 1024  # longer byte strings stay views of the file
 _KEYS = (str, bytes, int, float, type(None))  # tuples as keys are hashed through all they hold
 
@@ -46,25 +53,65 @@ class Instance:
         self.state: Any = {}
 
 
+def brief(value: Any) -> str:
+    """A value from a file for a message: short, whatever it is.
+
+    Containers are told by kind and length alone: what they share would be written out again and again.
+    """
+    if value is None or isinstance(value, (bool, float)):
+        return str(value)
+    if isinstance(value, int):
+        return str(value) if value.bit_length() <= 8 * _MAX_INT_BYTES else f"an integer of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return repr(printable(value, 80))
+    kind = type(value).__name__
+    return f"a {kind} of {len(value)}" if isinstance(value, (bytes, list, tuple, dict, set, frozenset)) else f"a {kind}"
+
+
 class Budget:
     """What reading one file may cost, pickles inside it included.
 
     A few bytes can stand for very much: values that are named once and used again and again.
+
+    file_size: in bytes; texts and arrays may use each byte a few times.
+    steps: instructions, elements and entries that may be looked at.
     """
 
-    def __init__(self, file_size: int):
-        self.steps = MAX_INSTRUCTIONS
+    def __init__(self, file_size: int, steps: int = MAX_STEPS):
+        self._limit = self.steps = steps
         self.copied_bytes = _MAX_REUSE * file_size + (1 << 20)
+        self._nested = 0
 
     def spend_steps(self, count: int) -> None:
+        """Pay for `count` steps. Raises `CheckpointError` if they are spent."""
         self.steps -= count
         if self.steps < 0:
-            raise CheckpointError(_TOO_MANY)
+            raise CheckpointError(f"more than {self._limit} steps of reading; networks need far fewer")
 
     def spend_bytes(self, count: int) -> None:
+        """Pay for `count` bytes of the file. Raises `CheckpointError` if they are spent."""
         self.copied_bytes -= count
         if self.copied_bytes < 0:
             raise CheckpointError("the same bytes stand for many values; networks use theirs once")
+
+    def spend_key(self, key: Any, size: int) -> None:
+        """Pay for a key in a container that holds `size` keys.
+
+        Numbers can be chosen so that each is compared with all before it; Python's hashes of text cannot.
+        """
+        self.spend_steps(1 if isinstance(key, (str, bytes)) else 1 + size // 16)
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Pay for a pickle inside a pickle. Raises `CheckpointError` if they are too deep."""
+        self.spend_steps(_NESTED_STEPS)
+        self._nested += 1
+        if self._nested > _MAX_NESTED:
+            raise CheckpointError(f"pickles are nested more than {_MAX_NESTED} deep")
+        try:
+            yield
+        finally:
+            self._nested -= 1
 
 
 Constructor = Callable[[tuple], Any]
@@ -98,22 +145,20 @@ class Machine:
         """The value of the pickle. Raises `CheckpointError`."""
         try:
             return self._run()
-        except (IndexError, KeyError, TypeError, ValueError, struct.error, UnicodeDecodeError) as error:
+        except (AttributeError, LookupError, ArithmeticError, TypeError, ValueError, struct.error) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"not a network snapshot, or damaged at byte {self.position}") from None
 
     def _run(self) -> Any:
-        handlers = _HANDLERS
-        limit = self.budget.steps
-        for step in range(limit):
+        handlers, budget = _HANDLERS, self.budget
+        while True:
+            budget.spend_steps(1)
             code = self.data[self.position]
             self.position += 1
             if code == _STOP:
-                self.budget.spend_steps(step)
                 return self._stack.pop()
             handlers[code](self)
-        raise CheckpointError(_TOO_MANY)
 
     # Reading from the file.
 
@@ -150,6 +195,8 @@ class Machine:
     def _global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("a name in the file is not text")
+        if len(module) + len(name) > _MAX_NAME:
+            raise CheckpointError(f"a name of more than {_MAX_NAME} characters: {brief(module)}, {brief(name)}")
         found = Global(module, name)
         if found not in self._constructors:
             self._constructors[found] = self._find(found)
@@ -162,10 +209,11 @@ class Machine:
             raise CheckpointError(f"the file calls {what}, which is code; it was not run")
         if not isinstance(args, tuple):
             raise CheckpointError("a call in the file has no arguments")
+        self.budget.spend_steps(_CALL_STEPS)
         for value in args:  # a constructor walks through its arguments
             if isinstance(value, (str, bytes)):
                 self.budget.spend_bytes(len(value))
-            elif isinstance(value, (list, dict, set, tuple)):
+            elif isinstance(value, (list, dict, set, frozenset, tuple)):
                 self.budget.spend_steps(len(value))
         self._push(constructor(args))
 
@@ -182,16 +230,37 @@ class Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise CheckpointError(f"the file sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_checked_key(key)] = value
+            self._pay_key(key, target)
+            target[key] = value
 
     def _extend(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if isinstance(target, list):
             target.extend(items)
         elif isinstance(target, set):
-            target.update(_checked_key(item) for item in items)
+            self._add(items, target)
         else:
             raise CheckpointError(f"the file adds items to a {type(target).__name__}")
+
+    def _add(self, items: list[Any], target: set[Any]) -> None:
+        for item in items:
+            self._pay_key(item, target)
+            target.add(item)
+
+    def _pay_key(self, key: Any, target: dict[Any, Any] | set[Any]) -> None:
+        if not isinstance(key, _KEYS):
+            raise CheckpointError(f"a {type(key).__name__} as key of a dictionary or member of a set")
+        self.budget.spend_key(key, len(target))
+
+    def _empty_set(self) -> None:
+        self.budget.spend_steps(_SET_STEPS)
+        self._push(set())
+
+    def _frozen_set(self) -> None:
+        self.budget.spend_steps(_SET_STEPS)
+        items: set[Any] = set()
+        self._add(self._since_mark(), items)
+        self._push(frozenset(items))
 
     def _persistent_value(self, pid: Any) -> None:
         if self._persistent is None:
@@ -202,11 +271,10 @@ class Machine:
         view = self._take(size)
         self._push(bytes(view) if size <= _INLINE_BYTES else view)
 
-    def _text(self, size: int) -> None:
-        self._push(str(self._take(size), "utf-8", "surrogatepass"))
-
-    def _latin_text(self, size: int) -> None:
-        self._push(str(self._take(size), "latin-1"))
+    def _text(self, size: int, encoding: str = "utf-8") -> None:
+        view = self._take(size)
+        self.budget.spend_bytes(size)
+        self._push(str(view, encoding, "surrogatepass" if encoding == "utf-8" else "strict"))
 
     def _integer(self, size: int) -> None:
         if size > _MAX_INT_BYTES:
@@ -220,13 +288,10 @@ class Machine:
         self._push(line == b"01" if line in (b"00", b"01") else int(line))
 
     def _quoted_text(self) -> None:
-        self._push(self._line()[1:-1].decode("unicode_escape"))
-
-
-def _checked_key(key: Any) -> Any:
-    if not isinstance(key, _KEYS):
-        raise CheckpointError(f"a {type(key).__name__} as key of a dictionary or member of a set")
-    return key
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # escapes that Python does not know are kept as they are
+            text, _ = codecs.escape_decode(self._line()[1:-1])  # type: ignore[attr-defined]
+        self._push(text.decode("latin-1"))
 
 
 def _pop_mark_or_top(m: Machine) -> None:
@@ -320,8 +385,8 @@ _HANDLERS: Mapping[int, Callable[[Machine], None]] = {
         b"F": lambda m: m._push(float(m._line())),
         b"G": lambda m: m._push(m._number(">d")),
         b"S": lambda m: m._quoted_text(),
-        b"T": lambda m: m._latin_text(m._number("<i")),
-        b"U": lambda m: m._latin_text(m._number("<B")),
+        b"T": lambda m: m._text(m._number("<i"), "latin-1"),
+        b"U": lambda m: m._text(m._number("<B"), "latin-1"),
         b"V": lambda m: m._push(m._line().decode("raw_unicode_escape")),
         b"X": lambda m: m._text(m._number("<I")),
         b"\x8c": lambda m: m._text(m._number("<B")),
@@ -344,9 +409,9 @@ _HANDLERS: Mapping[int, Callable[[Machine], None]] = {
         b"\x85": _tuple_of(1),
         b"\x86": _tuple_of(2),
         b"\x87": _tuple_of(3),
-        b"\x8f": lambda m: m._push(set()),
+        b"\x8f": lambda m: m._empty_set(),
         b"\x90": lambda m: m._extend(m._since_mark()),
-        b"\x91": lambda m: m._push(frozenset(_checked_key(item) for item in m._since_mark())),
+        b"\x91": lambda m: m._frozen_set(),
         # The memo.
         b"p": _memoize_at(lambda m: int(m._line())),
         b"q": _memoize_at(lambda m: m._number("<B")),

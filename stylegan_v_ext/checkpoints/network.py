@@ -4,15 +4,16 @@ import functools
 import hashlib
 import inspect
 import json
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 import dnnlib
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 
 CLASSES = {
     "VideoGenerator": "stylegan_v_ext.networks.generator.VideoGenerator",
@@ -20,6 +21,13 @@ CLASSES = {
     "AliasFreeGenerator": "stylegan_v_ext.networks.alias_free.AliasFreeGenerator",
     "TimeConditionedDiscriminator": "stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
 }
+_GENERATORS = ("VideoGenerator", "ImageGenerator", "AliasFreeGenerator")
+ROLES = {"G": _GENERATORS, "G_ema": _GENERATORS, "D": ("TimeConditionedDiscriminator",)}
+_MAX_RESOLUTION = 8192  # pixels, as for data
+_MAX_MARGIN = 1024  # pixels
+_MAX_ARGUMENTS = 1000
+_MAX_ARGUMENT = 1 << 40  # largest number, and far above the largest of a real network
+_MAX_TEXT = 300  # characters
 
 
 @dataclass
@@ -45,37 +53,74 @@ class NetworkData:
         return self.kwargs["c_dim"] - (self.num_frames or 0)
 
     def check(self) -> None:
+        """Compare class, arguments and tensors with each other, without memory for a network.
+
+        Raises `CheckpointError` unless the arguments are plain values that describe a network of these tensors.
+        """
+        self._on_paper()
+
+    def build(self) -> torch.nn.Module:
+        """The network, on the CPU in eval mode; its tensors are those of `state`, not copies.
+
+        Raises `CheckpointError` if the parts do not fit.
+        """
+        return self._on_paper().float().eval().requires_grad_(False)
+
+    def check_arguments(self) -> None:
         """Raise `CheckpointError` unless the arguments are those of the class, and of the right kinds."""
-        if self.class_name not in CLASSES:
-            raise CheckpointError(f"a {self.class_name}; known classes are {', '.join(CLASSES)}")
+        cls = network_class(self.class_name)
+        _check_plain(self.kwargs)
         try:
-            inspect.signature(dnnlib.util.get_obj_by_name(CLASSES[self.class_name])).bind(**self.kwargs)
+            inspect.signature(cls).bind(**self.kwargs)
         except TypeError as error:
             raise CheckpointError(f"a {self.class_name} with odd arguments ({error})") from None
         for name, value in self.kwargs.items():
             kind: type = dict if name.endswith("_kwargs") else int
             absent = value is None and kind is dict
             if name in _CHECKED and not absent and not isinstance(value, kind):
-                raise CheckpointError(f"a {self.class_name} with {name} {value!r}, which is no {kind.__name__}")
+                raise CheckpointError(f"a {self.class_name} with {name} {brief(value)}, which is no {kind.__name__}")
         period = (self.kwargs.get("motion_kwargs") or {}).get("min_period", 16)
         if not isinstance(period, (int, float)):
-            raise CheckpointError(f"a {self.class_name} with min_period {period!r}, which is no number")
+            raise CheckpointError(f"a {self.class_name} with min_period {brief(period)}, which is no number")
+        # No tensor shows these, and pictures grow with them.
+        for name, most in (("img_resolution", _MAX_RESOLUTION), ("margin_size", _MAX_MARGIN)):
+            value = self.kwargs.get(name, 0)
+            if not isinstance(value, (int, float)) or not 0 <= value <= most:
+                raise CheckpointError(f"a {self.class_name} with {name} {brief(value)}; {most} is the most")
 
-    def build(self) -> torch.nn.Module:
-        """The network, on the CPU in eval mode; its tensors are those of `state`, not copies.
+    def lay_out(self) -> torch.nn.Module:
+        """The network without memory (on PyTorch's "meta" device), before any of its tensors has a place.
 
-        Raises `CheckpointError` where the parts do not fit.
+        Raises `CheckpointError` for arguments that describe no network, or a far larger one than the tensors of `state`.
         """
-        self.check()
-        try:
-            with Sparingly(self.state):
-                network = dnnlib.util.construct_class_by_name(class_name=CLASSES[self.class_name], **self.kwargs)
+        self.check_arguments()
+        with _fitting(), torch.device("meta"), np.errstate(all="ignore"):
+            network = network_class(self.class_name)(**self.kwargs)
+        self._refuse_greed(network)
+        return network
+
+    def _on_paper(self) -> torch.nn.Module:
+        """The network with the tensors of `state` themselves."""
+        network = self.lay_out()
+        with _fitting():
             network.load_state_dict(self.state, assign=True)
-        except Exception as error:  # arguments and tensors are whatever the file says
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
-            raise CheckpointError(f"does not fit its class here ({reason})") from None
-        return network.float().eval().requires_grad_(False)
+        return network
+
+    def _refuse_greed(self, network: torch.nn.Module) -> None:
+        asked = sum(tensor.numel() for tensor in network.state_dict().values())
+        held = sum(tensor.numel() for tensor in self.state.values())
+        if asked > 2 * held + 65_536:
+            raise CheckpointError(
+                f"the arguments ask for far more than the tensors of the file: {asked:,} numbers, {held:,} are there"
+            )
+
+    def find_not_finite(self) -> list[str]:
+        """Names of the tensors that hold NaN or infinite numbers, or numbers that become infinite in float32."""
+        return [
+            name
+            for name, tensor in self.state.items()
+            if tensor.is_floating_point() and not bool(tensor.to(torch.float32).isfinite().all())
+        ]
 
     @property
     def num_parameters(self) -> int:
@@ -94,58 +139,62 @@ class NetworkData:
         return cls(name, keyword_arguments(name, network.init_args, network.init_kwargs), dict(network.state_dict()))
 
 
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Any error inside is a `CheckpointError` of one line: arguments and tensors are whatever a file says."""
+    try:
+        yield
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
+        raise CheckpointError(f"does not fit its class here ({reason})") from None
+
+
+def network_class(name: str) -> Any:
+    """The class of this name in `CLASSES`. Raises `CheckpointError` for all others."""
+    if name not in CLASSES:
+        raise CheckpointError(f"a {name}; known classes are {', '.join(CLASSES)}")
+    return dnnlib.util.get_obj_by_name(CLASSES[name])
+
+
 def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of one of our classes, all by name and defaults too.
 
     Raises `ValueError` unless they are plain values.
     """
-    parameters = inspect.signature(dnnlib.util.get_obj_by_name(CLASSES[class_name])).parameters
+    parameters = inspect.signature(network_class(class_name)).parameters
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
-    try:
-        return json.loads(json.dumps({**defaults, **dict(zip(parameters, args, strict=False)), **kwargs}))
-    except TypeError as error:
-        raise ValueError(f"{class_name} with arguments that are no plain values ({error})") from None
+    given = {**defaults, **dict(zip(parameters, args, strict=False)), **kwargs}
+    _check_plain(given)
+    return json.loads(json.dumps(given))
 
 
-class Sparingly(TorchFunctionMode):
-    """Building a network for tensors that are there already.
-
-    Weights that are about to be overwritten are not drawn, which saves most of the time of building.
-    Arguments that ask for much larger or many more tensors than the file holds are refused before
-    they take memory.
-    """
-
-    _MAKERS = (torch.randn, torch.rand, torch.zeros, torch.ones, torch.empty, torch.full, torch.eye, torch.arange,
-               torch.linspace)  # fmt: skip
-
-    def __init__(self, state: dict[str, torch.Tensor]):
-        super().__init__()
-        self._largest = 4 * max((tensor.numel() for tensor in state.values()), default=0) + 65_536
-        self._calls = 20 * len(state) + 1_000
-
-    @classmethod
-    def for_tensors(cls, states: dict[str, dict[str, torch.Tensor]]) -> "Sparingly":
-        """For several networks that are built one after the other, by their names."""
-        return cls({f"{key}.{name}": tensor for key, state in states.items() for name, tensor in state.items()})
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        if func in self._MAKERS:
-            self._calls -= 1
-            if self._calls < 0 or _requested(func, args) > self._largest:
-                raise CheckpointError("the arguments ask for far more than the tensors of the file")
-        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+def _check_plain(arguments: dict[str, Any]) -> None:
+    """Raise `CheckpointError` unless these are few short texts and finite numbers, in dictionaries and lists."""
+    pending: list[tuple[str, Any]] = [("", arguments)]
+    for _ in range(_MAX_ARGUMENTS):
+        if not pending:
+            return
+        name, value = pending.pop()
+        if isinstance(value, (list, tuple, dict)):
+            if len(value) > _MAX_ARGUMENTS:
+                raise CheckpointError(f"{name or 'the arguments'}: {brief(value)}; {_MAX_ARGUMENTS} are the most")
+            pending += _named_items(name, value)
+        elif isinstance(value, (int, float)):
+            if not -_MAX_ARGUMENT <= value <= _MAX_ARGUMENT:  # neither is NaN
+                raise CheckpointError(f"{name} is {brief(value)}, which is no finite number up to {_MAX_ARGUMENT}")
+        elif not isinstance(value, (str, type(None))) or len(value or "") > _MAX_TEXT:
+            raise CheckpointError(f"{name} is {brief(value)}; arguments are plain values, texts of {_MAX_TEXT} letters")
+    raise CheckpointError(f"more than {_MAX_ARGUMENTS} arguments")
 
 
-def _requested(func: Any, args: tuple) -> int:
-    """How many numbers a call of a function that makes tensors asks for."""
-    if func is torch.linspace:
-        return int(args[2])
-    if func is torch.arange:
-        return math.ceil(abs(args[-1])) if len(args) < 3 else abs(math.ceil((args[1] - args[0]) / args[2]))
-    if func is torch.eye:
-        return math.prod(args[:2]) if len(args) > 1 else args[0] ** 2
-    sizes = args[0] if isinstance(args[0], (list, tuple)) else args[: 1 if func is torch.full else None]
-    return math.prod(int(size) for size in sizes)
+def _named_items(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, item) for item in value]
+    for key in value:
+        if not isinstance(key, str) or len(key) > _MAX_TEXT:
+            raise CheckpointError(f"an argument is named {brief(key)}, which is no short text")
+    return list(value.items())
 
 
 _BUFFERS = {

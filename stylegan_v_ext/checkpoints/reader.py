@@ -6,7 +6,7 @@ state; other known classes become `Instance`s; everything else is refused by nam
 
 import hashlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,18 +15,21 @@ from typing import Any, BinaryIO
 import torch
 
 from stylegan_v_ext.checkpoints import tensors
-from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine
+from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine, brief
 
 _MAX_DEPTH = 64  # of modules in modules, lists in lists
 _MAX_MODULES = 20_000  # what is shared counts every time: a few bytes can stand for endlessly many
-_MAX_VALUES = 1_000_000
+_MAX_ENTRIES = 100_000  # modules, parameters and buffers of a network
+_MAX_VALUES = 20_000  # of arguments and settings; the largest files have some hundred
+_MAX_NAME = 300  # characters of the dotted name of a tensor
+_PLAIN = (str, int, float, bool, type(None))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)  # both would walk through all that the record shares
 class Record:
     """A persistent object as data: nothing of it has been run.
 
-    source: text of the module that came with it. state: the object's `__dict__`.
+    class_name: short text. source: text of the module that came with it. state: the object's `__dict__`.
     """
 
     class_name: str
@@ -59,20 +62,39 @@ class Record:
             prefix + name: tensor
             for prefix, state in modules(self)
             for kind in ("_parameters", "_buffers")
-            for name, tensor in (state.get(kind) or {}).items()
+            for name, tensor in _dict(state.get(kind)).items()
         }
 
     def attribute(self, module: str, name: str, default: Any = None) -> Any:
-        """Attribute `name` of the submodule with this dotted name ("" for the module itself)."""
+        """Attribute `name` of the submodule with this dotted name ("" for the module itself).
+
+        Returns `default` if it is missing. Raises `CheckpointError` unless it is text, a number or nothing.
+        """
         state = self.state
         for part in module.split(".") if module else ():
-            child = (state.get("_modules") or {}).get(part)
+            child = _dict(state.get("_modules")).get(part)
             state = child.state if isinstance(child, (Record, Instance)) and isinstance(child.state, dict) else {}
-        return state.get(name, default)
+        value = state.get(name, default)
+        if not isinstance(value, _PLAIN):
+            raise CheckpointError(f"{name} of {module or 'the network'} is {brief(value)}, which is no plain value")
+        return value
+
+
+def _dict(value: Any) -> dict[Any, Any]:
+    """A dictionary itself, an empty one for nothing. Raises `CheckpointError` for all others."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{brief(value)} in place of the parts of a module")
+    return value
 
 
 def modules(module: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(prefix of its names, state) of a module and all submodules. Raises `CheckpointError` where it never ends."""
+    """(prefix of its names, state) of a module and all submodules.
+
+    Raises `CheckpointError` if it never ends: what is shared counts every time.
+    """
+    budget = Budget(0, _MAX_ENTRIES)
     pending: list[tuple[str, Any, int]] = [("", module, 0)]
     for _ in range(_MAX_MODULES):
         if not pending:
@@ -81,63 +103,101 @@ def modules(module: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         if depth > _MAX_DEPTH:
             raise CheckpointError(f"modules are nested more than {_MAX_DEPTH} deep")
         if isinstance(current, (Record, Instance)) and isinstance(current.state, dict):
+            parts = [_dict(current.state.get(kind)) for kind in ("_modules", "_parameters", "_buffers")]
+            budget.spend_steps(sum(len(part) for part in parts))
+            for part in parts:
+                for name in part:
+                    if not isinstance(name, str) or len(prefix) + len(name) > _MAX_NAME:
+                        raise CheckpointError(
+                            f"a part of a module is named {brief(name)}; names are texts of {_MAX_NAME} characters "
+                            "with those of the modules around them"
+                        )
             yield prefix, current.state
-            children = (current.state.get("_modules") or {}).items()
-            pending += [(f"{prefix}{name}.", child, depth + 1) for name, child in reversed(children)]
+            pending += [(f"{prefix}{name}.", child, depth + 1) for name, child in reversed(parts[0].items())]
     raise CheckpointError(f"more than {_MAX_MODULES} modules")
 
 
 def plain(value: Any) -> Any:
     """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are.
 
-    Raises `CheckpointError` where that never ends.
+    Raises `CheckpointError` if that never ends, or if few bytes of the file become very many.
     """
-    return _plain(value, 0, iter(range(_MAX_VALUES)), _Copies())
+    return _Copier().copy(value, 0)
 
 
-class _Copies:
-    """Bytes copied out of a file, which may not be many times those that are there."""
+class _Copier:
+    """Makes plain values out of those of a file, and pays for them: what is shared counts every time."""
 
     def __init__(self) -> None:
+        self._budget = Budget(0, _MAX_VALUES)
         self._sources: set[int] = set()
-        self._budget = Budget(0)
 
-    def add(self, source: Any, nbytes: int) -> None:
-        """source: what holds the bytes in the file, alive as long as this."""
+    def copy(self, value: Any, depth: int) -> Any:
+        """The value as plain Python, `depth` containers deep."""
+        if depth > _MAX_DEPTH:
+            raise CheckpointError(f"values are nested more than {_MAX_DEPTH} deep")
+        self._count(1)
+        if isinstance(value, (str, bytes)):
+            self._budget.spend_bytes(len(value))
+        elif isinstance(value, dict):
+            return self._copy_dict(value, depth)
+        elif isinstance(value, (list, tuple)):
+            self._count(len(value))
+            return type(value)(self.copy(item, depth + 1) for item in value)
+        elif isinstance(value, memoryview):
+            self._pay(value, value.nbytes)
+            return bytes(value)
+        elif isinstance(value, tensors.StoredTensor):
+            self._pay(value.storage, value.nbytes)
+            return value.load()
+        elif isinstance(value, Instance):
+            return self._copy_instance(value, depth)
+        return value
+
+    def _copy_dict(self, value: dict[Any, Any], depth: int) -> dict[Any, Any]:
+        self._count(len(value))
+        result: dict[Any, Any] = {}
+        for key, item in value.items():
+            self._budget.spend_key(key, len(result))
+            self._budget.spend_bytes(len(key) if isinstance(key, (str, bytes)) else 0)
+            result[key] = self.copy(item, depth + 1)
+        return result
+
+    def _copy_instance(self, value: Instance, depth: int) -> Any:
+        if (value.module, value.name) == ("numpy", "ndarray"):
+            raw = tensors.array_bytes(value)
+            self._pay(raw, len(raw))
+            return tensors.as_array(value)
+        if value.module.startswith("omegaconf") and isinstance(value.state, dict):
+            return self.copy(value.state.get("_content", value.state.get("_val")), depth + 1)
+        return value
+
+    def _count(self, values: int) -> None:
+        if values > self._budget.steps:
+            raise CheckpointError(f"more than {_MAX_VALUES} values")
+        self._budget.spend_steps(values)
+
+    def _pay(self, source: Any, nbytes: int) -> None:
+        """Pay for bytes, which may not be copied many times as often as they are there.
+
+        source: what holds the bytes in the file, alive as long as this.
+        """
         if id(source) not in self._sources:
             self._sources.add(id(source))
             self._budget.copied_bytes += nbytes
         self._budget.spend_bytes(nbytes // 4)
 
 
-def _plain(value: Any, depth: int, budget: Iterator[int], copies: _Copies) -> Any:
-    if depth > _MAX_DEPTH:
-        raise CheckpointError(f"values are nested more than {_MAX_DEPTH} deep")
-    if next(budget, None) is None:
-        raise CheckpointError(f"more than {_MAX_VALUES} values")
-    if isinstance(value, dict):
-        return {key: _plain(item, depth + 1, budget, copies) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item, depth + 1, budget, copies) for item in value)
-    if isinstance(value, memoryview):
-        copies.add(value, value.nbytes)
-        return bytes(value)
-    if isinstance(value, tensors.StoredTensor):
-        copies.add(value.storage, value.nbytes)
-        return value.load()
-    if isinstance(value, Instance) and (value.module, value.name) == ("numpy", "ndarray"):
-        array = tensors.as_array(value)
-        copies.add(value.state[4], array.nbytes)
-        return array
-    if isinstance(value, Instance) and value.module.startswith("omegaconf") and isinstance(value.state, dict):
-        return _plain(value.state.get("_content", value.state.get("_val")), depth + 1, budget, copies)
-    return value
+# Constructors: what calls in a file may stand for. The machine has paid for the length of each argument, not for
+# what is inside it.
 
 
-def _record(args: tuple) -> Record:
+def _record(args: tuple, budget: Budget) -> Record:
     (meta,) = args
     if not isinstance(meta, dict) or meta.get("type") != "class" or not isinstance(meta.get("class_name"), str):
         raise CheckpointError("a persistent object in the file has an unknown layout")
+    if len(meta["class_name"]) > _MAX_NAME:
+        raise CheckpointError(f"a class of a name of more than {_MAX_NAME} characters")
     source = meta.get("module_src", "")
     state = meta.get("state")
     return Record(
@@ -145,92 +205,147 @@ def _record(args: tuple) -> Record:
     )
 
 
-def _reconstruct(args: tuple) -> Any:
+def _reconstruct(args: tuple, budget: Budget) -> Any:
     """`copyreg._reconstructor(class, base, state of base)`."""
     cls, _, state = args
     if not isinstance(cls, Global):
         raise CheckpointError("the file makes an object in an unusual way")
-    constructor = find(cls, Budget(0))  # what it makes has no pickle inside
-    if constructor is None:
+    layout = _instance_maker(cls) or _LAYOUTS.get(_today(cls))
+    if layout is None or (_today(cls) in _LAYOUTS and layout not in (_dictionary, _network, _namespace)):
         raise CheckpointError(f"the file calls {'.'.join(cls)}, which is code; it was not run")
-    return constructor((state,) if state is not None else ())
+    if isinstance(state, (list, tuple, dict)):
+        budget.spend_steps(len(state))
+    return layout((state,) if state is not None else (), budget)
 
 
-def _dictionary(args: tuple) -> dict:
-    """Of a dictionary's subclass: from nothing, a dictionary, pairs, or the type of missing values."""
+def _dictionary(args: tuple, budget: Budget) -> dict:
+    """A dictionary or one of a subclass: from nothing, a dictionary, pairs, or the type of missing values."""
     if not args or isinstance(args[0], Global) or args[0] is None:
         return {}
-    pairs = args[0].items() if isinstance(args[0], dict) else args[0]
-    result = {}
-    for key, value in pairs:
+    result: dict[Any, Any] = {}
+    for key, value in args[0].items() if isinstance(args[0], dict) else _pairs(args[0]):
         if not isinstance(key, (str, int, float, bool)):
             raise CheckpointError(f"a {type(key).__name__} as key of a dictionary")
+        budget.spend_key(key, len(result))
         result[key] = value
     return result
 
 
-def _set(args: tuple) -> set:
-    items = list(args[0]) if args else []
-    if any(not isinstance(item, (str, int, float, bool, type(None))) for item in items):
+def _pairs(value: Any) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)) or any(
+        not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in value
+    ):
+        raise CheckpointError("a dictionary made of something else than pairs")
+    return value
+
+
+def _set(args: tuple, budget: Budget) -> set:
+    items = args[0] if args else []
+    if not isinstance(items, (list, tuple, set, frozenset)) or any(not isinstance(item, _PLAIN) for item in items):
         raise CheckpointError("a set of something else than text and numbers")
-    return set(items)
+    result: set[Any] = set()
+    for item in items:
+        budget.spend_key(item, len(result))
+        result.add(item)
+    return result
 
 
-def _encoded(args: tuple) -> bytes:
+def _encoded(args: tuple, budget: Budget) -> bytes:
     """Bytes in pickles of protocol 2, which has none of its own."""
     text, encoding = args
-    if encoding not in ("latin1", "latin-1"):
-        raise CheckpointError(f"bytes in the encoding {encoding!r}")
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise CheckpointError(f"bytes in the encoding {brief(encoding)}")
     return text.encode("latin-1")
 
 
-def _path(args: tuple) -> str:
+def _path(args: tuple, budget: Budget) -> str:
     """A path as text."""
     if any(not isinstance(part, str) for part in args):
         raise CheckpointError("a path of something else than text")
     return "/".join(args).replace("//", "/")
 
 
-def _no_bytes(args: tuple) -> bytes:
+def _no_bytes(args: tuple, budget: Budget) -> bytes:
     """How pickles of protocol 2 say b""."""
     if args:
         raise CheckpointError("bytes made of something else")
     return b""
 
 
+def _slice(args: tuple, budget: Budget) -> slice:
+    if any(not isinstance(end, (int, type(None))) for end in args):
+        raise CheckpointError("a slice of something else than whole numbers")
+    return slice(*args)
+
+
+def _complex(args: tuple, budget: Budget) -> complex:
+    if any(not isinstance(part, (int, float)) for part in args):
+        raise CheckpointError("a complex number made of something else than numbers")
+    return complex(*args)
+
+
+def _size(args: tuple, budget: Budget) -> tuple:
+    (sizes,) = args
+    if not tensors.is_shape(sizes):
+        raise CheckpointError("a torch.Size of something else than a few sizes")
+    return tuple(sizes)
+
+
+def _first(args: tuple, budget: Budget) -> Any:
+    """A parameter is the tensor that it is made of."""
+    return args[0]
+
+
+def _namespace(args: tuple, budget: Budget) -> Instance:
+    return Instance("argparse", "Namespace")
+
+
+def _network(args: tuple, budget: Budget) -> Instance:
+    return Instance("dnnlib.tflib.network", "Network")
+
+
+def _device(args: tuple, budget: Budget) -> Instance:
+    return Instance("torch", "device", args)
+
+
 def _storage_from_bytes(args: tuple, budget: Budget) -> tensors.Storage:
-    value = tensors.read_legacy(memoryview(args[0]), budget, partial(find, budget=budget))
+    with budget.nested():
+        value = tensors.read_legacy(memoryview(args[0]), budget, partial(find, budget=budget))
     if not isinstance(value, tensors.Storage):
         raise CheckpointError("bytes of a storage that hold something else")
     return value
 
 
-def _typed_tensor(args: tuple) -> Any:
+def _typed_tensor(args: tuple, budget: Budget) -> Any:
     """`torch._tensor._rebuild_from_type_v2(function, type, arguments, state)`."""
     function, _, arguments, _ = args
     if not isinstance(function, Global) or _LAYOUTS.get((function.module, function.name)) is not tensors.rebuild_tensor:
         raise CheckpointError("a tensor of an unknown kind")
-    return tensors.rebuild_tensor(arguments)
+    if not isinstance(arguments, tuple):
+        raise CheckpointError("a tensor of an unknown layout")
+    return tensors.rebuild_tensor(arguments, budget)
 
 
-_LAYOUTS: dict[tuple[str, str], Constructor | None] = {
+Layout = Callable[[tuple, Budget], Any]
+_LAYOUTS: dict[tuple[str, str], Layout | None] = {
     ("collections", "OrderedDict"): _dictionary,
     ("collections", "defaultdict"): _dictionary,
     ("copyreg", "_reconstructor"): _reconstruct,
     ("_codecs", "encode"): _encoded,
     ("builtins", "set"): _set,
-    ("builtins", "slice"): lambda args: slice(*args),
+    ("builtins", "slice"): _slice,
     ("builtins", "bytes"): _no_bytes,
-    ("builtins", "complex"): lambda args: complex(*args),
-    ("argparse", "Namespace"): lambda args: Instance("argparse", "Namespace"),
-    ("dnnlib.tflib.network", "Network"): lambda args: Instance("dnnlib.tflib.network", "Network"),
+    ("builtins", "complex"): _complex,
+    ("argparse", "Namespace"): _namespace,
+    ("dnnlib.tflib.network", "Network"): _network,
     ("torch._utils", "_rebuild_tensor"): tensors.rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): tensors.rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): lambda args: args[0],
-    ("torch._utils", "_rebuild_parameter_with_state"): lambda args: args[0],
+    ("torch._utils", "_rebuild_parameter"): _first,
+    ("torch._utils", "_rebuild_parameter_with_state"): _first,
     ("torch._tensor", "_rebuild_from_type_v2"): _typed_tensor,
-    ("torch", "Size"): lambda args: tuple(args[0]),
-    ("torch", "device"): lambda args: Instance("torch", "device", args),
+    ("torch", "Size"): _size,
+    ("torch", "device"): _device,
+    ("torch.storage", "_load_from_bytes"): _storage_from_bytes,
     ("numpy", "ndarray"): None,
     ("numpy", "dtype"): tensors.make_dtype,
 }
@@ -239,6 +354,7 @@ _LAYOUTS |= {("pathlib", name): _path for name in ("PosixPath", "WindowsPath", "
 _LAYOUTS |= {("torch.nn.parameter", "Parameter"): None, ("torch", "Tensor"): None}
 _TYPES = ("object", "dict", "list", "tuple", "str", "unicode", "int", "long", "float", "bool")
 _LAYOUTS |= {("builtins", name): None for name in _TYPES}
+_LAYOUTS |= {("torch", str(dtype).removeprefix("torch.")): None for dtype in set(tensors.STORAGES.values())}
 for _package in ("", "src."):  # the StyleGAN-V release puts its modules into a package
     _LAYOUTS[f"{_package}dnnlib.util", "EasyDict"] = _LAYOUTS[f"{_package}dnnlib", "EasyDict"] = _dictionary
     _LAYOUTS[f"{_package}torch_utils.persistence", "_reconstruct_persistent_obj"] = _record
@@ -253,22 +369,29 @@ _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up t
 _INERT = ("torch.nn.modules.", "torch.optim.", "omegaconf.", "training.", "src.training.")
 
 
+def _today(name: Global) -> tuple[str, str]:
+    """The name as Python 3 has it."""
+    return _PYTHON2.get(name.module, name.module), name.name
+
+
+def _instance_maker(name: Global) -> Layout | None:
+    """What makes the `Instance` of a class that is kept as data, `None` for other names."""
+    if name.module.startswith(_INERT) and name.name[:1].isupper():
+        return lambda args, budget: Instance(name.module, name.name, args)
+    return None
+
+
 def find(name: Global, budget: Budget) -> Constructor | None:
     """Constructor of a name. Raises `CheckpointError` for names that networks do not need.
 
-    budget: what reading pickles inside the pickle is charged to.
+    budget: pays for what the constructor does.
     """
-    key = (_PYTHON2.get(name.module, name.module), name.name)
-    if key == ("torch.storage", "_load_from_bytes"):
-        return partial(_storage_from_bytes, budget=budget)
-    if key in _LAYOUTS:
-        return _LAYOUTS[key]
-    if name.module == "typing":  # kept by OmegaConf, never called
+    key = _today(name)
+    layout = _LAYOUTS[key] if key in _LAYOUTS else _instance_maker(name)
+    if layout is not None:
+        return partial(layout, budget=budget)
+    if key in _LAYOUTS or name.module == "typing":  # OmegaConf keeps types of Python's, and never calls them
         return None
-    if name.module == "torch" and isinstance(getattr(torch, name.name, None), torch.dtype):
-        return None
-    if name.module.startswith(_INERT) and name.name[:1].isupper():
-        return partial(Instance, name.module, name.name)
     raise CheckpointError(f"the file refers to {name.module}.{name.name}, which is code; it was not run")
 
 

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine
+from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine, brief
 
 STORAGES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
@@ -21,6 +21,10 @@ STORAGES = {
 }  # fmt: skip
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+_MAX_KEY = 64  # characters of the name of a storage
+_MAX_MEMBERS = 20_000  # of a zip file; PyTorch writes one for each storage and a few more
+_MAX_TENSORS = 20_000  # of a network
+_MAX_DIMENSIONS = 8
 _ARRAY_TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1)")
 
 Find = Callable[[Global], Constructor | None]
@@ -68,8 +72,10 @@ class StoredTensor:
 
 
 def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors among these values, in memory. Raises `CheckpointError` where few bytes stand for very many."""
+    """The tensors among these values, in memory. Raises `CheckpointError` if few bytes stand for very many."""
     stored = [value for value in state.values() if isinstance(value, StoredTensor)]
+    if len(stored) > _MAX_TENSORS:
+        raise CheckpointError(f"{len(stored)} tensors; a network has at most {_MAX_TENSORS}")
     storages = {id(tensor.storage): tensor.storage for tensor in stored}.values()
     budget = Budget(sum(storage.numel * storage.dtype.itemsize for storage in storages))
     for tensor in stored:
@@ -81,9 +87,13 @@ def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     }
 
 
-def _storage_type(pid: Any) -> tuple[torch.dtype, Any, int]:
+def _storage_type(pid: Any) -> tuple[torch.dtype, str, int]:
     """(type, key, number of elements) of the persistent id of a storage."""
+    if not isinstance(pid, tuple):
+        raise CheckpointError("the file refers to objects outside itself")
     kind, storage, key, _, numel = pid[:5]
+    if not isinstance(key, str) or len(key) > _MAX_KEY:
+        raise CheckpointError(f"a storage named {brief(key)}, which is no text of at most {_MAX_KEY} characters")
     if kind != "storage" or not isinstance(storage, Global) or storage.name not in STORAGES:
         raise CheckpointError("the file holds a storage of an unknown kind")
     if not isinstance(numel, int) or numel < 0 or (len(pid) > 5 and pid[5] is not None):
@@ -103,7 +113,7 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
     if not header[2].get("little_endian", True):
         raise CheckpointError("tensors of a big-endian machine")
 
-    storages: dict[Any, Storage] = {}
+    storages: dict[str, Storage] = {}
 
     def persistent(pid: Any) -> Storage:
         dtype, key, numel = _storage_type(pid)
@@ -113,7 +123,11 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
     value = machine.load()
     keys = Machine(data, budget, find, position=machine.position)
     order, position = keys.load(), keys.position
+    if not isinstance(order, list) or any(not isinstance(key, str) for key in order):
+        raise CheckpointError("the names of storages are no list of texts")
     for key in order:
+        if key not in storages:
+            raise CheckpointError(f"a storage named {brief(key)}, which no tensor uses")
         storage = storages[key]
         numel = struct.unpack_from("<q", data, position)[0]
         end = position + 8 + storage.numel * storage.dtype.itemsize
@@ -129,24 +143,15 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
 
     data: the bytes of the file.
     """
-    archive = zipfile.ZipFile(file)
-    entries = {}
-    for info in archive.infolist():
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise CheckpointError(f"{info.filename} in the file is compressed, which PyTorch never does")
-        names, extra = struct.unpack_from("<HH", data, info.header_offset + 26)
-        start = info.header_offset + 30 + names + extra
-        if start + info.file_size > len(data):
-            raise CheckpointError(f"{info.filename} in the file is cut short")
-        entries[info.filename] = data[start : start + info.file_size]
+    entries = _zip_entries(zipfile.ZipFile(file), data)
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise CheckpointError("a zip file without a PyTorch checkpoint in it")
     prefix = pickles[0].removesuffix("data.pkl")
-    if bytes(entries.get(f"{prefix}byteorder", b"little")) != b"little":
+    if entries.get(f"{prefix}byteorder", b"little") != b"little":
         raise CheckpointError("tensors of a big-endian machine")
 
-    storages: dict[Any, Storage] = {}
+    storages: dict[str, Storage] = {}
 
     def persistent(pid: Any) -> Storage:
         dtype, key, numel = _storage_type(pid)
@@ -158,11 +163,34 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
     return Machine(entries[pickles[0]], budget, find, persistent).load()
 
 
-def rebuild_tensor(args: tuple) -> StoredTensor:
+def _zip_entries(archive: zipfile.ZipFile, data: memoryview) -> dict[str, memoryview]:
+    """The bytes of the members by name. Raises `CheckpointError` if two share a name or bytes."""
+    infos = archive.infolist()
+    if len(infos) > _MAX_MEMBERS:
+        raise CheckpointError(f"{len(infos)} members in the zip file; a checkpoint has at most {_MAX_MEMBERS}")
+    entries: dict[str, memoryview] = {}
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        name = brief(info.filename)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise CheckpointError(f"{name} in the file is compressed, which PyTorch never does")
+        if not 0 <= info.header_offset <= len(data) - 30:
+            raise CheckpointError(f"{name} in the file is cut short")
+        names, extra = struct.unpack_from("<HH", data, info.header_offset + 26)
+        start = info.header_offset + 30 + names + extra
+        if info.filename in entries or info.header_offset < end:
+            raise CheckpointError(f"{name} in the file shares its name or bytes with another member")
+        end = start + info.file_size
+        if end > len(data):
+            raise CheckpointError(f"{name} in the file is cut short")
+        entries[info.filename] = data[start:end]
+    return entries
+
+
+def rebuild_tensor(args: tuple, budget: Budget) -> StoredTensor:
     """`torch._utils._rebuild_tensor(_v2)`: a view of a storage, refused unless it lies inside."""
     storage, offset, shape, stride = args[:4]
-    numbers = [offset, *shape, *stride]
-    if not isinstance(storage, Storage) or any(not isinstance(n, int) or n < 0 for n in numbers) or len(shape) > 8:
+    if not isinstance(storage, Storage) or not is_shape(shape) or not is_shape(stride) or not is_shape([offset]):
         raise CheckpointError("a tensor of an unknown layout")
     tensor = StoredTensor(storage, offset, tuple(shape), tuple(stride))
     if math.prod(shape) > storage.numel or offset + tensor.extent > storage.numel:
@@ -170,10 +198,17 @@ def rebuild_tensor(args: tuple) -> StoredTensor:
     return tensor
 
 
+def is_shape(value: Any) -> bool:
+    """Whether this is a list or tuple of few whole numbers from 0 on."""
+    if not isinstance(value, (list, tuple)) or len(value) > _MAX_DIMENSIONS:
+        return False
+    return all(isinstance(number, int) and 0 <= number < 1 << 63 for number in value)
+
+
 # NumPy.
 
 
-def make_dtype(args: tuple) -> Instance:
+def make_dtype(args: tuple, budget: Budget) -> Instance:
     return Instance("numpy", "dtype", args)
 
 
@@ -181,21 +216,21 @@ def _dtype(instance: Any) -> np.dtype:
     """A plain number type from `numpy.dtype` as data: code, then byte order in its state."""
     code = instance.args[0] if isinstance(instance, Instance) and instance.name == "dtype" and instance.args else ""
     if not isinstance(code, str) or not _ARRAY_TYPE.fullmatch(code):
-        raise CheckpointError(f"an array of type {code!r}, which is no plain number")
+        raise CheckpointError(f"an array of type {brief(code)}, which is no plain number")
     order = instance.state[1] if isinstance(instance.state, tuple) and len(instance.state) > 1 else "="
     return np.dtype(code).newbyteorder(">" if order == ">" else "<")
 
 
-def make_scalar(args: tuple) -> Any:
+def make_scalar(args: tuple, budget: Budget) -> Any:
     dtype, raw = args
     return np.frombuffer(_raw(raw), _dtype(dtype), count=1)[0].item()
 
 
-def make_array(args: tuple) -> Instance:
+def make_array(args: tuple, budget: Budget) -> Instance:
     return Instance("numpy", "ndarray")
 
 
-def array_from_buffer(args: tuple) -> Instance:
+def array_from_buffer(args: tuple, budget: Budget) -> Instance:
     """`numpy.core.numeric._frombuffer(buffer, dtype, shape, order)`, of pickles of protocol 5."""
     raw, dtype, shape, order = args
     array = Instance("numpy", "ndarray")
@@ -207,10 +242,21 @@ def _raw(raw: Any) -> Any:
     return raw.encode("latin-1") if isinstance(raw, str) else raw
 
 
+def array_bytes(instance: Instance) -> Any:
+    """Where the bytes of an inert `numpy.ndarray` are: bytes, or text that stands for them."""
+    state = instance.state
+    raw = state[4] if isinstance(state, tuple) and len(state) == 5 else None
+    if not isinstance(raw, (str, bytes, memoryview)):
+        raise CheckpointError("a damaged array")
+    return raw
+
+
 def as_array(instance: Instance) -> np.ndarray:
     """The array of an inert `numpy.ndarray`. Raises `CheckpointError` for objects and damaged ones."""
     try:
         _, shape, dtype, fortran, raw = instance.state
+        if not is_shape(shape):
+            raise CheckpointError("an array of an unknown layout")
         return np.frombuffer(_raw(raw), _dtype(dtype)).reshape(shape, order="F" if fortran else "C").copy()
     except (TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):

@@ -1,5 +1,6 @@
 """`stylegan-v checkpoint`: what is in a file, and the same in another format."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from stylegan_v_ext.cli.common import UserError, report_user_errors
 from stylegan_v_ext.text import printable, say
 
 _SETTINGS = {"context_settings": {"show_default": True, "max_content_width": 110}}
+_MOST_SHOWN = 100  # of the settings, notes and other objects in a file
 _FORMATS = """
 \b
 Formats: snapshots of this project; pickles of stylegan2-ada-pytorch and stylegan3 (StyleGAN2,
@@ -17,6 +19,9 @@ with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its
 """
 trust_option = click.option(
     "--trust-pickle", is_flag=True, help="Unpickle as Python does, which RUNS the code in the file"
+)
+nan_option = click.option(
+    "--allow-nan", is_flag=True, help="Use networks with NaN or infinite weights, which otherwise end in an error"
 )
 
 
@@ -33,18 +38,26 @@ def inspect(file: str, trust_pickle: bool) -> None:
     """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
     from stylegan_v_ext.checkpoints import load
 
-    found = load(file, trust_pickle)
+    found = load(file, trust_pickle, allow_nan=True)
     say(found.path, f"{'format':12s}{found.format}")
     for key in ("G_ema", "G", "D"):
         if key in found.readers:
             _describe(found, key)
     others = sorted(set(found.records) - set(found.readers))
     if others:
-        names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others)
+        names = ", ".join(f"{key} ({found.records[key].class_name})" for key in others[:_MOST_SHOWN])
         say(f"{'others':12s}{printable(names)}, kept as data")
     if found.training_set_kwargs:
-        data = ", ".join(f"{key}={value}" for key, value in found.training_set_kwargs.items())
+        items = itertools.islice(found.training_set_kwargs.items(), _MOST_SHOWN)
+        data = ", ".join(f"{key}={_shown(value)}" for key, value in items)
         say(f"{'data':12s}{printable(data)}")
+
+
+def _shown(value: Any) -> str:
+    """A setting in a report: text as it is, other values short."""
+    from stylegan_v_ext.checkpoints.machine import brief
+
+    return value if isinstance(value, str) else brief(value)
 
 
 def _describe(found: Any, key: str) -> None:
@@ -57,6 +70,8 @@ def _describe(found: Any, key: str) -> None:
         name = "" if record is None else f"{printable(record.class_name)}: "
         say(f"{key:12s}{name}cannot be used: {error}")
     else:
+        from stylegan_v_ext.checkpoints.checkpoint import describe_not_finite
+
         k = network.kwargs
         origin = "" if record is None or record.class_name == network.class_name else f"{record.class_name}, here a "
         rows = {
@@ -77,7 +92,12 @@ def _describe(found: Any, key: str) -> None:
                 f"shortest period {period:g} frames, amplitudes "
                 f"{'learned' if motion.get('amplitude', True) else 'none'}"
             )
-        for name, text in [*rows.items(), *(("note", note) for note in network.notes)]:
+        wrong = network.find_not_finite()
+        if wrong:
+            rows["weights"] = (
+                f"NaN or infinite {describe_not_finite(wrong, network)}; to be used with --allow-nan alone"
+            )
+        for name, text in [*rows.items(), *(("note", note) for note in network.notes[:_MOST_SHOWN])]:
             say(f"{name if name == key else '  ' + name:12s}{printable(text)}")
     if record is not None:
         say(f"{'  source':12s}{_source(record)}")
@@ -108,10 +128,12 @@ def _source(record: Any) -> str:
 @click.option("--class", "class_index", help="With --image: class of a conditional video generator, whose motion "
               "depends on it", type=click.IntRange(min=0))  # fmt: skip
 @trust_option
+@nan_option
 @report_user_errors
 def convert(
-    source: str, target: str, image: bool, time: float, motion_seed: int, class_index: int | None, trust_pickle: bool
-) -> None:
+    source: str, target: str, image: bool, time: float, motion_seed: int, class_index: int | None, trust_pickle: bool,
+    allow_nan: bool,
+) -> None:  # fmt: skip
     """Write checkpoint IN as OUT, which must not exist yet; its ending says what it becomes.
 
     \b
@@ -129,7 +151,7 @@ def convert(
     if not math.isfinite(time):
         raise click.UsageError(f"--time={time} is not a finite number")
     refuse_existing(path, path.with_suffix(".json") if path.suffix == ".safetensors" else path)
-    found = load(source, trust_pickle)
+    found = load(source, trust_pickle, allow_nan=allow_nan)
     if image:
         generator = found.network(found.generator_key)
         frozen = exports.freeze(generator, time, motion_seed, class_index)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, report_user_errors
 from stylegan_v_ext.text import say
 
@@ -31,6 +31,7 @@ Examples:
               default="directions.npz")  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @report_user_errors
 def directions(**o: Any) -> None:
     """Find directions of content or motion without any labels, and draw a strip of each.
@@ -47,7 +48,7 @@ def directions(**o: Any) -> None:
     if path.suffix != ".npz":
         raise UserError(f"--output={path} ends in {path.suffix!r}; use .npz")
     refuse_existing(path, preview)
-    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"])
+    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     sampler = VideoSampler(generator, device_to_use(o["device"]))
     found = find_directions(sampler, o["method"], o["count"], o["class_index"])

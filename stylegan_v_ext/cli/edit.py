@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
 from stylegan_v_ext.text import say
 
@@ -78,6 +78,7 @@ class Edit:
 @click.option("--output", help="Folder", default="edits", metavar="DIR")
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @click.pass_context
 @report_user_errors
 def edit(context: click.Context, **o: Any) -> None:
@@ -93,7 +94,7 @@ def edit(context: click.Context, **o: Any) -> None:
     edits = _edits(o)
     if not o["seeds"] and not o["projections"]:
         raise click.UsageError("say which videos to edit, with --seeds=0-3 or --projection=projection.npz")
-    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"])
+    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     if o["seeds"] or o["class_index"] is not None:
         check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     sampler = VideoSampler(generator, device_to_use(o["device"]))

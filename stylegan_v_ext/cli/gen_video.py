@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     GridSize,
     LayerSpan,
@@ -110,6 +110,7 @@ class Item:
               type=bool, metavar="BOOL", default=False)  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @report_user_errors
 def gen_video(**options: Any) -> None:
     """Generate videos of any length, from any start time, at any speed.
@@ -124,7 +125,7 @@ def gen_video(**options: Any) -> None:
     rank, num_processes, o["device"] = own_share(str(device_to_use(o["device"])))
     if o["bf16"]:
         _use_bfloat16(o["device"])
-    sampler = _load_sampler(o["network"], o["device"], o["trust_pickle"])
+    sampler = _load_sampler(o["network"], o["device"], o["trust_pickle"], o["allow_nan"])
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
 
@@ -298,11 +299,11 @@ def check_class(name: str, classes: int, class_index: int | None) -> None:
         raise UserError(f"--class={class_index}: {name} has {bound}")
 
 
-def load_video_generator(network: str, trust_pickle: bool) -> Any:
+def load_video_generator(network: str, trust_pickle: bool, allow_nan: bool) -> Any:
     """(checkpoint, generator) of a video model, or a `UserError`."""
     from stylegan_v_ext.checkpoints import load
 
-    checkpoint = load(network, trust_pickle)
+    checkpoint = load(network, trust_pickle, allow_nan=allow_nan)
     if (checkpoint.network(checkpoint.generator_key).num_frames or 1) == 1:
         raise UserError(f"{checkpoint.path} makes images, not videos; start a video model from it with "
                         "train.py --resume")  # fmt: skip
@@ -317,8 +318,8 @@ def _use_bfloat16(device: str) -> None:
     precision.use_bfloat16_on_cpu(True)
 
 
-def _load_sampler(network: str, device: str, trust_pickle: bool) -> Any:
+def _load_sampler(network: str, device: str, trust_pickle: bool, allow_nan: bool) -> Any:
     from stylegan_v_ext.generate.sampler import VideoSampler
 
-    _, generator = load_video_generator(network, trust_pickle)
+    _, generator = load_video_generator(network, trust_pickle, allow_nan)
     return VideoSampler(generator, device_to_use(device))

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from stylegan_v_ext.classes import VIDEO_DATASET
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     NameList,
     UserError,
@@ -68,6 +68,7 @@ through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figu
               default=1)  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @click.pass_context
 @report_user_errors
 def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: int, **kwargs: Any) -> None:
@@ -115,6 +116,7 @@ class Request:
     host: str | None
     device: str
     trust_pickle: bool
+    allow_nan: bool
 
     def check(self) -> None:
         """Raise a one-line error where options do not go together."""
@@ -231,7 +233,7 @@ class _Subject:
         from stylegan_v_ext.checkpoints import load
         from stylegan_v_ext.metrics.catalogue import check_metrics
 
-        checkpoint = load(network, self.request.trust_pickle)
+        checkpoint = load(network, self.request.trust_pickle, allow_nan=self.request.allow_nan)
         generator = checkpoint.build_generator()
         self.dataset_kwargs = _dataset_kwargs(checkpoint, generator, self.request.data, self.request.mirror)
         check_metrics(self.known, generator.num_frames)

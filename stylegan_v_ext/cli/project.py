@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import UserError, device_to_use, progress_bar, report_user_errors
 from stylegan_v_ext.text import say
 
@@ -59,6 +59,7 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
               metavar="DIR")  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @click.pass_context
 @report_user_errors
 def project(context: click.Context, **o: Any) -> None:
@@ -78,7 +79,7 @@ def project(context: click.Context, **o: Any) -> None:
     final, tuned = folder / "projection.npz", folder / "tuned.pkl"
     if final.exists() and (not o["tune"] or tuned.exists()):
         raise UserError(f"{tuned if o['tune'] else final} exists already; name another --output or delete it first")
-    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"])
+    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     if generator.img_channels != 3:
         raise UserError(f"{checkpoint.path} makes images of {generator.img_channels} channels; 3 are needed")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import refuse_existing, trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
 from stylegan_v_ext.text import say
 
@@ -44,11 +44,12 @@ Examples:
 @click.option("--device", help="For the preview: auto, cuda, cpu or mps (mps is untested)", default="auto",
               metavar="NAME")  # fmt: skip
 @trust_option
+@nan_option
 @report_user_errors
 def swap(
     video: str, images: tuple[str, ...], splits: tuple[str, ...], takes: tuple[str, ...], widths: tuple[float, ...],
     mapping: str, noise: str, output: str, preview: bool, seeds: list[int], class_index: int | None, device: str,
-    trust_pickle: bool,
+    trust_pickle: bool, allow_nan: bool,
 ) -> None:  # fmt: skip
     """Put layers of fine-tuned StyleGAN2 image models into a video generator.
 
@@ -69,13 +70,13 @@ def swap(
     takes = _one_each("--take", takes or ("fine",), count)
     widths = _one_each("--blend-width", widths or (0.0,), count)
 
-    source = load(video, trust_pickle)
+    source = load(video, trust_pickle, allow_nan=allow_nan)
     base = source.network(source.generator_key)
     source.build_generator()  # says in one line what does not fit together
     resolution = base.kwargs["img_resolution"]
     sources: list[ImageSource] = []
     for name, split, take, width in zip(images, splits, takes, widths, strict=True):
-        found = load(name, trust_pickle)
+        found = load(name, trust_pickle, allow_nan=allow_nan)
         found.build_generator()
         layers = _layer_range(split, take, width, resolution)
         label = f"image {len(sources) + 1}" if count > 1 else "the image model"

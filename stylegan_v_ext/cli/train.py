@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     NameList,
     UserError,
@@ -79,6 +79,7 @@ Examples:
               "given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
               metavar="DIR|latest|PKL")  # fmt: skip
 @trust_option
+@nan_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
 @click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1),
@@ -132,7 +133,7 @@ Examples:
 @report_user_errors
 def train(
     ctx: click.Context, data: str | None, host: str | None, skip_bad: bool, dry_run: bool, num_frames: int | None,
-    trust_pickle: bool, **kwargs: Any,
+    trust_pickle: bool, allow_nan: bool, **kwargs: Any,
 ) -> None:  # fmt: skip
     """Train a video GAN on a data set of clips.
 
@@ -146,10 +147,11 @@ def train(
 
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     options = {**kwargs, "data": data, "num_frames": num_frames}
+    reading = {"trust_pickle": trust_pickle, "allow_nan": allow_nan}
     if host:
         if kwargs["resume"] == "latest":
             raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
-        _begin(options, given, host, skip_bad, dry_run, trust_pickle, Processes())
+        _begin(options, given, host, skip_bad, dry_run, reading, Processes())
         return
     launched = launched_processes()
     if launched > 1:
@@ -174,15 +176,15 @@ def train(
                 processes,
             )
         else:
-            _begin(options, given, None, skip_bad, dry_run, trust_pickle, processes)
+            _begin(options, given, None, skip_bad, dry_run, reading, processes)
     processes.leave()
 
 
 def _begin(
-    o: dict[str, Any], given: set[str], host: str | None, skip_bad: bool, dry_run: bool, trust_pickle: bool,
-    processes: Any,
+    o: dict[str, Any], given: set[str], host: str | None, skip_bad: bool, dry_run: bool,
+    reading: dict[str, bool], processes: Any,
 ) -> None:  # fmt: skip
-    """Begin a new run. o: the options by name, of which the user gave those in `given`."""
+    """Begin a new run. o: the options by name; the user gave those in `given`. reading: how to open --resume."""
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
     from stylegan_v_ext.engine.evaluation import check_run_metrics
 
@@ -205,7 +207,7 @@ def _begin(
     if o["resume"]:
         from stylegan_v_ext.checkpoints import load
 
-        source = load(o["resume"], trust_pickle, best=False)
+        source = load(o["resume"], best=False, **reading)
         o["resume"] = str(source.path)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -214,8 +216,10 @@ def _begin(
         options = TrainOptions(**o)
         config = make_config(options, skip_bad, processes)
     if source is not None:
-        if trust_pickle:
+        if reading["trust_pickle"]:
             config.resume_trusted = True
+        if reading["allow_nan"]:
+            config.resume_allow_nan = True
         _fit_to_source(config, source, given)
     if host is not None:
         from stylegan_v_ext.host.train import check_options

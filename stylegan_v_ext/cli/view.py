@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import UserError, device_to_use, report_user_errors
 from stylegan_v_ext.text import say
 
@@ -35,6 +35,7 @@ Examples:
 @click.option("--output", help="Folder for exported videos", default="out", metavar="DIR")
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
+@nan_option
 @click.pass_context
 @report_user_errors
 def view(context: click.Context, **o: Any) -> None:
@@ -49,7 +50,7 @@ def view(context: click.Context, **o: Any) -> None:
     from stylegan_v_ext.cli.gen_video import load_video_generator
     from stylegan_v_ext.view.page import build_page, launch
 
-    checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"])
+    checkpoint, _ = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     studio = _studio(context, o, checkpoint, device_to_use(o["device"]))
     with tempfile.TemporaryDirectory(prefix="stylegan-v-view-") as files:
         os.environ["GRADIO_TEMP_DIR"] = files  # nothing of other pages, and nothing is left
@@ -71,7 +72,7 @@ def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: 
 
     image = None
     if o["image"]:
-        found = load(o["image"], o["trust_pickle"])
+        found = load(o["image"], o["trust_pickle"], allow_nan=o["allow_nan"])
         image = found.network(found.generator_key)
         if not image.is_image_model:
             raise UserError(f"{found.path} is no StyleGAN2 image generator; give one, or leave --image out")

@@ -15,8 +15,9 @@ import torch
 
 import dnnlib
 from stylegan_v_ext import checkpoints
-from stylegan_v_ext.checkpoints.network import Sparingly
+from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.transfer import load_networks
+from stylegan_v_ext.classes import check as check_class
 from stylegan_v_ext.classes import construct
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory, pick_device
@@ -109,9 +110,10 @@ class Trainer:
         common = dict(
             c_dim=self.dataset.label_dim, img_resolution=self.dataset.resolution, img_channels=self.dataset.num_channels
         )
-        with Sparingly.for_tensors(state["networks"]) if state is not None else nullcontext():
-            self.G = construct("generator", c.G_kwargs, **common)
-            self.D = construct("discriminator", c.D_kwargs, **common)
+        if state is not None:
+            _refuse_greed(c, common, state["networks"])
+        self.G = construct("generator", c.G_kwargs, **common)
+        self.D = construct("discriminator", c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
         self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl and state is None else ""
         for network in (self.G, self.D, self.G_ema):
@@ -142,7 +144,9 @@ class Trainer:
 
     def _load_weights(self, path: str) -> str:
         """Start from the networks of a checkpoint; returns what there is to tell."""
-        source = checkpoints.load(path, trust_pickle=bool(self.config.get("resume_trusted")))
+        source = checkpoints.load(
+            path, bool(self.config.get("resume_trusted")), allow_nan=bool(self.config.get("resume_allow_nan"))
+        )
         return load_networks(source, self.G, self.D, self.G_ema)
 
     def step(self) -> None:
@@ -444,6 +448,15 @@ class Trainer:
 def _is_multiple(tick: int, every: int) -> bool:
     """Whether a tick is due for something that happens every so many ticks; 0 is never."""
     return every > 0 and tick % every == 0
+
+
+def _refuse_greed(config: dnnlib.EasyDict, common: dict[str, int], tensors: dict[str, dict[str, Any]]) -> None:
+    """Raise `ValueError` for options that ask for far larger networks than a state holds, before they take memory."""
+    for slot, name in (("generator", "G"), ("discriminator", "D")):
+        kwargs = dict(config[f"{name}_kwargs"])
+        check_class(slot, kwargs, common)
+        class_name = kwargs.pop("class_name").rpartition(".")[2]
+        NetworkData(class_name, {**kwargs, **common}, tensors[name]).lay_out()
 
 
 def _make_optimizer(

@@ -33,8 +33,8 @@ def design_lowpass(
 
     if taps == 1:
         return None
-    if taps > 1024:
-        raise ValueError(f"a filter of {taps} taps; 1024 are the most, and StyleGAN3's have up to 24")
+    if taps > 128:
+        raise ValueError(f"a filter of {taps} taps; 128 are the most, and StyleGAN3's have up to 24")
     if not radial:
         return torch.as_tensor(scipy.signal.firwin(taps, cutoff, width=width, fs=sampling_rate), dtype=torch.float32)
     at = (np.arange(taps) - (taps - 1) / 2) / sampling_rate

@@ -317,7 +317,7 @@ def test_few_bytes_that_stand_for_endless_values_are_refused(tmp_path):
     for _ in range(40):
         values = [values, values]
     path = stock.write(tmp_path / "a.pkl", G_ema=stock.Persistent("VideoGenerator"), training_set_kwargs={"a": values})
-    with pytest.raises(CheckpointError, match="more than 1000000 values"):
+    with pytest.raises(CheckpointError, match="more than 20000 values"):
         load(path)
     module = stock.Persistent("Part")
     for _ in range(40):
@@ -344,7 +344,7 @@ def test_arguments_that_ask_for_more_than_the_file_holds_are_refused(tmp_path, g
     network = stock.module_tree("VideoGenerator", state, init_kwargs={**kwargs, **GREEDY[name]})
     path = stock.write(tmp_path / "a.pkl", G_ema=network)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64"):
+    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64|8192 is the most"):
         load(path).build_generator()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 

@@ -10,12 +10,16 @@ import torch.nn.functional as F
 
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
 from stylegan_v_ext.checkpoints.tensors import load_all
 from stylegan_v_ext.networks.layers import normalize_2nd_moment
 
 _NUM_AVERAGE = 1 << 14
+_MAX_AVERAGED_WIDTH = 1024  # of the layers that the average is taken through; 512 is usual
+_MAX_AVERAGED_WEIGHTS = 1 << 22  # of all of them; 8 layers of 512 have 2^21
+_MAX_NAME = 300  # characters
+_LARGEST = 1024  # pixels; its generators have no more
 _LAYER_PARTS = {
     "conv.weight": "weight", "conv.modulation.weight": "affine.weight", "conv.modulation.bias": "affine.bias",
     "conv.blur.kernel": None, "activate.bias": "bias", "noise.weight": "noise_strength", "bias": "bias",
@@ -51,7 +55,7 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
     for name in [name for name in ours if name.endswith("noise_strength")]:
         constant = name.replace("noise_strength", "noise_const")
         if constant not in ours:
-            resolution = int(re.search(r"\.b(\d+)\.", name)[1])  # type: ignore[index]
+            resolution = int(re.search(r"\.b(\d+)\.", name)[1])  # type: ignore[index]  # up to _LARGEST
             ours[constant] = torch.randn([resolution, resolution], generator=torch.Generator().manual_seed(resolution))
             notes.append(f"the file has no {constant}; drawn from a fixed seed")
     stylegan2.add_filters(ours, "synthesis.")
@@ -67,6 +71,13 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
 def _average_w(state: State) -> torch.Tensor:
     """Mean of the mapping network's output, layer by layer: learning rate multiplier 0.01, leaky ReLU with gain."""
     num_layers = count_layers(state, "mapping.fc")
+    weights = [state[f"mapping.fc{i}.weight"] for i in range(num_layers)]
+    widest = max((side for weight in weights for side in weight.shape), default=0)
+    if widest > _MAX_AVERAGED_WIDTH or sum(weight.numel() for weight in weights) > _MAX_AVERAGED_WEIGHTS:
+        raise CheckpointError(
+            f"no average w in the file, and a mapping network of {num_layers} layers, up to {widest} wide, which is "
+            f"too large to take it; {_MAX_AVERAGED_WIDTH} wide is the most"
+        )
     x = torch.randn([_NUM_AVERAGE, state["mapping.fc0.weight"].shape[1]], generator=torch.Generator().manual_seed(0))
     x = normalize_2nd_moment(x)
     for i in range(num_layers):
@@ -78,33 +89,42 @@ def _average_w(state: State) -> torch.Tensor:
 
 def _generator_name(name: str) -> str | None:
     """Our name, `None` for what needs no place. Raises `CheckpointError` for a name of another model."""
-    if match := re.fullmatch(r"style\.(\d+)\.(weight|bias)", name):
+    if len(name) > _MAX_NAME:
+        raise CheckpointError(f"{brief(name)} is not part of rosinality's StyleGAN2")
+    if match := re.fullmatch(r"style\.(\d{1,2})\.(weight|bias)", name):
         return f"mapping.fc{int(match[1]) - 1}.{match[2]}"
     if name == "input.input":
         return "synthesis.b4.const"
-    if match := re.fullmatch(r"noises\.noise_(\d+)", name):
+    if match := re.fullmatch(r"noises\.noise_(\d{1,2})", name):
         return f"synthesis.{_layer(int(match[1]))}.noise_const"
-    if match := re.fullmatch(r"(conv1|convs\.(\d+)|to_rgb1|to_rgbs\.(\d+))\.(.+)", name):
+    if match := re.fullmatch(r"(conv1|convs\.(\d{1,2})|to_rgb1|to_rgbs\.(\d{1,2}))\.(.+)", name):
         part = _LAYER_PARTS.get(match[4], "")
         if part is None:
             return None
         if part:
             if match[1].startswith("to_rgb"):
-                return f"synthesis.b{8 << int(match[3]) if match[3] else 4}.torgb.{part}"
+                return f"synthesis.b{_resolution(int(match[3]) + 1 if match[3] else 0)}.torgb.{part}"
             return f"synthesis.{_layer(int(match[2]) + 1 if match[2] else 0)}.{part}"
-    raise CheckpointError(f"{name} is not part of rosinality's StyleGAN2")
+    raise CheckpointError(f"{brief(name)} is not part of rosinality's StyleGAN2")
 
 
 def _layer(index: int) -> str:
     """The convolution with this number, in the order of the image's making."""
     if index == 0:
         return "b4.conv1"
-    return f"b{8 << (index - 1) // 2}.conv{(index - 1) % 2}"
+    return f"b{_resolution((index + 1) // 2)}.conv{(index - 1) % 2}"
+
+
+def _resolution(octave: int) -> int:
+    """Pixels of a block, octaves above 4. Raises `CheckpointError` beyond the largest."""
+    if 4 << min(octave, 16) > _LARGEST:
+        raise CheckpointError(f"a layer {octave} octaves above 4 pixels; {_LARGEST} pixels are the most")
+    return 4 << octave
 
 
 def read_discriminator(state: Mapping[str, Any]) -> NetworkData:
     """A `TimeConditionedDiscriminator` of one frame. state: tensors in memory or in the file."""
-    blocks = {int(m[1]) for name in state if (m := re.match(r"convs\.(\d+)\.conv1\.", name))}
+    blocks = {int(m[1]) for name in state if (m := re.match(r"convs\.(\d{1,2})\.conv1\.", name))}
     ours: State = {}
     for name, tensor in load_all(state).items():
         target = _discriminator_name(name, len(blocks))
@@ -127,13 +147,13 @@ _D_END = {
 
 
 def _discriminator_name(name: str, num_blocks: int) -> str | None:
-    top = 4 << num_blocks
+    top = _resolution(num_blocks)
     if name in _D_END:
         return _D_END[name]
     if match := re.fullmatch(r"convs\.0\.([01])\.(weight|bias)", name):
         return f"b{top}.fromrgb.{match[2]}"
-    match = re.fullmatch(r"convs\.(\d+)\.(.+)", name)
-    if match is None or match[2] not in _D_BLOCK_PARTS:
-        raise CheckpointError(f"{name} is not part of rosinality's StyleGAN2 discriminator")
+    match = re.fullmatch(r"convs\.(\d{1,2})\.(.+)", name)
+    if match is None or match[2] not in _D_BLOCK_PARTS or not 1 <= int(match[1]) <= num_blocks:
+        raise CheckpointError(f"{brief(name)} is not part of rosinality's StyleGAN2 discriminator")
     part = _D_BLOCK_PARTS[match[2]]
     return part and f"b{top >> (int(match[1]) - 1)}.{part}"

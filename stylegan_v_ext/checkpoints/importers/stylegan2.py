@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, capacity, count_layers, resolutions
 
 State = dict[str, torch.Tensor]
@@ -107,7 +107,9 @@ def _mapping_kwargs(state: State, attribute: Attribute, **more: Any) -> dict[str
 def _require_lrelu(attribute: Attribute, layers: list[str]) -> None:
     for layer in layers:
         if attribute(layer, "activation", "lrelu") != "lrelu":
-            raise CheckpointError(f"activation {attribute(layer, 'activation')!r} in {layer}; lrelu is the one known")
+            raise CheckpointError(
+                f"activation {brief(attribute(layer, 'activation'))} in {layer}; lrelu is the one known"
+            )
 
 
 def add_filters(state: State, prefix: str) -> None:

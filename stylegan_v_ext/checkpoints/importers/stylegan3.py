@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Container
 
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
 from stylegan_v_ext.checkpoints.reader import Record
 from stylegan_v_ext.networks.alias_free import AliasFreeLayer, AliasFreeSynthesis
@@ -36,7 +36,7 @@ def read_generator(record: Record, state: State) -> NetworkData:
     known = {"z_dim", "c_dim", "w_dim", "mapping_kwargs", "class_name"}
     unknown = set(options) - taken - known
     if unknown:
-        raise CheckpointError(f"a StyleGAN3 generator with the unknown option {sorted(unknown)[0]}")
+        raise CheckpointError(f"a StyleGAN3 generator with the unknown option {brief(min(unknown, key=str))}")
     if not isinstance(own["img_resolution"], int):
         raise CheckpointError("a StyleGAN3 generator that does not say its resolution")
     return NetworkData("AliasFreeGenerator", {**{k: v for k, v in options.items() if k not in known}, **own}, state)

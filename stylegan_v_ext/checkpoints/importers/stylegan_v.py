@@ -13,7 +13,7 @@ import torch
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
 from stylegan_v_ext.checkpoints.machine import CheckpointError
-from stylegan_v_ext.checkpoints.network import NetworkData
+from stylegan_v_ext.checkpoints.network import NetworkData, resolutions
 from stylegan_v_ext.checkpoints.reader import Record, plain
 
 _MOTION = "synthesis.motion_encoder."
@@ -85,7 +85,7 @@ def _period(freq: torch.Tensor) -> float:
 def _discriminator(record: Record, state: State, settings: dict[str, Any]) -> NetworkData:
     kwargs = stylegan2.discriminator_kwargs(state, record.attribute)
     table, octaves = state["time.embed.weight"], len(state["time.freqs"])
-    sizes = sorted(int(name[1:].split(".")[0]) for name in state if name.endswith(".skip.weight"))
+    sizes = resolutions(state, "", "skip")
     joins = [r for r in sizes if r // 2 in sizes and _inputs(state, r // 2) != _outputs(state, r)]
     if len(joins) != 1:
         raise CheckpointError("a StyleGAN-V discriminator that does not put frames together at one resolution")

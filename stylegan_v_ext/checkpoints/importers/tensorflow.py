@@ -12,7 +12,7 @@ import torch
 
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance
+from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.reader import plain
 
@@ -23,6 +23,8 @@ _STYLE_PARTS = {
 _G_LAYERS = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}
 _D_LAYERS = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": "skip",
              "Conv": "conv", "Dense0": "fc"}  # fmt: skip
+_COMPONENTS = ("mapping", "synthesis")
+_RESOLUTIONS = "|".join(str(4 << octave) for octave in range(11))
 _NO_WEIGHTS = re.compile(r"(.*/)?(lod|pl_mean_var|pl_mean|resample_kernel)")
 
 
@@ -74,7 +76,7 @@ def _options(network: Instance) -> dict[str, Any]:
         ("mapping_nonlinearity", "lrelu"),
     ):
         if options.get(name) not in (None, usual, tuple(usual)):
-            raise CheckpointError(f"a network with {name} {options[name]}; {usual} is the one known")
+            raise CheckpointError(f"a network with {name} {brief(options[name])}; {usual} is the one known")
     return options
 
 
@@ -85,7 +87,8 @@ def _precision(options: dict[str, Any]) -> dict[str, Any]:
 def _arrays(network: Instance) -> dict[str, np.ndarray]:
     """All arrays by name, those of components (mapping, synthesis) under the component's name."""
     parts = {"": network}
-    parts |= {f"{name}/": part for name, part in (network.state.get("components") or {}).items() if _is_network(part)}
+    components = network.state.get("components") or {}
+    parts |= {f"{name}/": components[name] for name in _COMPONENTS if _is_network(components.get(name))}
     return {
         prefix + name: np.asarray(array, dtype=np.float32)
         for prefix, part in parts.items()
@@ -96,18 +99,18 @@ def _arrays(network: Instance) -> dict[str, np.ndarray]:
 def _generator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
     if name == "dlatent_avg":
         return "mapping.w_avg", torch.from_numpy(array)
-    if match := re.fullmatch(r"mapping/(Dense(\d+)|LabelEmbed)/(weight|bias)", name):
+    if match := re.fullmatch(r"mapping/(Dense(\d{1,2})|LabelEmbed)/(weight|bias)", name):
         layer = f"fc{match[2]}" if match[2] else "embed"
         return f"mapping.{layer}.{match[3]}", _dense(array)
-    if match := re.fullmatch(r"synthesis/noise(\d+)", name):
+    if match := re.fullmatch(r"synthesis/noise(\d{1,2})", name):
         index = int(match[1])
         resolution, layer = 4 << (index + 1) // 2, "conv0" if index % 2 else "conv1"
         return f"synthesis.b{resolution}.{layer}.noise_const", torch.from_numpy(array[0, 0])
     if name == "synthesis/4x4/Const/const":
         return "synthesis.b4.const", torch.from_numpy(array[0])
-    match = re.fullmatch(r"synthesis/(\d+)x\1/(Conv|Conv0_up|Conv1|ToRGB)/(\w+)", name)
+    match = re.fullmatch(rf"synthesis/({_RESOLUTIONS})x\1/(Conv|Conv0_up|Conv1|ToRGB)/(\w+)", name)
     if match is None or match[3] not in _STYLE_PARTS:
-        raise CheckpointError(f"{name} is not part of TensorFlow StyleGAN2's skip generator")
+        raise CheckpointError(f"{brief(name)} is not part of TensorFlow StyleGAN2's skip generator")
     target = f"synthesis.b{match[1]}.{_G_LAYERS[match[2]]}.{_STYLE_PARTS[match[3]]}"
     if match[3] == "weight":
         return target, _convolution(array[::-1, ::-1] if match[2] == "Conv0_up" else array)
@@ -115,12 +118,12 @@ def _generator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
 
 
 def _discriminator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
-    if match := re.fullmatch(r"(Output|LabelEmbed|Mapping(\d+))/(weight|bias)", name):
+    if match := re.fullmatch(r"(Output|LabelEmbed|Mapping(\d{1,2}))/(weight|bias)", name):
         layer = {"Output": "b4.out", "LabelEmbed": "mapping.embed"}.get(match[1], f"mapping.fc{match[2]}")
         return f"{layer}.{match[3]}", _dense(array)
-    match = re.fullmatch(r"(\d+)x\1/(\w+)/(weight|bias)", name)
+    match = re.fullmatch(rf"({_RESOLUTIONS})x\1/(\w+)/(weight|bias)", name)
     if match is None or match[2] not in _D_LAYERS:
-        raise CheckpointError(f"{name} is not part of TensorFlow StyleGAN2's resnet discriminator")
+        raise CheckpointError(f"{brief(name)} is not part of TensorFlow StyleGAN2's resnet discriminator")
     target = f"b{match[1]}.{_D_LAYERS[match[2]]}.{match[3]}"
     return target, _convolution(array) if array.ndim == 4 else _dense(array)
 
