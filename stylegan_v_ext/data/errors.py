@@ -1,5 +1,10 @@
 """The error of everything that is wrong with data."""
 
+from stylegan_v_ext.text import printable
+
 
 class DataError(ValueError):
-    """Something about the user's data: the message names the file, what is wrong and what to do."""
+    """Something about the user's data: the message names the file, what is wrong and what to do, in printable text."""
+
+    def __init__(self, message: object):
+        super().__init__(printable(message))
