@@ -16,7 +16,7 @@ Row = tuple[bool, str, str]  # in order, what, its state with the remedy where i
 @click.command()
 @report_user_errors
 def doctor() -> None:
-    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and what to do where one is missing.
+    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and the remedy for what is missing.
 
     On a machine with a GPU this compiles the kernels (seconds, then cached) and compares their results with
     the references. Exit code 1 where something that is needed does not work.
@@ -104,12 +104,10 @@ def _ffmpeg() -> Iterator[Row]:
 def _decoder() -> Iterator[Row]:
     import importlib.metadata
 
-    there = importlib.util.find_spec("av") is not None
-    yield (
-        there,
-        "PyAV",
-        importlib.metadata.version("av") if there else "not installed, no video can be read: pip install av",
-    )
+    if importlib.util.find_spec("av") is not None:
+        yield True, "PyAV", importlib.metadata.version("av")
+    else:
+        yield False, "PyAV", "not installed, video files cannot be read: pip install av"
 
 
 def _host() -> Iterator[Row]:

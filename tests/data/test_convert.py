@@ -252,7 +252,7 @@ def test_hour_long_input_is_streamed(tmp_path):
 def test_a_missing_decoder_says_what_to_do(tmp_path, monkeypatch):
     counting_video(tmp_path / "count.mp4", num_frames=2)
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(DecoderMissing, match="PyAV.* pip install av"):
+    with pytest.raises(DecoderMissing, match="PyAV.* `pip install av`"):
         convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert os.listdir(tmp_path) == ["count.mp4"]
 
