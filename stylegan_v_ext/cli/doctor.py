@@ -16,7 +16,7 @@ Row = tuple[bool, str, str]  # in order, what, its state with the remedy where i
 @click.command()
 @report_user_errors
 def doctor() -> None:
-    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and the remedy for what is missing.
+    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and how to mend the rest.
 
     On a machine with a GPU this compiles the kernels (seconds, then cached) and compares their results with
     the references. Exit code 1 where something that is needed does not work.

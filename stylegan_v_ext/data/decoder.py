@@ -53,8 +53,9 @@ def main(settings: dict[str, Any], out: BinaryIO) -> None:
     """
     try:
         with open(settings["path"], "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Problem("it is not a file")
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or not status.st_size:
+                raise Problem("it is empty")
             _give_up_rights(settings["most_bytes"])
             _allow_time(settings["most_seconds"])
             for record in _records(file, settings):
@@ -62,7 +63,7 @@ def main(settings: dict[str, Any], out: BinaryIO) -> None:
         reason = ""
     except Problem as problem:
         reason = str(problem)
-    except (MemoryError, av.error.MemoryError):
+    except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):  # the last one: no room for a thread
         reason = f"it needs more than {settings['most_bytes'] / 2**30:.1f} GiB of memory"
     except av.error.InvalidDataError:
         reason = "it is damaged, cut off, or in another format"
@@ -119,14 +120,12 @@ def _records(file: BinaryIO, settings: dict[str, Any]) -> Iterator[dict | bytes]
             context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", _THREADS
         yield {"fps": settings["fps"] or _rate(stream), "duration": _duration(container, stream)}
-        chain = _Chain(settings["filters"], settings["fps"])
         count = 0
-        for frame in _decoded(container, stream, settings):
-            for pixels in chain.frames(frame):
-                count += 1
-                if count > MOST_FRAMES:
-                    raise Problem(f"it has more than {MOST_FRAMES} frames")
-                yield pixels
+        for pixels in _filtered(container, stream, settings):
+            count += 1
+            if count > MOST_FRAMES:
+                raise Problem(f"it has more than {MOST_FRAMES} frames")
+            yield pixels
         if not count:
             raise Problem("it has no frames")
 
@@ -152,30 +151,52 @@ def _duration(container: Any, stream: Any) -> float | None:
     return seconds if 0 < seconds < math.inf else None
 
 
+def _filtered(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[bytes]:
+    """RGB pixels of all frames before the damage. Raises `Problem` and FFmpeg's errors after them."""
+    chain = _Chain(settings["filters"], settings["fps"])
+    try:
+        for frame in _decoded(container, stream, settings):
+            yield from chain.frames(frame)
+    except (Problem, av.error.FFmpegError):
+        yield from chain.frames(None)
+        raise
+    yield from chain.frames(None)
+
+
 def _decoded(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[Any]:
-    """Frames as the decoder gives them, then None. Raises `Problem` at the first sign of damage."""
+    """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
+
+    A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
+    """
     announced = container.duration / av.time_base if container.duration and stream.duration is None else 0.0
-    end = last = 0.0
+    end = 0.0
+    waiting = None
     for packet in container.demux():
         if packet.pts is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         if packet.stream is not stream or (not packet.size and packet.dts is not None):
             continue
         if packet.is_corrupt:
+            yield from () if waiting is None else (waiting,)
             raise Problem("it is cut off")
         for frame in packet.decode():
             _allow_time(settings["most_seconds"])
             if frame.is_corrupt:
                 raise Problem("a frame is damaged")
             _check_size(frame.width, frame.height)
-            time = last if frame.time is None else frame.time
-            if settings["fps"] and last and abs(time - last) > LONGEST_HOLD:
-                raise Problem(f"its time jumps from {last:g} to {time:g} seconds")
-            last = time
-            yield frame
-    yield None
+            if waiting is not None:
+                yield waiting
+                if settings["fps"]:
+                    _check_hold(waiting.time, frame.time)
+            waiting = frame
+    yield from () if waiting is None else (waiting,)
     if announced - end > max(_LATE_END, 5 / (_rate(stream) or math.inf)):
         raise Problem(f"it ends after {end:.1f} of {announced:.1f} seconds")
+
+
+def _check_hold(begin: float | None, end: float | None) -> None:
+    if begin is not None and end is not None and abs(end - begin) > LONGEST_HOLD:
+        raise Problem(f"its time jumps from {begin:.6g} to {end:.6g} seconds")
 
 
 class _Chain:
