@@ -122,6 +122,7 @@ def _records(file: BinaryIO, settings: dict[str, Any]) -> Iterator[dict | bytes]
         yield {"fps": settings["fps"] or _rate(stream), "duration": _duration(container, stream)}
         count = 0
         for pixels in _filtered(container, stream, settings):
+            _allow_time(settings["most_seconds"])
             count += 1
             if count > MOST_FRAMES:
                 raise Problem(f"it has more than {MOST_FRAMES} frames")
@@ -184,6 +185,8 @@ def _decoded(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[
             if frame.is_corrupt:
                 raise Problem("a frame is damaged")
             _check_size(frame.width, frame.height)
+            if settings["fps"]:
+                _shorten(frame)
             if waiting is not None:
                 yield waiting
                 if settings["fps"]:
@@ -192,6 +195,15 @@ def _decoded(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[
     yield from () if waiting is None else (waiting,)
     if announced - end > max(_LATE_END, 5 / (_rate(stream) or math.inf)):
         raise Problem(f"it ends after {end:.1f} of {announced:.1f} seconds")
+
+
+def _shorten(frame: Any) -> None:
+    """Keep the resampling filter from repeating the last frame for days."""
+    tick = frame.time_base
+    if tick > LONGEST_HOLD:
+        raise Problem(f"its clock ticks every {float(tick):.6g} seconds")
+    if frame.duration * tick > LONGEST_HOLD:
+        frame.duration = 1
 
 
 def _check_hold(begin: float | None, end: float | None) -> None:
