@@ -14,7 +14,7 @@ import PIL.Image
 from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
-from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image
+from stylegan_v_ext.data.videos import Video, image_faults, is_hidden, list_videos, natural_key, open_image
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
 
@@ -168,11 +168,10 @@ class _FrameSource:
         if archive is None or video is None:
             return
         for index in video.frames:
-            try:
-                with open_image(archive.read(index)) as image:
-                    yield np.asarray(_transform_image(image.convert("RGB"), self.options))
-            except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
-                raise DataError(f"{archive.names[index]} cannot be read") from None
+            data = archive.read(index)
+            with image_faults(f"{archive.names[index]} cannot be read"), open_image(data) as image:
+                frame = np.asarray(_transform_image(image.convert("RGB"), self.options))
+            yield frame
 
 
 def _write_clips(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stylegan_v_ext.files import atomic_path
 
-_HIGHER_IS_BETTER = re.compile(r"^(is|isv)\d|_precision$|_recall$")
+_HIGHER_IS_BETTER = re.compile(r"^(is|isv)[0-9]|_precision$|_recall$")
 _HIDDEN = re.compile(r"_std$|_split_std$|_real$|_fake$")
 
 
@@ -20,7 +20,7 @@ def read_curves(run_dir: Path) -> dict[str, list[tuple[float, float]]]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                kimg = float(re.search(r"(\d+)(?=\.[a-z]+$)", entry["snapshot_pkl"])[1])  # type: ignore[index]
+                kimg = float(re.search(r"([0-9]{1,15})(?=\.[a-z]+$)", entry["snapshot_pkl"])[1])  # type: ignore[index]
                 values = {name: float(value) for name, value in entry["results"].items() if value is not None}
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue
