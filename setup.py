@@ -25,6 +25,8 @@ setup(
         "click>=8.2",
         "pillow",
         "simplejpeg",
+        # Reading videos, and writing them.
+        "av>=14",
         "imageio-ffmpeg",
         "matplotlib",
         "psutil",

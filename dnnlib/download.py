@@ -35,9 +35,15 @@ def set_cache_dir(path: str) -> None:
 def make_cache_dir_path(*paths: str) -> str:
     """Path below the cache folder.
 
-    The folder is the one of `set_cache_dir`, else `$DNNLIB_CACHE_DIR`, else `~/.cache/dnnlib`.
+    The folder is the one of `set_cache_dir`, else `$DNNLIB_CACHE_DIR`, else `~/.cache/dnnlib`. Raises `ValueError` if
+    the user has no home folder.
     """
-    base = _cache_dir or os.environ.get("DNNLIB_CACHE_DIR") or os.path.join(Path.home(), ".cache", "dnnlib")
+    base = _cache_dir or os.environ.get("DNNLIB_CACHE_DIR")
+    if not base:
+        try:
+            base = os.path.join(Path.home(), ".cache", "dnnlib")
+        except RuntimeError:
+            raise ValueError("this user has no home folder for the cache; set DNNLIB_CACHE_DIR to a folder") from None
     return os.path.join(base, *paths)
 
 

@@ -1,5 +1,6 @@
 """Starting a network from another one's tensors: what fits by name and shape is copied, the rest is told."""
 
+import re
 from dataclasses import dataclass, field
 
 import torch
@@ -91,7 +92,7 @@ def _part(name: str) -> str:
 
 def _natural(part: str) -> tuple[str, int]:
     head, _, tail = part.rpartition("b")
-    return (head, int(tail)) if tail.isdigit() else (part, 0)
+    return (head, int(tail)) if re.fullmatch("[0-9]{1,9}", tail) else (part, 0)
 
 
 @torch.no_grad()

@@ -79,7 +79,7 @@ class SeedList(click.ParamType):
             return value
         seeds: list[int] = []
         for part in value.split(","):
-            match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+            match = re.fullmatch(r"\s*([0-9]{1,20})(?:-([0-9]{1,20}))?\s*", part)
             if match is None:
                 self.fail(f"{part!r} is not a seed or a range like 0-7", param, ctx)
             first, last = int(match[1]), int(match[2] or match[1])
@@ -111,7 +111,7 @@ class GridSize(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)x(\d+)", value)
+        match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", value)
         if match is None or 0 in (int(match[1]), int(match[2])):
             self.fail(f"{value!r} is not columns x rows, such as 4x2", param, ctx)
         return int(match[1]), int(match[2])
@@ -125,7 +125,7 @@ class LayerSpan(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", value)
+        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", value)
         if match is None:
             self.fail(f"{value!r} is not a resolution or a range of them, such as 16-64", param, ctx)
         return int(match[1]), int(match[2] or match[1])
@@ -143,7 +143,7 @@ class ScheduleType(click.ParamType):
         for part in str(value).split(","):
             frame, _, number = part.rpartition(":")
             try:
-                point = float(frame or 0), float(number)
+                point = float(frame.encode("ascii") or 0), float(number.encode("ascii"))
             except ValueError:
                 self.fail(f"{part!r} is neither a number nor FRAME:NUMBER; write 0.7, or 0:0.5,64:1", param, ctx)
             if not all(map(math.isfinite, point)):
@@ -162,7 +162,7 @@ class FrameSize(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", str(value))
+        match = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", str(value))
         if match is None:
             self.fail(f"{value!r} is not a size such as 256 or 512x288", param, ctx)
         width, height = int(match[1]), int(match[2] or match[1])

@@ -17,13 +17,13 @@ Row = tuple[bool, str, str]  # in order, what, its state with the remedy where i
 @click.command()
 @report_user_errors
 def doctor() -> None:
-    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, host and detectors, and what to do where one is missing.
+    """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and how to mend the rest.
 
     On a machine with a GPU this compiles the kernels (seconds, then cached) and compares their results with
     the references. Exit code 1 where something that is needed does not work.
     """
     fine = True
-    for found in (_packages, _kernels, _ffmpeg, _host, _detectors):
+    for found in (_packages, _kernels, _ffmpeg, _decoder, _host, _detectors):
         for ok, name, state in found():
             fine &= ok
             say(f"{'ok  ' if ok else 'FIX '} {name:22s}{state}")
@@ -100,6 +100,15 @@ def _ffmpeg() -> Iterator[Row]:
         yield False, "ffmpeg", str(problem)
         return
     yield encoders, "ffmpeg", version if encoders else f"{version} has no H.264 (libx264): pip install imageio-ffmpeg"
+
+
+def _decoder() -> Iterator[Row]:
+    import importlib.metadata
+
+    if importlib.util.find_spec("av") is not None:
+        yield True, "PyAV", importlib.metadata.version("av")
+    else:
+        yield False, "PyAV", "not installed, video files cannot be read: pip install av"
 
 
 def _host() -> Iterator[Row]:

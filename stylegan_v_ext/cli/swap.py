@@ -113,7 +113,7 @@ def _one_each(option: str, values: tuple, count: int) -> tuple:
 def _layer_range(split: str, take: str, width: float, resolution: int) -> Any:
     from stylegan_v_ext.editing.layer_swap import LayerRange, coarse_layers, fine_layers
 
-    match = re.fullmatch(r"(\d+)(?:-(\d+))?", split)
+    match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", split)
     if match is None:
         raise click.UsageError(f"--split={split} is neither a resolution such as 32 nor a range such as 8-16")
     if match[2]:

@@ -468,7 +468,9 @@ def make_run_dir(outdir: str, desc: str) -> Path:
 
     Path(outdir).mkdir(parents=True, exist_ok=True)
     with locked(outdir):
-        numbers = [int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"\d+(?=-)", path.name))]
+        numbers = [
+            int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"[0-9]{1,9}(?=-)", path.name))
+        ]
         path = Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"
         path.mkdir()
     return path

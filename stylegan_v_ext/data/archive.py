@@ -8,7 +8,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, Names, open_
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MOST_BYTES = 2**28  # of a member: frames are far smaller
-_SHARD_NAME = re.compile(r"(.+)-\d{5}\.zip")
+_MOST_LEVELS = 100  # of folders in folders
+_SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
 
 class Archive:
@@ -43,29 +44,49 @@ class Archive:
         return None
 
 
+def files_below(folder: Path, check_link: Callable[[Path], None] | None = None) -> Iterator[str]:
+    """Names, relative to the folder, of all files below it; the files of each folder come before its folders.
+
+    check_link: called with every link, to refuse it; None accepts all links. Links to folders are not followed.
+    Raises `DataError` for a folder that cannot be listed and for more than 100 levels of folders.
+    """
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        if prefix.count("/") > _MOST_LEVELS:
+            raise DataError(f"{folder} has more than {_MOST_LEVELS} levels of folders: {prefix}; move the files up")
+        try:
+            with os.scandir(folder / prefix) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{folder / prefix} cannot be listed ({error.strerror})") from None
+        folders = []
+        for entry in entries:
+            if entry.is_symlink() and check_link is not None:
+                check_link(Path(entry.path))
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(f"{prefix}{entry.name}/")
+            elif _is_file(entry):
+                yield prefix + entry.name
+        waiting += reversed(folders)
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link in a circle
+        return False
+
+
 class FolderArchive(Archive):
     """All files below a folder. Raises `DataError` for links that lead out of it."""
 
     def __init__(self, path: Path):
         self.path = path
-        self.names = list(self._files(path, ""))
-
-    def _files(self, folder: Path, prefix: str) -> Iterator[str]:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
-            if entry.is_symlink():
-                self._check_link(Path(entry.path))
-            elif entry.is_dir():
-                continue
-            if entry.is_file():
-                yield prefix + entry.name
-        for entry in entries:
-            if entry.is_dir() and not entry.is_symlink():
-                yield from self._files(Path(entry.path), f"{prefix}{entry.name}/")
+        self.names = list(files_below(path, self._check_link))
 
     def _check_link(self, link: Path) -> None:
-        if not link.resolve().is_relative_to(self.path.resolve()):
+        if not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.path)):
             raise DataError(
                 f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
             )

@@ -14,8 +14,9 @@ import PIL.Image
 from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
-from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image
+from stylegan_v_ext.data.videos import Video, image_faults, is_hidden, list_videos, natural_key, open_image
 from stylegan_v_ext.data.writer import DatasetWriter
+from stylegan_v_ext.text import printable
 
 DEFAULT_FPS = 25.0
 
@@ -152,25 +153,25 @@ class _FrameSource:
 
     def _from_file(self) -> Iterator[np.ndarray]:
         side = self.options.size[0]
-        reader = VideoReader(self.item.path or "", side, side, _ffmpeg_filters(self.options))
+        reader = VideoReader(self.item.path or "", side, side, _ffmpeg_filters(self.options), self.options.fps)
         for frame in reader:
             self.fps = reader.fps
             if reader.duration and reader.fps:
                 self.expected = reader.duration * reader.fps
             yield frame
-        if reader.damaged:
-            self.damage = f"{self.item.name} is damaged; the {self.num_read} frames before the damage are used"
+        if reader.damage:
+            kept = f"the {self.num_read} frames before the damage are used"
+            self.damage = f"{printable(self.item.name)} is damaged; {kept} ({printable(reader.damage)})"
 
     def _from_folder(self) -> Iterator[np.ndarray]:
         archive, video = self.item.archive, self.item.video
         if archive is None or video is None:
             return
         for index in video.frames:
-            try:
-                with open_image(archive.read(index)) as image:
-                    yield np.asarray(_transform_image(image.convert("RGB"), self.options))
-            except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
-                raise DataError(f"{archive.names[index]} cannot be read") from None
+            data = archive.read(index)
+            with image_faults(f"{archive.names[index]} cannot be read"), open_image(data) as image:
+                frame = np.asarray(_transform_image(image.convert("RGB"), self.options))
+            yield frame
 
 
 def _write_clips(
@@ -215,7 +216,7 @@ def _write_clips(
         report.num_frames += count
         yield whole_folder, 0, count
     elif clip_frames is not None and 0 < count < clip_frames:
-        report.notes.append(f"{reader.item.name} has {count} frames, fewer than --clip-frames={clip_frames}")
+        report.notes.append(f"{printable(reader.item.name)} has {count} frames, fewer than --clip-frames={clip_frames}")
     advance()
 
 
@@ -271,8 +272,7 @@ def _ffmpeg_filters(options: ConvertOptions) -> str:
             f"pad={width}:{width}:(ow-iw)/2:(oh-ih)/2"
         ),
     }[options.transform]
-    rate = f"fps={options.fps}," if options.fps else ""
-    return f"{rate}{shape},setsar=1"
+    return f"{shape},setsar=1"
 
 
 def _transform_image(image: PIL.Image.Image, options: ConvertOptions) -> PIL.Image.Image:

@@ -1,19 +1,42 @@
-"""Starting ffmpeg, understanding what it says, and reading video files a frame at a time."""
+"""Starting ffmpeg, which writes videos, and reading video files a frame at a time."""
 
+import importlib.util
+import json
+import math
 import os
 import re
+import signal
+import struct
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from stylegan_v_ext.text import printable
+
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".avi", ".mkv", ".m4v")
+MOST_BYTES = 4 * 2**30  # of memory that decoding one video may take
+MOST_SECONDS = 120.0  # of processor time for one frame
+_DECODER = Path(__file__).with_name("decoder.py")
+_LENGTH = struct.Struct("<I")
+_LONGEST_RECORD = 100_000  # bytes
+_LONGEST_REASON = 300  # characters
+_LONGEST_LOG = 1_000_000  # bytes of messages that are looked at, from the end
 
 
 class FfmpegError(ValueError):
-    """ffmpeg is missing or could not read or write a file; the message says which and why."""
+    """ffmpeg is missing or could not read or write a file; the message says which and why, in printable text."""
+
+    def __init__(self, message: object):
+        super().__init__(printable(message))
+
+
+class DecoderMissing(ValueError):
+    """The library that decodes videos is not installed."""
 
 
 def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
@@ -33,59 +56,103 @@ def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
 class VideoReader:
     """Iterates over the frames of a video file, uint8 `[height, width, 3]`, after a filter chain.
 
-    filters: ffmpeg filters that end in frames of `width` x `height`. After the first frame `fps`
-    (of the frames that come out) and `duration` (seconds) are known, `None` where the file does not
-    say. Raises `FfmpegError` if no frame can be read; `damaged` says whether it broke off later.
+    path: the file; it is the only one that is opened, whatever it refers to.
+    width, height: of the frames that the filters give, in pixels.
+    filters: FFmpeg's filters, `name=arguments,name=arguments`.
+    fps: rate to resample the video to, in frames a second; None keeps its frames as they are.
+
+    A process of its own decodes the file, within limits of memory and time. After the first frame the attributes
+    `fps` (of the frames that come out) and `duration` (seconds) hold what the file says, None if it says nothing.
+    After the last frame `damage` says why the rest of the file is not used; it is empty for a sound file. Raises
+    `FfmpegError` if no frame can be read, `DecoderMissing` if PyAV is not installed.
     """
 
-    def __init__(self, path: str, width: int, height: int, filters: str):
+    def __init__(self, path: str, width: int, height: int, filters: str, fps: float | None = None):
         self.path, self.width, self.height = path, width, height
         self.filters = filters
+        self.resampled_fps = fps
         self.fps: float | None = None
         self.duration: float | None = None
-        self.damaged = False
+        self.damage = ""
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        size = self.width * self.height * 3
+        count = 0
         with tempfile.TemporaryFile() as log:
-            process = start_ffmpeg(
-                ["-i", f"file:{self.path}", "-an", "-sn", "-dn", "-vf", self.filters,
-                 "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
-                stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            process = self._start(log)
             try:
-                count = 0
-                while len(data := process.stdout.read(size)) == size:
-                    if count == 0:
-                        self._parse(read_log(log))
-                    count += 1
-                    yield np.frombuffer(data, dtype=np.uint8).reshape(self.height, self.width, 3)
-                failed = process.wait() != 0
-                messages = read_log(log)
-                if count == 0:
-                    raise FfmpegError(f"{self.path} holds no readable video ({telling_line(messages)})")
-                self.damaged = failed or bool(re.search(r"error while decoding|Invalid data|partial file", messages))
+                for record in self._records(process.stdout):
+                    if isinstance(record, np.ndarray):
+                        count += 1
+                        yield record
+                    elif "end" in record:
+                        self.damage = str(record["end"])
+                        break
+                    else:
+                        self.fps, self.duration = _number(record.get("fps")), _number(record.get("duration"))
+                else:
+                    self.damage = _cause(process.wait(), log)
             finally:
                 process.kill()
                 process.wait()
                 process.stdout.close()
+        if count == 0:
+            raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
 
-    def _parse(self, messages: str) -> None:
-        # What follows "Output #0" is the stream after the filters.
-        fps = re.search(r"Video:.*?([\d.]+) fps", messages.partition("Output #0")[2])
-        self.fps = float(fps[1]) if fps else None
-        duration = re.search(r"Duration: (\d+):(\d+):([\d.]+)", messages)
-        self.duration = int(duration[1]) * 3600 + int(duration[2]) * 60 + float(duration[3]) if duration else None
+    def _start(self, log: IO[bytes]) -> subprocess.Popen:
+        if importlib.util.find_spec("av") is None:
+            raise DecoderMissing("PyAV, which decodes videos, was not found; install it with `pip install av`")
+        settings = {
+            "path": os.path.abspath(self.path), "fps": self.resampled_fps, "filters": self.filters,
+            "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS,
+        }  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-P", str(_DECODER), json.dumps(settings)], start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+        )  # fmt: skip
+
+    def _records(self, pipe: IO[bytes]) -> Iterator[np.ndarray | dict]:
+        """What the decoder writes, until it ends or writes something else."""
+        shape = (self.height, self.width, 3)
+        size = self.height * self.width * 3
+        while kind := pipe.read(1):
+            length = size if kind == b"f" else min(_LENGTH.unpack(pipe.read(4).ljust(4, b"\0"))[0], _LONGEST_RECORD)
+            data = pipe.read(length)
+            if len(data) != length:
+                return
+            if kind == b"f":
+                yield np.frombuffer(data, dtype=np.uint8).reshape(shape)
+                continue
+            try:
+                record = json.loads(data)
+            except (ValueError, RecursionError):
+                return
+            if not isinstance(record, dict):
+                return
+            yield record
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and 0 < value < math.inf else None
+
+
+def _cause(code: int, log: IO[bytes]) -> str:
+    """Why a decoder ended before it said so. code: its exit code, minus the signal's number if a signal ended it."""
+    if code >= 0:
+        return f"the decoder failed: {telling_line(read_log(log))}"
+    if code == -getattr(signal, "SIGPROF", 0):
+        return f"a frame takes more than {MOST_SECONDS:g} seconds of processor time"
+    return f"the decoder failed with signal {-code}"
 
 
 def read_log(log: IO[bytes]) -> str:
-    """What a process has written to its log so far; the file position, which it shares, stays."""
+    """The end of what a process has written to its log so far; the file position, which it shares, stays."""
     size = os.fstat(log.fileno()).st_size
-    return os.pread(log.fileno(), size, 0).decode("utf-8", "replace")
+    start = max(size - _LONGEST_LOG, 0)
+    return os.pread(log.fileno(), size - start, start).decode("utf-8", "replace")
 
 
 def telling_line(messages: str) -> str:
-    """The line of ffmpeg's messages that says what went wrong."""
+    """The line of ffmpeg's messages that says what went wrong; the messages may quote texts of files."""
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"(?i)error|invalid|not found|no such|denied|read-only", line)]
-    return (telling or lines or ["ffmpeg gave no reason"])[-1]
+    return printable((telling or lines or ["ffmpeg gave no reason"])[-1], _LONGEST_REASON)

@@ -6,23 +6,23 @@ has the say.
 """
 
 import numpy as np
-import PIL.Image
 
 try:
     import simplejpeg
 except ImportError:  # no wheel for this platform
     simplejpeg = None
 
+MOST_PIXELS = 8192**2  # of a picture, whatever its format; Pillow alone would decode twice as many
 _MARKER = b"\xff\xd8\xff"
 
 
 def decode_jpeg(data: bytes) -> np.ndarray | None:
-    """RGB frame uint8 `[H, W, 3]` of a sound JPEG file in colour; `None` for anything else."""
+    """RGB frame uint8 `[H, W, 3]` of a sound JPEG file in colour; `None` for anything else, and for too many pixels."""
     if simplejpeg is None or not data.startswith(_MARKER):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in ("YCbCr", "RGB") or height * width > (PIL.Image.MAX_IMAGE_PIXELS or height * width):
+        if colours not in ("YCbCr", "RGB") or height * width > MOST_PIXELS:
             return None
         return simplejpeg.decode_jpeg(data, "RGB")
     except ValueError:

@@ -1,11 +1,12 @@
 """Which files of an archive are the frames of which video, in which order, with which labels."""
 
+import contextlib
 import io
 import json
 import os
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import lt
@@ -15,10 +16,9 @@ import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.jpeg import decode_jpeg
+from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_MOST_PIXELS = 8192**2  # of a frame; Pillow alone would decode twice as many
 _HIGHEST_CLASS = 2**16  # labels are one-hot rows
 METADATA_NAME = "dataset.json"
 
@@ -45,8 +45,15 @@ class Metadata:
 
 
 def natural_key(name: str) -> list:
-    """Sort key under which `2.jpg` comes before `10.jpg`."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"([0-9]+)", name)]
+    """Sort key under which `2.jpg` comes before `10.jpg`; a number may have any length, its digits are 0 to 9."""
+    parts = re.split(r"([0-9]+)", name)
+    return [_number_key(part) if index % 2 else part.lower() for index, part in enumerate(parts)]
+
+
+def _number_key(digits: str) -> tuple[int, str]:
+    """Sort key of a number that Python may refuse to convert, since it refuses more than 4300 digits."""
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def list_videos(archive: Archive) -> list[Video]:
@@ -92,7 +99,7 @@ def _counts_up(names: list[str]) -> bool:
     suffix = len(os.path.splitext(names[0])[1])
     end = len(names[0]) - suffix
     numbers = "".join([name[prefix:end] for name in names])
-    return numbers.isdecimal() and len({name[end:] for name in names}) == 1
+    return numbers.isascii() and numbers.isdecimal() and len({name[end:] for name in names}) == 1
 
 
 def is_hidden(name: str) -> bool:
@@ -158,11 +165,25 @@ def check_labels(metadata: Metadata, videos: list[Video]) -> list[str]:
 
 
 def open_image(data: bytes) -> PIL.Image.Image:
-    """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out."""
+    """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out.
+
+    Raises whatever PIL raises for a damaged file, which `image_faults` turns into a `DataError`.
+    """
     image = PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP"))
-    if image.width * image.height > _MOST_PIXELS:
+    if image.width * image.height > MOST_PIXELS:
         raise PIL.Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
     return image
+
+
+@contextlib.contextmanager
+def image_faults(sentence: str) -> Iterator[None]:
+    """Turn every error of an image reader in the block into `DataError(sentence)`; a lack of memory stays what it is."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds
+        raise DataError(sentence) from None
 
 
 def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
@@ -174,10 +195,8 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
         return pixels
-    try:
+    with image_faults(f"{name} is not a readable image"):
         image = open_image(data)
-    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):
-        raise DataError(f"{name} is not a readable image") from None
     width, height = image.size
     wanted = resolution if resolution is not None else width
     if (width, height) != (wanted, wanted):
@@ -187,7 +206,5 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
         raise DataError(f"{name} has colour mode {image.mode}, expected RGB")
     if header_only:
         return np.empty([height, width, 0], dtype=np.uint8)
-    try:
+    with image_faults(f"{name} is truncated or damaged"):
         return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, EOFError):
-        raise DataError(f"{name} is truncated or damaged") from None

@@ -115,11 +115,14 @@ class ZipIndex:
 
 def open_zip_index(path: Path) -> ZipIndex:
     """The index of a zip file, that of a large one kept and shared. Raises `BadZip`, and `OSError`."""
-    kept = _kept_path(path)
-    with contextlib.suppress(OSError, ValueError):
-        return _map_index(kept)
+    kept = None
+    with contextlib.suppress(ValueError):  # no cache folder
+        kept = _kept_path(path)
+    if kept is not None:
+        with contextlib.suppress(OSError, ValueError):
+            return _map_index(kept)
     index = read_zip_index(path)
-    if len(index.names) < KEPT_FROM:
+    if len(index.names) < KEPT_FROM or kept is None:
         return index
     with contextlib.suppress(OSError):  # no room: it stays in memory
         _write_index(index, kept)

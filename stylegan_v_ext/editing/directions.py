@@ -6,6 +6,7 @@ motion vectors v(t) over random motions and moments, weighted by how strongly th
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def load_directions(path: str | Path) -> Directions:
 def load_direction(name: str, generator: VideoGenerator) -> tuple[str, torch.Tensor]:
     """(kind, vector `[w_dim]`) of a direction `FILE:NUMBER` for a generator. Raises `ValueError`."""
     path, _, number = name.rpartition(":")
-    if not path or not number.isdecimal():
+    if not path or not re.fullmatch("[0-9]{1,9}", number):
         raise ValueError(f"direction {name!r} is not FILE:NUMBER, such as directions.npz:0")
     found = load_directions(path)
     if int(number) >= len(found.vectors):

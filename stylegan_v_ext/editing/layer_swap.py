@@ -198,7 +198,7 @@ def _layers(state: dict[str, torch.Tensor]) -> list[tuple[str, int]]:
     """(layer, position) of all layers of a synthesis network, from coarse to fine."""
     found = {}
     for name in state:
-        if match := re.match(r"synthesis\.b(\d+)\.(const|conv0|conv1|torgb)\b", name):
+        if match := re.match(r"synthesis\.b([0-9]{1,9})\.(const|conv0|conv1|torgb)\b", name):
             layer = f"b{match[1]}.{match[2]}"
             found[layer] = _position(int(match[1]), int(match[2] in ("conv1", "torgb")))
     return sorted(found.items(), key=lambda item: (item[1], item[0]))
@@ -273,7 +273,7 @@ def _blend(state: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer
 def _add_noise(state: dict[str, torch.Tensor]) -> None:
     """Noise inputs of no strength for every convolution."""
     for layer in [
-        name.removesuffix(".bias") for name in state if re.fullmatch(r"synthesis\.b\d+\.conv[01]\.bias", name)
+        name.removesuffix(".bias") for name in state if re.fullmatch(r"synthesis\.b[0-9]{1,9}\.conv[01]\.bias", name)
     ]:
         resolution = int(layer.split(".")[1][1:])
         state[f"{layer}.noise_strength"] = torch.zeros([])
@@ -306,7 +306,7 @@ def _similarity(video: dict[str, torch.Tensor], image: dict[str, torch.Tensor]) 
     """Median cosine between the two networks' convolution weights."""
     cosines = []
     for name, theirs in image.items():
-        if re.fullmatch(r"synthesis\.b\d+\.conv[01]\.weight", name) and name in video:
+        if re.fullmatch(r"synthesis\.b[0-9]{1,9}\.conv[01]\.weight", name) and name in video:
             ours = _pair(video[name], theirs, name)
             if ours is not None:
                 cosines.append(float((ours * theirs).sum() / (ours.norm() * theirs.norm()).clamp_min(1e-12)))

@@ -99,7 +99,7 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], fps: floa
                 if process is None:
                     process = start_ffmpeg(
                         ["-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{frame.shape[1]}x{frame.shape[0]}",
-                         "-r", str(fps), "-i", "-", *encoder, str(temporary)],
+                         "-r", str(fps), "-i", "pipe:0", *encoder, f"file:{temporary}"],
                         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
                     )  # fmt: skip
                 process.stdin.write(np.ascontiguousarray(frame).data)

@@ -1,5 +1,6 @@
 """Which stock codebase a folder holds."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Checkout:
 
 def recognise(path: str | Path) -> Checkout:
     """The checkout in a folder. Raises `ValueError` saying what was looked for where there is none."""
-    path = Path(path).expanduser().resolve()
+    path = Path(os.path.realpath(os.path.expanduser(path)))
     if not path.is_dir():
         raise ValueError(f"{path} is no folder; name a checkout of {' or '.join(_NETWORKS)}")
     missing = [name for name in _COMMON if not (path / name).is_file()]

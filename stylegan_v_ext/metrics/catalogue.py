@@ -20,11 +20,13 @@ ALIASES = {
 }  # fmt: skip
 
 _NAMES = (
-    re.compile(r"(?P<kind>fvd|rfvd|motion)(?P<count>\d+)_(?P<frames>\d+)f(?:_subsample(?P<stride>\d+)f)?"),
-    re.compile(r"(?P<kind>isv)(?P<count>\d+)_ucf"),
-    re.compile(r"(?P<kind>fid|kid)(?P<count>\d+k?)_full"),
-    re.compile(r"(?P<kind>pr)(?P<count>\d+k?)3_full"),
-    re.compile(r"(?P<kind>is)(?P<count>\d+k?)"),
+    re.compile(
+        r"(?P<kind>fvd|rfvd|motion)(?P<count>[0-9]{1,9})_(?P<frames>[0-9]{1,9})f(?:_subsample(?P<stride>[0-9]{1,9})f)?"
+    ),
+    re.compile(r"(?P<kind>isv)(?P<count>[0-9]{1,9})_ucf"),
+    re.compile(r"(?P<kind>fid|kid)(?P<count>[0-9]{1,9}k?)_full"),
+    re.compile(r"(?P<kind>pr)(?P<count>[0-9]{1,9}k?)3_full"),
+    re.compile(r"(?P<kind>is)(?P<count>[0-9]{1,9}k?)"),
 )
 _C3D_FRAMES = 16
 RANDOM_CLIPS = "random 3-D filters"  # the extractor that needs no file

@@ -80,7 +80,7 @@ DETECTORS = {
 def detectors_folder() -> Path | None:
     """The folder that STYLEGAN_V_DETECTORS names."""
     folder = os.environ.get(ENVIRONMENT)
-    return Path(folder).expanduser() if folder else None
+    return Path(os.path.expanduser(folder)) if folder else None
 
 
 def local_detector(name: str) -> Path | None:

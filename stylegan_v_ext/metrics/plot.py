@@ -9,7 +9,7 @@ from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.text import printable
 
-_HIGHER_IS_BETTER = re.compile(r"^(is|isv)\d|_precision$|_recall$")
+_HIGHER_IS_BETTER = re.compile(r"^(is|isv)[0-9]|_precision$|_recall$")
 _HIDDEN = re.compile(r"_std$|_split_std$|_real$|_fake$")
 _MOST_CURVES = 100
 _LONGEST_NAME = 100

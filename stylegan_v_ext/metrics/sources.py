@@ -5,7 +5,6 @@ All give frames by number, uint8 `[T, H, W, 3]`; pictures without colour are rep
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,16 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import torch
 
 from stylegan_v_ext import clip
-from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, open_archive
+from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, files_below, open_archive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.videos import Video, is_hidden, list_videos, natural_key, open_image, read_metadata
+from stylegan_v_ext.data.videos import (
+    Video,
+    image_faults,
+    is_hidden,
+    list_videos,
+    natural_key,
+    open_image,
+    read_metadata,
+)
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
@@ -132,13 +138,11 @@ class DatasetVideos(VideoSource):
     def _open(self, member: int) -> np.ndarray:
         name = self._archive.names[member]
         data = self._archive.read(member)
-        try:
+        with image_faults(f"{name} is not a readable image; see `stylegan-v data check`"):
             pixels = decode_jpeg(data)
             if pixels is None:
                 with open_image(data) as image:
                     pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        except (OSError, SyntaxError, EOFError, PIL.Image.DecompressionBombError):
-            raise DataError(f"{name} is not a readable image; see `stylegan-v data check`") from None
         if pixels.shape[0] != pixels.shape[1]:
             raise DataError(f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, expected a square; convert the data")
         return pixels
@@ -161,7 +165,7 @@ class VideoFiles(VideoSource):
     """A folder of video files, at any depth, or one; cut to the middle square and scaled as `data convert` does.
 
     Every file is decoded once to count its frames. Those that cannot be read are named in `notes` and left
-    out. Raises `DataError` where none is left, `FfmpegError` where there is no ffmpeg.
+    out. Raises `DataError` where none is left, `DecoderMissing` if PyAV is not installed.
     """
 
     def __init__(self, path: str, resolution: int, mirror: bool = False):
@@ -236,12 +240,7 @@ def find_video_files(path: str | Path) -> list[Path]:
     path = Path(path)
     if path.is_file():
         return [path] if path.suffix.lower() in VIDEO_SUFFIXES else []
-    names = [
-        os.path.relpath(os.path.join(folder, name), path).replace(os.sep, "/")
-        for folder, _, files in os.walk(path)
-        for name in files
-        if name.lower().endswith(VIDEO_SUFFIXES)
-    ]
+    names = [name for name in files_below(path) if name.lower().endswith(VIDEO_SUFFIXES)] if path.is_dir() else []
     return [path / name for name in sorted(names, key=natural_key) if not is_hidden(name)]
 
 
@@ -249,9 +248,7 @@ def _count_frames(file: Path) -> int:
     """Frames that can be decoded; 0 where there are none."""
     try:
         return sum(1 for _ in VideoReader(str(file), _TINY, _TINY, f"scale={_TINY}:{_TINY}"))
-    except FfmpegError as error:
-        if "was not found" in str(error):
-            raise
+    except FfmpegError:
         return 0
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -204,15 +205,16 @@ def test_generation_refuses_networks_it_cannot_use(snapshots, tmp_path):
     assert_one_line_error(output, "classes 0 to 1")
 
 
-def test_missing_ffmpeg(snapshots, tmp_path, monkeypatch):
+def test_missing_ffmpeg_and_missing_decoder(snapshots, tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     code, output = run("generate", f"--network={snapshots}/video.pkl", "--seeds=0", f"--output={tmp_path}/out")
     assert code == 2
     assert_one_line_error(output, "ffmpeg was not found")
     (tmp_path / "in.mp4").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "av", None)
     code, output = run("data", "convert", tmp_path / "in.mp4", tmp_path / "out.zip")
     assert code == 2
-    assert_one_line_error(output, "ffmpeg was not found")
+    assert_one_line_error(output, "PyAV, which decodes videos, was not found")
     assert not (tmp_path / "out.zip").exists()
 
 

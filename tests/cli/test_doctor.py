@@ -1,5 +1,7 @@
 """`stylegan-v doctor` on machines of several kinds."""
 
+import sys
+
 import torch
 from click.testing import CliRunner
 
@@ -35,6 +37,13 @@ def test_a_missing_ffmpeg_comes_with_its_remedy(monkeypatch):
     result = _doctor()
     assert result.exit_code == 1
     assert "FIX  ffmpeg" in result.output and "pip install imageio-ffmpeg" in result.output
+
+
+def test_a_missing_decoder_comes_with_its_remedy(monkeypatch):
+    assert "ok   PyAV" in _doctor().output
+    monkeypatch.setitem(sys.modules, "av", None)
+    result = _doctor()
+    assert result.exit_code == 1 and "FIX  PyAV" in result.output and "pip install av" in result.output
 
 
 def test_a_host_and_detectors_are_looked_for_where_the_environment_says(monkeypatch, tmp_path):

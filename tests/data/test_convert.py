@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from stylegan_v_ext.data.check import check_dataset
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
+from stylegan_v_ext.data.ffmpeg import DecoderMissing
 from stylegan_v_ext.data.synthetic import sky_video, write_demo_dataset
 from stylegan_v_ext.data.videos import list_videos, read_metadata
 from stylegan_v_ext.generate.writers import write_video
@@ -248,11 +249,12 @@ def test_hour_long_input_is_streamed(tmp_path):
     assert report.num_frames == 600 and alive["most"] < 20
 
 
-def test_missing_ffmpeg_says_what_to_do(tmp_path, monkeypatch):
+def test_a_missing_decoder_says_what_to_do(tmp_path, monkeypatch):
     counting_video(tmp_path / "count.mp4", num_frames=2)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
-    with pytest.raises(FfmpegError, match="pip install imageio-ffmpeg"):
-        list(VideoReader(str(tmp_path / "count.mp4"), 8, 8, "scale=8:8"))
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(DecoderMissing, match="PyAV.* `pip install av`"):
+        convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert os.listdir(tmp_path) == ["count.mp4"]
 
 
 def test_real_clips_in_one_call(tmp_path, real_videos):

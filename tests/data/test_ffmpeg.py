@@ -1,0 +1,409 @@
+"""Reading video files of strangers: facts, damage, limits, and that no other file or address is ever opened."""
+
+import contextlib
+import http.server
+import itertools
+import os
+import re
+import struct
+import subprocess
+import sys
+import threading
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from stylegan_v_ext.data import decoder, ffmpeg
+from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+
+SIDE = 32
+SCALE = f"scale={SIDE}:{SIDE}"
+
+
+def encode(path, *options, frames=None, fps=10, inputs=()):
+    """Frames uint8 `[T, H, W, 3]`, 6 of noise unless given, through ffmpeg; options: of the output."""
+    frames = noise(6) if frames is None else frames
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s",
+               f"{frames.shape[2]}x{frames.shape[1]}", "-r", str(fps), "-i", "pipe:0", *inputs, *options, f"file:{path}"]  # fmt: skip
+    subprocess.run(command, input=frames.tobytes(), check=True)
+    return path
+
+
+def noise(count, side=64):
+    return np.random.default_rng(0).integers(0, 256, [count, side, side, 3], dtype=np.uint8)
+
+
+def read(path, fps=None):
+    """(reader, frames `[T, SIDE, SIDE, 3]`)."""
+    reader = VideoReader(str(path), SIDE, SIDE, SCALE, fps)
+    return reader, np.stack(list(itertools.islice(reader, 1000)))
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory):
+    """A video that nobody has named."""
+    return encode(tmp_path_factory.mktemp("secret") / "secret.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p")
+
+
+@pytest.fixture(scope="module")
+def server(secret):
+    """(address of a server that offers the secret, the requests it got)."""
+    hits = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            hits.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(secret.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{site.server_port}", hits
+        site.shutdown()
+
+
+def playlists(target):
+    """Files that name another one."""
+    hls = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n"
+    yield "ffconcat", f"ffconcat version 1.0\nfile '{target}'\n"
+    yield "ffconcat options", f"ffconcat version 1.0\nfile '{target}'\noption protocol_whitelist file,http,tcp\n"
+    yield "ffconcat stream", f"ffconcat version 1.0\nstream\nexact_stream_id 1\nfile '{target}'\n"
+    yield "hls", f"{hls}#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n"
+    yield "hls map", f'{hls}#EXT-X-MAP:URI="{target}"\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n'
+    yield "hls key", f'{hls}#EXT-X-KEY:METHOD=AES-128,URI="{target}"\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n'
+    yield "hls master", f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{target}\n"
+    yield "hls with a gif's head", f"GIF89a\n{hls}#EXTINF:1,\n{target}\n"
+    yield (
+        "dash",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT1S">'
+        '<Period><AdaptationSet mimeType="video/mp4"><Representation id="0" bandwidth="1" width="64" height="64">'
+        f"<BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    )
+    yield "imf", f'<?xml version="1.0"?><CompositionPlaylist><Url>{target}</Url></CompositionPlaylist>'
+    yield (
+        "sdp",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    )
+    yield "rtsp redirect", f"rtsptext{target}\n"
+    yield "asx", f'<ASX version="3.0"><Entry><Ref href="{target}"/></Entry></ASX>'
+    yield "vapoursynth", f"import os\nopen({target!r})\n"
+    yield "avisynth", f'FFmpegSource2("{target}")\n'
+    for protocol in (
+        "concat:{0}|{0}",
+        "subfile,,start,0,end,9999,,:{0}",
+        "crypto:{0}",
+        "async:{0}",
+        "cache:{0}",
+        "data:{0}",
+    ):
+        yield protocol.partition(":")[0], f"{protocol.format(target)}\n"
+
+
+@pytest.mark.parametrize("where", ["file", "server"])
+def test_no_playlist_is_opened_whatever_its_ending(tmp_path, secret, server, where):
+    address, hits = server
+    target = secret if where == "file" else f"{address}/secret.mp4"
+    count = 0
+    for (name, text), suffix in zip(playlists(target), itertools.cycle(VIDEO_SUFFIXES)):
+        path = tmp_path / f"{count}{suffix}"
+        path.write_text(text)
+        with pytest.raises(FfmpegError, match="holds no readable video"):
+            pytest.fail(f"{name}: {len(read(path)[1])} frames")
+        count += 1
+    assert count > 20 and hits == []
+    # As a check of the check: ffmpeg itself does open the first of them.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-safe", "0", "-protocol_whitelist", "file,http,tcp",
+               "-f", "concat", "-i", tmp_path / f"0{VIDEO_SUFFIXES[0]}", "-f", "null", "-"]  # fmt: skip
+    assert subprocess.run(command, capture_output=True).returncode == 0 and bool(hits) == (where == "server")
+
+
+def boxes(data, start=0, end=None):
+    """(type, start, end) of the boxes of an mp4 file at one level."""
+    end = len(data) if end is None else end
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        yield kind, start, start + size
+        start += max(size, 8)
+
+
+def find_box(data, *path):
+    """[(start, end) of the boxes on the way] to the first box of a path."""
+    start, end, way = 0, len(data), []
+    for kind in path:
+        start, end = next((s, e) for found, s, e in boxes(data, start, end) if found == kind)
+        way.append((start, end))
+        start += 8
+    return way
+
+
+TRACK = (b"moov", b"trak", b"mdia")
+TABLE = (*TRACK, b"minf", b"stbl")
+
+
+def test_references_inside_a_mov_are_not_followed(tmp_path, secret):
+    data = bytearray(secret.read_bytes())
+    way = find_box(data, *TRACK, b"minf", b"dinf", b"dref")
+    start, end = way[-1]
+    path = str(secret).encode()
+    alias = bytes(10) + bytes([3]) + b"vol".ljust(27, b"\0") + bytes(12) + bytes([len(secret.name)])
+    alias += secret.name.encode().ljust(63, b"\0") + bytes(16) + struct.pack(">hh", 1, 1) + bytes(16)
+    alias += struct.pack(">hh", 2, len(path)) + path + bytes(len(path) % 2) + struct.pack(">hh", 18, 1) + b"/\0"
+    alias += struct.pack(">hh", -1, 0)
+    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
+    box = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
+    for parent, stop in way[:-1]:
+        struct.pack_into(">I", data, parent, stop - parent + len(box) - (end - start))
+    mdat = find_box(data, b"mdat")[0]
+    assert mdat[0] < start, "offsets of pictures do not move"
+    data[start:end] = box
+    data[mdat[0] + 8 : mdat[1]] = bytes(mdat[1] - mdat[0] - 8)
+    (tmp_path / "reference.mov").write_bytes(data)
+    with pytest.raises(FfmpegError, match="holds no readable video"):
+        read(tmp_path / "reference.mov")
+
+
+STRANGE_NAMES = [
+    "-i", "-y -f mp4", "a:b", "file:x", "http:x", "https:127.0.0.1", "concat:a|b", "data:text", "pipe:0", "fd:0", "%d", "%03d", "%%", "a'b",
+    'a"b', "a\\b", "a;b", "$(id)", "a\nb", "\x1b[31m", "ä", "٣", "a b", "[in]", "crop=1", "Video: 7 fps",
+    "subfile,,start,0,end,0,,:x", "Invalid data", "error while decoding", "partial file", "Duration: 00:00:1.2.3",
+]  # fmt: skip
+
+
+def test_a_name_is_a_name(tmp_path, secret):
+    whole = read(secret)[1]
+    for name in [*STRANGE_NAMES, "\udcff\udc80"]:
+        (tmp_path / f"{name}.mp4").write_bytes(secret.read_bytes())
+        reader, frames = read(tmp_path / f"{name}.mp4")
+        assert np.array_equal(frames, whole) and not reader.damage
+        assert (reader.fps, reader.duration) == (10, pytest.approx(0.6))
+        (tmp_path / f"{name}.mp4").write_bytes(b"nothing")
+        with pytest.raises(FfmpegError) as error:
+            read(tmp_path / f"{name}.mp4")
+        assert str(error.value).isprintable()
+    os.chdir(tmp_path)
+    (tmp_path / "-i.mp4").write_bytes(secret.read_bytes())
+    assert np.array_equal(read("-i.mp4")[1], whole)
+
+
+TITLES = [
+    "Video: 1.2.3 fps", "Video: 7 fps", "Duration: 00:00:1.2.3", "Duration: N/A", "Output #0", "Output #0\n Video: 7 fps",
+    "Invalid data", "error while decoding", "partial file", "\x1b[2J", "x" * 100_000, "٣", "%s%n", '{"end": "x"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".avi"])
+def test_titles_tell_nothing_about_the_video(tmp_path, suffix):
+    codec = "libvpx-vp9" if suffix == ".webm" else "libx264"
+    for title in TITLES:
+        tags = [part for key in ("title", "comment", "artist") for part in ("-metadata", f"{key}={title}")]
+        stream = ["-metadata:s:v", f"title={title}", "-metadata:s:v", f"handler_name={title}"]
+        path = encode(tmp_path / f"a{suffix}", "-c:v", codec, "-pix_fmt", "yuv420p", *tags, *stream)
+        reader, frames = read(path)
+        assert len(frames) == 6 and not reader.damage
+        assert (reader.fps, reader.duration) == (10, pytest.approx(0.6, abs=0.01))
+
+
+def test_titles_need_not_be_text(tmp_path):
+    path = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-metadata", "title=" + "q" * 40)
+    path.write_bytes(path.read_bytes().replace(b"q" * 40, b"\xff\xfe\x80" * 13 + b"\0"))
+    assert len(read(path)[1]) == 6
+
+
+SOUND = {
+    "h264.mp4": ["-c:v", "libx264", "-pix_fmt", "yuv420p"],
+    "h264.mkv": ["-c:v", "libx264", "-pix_fmt", "yuv420p"],
+    "mpeg4.avi": ["-c:v", "mpeg4", "-q", "3"],
+    "mjpeg.avi": ["-c:v", "mjpeg", "-q", "3"],
+    "hevc.mov": ["-c:v", "libx265", "-x265-params", "log-level=error"],
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("damage", ["overwritten", "cut"])
+def test_frames_before_the_damage_are_those_of_the_sound_file(tmp_path, name, damage):
+    sound = encode(tmp_path / name, *SOUND[name], "-g", "10", frames=noise(40), fps=25)
+    data = bytearray(sound.read_bytes())
+    if damage == "cut" and name.endswith((".mp4", ".mov")):  # its index lies at the end: nothing is left without
+        data = bytearray(encode(sound, *SOUND[name], "-movflags", "+faststart", frames=noise(40), fps=25).read_bytes())
+    whole = read(sound)[1]
+    middle = len(data) // 2
+    if damage == "cut":
+        del data[middle:]
+    else:
+        data[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
+    (tmp_path / f"bad-{name}").write_bytes(data)
+    reader, frames = read(tmp_path / f"bad-{name}")
+    assert reader.damage and 4 < len(frames) < 40
+    assert np.array_equal(frames, whole[: len(frames)])
+    (tmp_path / name).unlink()
+    report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(size=(32, 32), workers=1))
+    assert re.match(rf"bad-{name} is damaged; the {len(frames)} frames before the damage are used", report.notes[0])
+
+
+def test_a_file_cut_off_between_two_frames_is_named(tmp_path):
+    for suffix, codec in ((".mkv", "libx264"), (".webm", "libvpx-vp9")):
+        path = encode(tmp_path / f"a{suffix}", "-c:v", codec, "-pix_fmt", "yuv420p", frames=noise(40), fps=25)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        reader, frames = read(path)
+        assert re.fullmatch(r"it ends after [01]\.\d of 1\.6 seconds", reader.damage) and 5 < len(frames) < 35
+
+
+def test_what_holds_no_picture_is_named_with_its_reason(tmp_path, secret):
+    sound = ("-f", "lavfi", "-i", "sine=d=1")
+    encode(tmp_path / "sound.mp4", "-map", "1:a", "-c:a", "aac", inputs=sound)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "short.gif").write_bytes(b"GIF89a")
+    (tmp_path / "no-index.mp4").write_bytes(secret.read_bytes()[:500])
+    os.mkdir(tmp_path / "folder.mp4")
+    reasons = {"sound.mp4": "no video track", "empty.mp4": "it is empty", "short.gif": "", "no-index.mp4": "cut off",
+               "folder.mp4": "Is a directory", "nothing.mp4": "No such file"}  # fmt: skip
+    for name, reason in reasons.items():
+        with pytest.raises(FfmpegError, match=rf"{name} holds no readable video \(.*({reason})"):
+            read(tmp_path / name)
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    picture = np.zeros([4, 64, 64, 3], dtype=np.uint8)
+    picture[:, :32, :32], picture[:, :32, 32:], picture[:, 32:, :32] = 250, 160, 80
+    flat = encode(tmp_path / "flat.mp4", "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p", frames=picture)
+    # Rows of the matrix a b u, c d v, x y w -> brightness of the four quarters that are seen.
+    turns = {
+        (1, 0, 0, 1): [250, 160, 80, 0], (0, 1, -1, 0): [80, 250, 0, 160], (-1, 0, 0, -1): [0, 80, 160, 250],
+        (0, -1, 1, 0): [160, 0, 250, 80], (-1, 0, 0, 1): [160, 250, 0, 80], (1, 0, 0, -1): [80, 0, 250, 160],
+        (0, 1, 1, 0): [250, 80, 160, 0], (0, -1, -1, 0): [0, 160, 80, 250],
+    }  # fmt: skip
+    for (a, b, c, d), quarters in turns.items():
+        data = bytearray(flat.read_bytes())
+        start, _ = find_box(data, b"moov", b"trak", b"tkhd")[-1]
+        values = [value << 16 for value in (a, b)] + [0] + [value << 16 for value in (c, d)] + [0, 0, 0, 1 << 30]
+        struct.pack_into(">9i", data, start + 48, *values)
+        (tmp_path / "turned.mp4").write_bytes(data)
+        frame = read(tmp_path / "turned.mp4")[1][2].mean(axis=2)
+        seen = [frame[8, 8], frame[8, 24], frame[24, 8], frame[24, 24]]
+        assert np.abs(np.array(seen) - quarters).max() < 6, (a, b, c, d)
+
+
+def test_frames_are_taken_as_they_are_and_resampled_on_request(tmp_path):
+    level = (np.arange(12) * 16 + 20).astype(np.uint8)
+    frames = np.broadcast_to(level[:, None, None, None], [12, 64, 64, 3])
+    times = "setpts='N*N/25/TB'"  # each frame is shown longer than the one before it
+    path = encode(tmp_path / "a.mkv", "-vf", times, "-fps_mode", "passthrough", "-c:v", "libx264", "-qp", "0",
+                  "-pix_fmt", "yuv444p", frames=frames, fps=25)  # fmt: skip
+    numbers = np.round((read(path)[1].mean(axis=(1, 2, 3)) - 20) / 16).astype(int).tolist()
+    assert numbers == list(range(12))
+    reader, resampled = read(path, fps=25)
+    numbers = np.round((resampled.mean(axis=(1, 2, 3)) - 20) / 16).astype(int).tolist()
+    assert numbers[:122] == [int(time**0.5) for time in range(122)] and reader.fps == 25
+
+
+def patched(path, where, offset, *values, form=">I"):
+    """An mp4 file with numbers of a box replaced; offset: in bytes behind the box's head."""
+    data = bytearray(path.read_bytes())
+    start, _ = find_box(data, *where)[-1]
+    for number, value in enumerate(values):
+        struct.pack_into(form, data, start + 8 + offset + number * struct.calcsize(form), value)
+    path.write_bytes(data)
+    return path
+
+
+def test_absurd_rates_and_times_are_bounded(tmp_path):
+    def mp4():
+        return encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "0", "-use_editlist", "0")
+
+    fast = patched(patched(mp4(), (*TRACK, b"mdhd"), 12, 1_000_000_000), (*TABLE, b"stts"), 12, 1)
+    reader, frames = read(fast)
+    assert len(frames) == 6 and reader.fps is None and not reader.damage
+    slow = patched(patched(mp4(), (*TRACK, b"mdhd"), 12, 1), (*TABLE, b"stts"), 12, 100_000_000)
+    reader, frames = read(slow)
+    assert len(frames) == 6 and not reader.damage
+    for fps in (10, 1000):
+        reader, frames = read(slow, fps=fps)
+        assert "its time jumps" in reader.damage and len(frames) == fps, "a second, which is one tick"
+
+
+def test_absurd_sizes_and_counts_are_refused_in_one_line(tmp_path):
+    gif = bytearray(encode(tmp_path / "a.gif").read_bytes())
+    jpeg = bytearray(encode(tmp_path / "a.avi", "-c:v", "mjpeg").read_bytes())
+    hostile = {}
+    for width, height in ((60000, 60000), (65535, 2000), (0, 0), (0, 64), (64, 0), (65535, 1)):
+        struct.pack_into("<HH", gif, 6, width, height)
+        hostile[f"{width}x{height}.gif"] = bytes(gif)
+        at = jpeg.find(b"\xff\xc0")
+        struct.pack_into(">HH", jpeg, at + 5, height, width)
+        hostile[f"{width}x{height}.avi"] = bytes(jpeg)
+    mp4 = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    for name, box, offset, values in (
+        ("many-samples.mp4", b"stsz", 4, (1, 0xFFFFFFFF)), ("no-samples.mp4", b"stsz", 4, (0, 0)),
+        ("long-times.mp4", b"stts", 4, (1, 0xFFFFFFFF, 0xFFFFFFFF)), ("many-chunks.mp4", b"stsc", 4, (1, 1, 0xFFFFFFFF, 1)),
+        ("far-chunks.mp4", b"stco", 4, (0xFFFFFFFF,)), ("other-track.mp4", b"stsd", 4, (0xFFFFFFFF,)),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(mp4.read_bytes())
+        hostile[name] = patched(tmp_path / name, (*TABLE, box), offset, *values).read_bytes()
+    for name, data in hostile.items():
+        (tmp_path / name).write_bytes(data)
+        try:
+            reader, frames = read(tmp_path / name)
+        except FfmpegError as error:
+            assert str(error).isprintable() and len(str(error)) < 500
+        else:
+            assert frames.shape[0] <= 6, name
+    with pytest.raises(FfmpegError, match="8192|damaged|pixels|invalid|Invalid"):
+        read(tmp_path / "60000x60000.gif")
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "reason"),
+    [
+        ("MOST_SECONDS", 0.01, "more than 0.01 seconds of processor time"),
+        ("MOST_BYTES", 2**25, "needs more than 0.0 GiB of memory"),
+    ],
+)
+def test_time_and_memory_end_at_their_limits(tmp_path, monkeypatch, limit, value, reason):
+    frames = noise(4, side=1024)
+    path = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=frames)
+    assert len(read(path)[1]) == 4
+    monkeypatch.setattr(ffmpeg, limit, value)
+    with pytest.raises(FfmpegError, match=reason):
+        read(path)
+
+
+def test_a_decoder_that_crashes_costs_its_own_video_alone(tmp_path, monkeypatch):
+    for name in ("1", "2", "3"):
+        encode(tmp_path / "in" / f"{name}.mp4") if (tmp_path / "in").mkdir(exist_ok=True) is None else None
+    program = tmp_path / "decoder.py"
+    program.write_text(
+        f"import os, runpy, sys\nif '2.mp4' in sys.argv[1]:\n    os.kill(os.getpid(), 11)\nsys.path.insert(0, '')\n"
+        f"runpy.run_path({str(ffmpeg._DECODER)!r}, run_name='__main__')\n"
+    )
+    monkeypatch.setattr(ffmpeg, "_DECODER", program)
+    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(size=(32, 32), workers=1))
+    assert report.num_videos == 2
+    assert (
+        len(report.notes) == 1
+        and "2.mp4 holds no readable video (the decoder failed with signal 11)" in report.notes[0]
+    )
+
+
+def test_the_decoder_can_open_nothing_more(tmp_path):
+    program = f"""
+import socket, sys
+sys.path.insert(0, {os.path.dirname(decoder.__file__)!r})
+import decoder
+decoder._give_up_rights(2**32)
+for attempt in (lambda: open({str(tmp_path / "x")!r}, "w"), lambda: open("/etc/hostname"), socket.socket):
+    try:
+        attempt()
+    except OSError:
+        print("refused")
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.stdout.split() == ["refused"] * 3, found
+    assert os.listdir(tmp_path) == []
