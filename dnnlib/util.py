@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .download import is_url, make_cache_dir_path, open_url, set_cache_dir
+from .files import open_no_link
 
 __all__ = [
     "EasyDict", "Logger", "ask_yes_no", "call_func_by_name", "construct_class_by_name",
@@ -108,11 +109,6 @@ class Outlet:
             self._tell(message)
 
 
-def _open_no_link(path: str, flags: int) -> int:
-    """Open a file that is no symbolic link, which a folder of strangers may hold."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-
-
 class Logger:
     """Copies everything printed to stdout and stderr into a file as well.
 
@@ -127,7 +123,7 @@ class Logger:
         self.file: Any = None
         if file_name is not None:
             self.file = open(  # noqa: SIM115
-                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=_open_no_link
+                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=open_no_link
             )
         screen = self.stdout.stream if isinstance(self.stdout, Outlet) else self.stdout  # the log is to name it, too
         self._to_screen = Outlet(screen, "The screen", lambda message: self._to_file.write(message))

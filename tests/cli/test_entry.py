@@ -164,7 +164,9 @@ class Broken(io.StringIO):
     flush = lambda self: (_ for _ in ()).throw(self.error)  # noqa: E731
 
 
-ERRORS = [OSError(code, os.strerror(code)) for code in (errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EAGAIN, errno.EBADF)]
+ERRORS = [
+    OSError(code, os.strerror(code)) for code in (errno.ENOSPC, errno.EIO, errno.EPIPE, errno.EAGAIN, errno.EBADF)
+]
 ERRORS += [ValueError("I/O operation on closed file.")]
 
 
@@ -185,7 +187,9 @@ def test_the_log_keeps_all_and_names_a_screen_that_fails(tmp_path, monkeypatch, 
         print("one")
         print("two", file=sys.stderr)
     lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert lines[0] == "one" and lines[-1] == "two" and sum("The screen cannot be written" in line for line in lines) == 1
+    assert (
+        lines[0] == "one" and lines[-1] == "two" and sum("The screen cannot be written" in line for line in lines) == 1
+    )
 
 
 def test_letters_that_a_terminal_has_not_are_spelled_out():
@@ -238,7 +242,7 @@ def test_descriptors_that_are_closed_are_not_given_to_files():
         "import os\nfrom stylegan_v_ext.cli.entry import _open_standard_files\n_open_standard_files()\n"
         "os._exit(0 if os.open('/dev/zero', os.O_RDONLY) > 2 else 1)"
     )
-    shell = f"exec {sys.executable} -c \"{program}\" <&- >&- 2>&-"
+    shell = f'exec {sys.executable} -c "{program}" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", shell], env=ENVIRONMENT, cwd=ROOT).returncode == 0
 
 
