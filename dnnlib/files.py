@@ -87,13 +87,17 @@ def append_line(path: str | Path, line: str) -> None:
     Raises `OSError`, also for a symbolic link, which a folder of strangers may hold.
     """
     text = f"{line}\n".encode()
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags, 0o666), "r+b", buffering=0) as file:
+    with open(open_no_link(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "r+b", buffering=0) as file:
         if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
             text = b"\n" + text
         written = file.write(text)
         if written != len(text):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def open_no_link(path: str | Path, flags: int) -> int:
+    """Descriptor of a file that is opened with the flags of `os.open`. Raises `OSError`, also for a symbolic link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def _mode_of(path: Path, folder: bool) -> int | None:

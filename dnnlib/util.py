@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .download import is_url, make_cache_dir_path, open_url, set_cache_dir
+from .files import open_no_link
 
 __all__ = [
     "EasyDict", "Logger", "ask_yes_no", "call_func_by_name", "construct_class_by_name",
@@ -48,16 +49,20 @@ class Outlet:
     """A text stream that never raises: what cannot be written is left out, and said once in another place.
 
     stream: the stream to write to; None, as Python has it for a closed one, takes everything and shows nothing.
-    name: of the stream, for the message. tell: called once with the message, at the first failure.
+    name: of the stream, for the message. tell: called once with the message, at the end of the first line that
+    fails.
     """
 
     def __init__(self, stream: Any, name: str, tell: Callable[[str], Any]):
         self.stream, self._name, self._tell = stream, name, tell
         self.failed = False
+        self._line_ended = False
+        self._message = ""  # to be told
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"text is written here, not {type(text).__name__}")
+        self._line_ended = text.endswith(("\n", "\r"))
         if self.stream is not None:
             self._attempt(self._write, text)
         return len(text)
@@ -98,12 +103,10 @@ class Outlet:
             if not self.failed:
                 self.failed = True
                 reason = getattr(error, "strerror", None) or error
-                self._tell(f"{self._name} cannot be written ({reason}); the work goes on without it.\n")
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    """Open a file that is no symbolic link, which a folder of strangers may hold."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+                self._message = f"{self._name} cannot be written ({reason}); the work goes on without it.\n"
+        if self._message and self._line_ended:
+            message, self._message = self._message, ""
+            self._tell(message)
 
 
 class Logger:
@@ -120,9 +123,10 @@ class Logger:
         self.file: Any = None
         if file_name is not None:
             self.file = open(  # noqa: SIM115
-                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=_open_no_link
+                file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=open_no_link
             )
-        self._to_screen = Outlet(self.stdout, "The screen", lambda message: self._to_file.write(message))
+        screen = self.stdout.stream if isinstance(self.stdout, Outlet) else self.stdout  # the log is to name it, too
+        self._to_screen = Outlet(screen, "The screen", lambda message: self._to_file.write(message))
         self._to_file = Outlet(self.file, str(file_name), lambda message: self._to_screen.write(message))
         sys.stdout = sys.stderr = self  # type: ignore[assignment]
 

@@ -174,6 +174,36 @@ def test_a_process_that_dies_ends_the_run_with_a_message(sky_zip, tmp_path):
     assert load_state(run_dir)["num_steps"] > 0, "the last state is whole"
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("killed", ["command", "torchrun"])
+def test_processes_whose_launcher_is_killed_save_and_end(sky_zip, tmp_path, killed):
+    options = [*COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--kimg=100", "--snap-state=60"]
+    launcher = (
+        ["train.py"] if killed == "command" else ["-m", "torch.distributed.run", "--nproc-per-node=2", "train.py"]
+    )
+    process = start(*launcher, *options, *(["--gpus=2"] if killed == "command" else []))
+    run_dir = wait_for(process, tmp_path)
+    others = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    _, alive = psutil.wait_procs(others, timeout=30)
+    assert not alive
+    assert load_state(run_dir)["num_steps"] > 0 and not list(run_dir.glob(".*"))
+    process.communicate()
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_at_any_moment_of_the_start_ends_all_processes(sky_zip, tmp_path, number):
+    for seconds in (0.5, 2, 4, 6):
+        process = start("train.py", *COMMAND, f"--data={sky_zip}", "--gpus=2", f"--outdir={tmp_path}", "--kimg=100")
+        time.sleep(seconds)
+        others = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        code, output = finish(process)
+        assert abs(code) % 128 == number, output
+        assert not psutil.wait_procs(others, timeout=30)[1]
+
+
 def test_processes_deal_out_the_videos_to_make(trained_path, tmp_path):
     options = [f"--network={trained_path}", "--seeds=0-4", "--frames=3", "--format=npy", "--device=cpu"]
     result = torchrun(2, "gen_video.py", *options, f"--output={tmp_path / 'two'}")

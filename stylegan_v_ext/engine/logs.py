@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import psutil
 import torch
 
 import dnnlib
+from dnnlib.files import open_no_link
 from stylegan_v_ext.engine.board import Board
 from stylegan_v_ext.engine.records import STATS_NAME, last_step, step_of
 from stylegan_v_ext.files import append_line
@@ -31,6 +33,8 @@ class RunLog:
         self.start_time = self.tick_time - seconds
         self.tick_kimg = self.start_kimg = kimg
         self.part_time = self.tick_time
+        with contextlib.suppress(OSError):  # said at the first tick, if it still is so
+            os.close(open_no_link(self.run_dir / STATS_NAME, os.O_WRONLY | os.O_CREAT))
         self.board = Board(self.run_dir, first_step=last_step(self.run_dir) + 1 if resumed else None)
         self._shown = 0.0
 

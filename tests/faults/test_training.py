@@ -20,10 +20,12 @@ from click.testing import CliRunner
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.train import launch
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.ffmpeg import FfmpegError
 from stylegan_v_ext.engine import batches, loop
 from stylegan_v_ext.engine.health import NotFinite
 from stylegan_v_ext.engine.state import STATE_NAME, latest_run, load_state, save_state
 from stylegan_v_ext.files import locked
+from stylegan_v_ext.interrupts import StoppedBySignal
 from tests.engine.test_loop import config_for
 
 ROOT = Path(__file__).parents[2]
@@ -144,6 +146,53 @@ def test_a_log_without_room_does_not_stop_a_run(sky_zip, tmp_path, monkeypatch, 
     at_step(monkeypatch, 2, fill)
     run(sky_zip, tmp_path / "run", kimg=0.04)
     assert load_state(tmp_path / "run")["num_steps"] == 10 and "tick 2" in capsys.readouterr().out
+
+
+SHOWN = [
+    FfmpegError("fakes.mp4 could not be encoded (no such encoder)"), FfmpegError("ffmpeg was not found"), NO_SPACE,
+    READ_ONLY, RuntimeError("out of memory"), MemoryError(), DataError("a frame is damaged"), BrokenPipeError(),
+]  # fmt: skip
+
+
+def test_previews_statistics_and_metrics_that_fail_end_no_run(sky_zip, tmp_path, monkeypatch, capsys):
+    """Sheets fail in every way in turn, TensorBoard and a metric always; what is wrong is said once."""
+    errors = iter(SHOWN * 100)
+
+    def fail(*args, **kwargs):
+        raise next(errors)
+
+    monkeypatch.setattr("stylegan_v_ext.engine.samples.write_video", fail)
+    monkeypatch.setattr("stylegan_v_ext.engine.samples.SampleSheets.save_reals", fail)
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", fail)
+    monkeypatch.setattr("stylegan_v_ext.engine.evaluation.measure_generator", fail)
+    monkeypatch.setattr("stylegan_v_ext.engine.logs.append_line", fail)
+    config = config_for(sky_zip, **{**RUN, "kimg": 0.12, "tick": 0.004})
+    config.metrics = ["fvd2048_16f"]
+    last = loop.train(config, tmp_path / "run")
+    assert load_state(tmp_path / "run")["num_steps"] == 30 and last.is_file()
+    lines = capsys.readouterr().out.splitlines()
+    said = [line for line in lines if line.startswith("The samples could not")]
+    assert 4 <= len(said) == len(set(said)) <= len({type(error) for error in SHOWN})
+    assert all(line.endswith("Training goes on.") for line in said)
+    assert sum("TensorBoard files are no longer written" in line for line in lines) == 1
+    assert sum("fvd2048_16f could not be measured" in line for line in lines) == 30
+    assert list((tmp_path / "run").glob(".*")) == []
+
+
+def test_a_signal_that_reaches_the_data_workers_too_saves(sky_zip, tmp_path, monkeypatch):
+    """As `scancel` sends it: to every process of a job."""
+
+    def stop(trainer):
+        for process in psutil.Process().children():
+            process.terminate()
+        os.kill(os.getpid(), signal.SIGTERM)
+        for process in psutil.Process().children():
+            process.wait(10)
+
+    at_step(monkeypatch, 4, stop)
+    with pytest.raises(StoppedBySignal) as stopped:
+        run(sky_zip, tmp_path / "run", kimg=4, workers=2, snap=0, snap_state=60)
+    assert stopped.value.exit_code == 143 and load_state(tmp_path / "run")["num_steps"] in (4, 5)
 
 
 def test_a_folder_that_somebody_removes_is_made_again(sky_zip, tmp_path, monkeypatch):

@@ -152,7 +152,9 @@ def test_an_interrupt_ends_the_run_with_a_snapshot(tmp_path, sky_zip, gpus):
         f"--outdir={tmp_path / 'runs'}", f"--gpus={gpus}", *SMALL, "--kimg=1000", "--workers=1",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+    )
     with process:
         for _ in range(2400):
             if list((tmp_path / "runs").glob("*/stats.jsonl")) or process.poll() is not None:
@@ -160,7 +162,7 @@ def test_an_interrupt_ends_the_run_with_a_snapshot(tmp_path, sky_zip, gpus):
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, output
+    assert process.returncode == 130, output
     assert "Stopping with a snapshot" in output
     (run_dir,) = (tmp_path / "runs").iterdir()
     assert load(run_dir).network("G_ema").class_name == "VideoGenerator"
