@@ -43,19 +43,29 @@ def hostile_names(count, seed=0):
     names = [part for part in PARTS if len(part.strip()) > 0]
     chosen.shuffle(names)
     while len(names) < count:
-        names.append("".join(chosen.choices(PARTS, k=chosen.randint(1, 6))))
-    return names[:count]
+        name = "".join(chosen.choices(PARTS, k=chosen.randint(2, 6)))
+        if name not in names:
+            names.append(name)
+    return names
 
 
 NAMES = hostile_names(CASES)
 SOME = [*NAMES[:: CASES // (SHARE - 4)][: SHARE - 4], f"a\n{FORGED}: b", "\x1b]0;x\x07\u202e", "x\udcff\ud800", "日本é"]
 
 
+def as_argument(name):
+    """The name as a command line may have it: no NUL, and of surrogates those that stand for bytes."""
+    return "".join(c for c in name if not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF).replace("\0", "")
+
+
+def as_text(name):
+    """The name without unpaired surrogates, for which a whole archive is refused."""
+    return name.encode("utf-8", "ignore").decode()
+
+
 def on_disk(name):
-    """The name as a file may have it: what no file system takes is left out."""
-    kept = name.replace("/", "").replace("\0", "")
-    kept = "".join(c for c in kept if not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF)
-    return os.fsdecode(os.fsencode("n" + kept)[:150])
+    """The name as a file may have it."""
+    return os.fsdecode(os.fsencode("n" + as_argument(name).replace("/", ""))[:150])
 
 
 class Member(zipfile.ZipInfo):
@@ -113,7 +123,8 @@ def zip_of(path, name):
 
 
 def data_sets(call, name, folder, tiny):
-    data = zip_of(folder / "data.zip", name)
+    call("data", "check", zip_of(folder / "data.zip", name), code=[2])
+    data = zip_of(folder / "data.zip", as_text(name))
     call("data", "check", data, code=[2])
     call("data", "convert", data, folder / "out.zip", "--resolution=8")
     call("train", "-n", "--cfg=stylegan-v", f"--data={data}", "--device=cpu", "--skip-bad", f"--outdir={folder}")
@@ -138,6 +149,7 @@ def folders(call, name, folder, tiny):
 
 
 def typed(call, name, folder, tiny):
+    name = as_argument(name)
     path = f"/nowhere/{name}"
     for arguments in (
         ["data", "check", path], ["data", "convert", path, folder / "x.zip"],
@@ -218,8 +230,10 @@ def test_a_run_logs_no_control_character(tmp_path, monkeypatch):
         for number, name in enumerate(NAMES):
             for frame in range(3):
                 content = b"no picture" if number % 2 else image_bytes(frame, (16, 16))
-                archive.writestr(Member(f"{number}{name}/{frame}.png".replace("\\", "")), content)
+                member = f"{number}{as_text(name)}/{frame}.png".replace("\\", "").replace("\0", "")
+                archive.writestr(Member(member), content)
     monkeypatch.setattr("stylegan_v_ext.cli.train.check_data", lambda *arguments: [])
+    monkeypatch.setattr("stylegan_v_ext.engine.samples.SampleSheets.save_reals", lambda self: None)
     outdir = tmp_path / on_disk("\x1b[31m\n" + FORGED)
     call = Commands()
     command = ["train", "--cfg=stylegan-v", "--batch=8", "--cbase=64", "--cmax=4", "--latent-dim=8", "--motion-z-dim=8",
