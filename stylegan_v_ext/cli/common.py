@@ -32,7 +32,7 @@ def _printable_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = printable(error.message, _LONGEST_MESSAGE)
+        vars(error)["message"] = printable(error.message, _LONGEST_MESSAGE)  # click declares it final
         raise
 
 
