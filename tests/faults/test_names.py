@@ -109,14 +109,15 @@ def tiny(tmp_path_factory, make_tiny):  # noqa: F811
 
 def zip_of(path, name):
     """A data set with a sound video, and videos, files and labels of that name."""
+    member = name.replace("\0", "")  # where zipfile cuts a name
     with zipfile.ZipFile(path, "w") as archive:
         for frame in range(4):
             archive.writestr(f"sound/{frame}.png", image_bytes(frame, (8, 8)))
             archive.writestr(
-                Member(f"a{name}/{frame}.png"), b"no picture" if frame == 1 else image_bytes(frame, (8, 8))
+                Member(f"a{member}/{frame}.png"), b"no picture" if frame == 1 else image_bytes(frame, (8, 8))
             )
-        archive.writestr(Member(f"s{name}/1.png"), image_bytes(1, (8, 8)))
-        archive.writestr(Member(f"{name}.png"), b"")
+        archive.writestr(Member(f"s{member}/1.png"), image_bytes(1, (8, 8)))
+        archive.writestr(Member(f"{member}.png"), b"")
         archive.writestr("dataset.json", json.dumps({"labels": [["sound", 0], [f"l{name}", 1], [f"a{name}", name]],
                                                      name: name, "fps": name}))  # fmt: skip
     return path
@@ -242,18 +243,18 @@ def test_a_run_logs_no_control_character(tmp_path, monkeypatch):
     call = Commands()
     command = ["train", "--cfg=stylegan-v", "--batch=8", "--cbase=64", "--cmax=4", "--latent-dim=8", "--motion-z-dim=8",
                "--workers=0", "--tick=0.02", "--snap=1", "--device=cpu", "--on-bad-frame=skip"]  # fmt: skip
-    call(*command, f"--data={data}", f"--outdir={outdir}", "--kimg=0.16", code=[0])
+    call(*command, f"--data={data}", f"--outdir={outdir}", "--kimg=0.064", code=[0])
     (run_dir,) = outdir.iterdir()
-    call("train", f"--resume={run_dir}", "--kimg=0.18", "--device=cpu", code=[0])
+    call("train", f"--resume={run_dir}", "--kimg=0.08", "--device=cpu", code=[0])
     log = (run_dir / "log.txt").read_text(encoding="utf-8")
-    assert log.count("Left out") > 10 and "Going on exactly" in log
+    assert log.count("Left out") > 3 and "Going on exactly" in log
     for name in ("log.txt", "stats.jsonl", "training_options.json"):
         assert_clean((run_dir / name).read_bytes().decode("utf-8"), name)
     options = json.loads((run_dir / "training_options.json").read_text())
     for address in ("http://127.0.0.1:1/x.zip", "s3://bucket/x.zip", "//host/share/x.zip"):
         options["training_set_kwargs"]["path"] = address
         (run_dir / "training_options.json").write_text(json.dumps(options))
-        result = call("train", f"--resume={run_dir}", "--kimg=0.2", "--device=cpu", code=[2])
+        result = call("train", f"--resume={run_dir}", "--kimg=0.1", "--device=cpu", code=[2])
         assert "nothing is fetched that you did not name" in result.output and f"--data={address}" in result.output
 
 
