@@ -49,7 +49,7 @@ def printable_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = printable(error.message, LONGEST_MESSAGE)
+        vars(error)["message"] = printable(error.message, LONGEST_MESSAGE)  # click declares it final
         raise
 
 
