@@ -26,7 +26,7 @@ setup(
         "pillow",
         "simplejpeg",
         # Reading videos, and writing them.
-        "av>=14",
+        "av>=18",
         "imageio-ffmpeg",
         "matplotlib",
         "psutil",

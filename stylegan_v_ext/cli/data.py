@@ -55,6 +55,8 @@ def convert(
     from stylegan_v_ext.data import convert as conversion
     from stylegan_v_ext.data.check import count
 
+    if fps is not None and not fps < 1e6:
+        raise click.UsageError(f"--fps={fps} is not below a million frames a second")
     if clip_stride is not None and clip_frames is None:
         raise click.UsageError("--clip-stride needs --clip-frames")
     if transform != "center-crop-wide" and resolution[0] != resolution[1]:

@@ -18,6 +18,7 @@ import numpy as np
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.remote import is_remote, local_copy
 from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, Names, open_zip_index
+from stylegan_v_ext.text import printable
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MOST_BYTES = 2**28  # of a member: frames are far smaller
@@ -54,12 +55,12 @@ def files_below(folder: Path, check_link: Callable[[Path], None] | None = None) 
     while waiting:
         prefix = waiting.pop()
         if prefix.count("/") > _MOST_LEVELS:
-            raise DataError(f"{folder} has more than {_MOST_LEVELS} levels of folders: {prefix}; move the files up")
+            raise DataError(f"{folder} has more than {_MOST_LEVELS} levels of folders ({printable(prefix, 100)})")
         try:
             with os.scandir(folder / prefix) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"{folder / prefix} cannot be listed ({error.strerror})") from None
+            raise DataError(f"{folder}: {printable(prefix, 100)} cannot be listed ({error.strerror})") from None
         folders = []
         for entry in entries:
             if entry.is_symlink() and check_link is not None:

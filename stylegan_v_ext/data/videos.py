@@ -177,7 +177,7 @@ def open_image(data: bytes) -> PIL.Image.Image:
 
 @contextlib.contextmanager
 def image_faults(sentence: str) -> Iterator[None]:
-    """Turn every error of an image reader in the block into `DataError(sentence)`; a lack of memory stays what it is."""
+    """Turn every error of an image reader in the block into `DataError(sentence)`, except a lack of memory."""
     try:
         yield
     except (DataError, MemoryError):

@@ -165,7 +165,7 @@ def test_members_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
 def test_pictures_of_too_many_pixels_are_refused(monkeypatch):
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (64, 64)).save(buffer, format="PNG")
-    monkeypatch.setattr("stylegan_v_ext.data.videos._MOST_PIXELS", 1000)
+    monkeypatch.setattr("stylegan_v_ext.data.videos.MOST_PIXELS", 1000)
     with pytest.raises(DataError, match="is not a readable image"):
         decode_frame(buffer.getvalue(), "x.png")
 

@@ -54,7 +54,7 @@ def test_numbers_of_any_length_are_in_order(length):
 
 
 def test_folders_named_by_digits_of_other_scripts_convert(tmp_path):
-    files = {f"{folder}/{i}.png": image_bytes(i) for folder in ("٣", "²", "9" * 5000) for i in range(3)}
+    files = {f"{folder}/v/{i}.png": image_bytes(i) for folder in ("٣", "²", "9" * 5000) for i in range(3)}
     source = write_zip(tmp_path / "in.zip", files)
     report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(size=(16, 16), workers=1, labels=True))
     assert (report.num_videos, report.num_frames, report.notes) == (3, 9, [])
@@ -71,7 +71,7 @@ def damaged(kind):
     data, random = buffer.getvalue(), np.random.default_rng(1)
     for size in (0, 1, 2, 8, 16, 30, 33, 40, 54, 60, len(data) // 2, len(data) - 1):
         yield data[:size]
-    for _ in range(300):
+    for _ in range(100):
         changed = bytearray(data)
         for at in random.integers(0, min(len(data), 150), size=random.integers(1, 5)):
             changed[at] = random.integers(256)
@@ -136,10 +136,9 @@ def test_pictures_have_at_most_8192_by_8192_pixels(tmp_path, kind, size):
         convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(size=(8, 8), workers=1))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_a_picture_of_the_largest_size_is_read(kind):
+def test_a_picture_of_the_largest_size_is_read():
     buffer = io.BytesIO()
-    PIL.Image.new("RGB", (8192, 8192)).save(buffer, kind)
+    PIL.Image.new("RGB", (8192, 8192)).save(buffer, "JPEG")
     assert decode_frame(buffer.getvalue(), "v/1.x").shape == (8192, 8192, 3)
 
 
@@ -159,7 +158,7 @@ def test_links_in_circles_and_deep_folders_end_in_a_sentence(tmp_path):
 
 @pytest.mark.parametrize("name", ["d", "n" * 250])
 @pytest.mark.parametrize(
-    "reader", [open_archive, DatasetVideos, lambda path: convert(path, path + ".zip", ConvertOptions())]
+    "reader", [open_archive, DatasetVideos, lambda path: convert(path, f"{path}.zip", ConvertOptions())]
 )
 def test_1500_folders_in_each_other_end_in_a_sentence(tmp_path, monkeypatch, name, reader):
     (tmp_path / "data").mkdir()
