@@ -35,7 +35,9 @@ class TooLong(BaseException):
 def _audit(event: str, arguments: tuple) -> None:
     if not _watching:
         return
-    written = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    written = (
+        event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
     if written or event.startswith(_FORBIDDEN):
         _events.append(f"{event} {str(arguments[:2])[:200]}")
 
