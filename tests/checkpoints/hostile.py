@@ -62,7 +62,7 @@ class Program:
 
     def _step(self) -> None:
         chance = self.rng.random()
-        if chance < 0.02:  # any instruction with any argument
+        if chance < 0.005:  # any instruction with any argument
             self.out += self.rng.choice(sorted(OPCODES)) + self.rng.randbytes(self.rng.randrange(6))
         elif chance < 0.35 or not self.stack:
             self._value()
@@ -72,12 +72,12 @@ class Program:
             self._remember()
         elif chance < 0.72:
             self._double(self.rng.choice([3, 40, 3000]))
-        elif chance < 0.76:
+        elif chance < 0.73:
             self._repeat()
-        elif chance < 0.8 and self.depth < 6:
+        elif chance < 0.75 and self.depth < 6:
             self._nested()
         else:
-            self._call(*self.rng.choice(GLOBALS if self.rng.random() < 0.97 else FORBIDDEN))
+            self._call(*self.rng.choice(GLOBALS if self.rng.random() < 0.995 else FORBIDDEN))
 
     def push(self, code: bytes, kind: str = "any") -> None:
         self.out += code
@@ -93,8 +93,8 @@ class Program:
     def _value(self) -> None:
         """Push a number, text, bytes or an empty container by any of the instructions for them."""
         rng = self.rng
-        size = rng.choice([0, 3, 60, 2000, 300_000])
-        data, line = rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0), b"7" * rng.choice([1, 9, 400])
+        size = rng.choice([0, 3, 3, 3, 60, 60, 2000, 100_000])
+        data, line = rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0), b"7" * rng.choice([1, 1, 9, 9, 9, 50, 150])
         choices = [
             (b"N", "key"), (b"\x88", "key"), (b"\x89", "key"), (b"]", "list"), (b"}", "dict"), (b")", "tuple"),
             (b"\x8f", "set"), (b"I" + line + b"\n", "key"), (b"L" + line + b"L\n", "key"), (b"I01\n", "key"),
@@ -204,12 +204,11 @@ class Program:
             self.pop(1)
         if _LAYOUTS.get((module, name)) is None and rng.random() < 0.8:
             return
-        arguments = {
-            "_rebuild_tensor": self._tensor_arguments, "_rebuild_tensor_v2": self._tensor_arguments,
-            "_rebuild_parameter": self._tensor_arguments, "dtype": self._dtype_arguments,
-        }.get(name, self._any_arguments)  # fmt: skip
         self.out += b"("
-        arguments()
+        if rng.random() < 0.9:
+            self._usual_arguments(name)
+        else:
+            self._any_arguments()
         self.out += b"t" + rng.choice([b"R", b"R", b"R", b"\x81", b"}\x92"])
         del self.stack[start:]
         self.stack.append("any")
@@ -229,22 +228,44 @@ class Program:
             if self.rng.random() < 0.1:
                 self._double(40)
 
-    def _tensor_arguments(self) -> None:
-        self._persistent()
-        for _ in range(3):
-            self._value()
-
-    def _dtype_arguments(self) -> None:
-        self.text(self.rng.choice(["f4", "O", "i8", "V99999999", "f4" * 1000]))
-        self.out += b"\x89\x88"
+    def _usual_arguments(self, name: str) -> None:
+        """The arguments that the reader expects of a call of this name, most of the time."""
+        rng = self.rng
+        bytes_ = b"B" + struct.pack("<I", 2000) + bytes(2000)
+        dtype = b"cnumpy\ndtype\nU\x02f4\x89\x88\x87R"
+        usual = {
+            "OrderedDict": b"](]U\x01aaK\x01ae", "EasyDict": b"}U\x01aK\x01s", "set": b"](K\x01K\x02e",
+            "slice": b"K\x01K\x02", "complex": b"K\x01G" + bytes(8), "Size": b"K\x01K\x02\x86", "device": b"U\x03cpu",
+            "encode": b"X\x02\0\0\0abX\x06\0\0\0latin1", "dtype": b"U\x02f4\x89\x88", "scalar": dtype + b"C\x04abcd",
+            "_frombuffer": bytes_ + dtype + b"M\xf4\x01\x85U\x01C", "_reconstruct": b"cnumpy\nndarray\nK\0\x85C\x01b",
+            "_reconstructor": b"cargparse\nNamespace\ncbuiltins\nobject\nN", "_load_from_bytes": b"", "bytes": b"",
+            "PosixPath": b"U\x01aU\x01b",
+        }.get(name)  # fmt: skip
+        if name.startswith(("_rebuild_tensor", "_rebuild_parameter")):
+            if self.depth == 0 and rng.random() < 0.3:
+                self._persistent()
+            else:
+                self.out += b"ctorch.storage\n_load_from_bytes\nB"
+                data = legacy(_storage(rng, True))
+                self.out += struct.pack("<I", len(data)) + data + b"\x85R"
+            self.out += rng.choice(
+                [b"K\0K\x04\x85K\x01\x85", b"K\0K\0\x85K\x01\x85", b"K\x01]]", b"K\0K\x02K\x02\x86K\0K\x01\x86"]
+            )
+        elif name == "_load_from_bytes":
+            data = legacy(_storage(rng, rng.random() < 0.7))
+            self.out += b"B" + struct.pack("<I", len(data)) + data
+        elif usual is None:
+            self._any_arguments()
+        else:
+            self.out += usual
 
     def _persistent(self) -> None:
         storage = self.rng.choice(sorted(STORAGES))
         self.out += b"("
         self.text("storage")
         self.out += f"ctorch\n{storage}\n".encode()
-        if self.rng.random() < 0.7:
-            self.text(self.rng.choice(["0", "1", "a" + ESCAPES]))
+        if self.rng.random() < 0.9:
+            self.text(self.rng.choice(["0", "0", "0", "1", "a" + ESCAPES]))
         else:
             self._value()
             self._double(40)
@@ -278,7 +299,7 @@ class Program:
 def legacy(pickled: bytes) -> bytes:
     """A pickle in the layout that PyTorch wrote before it used zip files, with one storage."""
     header = [pickle.dumps(value, 2) for value in (LEGACY_MAGIC, 1001, {"little_endian": True})]
-    return b"".join(header) + pickled + pickle.dumps(["0"], 2) + struct.pack("<q", 4) + bytes(16)
+    return b"".join(header) + pickled + pickle.dumps(["0"] if b"storage" in pickled else [], 2) + struct.pack("<q", 4) + bytes(16)
 
 
 def zipped(rng: random.Random, pickled: bytes) -> bytes:
@@ -303,9 +324,9 @@ def _contained(rng: random.Random, pickled: bytes) -> bytes:
     return rng.choice([lambda: pickled, lambda: legacy(pickled), lambda: zipped(rng, pickled)])()
 
 
-def _storage(rng: random.Random) -> bytes:
+def _storage(rng: random.Random, whole: bool = False) -> bytes:
     """A pickle that is a storage alone, as the function that reads storages expects."""
-    size = rng.choice([b"K\x04", b"K\x05", b"J\xff\xff\xff\x7f"])
+    size = b"K\x04" if whole else rng.choice([b"K\x05", b"J\xff\xff\xff\x7f"])
     return b"\x80\x02(U\x07storagectorch\nFloatStorage\nU\x010U\x03cpu" + size + b"tQ."
 
 
@@ -356,21 +377,21 @@ def _networks() -> dict[str, torch.nn.Module]:
 _MADE: dict[str, torch.nn.Module] = {}
 
 
-def _change(rng: random.Random, value):
-    """The value with some of what is in it replaced."""
-    if rng.random() < 0.02:
+def _change(rng: random.Random, value, share: float = 0.02):
+    """The value with a share of what is in it replaced; what replaces it may be endless, and is not looked into."""
+    if rng.random() < share:
         return _hostile_value(rng)
     if isinstance(value, stock.Persistent):
-        value.state = _change(rng, value.state) if rng.random() < 0.99 else _hostile_value(rng)
+        value.state = _change(rng, value.state, share)
         return value
     if isinstance(value, dict):
-        changed = {key: _change(rng, item) for key, item in value.items()}
-        if rng.random() < 0.02:
+        changed = {key: _change(rng, item, share) for key, item in value.items()}
+        if rng.random() < share:
             changed[rng.choice(["a" * 2000, "b" + ESCAPES, "to_rgbs.99999999.conv.weight", "convs.4000.noise.weight",
                                 "synthesis.b99999999999.conv1.weight"])] = _hostile_value(rng)  # fmt: skip
         return changed
     if isinstance(value, (list, tuple)):
-        return type(value)(_change(rng, item) for item in value)
+        return type(value)(_change(rng, item, share) for item in value)
     return value
 
 
@@ -380,7 +401,7 @@ def _changed_network(rng: random.Random) -> bytes:
     network = _MADE[name]
     state, kwargs = network.state_dict(), dict(network.init_kwargs)
     shape = rng.choice(["ours", "ours", "foreign", "release", "rosinality", "tensorflow"])
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         kwargs[rng.choice([*kwargs, "z_dim", "mapping_kwargs", "motion_kwargs", "epilogue_kwargs", "num_frames",
                            "conv_kernel", "filter_size", "margin_size", "class_name", "func_name"])] = (
             _hostile_value(rng))  # fmt: skip
@@ -399,11 +420,12 @@ def _changed_network(rng: random.Random) -> bytes:
     if shape == "release":
         for theirs, own in _RENAMED.items():
             state = {key.replace(own, theirs, 1) if key.startswith(own) else key: t for key, t in state.items()}
-    tree = stock.module_tree(name if shape == "ours" else "Generator", state, init_kwargs=kwargs)
-    attribute = rng.choice(["img_resolution", "cfg", "conv_clamp", "use_fp16", "unknown"])
-    tree.state[attribute] = _hostile_value(rng)
-    tree.state["_init_args"] = tuple(network.init_args)
-    tree = _change(rng, tree)
+    tree = stock.module_tree(name if shape == "ours" else "Generator", state)
+    if rng.random() < 0.7:
+        tree = _change(rng, tree, 0.003)
+    if isinstance(tree, stock.Persistent) and isinstance(tree.state, dict):
+        tree.state |= {"_init_args": tuple(network.init_args), "_init_kwargs": kwargs}
+        tree.state[rng.choice(["img_resolution", "cfg", "conv_clamp", "use_fp16", "unknown"])] = _hostile_value(rng)
     content = {rng.choice(["G_ema", "D", "G"]): tree, "training_set_kwargs": _hostile_value(rng), 5: tree}
     data = pickle.dumps(content, protocol=rng.randrange(2, 6))
     if rng.random() < 0.2:

@@ -17,7 +17,7 @@ from torch_utils.ops import upfirdn2d_kernel
 
 def setup_filter(
     f: Any,
-    device: Any = "cpu",
+    device: Any = None,
     normalize: bool = True,
     flip_filter: bool = False,
     gain: float = 1,
@@ -27,9 +27,11 @@ def setup_filter(
 
     Taps in one dimension give a separable filter `[taps]`, or its outer product `[taps, taps]` where
     they are fewer than 8 or `separable` is False. `normalize` makes the sum 1; gain is that of the
-    image, so each axis of a separable filter takes its root.
+    image, so each axis of a separable filter takes its root. device: `None` is that of `f`, or
+    PyTorch's default.
     """
     taps = torch.as_tensor(1.0 if f is None else f, dtype=torch.float32)
+    device = taps.device if device is None else device
     if taps.ndim > 2 or taps.numel() == 0:
         raise ValueError(f"a filter has 1 or 2 dimensions and at least one tap, not shape {list(taps.shape)}")
     taps = taps.reshape(1) if taps.ndim == 0 else taps
