@@ -165,7 +165,7 @@ def mutate(value, chance, values):
     elif action == "poison" and isinstance(holder[key], torch.Tensor) and holder[key].is_floating_point():
         holder[key] = torch.full_like(holder[key], chance.choice([float("nan"), float("inf"), -1e30]))
     elif isinstance(holder, dict):
-        name = chance.choice(["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7 if values is not PLAIN else "7"])
+        name = chance.choice(["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7])
         holder[name] = holder.pop(key) if action == "rename" else new
     else:
         holder.append(new)
@@ -335,12 +335,14 @@ def test_names_become_classes_in_one_place():
 # Figures
 
 LINES = [
-    "[" * 10**5, "{}", "[]", "5", "null", '"x"', '{"results": []}', '{"results": {"fvd2048_16f": "1"}, "snapshot_pkl": 5}',
+    "[" * 10**5, "{}", "[]", "5", "null", '"x"', '{"results": []}',
+    '{"results": {"fvd2048_16f": "1"}, "snapshot_pkl": 5}',
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "a\\u0000b"}', '{"results": {"fvd2048_16f": NaN}}',
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("x" * 10**5), '{"results": 7, "snapshot_pkl": []}',
     '{"results": {"fvd2048_16f": -Infinity}, "snapshot_pkl": "network-snapshot-000000.pkl"}',
     '{"results": {"fvd2048_16f": [1]}, "snapshot_pkl": "network-snapshot-000000.pkl"}',
-    '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("9" * 10**5), '{"results": {"fvd2048_16f": %s}}' % ("9" * 5000),
+    '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("9" * 10**5),
+    '{"results": {"fvd2048_16f": %s}}' % ("9" * 5000),
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "../../../../etc/passwd"}', '{"snapshot_pkl": "."}', "\x00", "}{",
 ]  # fmt: skip
 
