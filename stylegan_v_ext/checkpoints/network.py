@@ -68,7 +68,7 @@ class NetworkData:
         """
         self.check()
         try:
-            with Sparingly(self.state):
+            with _Sparingly(self.state):
                 network = dnnlib.util.construct_class_by_name(class_name=CLASSES[self.class_name], **self.kwargs)
             network.load_state_dict(self.state, assign=True)
         except Exception as error:  # arguments and tensors are whatever the file says
@@ -107,7 +107,7 @@ def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> d
         raise ValueError(f"{class_name} with arguments that are no plain values ({error})") from None
 
 
-class Sparingly(TorchFunctionMode):
+class _Sparingly(TorchFunctionMode):
     """Building a network for tensors that are there already.
 
     Weights that are about to be overwritten are not drawn, which saves most of the time of building.
@@ -122,11 +122,6 @@ class Sparingly(TorchFunctionMode):
         super().__init__()
         self._largest = 4 * max((tensor.numel() for tensor in state.values()), default=0) + 65_536
         self._calls = 20 * len(state) + 1_000
-
-    @classmethod
-    def for_tensors(cls, states: dict[str, dict[str, torch.Tensor]]) -> "Sparingly":
-        """For several networks that are built one after the other, by their names."""
-        return cls({f"{key}.{name}": tensor for key, state in states.items() for name, tensor in state.items()})
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         if func in self._MAKERS:

@@ -15,7 +15,6 @@ import torch
 
 import dnnlib
 from stylegan_v_ext import checkpoints
-from stylegan_v_ext.checkpoints.network import Sparingly
 from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.classes import construct
 from stylegan_v_ext.data.errors import DataError
@@ -30,8 +29,10 @@ from stylegan_v_ext.engine.options import check_options
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import (
     check_data,
+    check_sizes,
     go_on_with_data,
     load_state,
+    network_sizes,
     record_data,
     restore,
     save_options,
@@ -104,12 +105,10 @@ class Trainer:
         self.fingerprint = processes.from_leader(self.dataset.fingerprint)
         if state is not None:
             check_data(self.dataset, self.fingerprint, state)
-        common = dict(
-            c_dim=self.dataset.label_dim, img_resolution=self.dataset.resolution, img_channels=self.dataset.num_channels
-        )
-        with Sparingly.for_tensors(state["networks"]) if state is not None else nullcontext():
-            self.G = construct("generator", c.G_kwargs, **common)
-            self.D = construct("discriminator", c.D_kwargs, **common)
+            check_sizes(c, self.dataset, state)  # before networks of other sizes take memory
+        common = network_sizes(self.dataset)
+        self.G = construct("generator", c.G_kwargs, **common)
+        self.D = construct("discriminator", c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
         self.origin = self._load_weights(c.resume_pkl) if c.resume_pkl and state is None else ""
         for network in (self.G, self.D, self.G_ema):

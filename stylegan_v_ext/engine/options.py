@@ -137,7 +137,8 @@ def _example(options: TrainOptions, exclude: list[str]) -> dict[str, Any]:
     config.training_set_kwargs |= {"resolution": 8, "num_classes": 0}
     if options.resume is None:
         return config
-    config |= {"num_videos": 1, "launch": "", "resume_trusted": True, "options": asdict(options)}
+    config |= {"num_videos": 1, "launch": "", "options": asdict(options)}
+    config |= {"resume_trusted": True, "resume_allow_nan": True}
     mapping = {"num_layers": 2, "lr_multiplier": 0.5, "w_avg_beta": 0.5}
     motion = {"z_dim": 1, "code_dim": 1, "kernel_size": 11}
     source = {
