@@ -159,7 +159,7 @@ def follow_source(
     classes = generator["c_dim"] - generator["num_frames"]
     ours = config.training_set_kwargs.num_classes
     if classes != ours:
-        cure = "leave --cond out" if ours else "use a data set with as many classes and --cond=1"
+        cure = "use a data set with as many classes and --cond=1" if classes else "leave --cond out"
         raise ValueError(f"--resume: the model there has {classes} classes, this training {ours}; {cure}")
     G, D = config.G_kwargs, config.D_kwargs
     G.use_noise = generator["use_noise"]

@@ -15,9 +15,7 @@ import torch
 
 import dnnlib
 from stylegan_v_ext import checkpoints
-from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.transfer import load_networks
-from stylegan_v_ext.classes import check as check_class
 from stylegan_v_ext.classes import construct
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory, pick_device
@@ -32,8 +30,10 @@ from stylegan_v_ext.engine.options import check_options
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import (
     check_data,
+    check_sizes,
     go_on_with_data,
     load_state,
+    network_sizes,
     record_data,
     restore,
     save_options,
@@ -107,11 +107,8 @@ class Trainer:
         self.fingerprint = processes.from_leader(self.dataset.fingerprint)
         if state is not None:
             check_data(self.dataset, self.fingerprint, state)
-        common = dict(
-            c_dim=self.dataset.label_dim, img_resolution=self.dataset.resolution, img_channels=self.dataset.num_channels
-        )
-        if state is not None:
-            _refuse_greed(c, common, state["networks"])
+            check_sizes(c, self.dataset, state)  # before networks of other sizes take memory
+        common = network_sizes(self.dataset)
         self.G = construct("generator", c.G_kwargs, **common)
         self.D = construct("discriminator", c.D_kwargs, **common)
         self.G_ema = copy.deepcopy(self.G).eval()
@@ -448,15 +445,6 @@ class Trainer:
 def _is_multiple(tick: int, every: int) -> bool:
     """Whether a tick is due for something that happens every so many ticks; 0 is never."""
     return every > 0 and tick % every == 0
-
-
-def _refuse_greed(config: dnnlib.EasyDict, common: dict[str, int], tensors: dict[str, dict[str, Any]]) -> None:
-    """Raise `ValueError` for options that ask for far larger networks than a state holds, before they take memory."""
-    for slot, name in (("generator", "G"), ("discriminator", "D")):
-        kwargs = dict(config[f"{name}_kwargs"])
-        check_class(slot, kwargs, common)
-        class_name = kwargs.pop("class_name").rpartition(".")[2]
-        NetworkData(class_name, {**kwargs, **common}, tensors[name]).lay_out()
 
 
 def _make_optimizer(

@@ -75,13 +75,16 @@ def _check_together(c: dict[str, Any]) -> None:
 class _Kind:
     """What an entry may be: the types seen for it, of an object its keys, of a list the kind of its elements.
 
-    always: keys that all objects had. elements: `None` if no list with an element was seen.
+    always: keys that all objects had.
+    elements: `None` if no list with an element was seen.
+    length: of a list, if all had the same and more than one element; otherwise `None`.
     """
 
     types: set[type] = field(default_factory=set)
     keys: dict[str, "_Kind"] = field(default_factory=dict)
     always: set[str] = field(default_factory=set)
     elements: "_Kind | None" = None
+    length: int | None = None
 
 
 _NAMES = {
@@ -97,13 +100,16 @@ def _type_of(value: Any) -> type:
 
 def _learn(values: list[Any]) -> _Kind:
     objects = [value for value in values if isinstance(value, dict)]
-    elements = [element for value in values if isinstance(value, (list, tuple)) for element in value]
+    lists = [value for value in values if isinstance(value, (list, tuple))]
+    elements = [element for value in lists for element in value]
+    lengths = {len(value) for value in lists}
     names = {name for entry in objects for name in entry}
     return _Kind(
         {_type_of(value) for value in values},
         {name: _learn([entry[name] for entry in objects if name in entry]) for name in names},
         {name for name in names if all(name in entry for entry in objects)},
         _learn(elements) if elements else None,
+        lengths.pop() if len(lengths) == 1 and max(lengths) > 1 else None,
     )
 
 
@@ -137,13 +143,8 @@ def _example(options: TrainOptions, exclude: list[str]) -> dict[str, Any]:
     config.training_set_kwargs |= {"resolution": 8, "num_classes": 0}
     if options.resume is None:
         return config
-    config |= {
-        "num_videos": 1,
-        "launch": "",
-        "resume_trusted": True,
-        "resume_allow_nan": True,
-        "options": asdict(options),
-    }
+    config |= {"num_videos": 1, "launch": "", "options": asdict(options)}
+    config |= {"resume_trusted": True, "resume_allow_nan": True}
     mapping = {"num_layers": 2, "lr_multiplier": 0.5, "w_avg_beta": 0.5}
     motion = {"z_dim": 1, "code_dim": 1, "kernel_size": 11}
     source = {
@@ -165,8 +166,8 @@ def _check_value(value: Any, kind: _Kind, path: str) -> None:
     if seen is dict:
         _check_keys(value, kind, path)
     elif seen is list:
-        if len(value) > _LONGEST_LIST:
-            raise ValueError(f"{where} has {len(value)} elements, more than {_LONGEST_LIST}")
+        if len(value) > _LONGEST_LIST or len(value) != (kind.length or len(value)):
+            raise ValueError(f"{where} has {len(value)} elements, expected {kind.length or f'{_LONGEST_LIST} at most'}")
         for element in value:
             _check_value(element, kind.elements or _Kind(), path)
     elif seen is str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dnnlib
+from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.reader import plain, read_file
 from stylegan_v_ext.data.fingerprint import difference
 from stylegan_v_ext.data.remote import is_remote
@@ -76,6 +77,28 @@ def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any])
             f"{dataset.path} holds other data than {before['path']} did in this run: {differing} differ; name the data "
             f"of this run with --data=PATH, or {_REMEDY}"
         )
+
+
+def network_sizes(dataset: Any) -> dict[str, int]:
+    """Arguments of a run's networks that follow from its data set."""
+    return {"c_dim": dataset.label_dim, "img_resolution": dataset.resolution, "img_channels": dataset.num_channels}
+
+
+def check_sizes(config: dnnlib.EasyDict, dataset: Any, state: dict[str, Any]) -> None:
+    """Raise `ValueError` unless the networks that a config describes have the tensors of a state.
+
+    Few characters of options can ask for any amount of memory, which is not taken here.
+    """
+    for name, tensors in state["networks"].items():
+        described = config.D_kwargs if name == "D" else config.G_kwargs
+        arguments = {**described, **network_sizes(dataset)}
+        class_name = arguments.pop("class_name").rpartition(".")[2]
+        try:
+            NetworkData(class_name, json.loads(json.dumps(arguments)), tensors).build()
+        except ValueError as error:
+            raise ValueError(
+                f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error})"
+            ) from None
 
 
 def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:

@@ -94,7 +94,10 @@ class Program:
         """Push a number, text, bytes or an empty container by any of the instructions for them."""
         rng = self.rng
         size = rng.choice([0, 3, 3, 3, 60, 60, 2000, 100_000])
-        data, line = rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0), b"7" * rng.choice([1, 1, 9, 9, 9, 50, 150])
+        data, line = (
+            rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0),
+            b"7" * rng.choice([1, 1, 9, 9, 9, 50, 150]),
+        )
         choices = [
             (b"N", "key"), (b"\x88", "key"), (b"\x89", "key"), (b"]", "list"), (b"}", "dict"), (b")", "tuple"),
             (b"\x8f", "set"), (b"I" + line + b"\n", "key"), (b"L" + line + b"L\n", "key"), (b"I01\n", "key"),
@@ -299,7 +302,13 @@ class Program:
 def legacy(pickled: bytes) -> bytes:
     """A pickle in the layout that PyTorch wrote before it used zip files, with one storage."""
     header = [pickle.dumps(value, 2) for value in (LEGACY_MAGIC, 1001, {"little_endian": True})]
-    return b"".join(header) + pickled + pickle.dumps(["0"] if b"storage" in pickled else [], 2) + struct.pack("<q", 4) + bytes(16)
+    return (
+        b"".join(header)
+        + pickled
+        + pickle.dumps(["0"] if b"storage" in pickled else [], 2)
+        + struct.pack("<q", 4)
+        + bytes(16)
+    )
 
 
 def zipped(rng: random.Random, pickled: bytes) -> bytes:

@@ -151,7 +151,8 @@ def mutate(value, chance, values):
     keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
     key, other = chance.choice(keys), chance.choice(keys)
     action = chance.choice(["delete", "replace", "replace", "retype", "rename", "deepen", "exchange", "add", "poison"])
-    new = copy.deepcopy(chance.choice(values))
+    new = chance.choice(values)
+    new = new if isinstance(new, tuple) else copy.deepcopy(new)  # which takes a copy of every part of a tuple
     if action == "delete":
         del holder[key]
     elif action == "replace":
@@ -165,9 +166,7 @@ def mutate(value, chance, values):
     elif action == "poison" and isinstance(holder[key], torch.Tensor) and holder[key].is_floating_point():
         holder[key] = torch.full_like(holder[key], chance.choice([float("nan"), float("inf"), -1e30]))
     elif isinstance(holder, dict):
-        name = chance.choice(
-            ["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7 if values is not PLAIN else "7"]
-        )
+        name = chance.choice(["class_name", "params", "\x1b]0;x\x07", "zz", "device", 7])
         holder[name] = holder.pop(key) if action == "rename" else new
     else:
         holder.append(new)
@@ -188,7 +187,7 @@ def retyped(value, chance):
     "cases", [range(150), pytest.param(range(150, 2000), marks=pytest.mark.nightly)], ids=["some", "all"]
 )
 def test_mutated_folders_are_refused_in_one_line_or_go_on(trained, tmp_path, one_step, acts, cases):
-    outcomes = {0: 0, 2: 0}
+    outcomes, problems = {0: 0, 2: 0}, []
     for number in cases:
         chance, folder = random.Random(number), tmp_path / "run"
         options, state = copy.deepcopy(trained)
@@ -198,18 +197,21 @@ def test_mutated_folders_are_refused_in_one_line_or_go_on(trained, tmp_path, one
         write(folder, options, state)
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
         del one_step[:]
-        code, line = resume(folder)
-        assert code in (0, 2), (number, line)
-        outcomes[code] += 1
-        assert not acts, (number, acts)
-        if code == 2:
-            assert line.startswith("Error: ") and len(line) < 3000 and line.isprintable(), (number, line)
-        if not one_step:  # nothing was touched
-            assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, number
-        elif code == 0:
-            assert one_step[0].num_steps == state["num_steps"] + 1, number
-    assert min(outcomes.values()) > len(cases) / 50, outcomes
-    print(outcomes)
+        try:
+            code, line = resume(folder)
+        except Exception as error:
+            problems.append((number, repr(error)[:300]))
+            continue
+        outcomes[code] = outcomes.get(code, 0) + 1
+        untouched = {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        in_one_line = line.startswith("Error: ") and len(line) < 3000 and line.isprintable()
+        right = code == 2 and in_one_line and (one_step or untouched)
+        went_on = code == 0 and one_step[0].num_steps == state["num_steps"] + 1
+        if acts or not (right or went_on):
+            problems.append((number, code, line[:300], acts[:3]))
+    assert not problems, (len(problems), problems[:10])
+    assert outcomes.keys() == {0, 2} and min(outcomes.values()) > len(cases) / 50, outcomes
+    print("went on, refused:", outcomes)
 
 
 # Documents of other shapes
@@ -329,20 +331,23 @@ def test_names_become_classes_in_one_place():
     found = {
         str(path.relative_to(ROOT)) for path in (ROOT / "stylegan_v_ext").rglob("*.py") if call.search(path.read_text())
     }
-    # Of a checkpoint's networks there is a table of their own (`checkpoints.network.CLASSES`).
-    assert found <= {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py"}, found
+    # The networks of checkpoints have a table of their own (`CLASSES`); modules of a checkout have fixed names.
+    tables = {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py", "stylegan_v_ext/host/__init__.py"}
+    assert found <= tables, found
     assert set(SLOT_OF.values()) <= set(SLOTS)
 
 
 # Figures
 
 LINES = [
-    "[" * 10**5, "{}", "[]", "5", "null", '"x"', '{"results": []}', '{"results": {"fvd2048_16f": "1"}, "snapshot_pkl": 5}',
+    "[" * 10**5, "{}", "[]", "5", "null", '"x"', '{"results": []}',
+    '{"results": {"fvd2048_16f": "1"}, "snapshot_pkl": 5}',
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "a\\u0000b"}', '{"results": {"fvd2048_16f": NaN}}',
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("x" * 10**5), '{"results": 7, "snapshot_pkl": []}',
     '{"results": {"fvd2048_16f": -Infinity}, "snapshot_pkl": "network-snapshot-000000.pkl"}',
     '{"results": {"fvd2048_16f": [1]}, "snapshot_pkl": "network-snapshot-000000.pkl"}',
-    '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("9" * 10**5), '{"results": {"fvd2048_16f": %s}}' % ("9" * 5000),
+    '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "%s"}' % ("9" * 10**5),
+    '{"results": {"fvd2048_16f": %s}}' % ("9" * 5000),
     '{"results": {"fvd2048_16f": 1}, "snapshot_pkl": "../../../../etc/passwd"}', '{"snapshot_pkl": "."}', "\x00", "}{",
 ]  # fmt: skip
 
