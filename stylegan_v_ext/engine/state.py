@@ -94,7 +94,7 @@ def check_sizes(config: dnnlib.EasyDict, dataset: Any, state: dict[str, Any]) ->
         arguments = {**described, **network_sizes(dataset)}
         class_name = arguments.pop("class_name").rpartition(".")[2]
         try:
-            NetworkData(class_name, json.loads(json.dumps(arguments)), tensors).build()
+            NetworkData(class_name, json.loads(json.dumps(arguments)), tensors).check()
         except ValueError as error:
             raise ValueError(
                 f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error})"
