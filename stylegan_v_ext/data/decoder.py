@@ -110,7 +110,7 @@ def _records(file: BinaryIO, settings: dict[str, Any]) -> Iterator[dict | bytes]
     """Facts, then frames after the filters as RGB pixels. Raises `Problem` and FFmpeg's errors."""
     nothing_else = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_pixels": str(MOST_PIXELS)}
     with av.open(file, "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18) as container:
-        stream = container.streams.best("video")
+        stream: Any = container.streams.best("video")
         if stream is None:
             raise Problem("it has no video track")
         _check_size(stream.width, stream.height)

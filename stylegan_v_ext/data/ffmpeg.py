@@ -110,7 +110,7 @@ class VideoReader:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
 
-    def _records(self, pipe: IO[bytes]) -> Iterator[np.ndarray | dict]:
+    def _records(self, pipe: Any) -> Iterator[np.ndarray | dict]:
         """What the decoder writes, until it ends or writes something else."""
         shape = (self.height, self.width, 3)
         size = self.height * self.width * 3

@@ -85,7 +85,8 @@ def playlists(target):
     yield (
         "dash",
         '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
-        'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4"><Representation id="0" bandwidth="1" width="64" height="64">'
+        'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4">'
+        '<Representation id="0" bandwidth="1" width="64" height="64">'
         f"<BaseURL>{target}</BaseURL></Representation></AdaptationSet></Period></MPD>",
     )
     yield "imf", f'<?xml version="1.0"?><CompositionPlaylist><Url>{target}</Url></CompositionPlaylist>'
