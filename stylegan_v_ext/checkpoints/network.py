@@ -26,6 +26,7 @@ _MAX_MARGIN = 1024  # pixels
 _MAX_ARGUMENTS = 1000
 _MAX_ARGUMENT = 1 << 40  # largest number, and far above the largest of a real network
 _MAX_TEXT = 300  # characters
+_GREED = "the arguments ask for far more than the tensors of the file"
 
 
 @dataclass
@@ -84,7 +85,7 @@ class NetworkData:
         for name, most in (("img_resolution", _MAX_RESOLUTION), ("margin_size", _MAX_MARGIN)):
             value = self.kwargs.get(name, 0)
             if not isinstance(value, (int, float)) or not 0 <= value <= most:
-                raise CheckpointError(f"a {self.class_name} with {name} {brief(value)}; {most} is the most")
+                raise CheckpointError(f"{_GREED}: {name} is {brief(value)}, {most} is the most")
 
     def _on_paper(self) -> torch.nn.Module:
         """The network with the tensors of `state` themselves.
@@ -100,6 +101,8 @@ class NetworkData:
         except CheckpointError:
             raise
         except Exception as error:  # arguments and tensors are whatever the file says
+            if "overflow" in str(error):  # of a size
+                raise CheckpointError(_GREED) from None
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
             raise CheckpointError(f"does not fit its class here ({reason})") from None
@@ -109,9 +112,7 @@ class NetworkData:
         asked = sum(tensor.numel() for tensor in network.state_dict().values())
         held = sum(tensor.numel() for tensor in self.state.values())
         if asked > 2 * held + 65_536:
-            raise CheckpointError(
-                f"the arguments ask for far more than the tensors of the file: {asked:,} numbers, {held:,} are there"
-            )
+            raise CheckpointError(f"{_GREED}: {asked:,} numbers, {held:,} are there")
 
     def find_not_finite(self) -> list[str]:
         """Names of the tensors that hold NaN or infinite numbers, or numbers that become infinite in float32."""

@@ -1,4 +1,4 @@
-"""Checkpoints of strangers by construction, each from one number: programs over all pickle opcodes, and changed networks.
+"""Checkpoints of strangers by construction, each from one number: programs over all opcodes, and changed networks.
 
 Programs keep to the discipline of the stack most of the time, so that they go deep, call every name that the reader
 admits, double what they hold, reuse the memo, and put pickles into pickles. Changed networks are files of the known
@@ -94,7 +94,10 @@ class Program:
         """Push a number, text, bytes or an empty container by any of the instructions for them."""
         rng = self.rng
         size = rng.choice([0, 3, 3, 3, 60, 60, 2000, 100_000])
-        data, line = rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0), b"7" * rng.choice([1, 1, 9, 9, 9, 50, 150])
+        data, line = (
+            rng.randbytes(min(size, 60)) + b"a" * max(size - 60, 0),
+            b"7" * rng.choice([1, 1, 9, 9, 9, 50, 150]),
+        )
         choices = [
             (b"N", "key"), (b"\x88", "key"), (b"\x89", "key"), (b"]", "list"), (b"}", "dict"), (b")", "tuple"),
             (b"\x8f", "set"), (b"I" + line + b"\n", "key"), (b"L" + line + b"L\n", "key"), (b"I01\n", "key"),
@@ -299,7 +302,13 @@ class Program:
 def legacy(pickled: bytes) -> bytes:
     """A pickle in the layout that PyTorch wrote before it used zip files, with one storage."""
     header = [pickle.dumps(value, 2) for value in (LEGACY_MAGIC, 1001, {"little_endian": True})]
-    return b"".join(header) + pickled + pickle.dumps(["0"] if b"storage" in pickled else [], 2) + struct.pack("<q", 4) + bytes(16)
+    return (
+        b"".join(header)
+        + pickled
+        + pickle.dumps(["0"] if b"storage" in pickled else [], 2)
+        + struct.pack("<q", 4)
+        + bytes(16)
+    )
 
 
 def zipped(rng: random.Random, pickled: bytes) -> bytes:
@@ -354,11 +363,14 @@ def _hostile_value(rng: random.Random):
     for _ in range(60):
         deep = [deep]
     return rng.choice([
-        _doubled((1,)), _doubled([1], kind=list), deep, 2**rng.choice([10, 31, 40, 62, 200]), -1, 0, float("nan"),
-        float("inf"), "x" * 100_000, ESCAPES, b"y" * 100_000, None, True, {}, [], {1: 2, None: ESCAPES}, {"a": _doubled(())},
+        _doubled((1,)), _doubled([1], kind=list), deep, 2**rng.choice([10, 31, 40, 62, 200]), -1, 0,
+        float("nan"), float("inf"), "x" * 100_000, ESCAPES, b"y" * 100_000, None, True, {}, [], {1: 2, None: ESCAPES},
+        {"a": _doubled(())},
         torch.zeros(3), torch.full([2, 2], float("nan")), torch.zeros(1).expand(2**20, 2**20), torch.zeros(0, 2**40),
-        Call(torch.Size, b"x" * 50_000), Call(set, b"x" * 50_000), Call(slice, _doubled((1,)), 1), Call(complex, "1" * 50_000),
-        Call(copyreg._reconstructor, torch.storage._load_from_bytes, object, b"x" * 5000), Call(torch.device, _doubled(())),
+        Call(torch.Size, b"x" * 50_000), Call(set, b"x" * 50_000), Call(slice, _doubled((1,)), 1),
+        Call(complex, "1" * 50_000),
+        Call(copyreg._reconstructor, torch.storage._load_from_bytes, object, b"x" * 5000),
+        Call(torch.device, _doubled(())),
         stock.Persistent("Part" + ESCAPES, state=_doubled(())), collections.OrderedDict({"a" * 5000: 1}), "stylegan_v",
         {f"p{i}": torch.zeros(1) for i in range(3000)},
     ])  # fmt: skip

@@ -344,7 +344,7 @@ def test_arguments_that_ask_for_more_than_the_file_holds_are_refused(tmp_path, g
     network = stock.module_tree("VideoGenerator", state, init_kwargs={**kwargs, **GREEDY[name]})
     path = stock.write(tmp_path / "a.pkl", G_ema=network)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64|8192 is the most"):
+    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64"):
         load(path).build_generator()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
