@@ -24,8 +24,8 @@ from stylegan_v_ext.cli.main import main as command_line
 from tests.checkpoints.hostile import hostile_file
 
 SECONDS = 2.0
-_FORBIDDEN = ("import", "exec", "compile", "os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", 
-              "subprocess.", "socket.", "ctypes.", "shutil.", "os.remove", "os.rename", "os.mkdir", "os.chmod", "os.symlink",
+_FORBIDDEN = ("import", "exec", "compile", "os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "os.remove",
+              "os.rename", "os.mkdir", "os.chmod", "os.symlink", "subprocess.", "socket.", "ctypes.", "shutil.",
               "webbrowser.")  # fmt: skip
 _events: list[str] = []
 _watching = False
