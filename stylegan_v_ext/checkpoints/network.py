@@ -4,8 +4,6 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +26,7 @@ _MAX_MARGIN = 1024  # pixels
 _MAX_ARGUMENTS = 1000
 _MAX_ARGUMENT = 1 << 40  # largest number, and far above the largest of a real network
 _MAX_TEXT = 300  # characters
+_GREED = "the arguments ask for far more than the tensors of the file"
 
 
 @dataclass
@@ -86,33 +85,34 @@ class NetworkData:
         for name, most in (("img_resolution", _MAX_RESOLUTION), ("margin_size", _MAX_MARGIN)):
             value = self.kwargs.get(name, 0)
             if not isinstance(value, (int, float)) or not 0 <= value <= most:
-                raise CheckpointError(f"a {self.class_name} with {name} {brief(value)}; {most} is the most")
-
-    def lay_out(self) -> torch.nn.Module:
-        """The network without memory (on PyTorch's "meta" device), before any of its tensors has a place.
-
-        Raises `CheckpointError` for arguments that describe no network, or a far larger one than the tensors of `state`.
-        """
-        self.check_arguments()
-        with _fitting(), torch.device("meta"), np.errstate(all="ignore"):
-            network = network_class(self.class_name)(**self.kwargs)
-        self._refuse_greed(network)
-        return network
+                raise CheckpointError(f"{_GREED}: {name} is {brief(value)}, {most} is the most")
 
     def _on_paper(self) -> torch.nn.Module:
-        """The network with the tensors of `state` themselves."""
-        network = self.lay_out()
-        with _fitting():
+        """The network with the tensors of `state` themselves.
+
+        It is laid out without memory (on PyTorch's "meta" device) until every tensor has its place.
+        """
+        self.check_arguments()
+        try:
+            with torch.device("meta"), np.errstate(all="ignore"):
+                network = network_class(self.class_name)(**self.kwargs)
+            self._refuse_greed(network)
             network.load_state_dict(self.state, assign=True)
+        except CheckpointError:
+            raise
+        except Exception as error:  # arguments and tensors are whatever the file says
+            if "overflow" in str(error):  # of a size
+                raise CheckpointError(_GREED) from None
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
+            raise CheckpointError(f"does not fit its class here ({reason})") from None
         return network
 
     def _refuse_greed(self, network: torch.nn.Module) -> None:
         asked = sum(tensor.numel() for tensor in network.state_dict().values())
         held = sum(tensor.numel() for tensor in self.state.values())
         if asked > 2 * held + 65_536:
-            raise CheckpointError(
-                f"the arguments ask for far more than the tensors of the file: {asked:,} numbers, {held:,} are there"
-            )
+            raise CheckpointError(f"{_GREED}: {asked:,} numbers, {held:,} are there")
 
     def find_not_finite(self) -> list[str]:
         """Names of the tensors that hold NaN or infinite numbers, or numbers that become infinite in float32."""
@@ -137,17 +137,6 @@ class NetworkData:
         """A live network of one of our classes. The tensors are its own, not copies."""
         name = type(network).__name__
         return cls(name, keyword_arguments(name, network.init_args, network.init_kwargs), dict(network.state_dict()))
-
-
-@contextmanager
-def _fitting() -> Iterator[None]:
-    """Any error inside is a `CheckpointError` of one line: arguments and tensors are whatever a file says."""
-    try:
-        yield
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
-        raise CheckpointError(f"does not fit its class here ({reason})") from None
 
 
 def network_class(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Checkpoints of strangers by construction, each from one number: programs over all pickle opcodes, and changed networks.
+"""Checkpoints of strangers by construction, each from one number: programs over all opcodes, and changed networks.
 
 Programs keep to the discipline of the stack most of the time, so that they go deep, call every name that the reader
 admits, double what they hold, reuse the memo, and put pickles into pickles. Changed networks are files of the known
@@ -363,11 +363,14 @@ def _hostile_value(rng: random.Random):
     for _ in range(60):
         deep = [deep]
     return rng.choice([
-        _doubled((1,)), _doubled([1], kind=list), deep, 2**rng.choice([10, 31, 40, 62, 200]), -1, 0, float("nan"),
-        float("inf"), "x" * 100_000, ESCAPES, b"y" * 100_000, None, True, {}, [], {1: 2, None: ESCAPES}, {"a": _doubled(())},
+        _doubled((1,)), _doubled([1], kind=list), deep, 2**rng.choice([10, 31, 40, 62, 200]), -1, 0,
+        float("nan"), float("inf"), "x" * 100_000, ESCAPES, b"y" * 100_000, None, True, {}, [], {1: 2, None: ESCAPES},
+        {"a": _doubled(())},
         torch.zeros(3), torch.full([2, 2], float("nan")), torch.zeros(1).expand(2**20, 2**20), torch.zeros(0, 2**40),
-        Call(torch.Size, b"x" * 50_000), Call(set, b"x" * 50_000), Call(slice, _doubled((1,)), 1), Call(complex, "1" * 50_000),
-        Call(copyreg._reconstructor, torch.storage._load_from_bytes, object, b"x" * 5000), Call(torch.device, _doubled(())),
+        Call(torch.Size, b"x" * 50_000), Call(set, b"x" * 50_000), Call(slice, _doubled((1,)), 1),
+        Call(complex, "1" * 50_000),
+        Call(copyreg._reconstructor, torch.storage._load_from_bytes, object, b"x" * 5000),
+        Call(torch.device, _doubled(())),
         stock.Persistent("Part" + ESCAPES, state=_doubled(())), collections.OrderedDict({"a" * 5000: 1}), "stylegan_v",
         {f"p{i}": torch.zeros(1) for i in range(3000)},
     ])  # fmt: skip

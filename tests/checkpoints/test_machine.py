@@ -22,6 +22,7 @@ from stylegan_v_ext.checkpoints.machine import Budget, Machine
 from stylegan_v_ext.checkpoints.network import known_sources
 from stylegan_v_ext.checkpoints.reader import find, plain, read_file
 from tests.checkpoints import stock
+from tests.checkpoints.hostile import legacy
 from torch_utils import persistence
 
 
@@ -240,6 +241,14 @@ def slow_storage_again_and_again():
     return b"\x80\x03B" + struct.pack("<I", len(data)) + data + b"q\x01" + call + b"N."
 
 
+def repeated_call(function):
+    """One value of a megabyte, given to a function again and again."""
+    return (
+        b"\x80\x03B" + struct.pack("<I", 1 << 20) + bytes(1 << 20) + b"q\x010" + function + b"q\x020"
+        + b"h\x02h\x01\x85R0" * 10_000 + b"N."
+    )  # fmt: skip
+
+
 BOMBS = {
     "lists in lists": lambda: b"\x80\x02}" + pickle.dumps("G_ema")[:-1] + lists_in_lists(200_000)[:-1] + b"s.",
     "doubled tuples as a key": lambda: b"\x80\x02}" + tuples_doubling(60)[2:] + b"K\x01s.",
@@ -261,6 +270,35 @@ BOMBS = {
         + b"c_codecs\nencode\nq\x02(" + b"h\x02h\x01h\x03\x86R" * 100_000 + b"l."
     ),
     "one pickle read again and again": lambda: slow_storage_again_and_again(),
+    "doubled tuples as an encoding": lambda: (
+        tuples_doubling(40) + b"q\x090c_codecs\nencode\nU\x01ah\x09\x86R."
+    ),
+    "doubled tuples as the type of an array": lambda: (
+        tuples_doubling(40) + b"q\x090cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nh\x09\x85RU\x04abcd\x86R."
+    ),
+    "doubled tuples as the name of a storage": lambda: legacy(
+        tuples_doubling(40) + b"q\x090(U\x07storagectorch\nFloatStorage\nh\x09U\x03cpuK\x04tQ."
+    ),
+    "NaN as the name of a storage": lambda: legacy(
+        b"\x80\x02" + b"(U\x07storagectorch\nFloatStorage\nG\x7f\xf8\0\0\0\0\0\0U\x03cpuK\x04tQ0" * 1000 + b"N."
+    ),
+    "sizes made of bytes": lambda: repeated_call(b"ctorch\nSize\n"),
+    "a set made of bytes": lambda: repeated_call(b"cbuiltins\nset\n"),
+    "a path made of bytes": lambda: repeated_call(b"cpathlib\nPosixPath\n"),
+    "a dictionary made of bytes": lambda: repeated_call(b"ccollections\nOrderedDict\n"),
+    "a fresh budget for each pickle inside": lambda: (
+        b"\x80\x02cnumpy\ndtype\n0B" + struct.pack("<I", 400_000) + b"N0" * 200_000 + b"q\x010ctorch.storage\n"
+        b"_load_from_bytes\nq\x020" + b"ccopyreg\n_reconstructor\nh\x02Nh\x01\x87R0" * 1000 + b"N."
+    ),
+    "numbers that collide": lambda: (
+        b"\x80\x04}(" + b"".join(b"\x8a\x0b" + (i * (2**61 - 1)).to_bytes(11, "little") + b"N" for i in range(100_000))
+        + b"u."
+    ),
+    "numbers that collide in a set": lambda: (
+        b"\x80\x04\x8f(" + b"".join(b"\x8a\x0b" + (i * (2**61 - 1)).to_bytes(11, "little") for i in range(100_000))
+        + b"\x90."
+    ),
+    "slices in slices": lambda: b"\x80\x02" + b"N" + b"q\x010cbuiltins\nslice\nh\x01N\x86R" * 50_000 + b".",
     "a huge array": lambda: pickle.dumps(Call(np.zeros(1).__reduce__()[0], np.ndarray, (1 << 40,), b"b"), protocol=2),
 }  # fmt: skip
 
@@ -269,10 +307,10 @@ BOMBS = {
 def test_bombs_cost_little(tmp_path, name):
     path = tmp_path / "bomb.pkl"
     path.write_bytes(BOMBS[name]())
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(CheckpointError) as caught:
         load(path).network("G_ema")
-    assert time.perf_counter() - start < 20 and "\n" not in str(caught.value)
+    assert time.process_time() - start < 5 and "\n" not in str(caught.value) and len(str(caught.value)) < 1500
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
@@ -344,7 +382,7 @@ def test_arguments_that_ask_for_more_than_the_file_holds_are_refused(tmp_path, g
     network = stock.module_tree("VideoGenerator", state, init_kwargs={**kwargs, **GREEDY[name]})
     path = stock.write(tmp_path / "a.pkl", G_ema=network)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64|8192 is the most"):
+    with pytest.raises(CheckpointError, match="far more than the tensors of the file|use 1 to 64"):
         load(path).build_generator()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 

@@ -6,9 +6,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import dnnlib
 from stylegan_v_ext.checkpoints import CheckpointError, find_snapshot, load, save_snapshot
+from stylegan_v_ext.checkpoints.checkpoint import NotFiniteError
+from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.files import atomic_path
 from torch_utils import persistence
 
@@ -136,3 +139,59 @@ def test_a_url_is_downloaded_and_opened(snapshot, tmp_path, monkeypatch):
         server.server_close()
     expected = content["G_ema"].state_dict()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in again.network("G_ema").state.items())
+
+
+@pytest.fixture
+def spoilt(tmp_path_factory, make_generator):
+    """Snapshots that hold a NaN, an infinite number, or one that is too large for float32."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    paths = []
+    for name, value in (("nan", float("nan")), ("inf", -float("inf")), ("large", 1e300)):
+        G = make_generator().eval()
+        with torch.no_grad():
+            if name == "large":
+                G.synthesis.b4.torgb.double()
+            G.synthesis.b4.torgb.bias[1] = value
+        paths.append(folder / f"{name}.pkl")
+        content = {"G": G, "D": None, "G_ema": G, "augment_pipe": None, "training_set_kwargs": {}}
+        with open(paths[-1], "wb") as file:
+            pickle.dump(content, file)
+    return paths
+
+
+def test_networks_of_nan_and_infinite_weights_are_named_and_need_a_flag(spoilt):
+    for path in spoilt:
+        with pytest.raises(NotFiniteError, match=r"in 1 of \d+ tensors, 'synthesis.b4.torgb.bias' first.*--allow-nan"):
+            load(path).build_generator()
+        generator = load(path, allow_nan=True).build_generator()
+        assert not generator.synthesis.b4.torgb.bias.isfinite().all()
+
+
+USES = {
+    "generate": lambda pkl, out: ["generate", f"--network={pkl}", "--seeds=0", f"--output={out}"],
+    "metrics": lambda pkl, out: ["metrics", f"--network={pkl}", "--metrics=fvd2048_16f"],
+    "convert": lambda pkl, out: ["checkpoint", "convert", str(pkl), f"{out}.pkl"],
+    "convert --image": lambda pkl, out: ["checkpoint", "convert", str(pkl), f"{out}.pkl", "--image"],
+    "edit": lambda pkl, out: ["edit", f"--network={pkl}", "--seeds=0", "--prompt=a", f"--output={out}"],
+    "directions": lambda pkl, out: ["directions", f"--network={pkl}", f"--output={out}.npz"],
+    "project": lambda pkl, out: ["project", f"--network={pkl}", f"--images={out.parent}", f"--output={out}"],
+    "swap": lambda pkl, out: ["swap", f"--video={pkl}", f"--image={pkl}", "--split=16", f"--output={out}.pkl"],
+    "train": lambda pkl, out: ["train", "--cfg=stylegan-v", "--data=demo", f"--resume={pkl}", f"--outdir={out}", "-n"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(USES))
+def test_every_command_stops_at_nan_weights_in_one_line(spoilt, tmp_path, name):
+    result = CliRunner().invoke(main, USES[name](spoilt[0], tmp_path / "out"))
+    assert result.exit_code == 2 and "--allow-nan" in result.output, result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_inspect_tells_of_nan_weights_and_convert_keeps_them_if_asked(spoilt, tmp_path):
+    result = CliRunner().invoke(main, ["checkpoint", "inspect", str(spoilt[0])])
+    assert result.exit_code == 0 and "NaN or infinite in 1 of" in result.output, result.output
+    target = tmp_path / "out.safetensors"
+    result = CliRunner().invoke(main, ["checkpoint", "convert", str(spoilt[0]), str(target), "--allow-nan"])
+    assert result.exit_code == 0, result.output
+    with pytest.raises(NotFiniteError):
+        load(target).network("G_ema")

@@ -1,8 +1,11 @@
-"""Opens hostile checkpoints one after another and prints what each cost: `python -m tests.faults.pickle_worker FIRST COUNT`.
+"""Opens hostile checkpoints one after another and prints what each cost.
+
+`python -m tests.faults.pickle_worker FIRST COUNT`
 
 A line of JSON for each file: number, outcome, seconds of CPU time, megabytes beyond those from before.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -21,8 +24,8 @@ from stylegan_v_ext.cli.main import main as command_line
 from tests.checkpoints.hostile import hostile_file
 
 SECONDS = 2.0
-_FORBIDDEN = ("import", "exec", "compile", "os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "subprocess.",
-              "socket.", "ctypes.", "shutil.", "os.remove", "os.rename", "os.mkdir", "os.chmod", "os.symlink",
+_FORBIDDEN = ("import", "exec", "compile", "os.system", "os.exec", "os.spawn", "os.posix_spawn", "os.fork", "os.remove",
+              "os.rename", "os.mkdir", "os.chmod", "os.symlink", "subprocess.", "socket.", "ctypes.", "shutil.",
               "webbrowser.")  # fmt: skip
 _events: list[str] = []
 _watching = False
@@ -57,7 +60,7 @@ def _reset_peak() -> None:
 
 
 def open_all(path: Path) -> str:
-    """All that a stranger's file reaches: reading, networks, and the report. Returns opened or refused, or what is wrong."""
+    """All that a stranger's file reaches: reading, networks, report. Returns opened or refused, or what is wrong."""
     outcome = "refused"
     try:
         checkpoint = load(path)
@@ -122,10 +125,8 @@ def main(first: int, count: int) -> None:
         path = Path(folder) / "case.pkl"
         for number in range(-60, 0):  # what is imported at first use
             path.write_bytes(hostile_file(number))
-            try:
+            with contextlib.suppress(Exception):
                 open_all(path)
-            except Exception:
-                pass
         for number in range(first, first + count):
             print(json.dumps(run(number, path)), flush=True)
 

@@ -76,8 +76,12 @@ def _options(network: Instance) -> dict[str, Any]:
         ("mapping_nonlinearity", "lrelu"),
     ):
         if options.get(name) not in (None, usual, tuple(usual)):
-            raise CheckpointError(f"a network with {name} {brief(options[name])}; {usual} is the one known")
+            raise CheckpointError(f"a network with {name} {_shown(options[name])}; {usual} is the one known")
     return options
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else brief(value)
 
 
 def _precision(options: dict[str, Any]) -> dict[str, Any]:
