@@ -59,7 +59,9 @@ RATES = dict(glr=2e-5, dlr=2e-5, fp32=True)
     "options",
     [
         dict(batch=4, batch_gpu=2, mbstd_group=2, aug="ada", p=0.3, ada_kimg=0.2),
-        dict(batch=8, batch_gpu=2, mbstd_group=2, aug="fixed", p=0.5, workers=1),
+        pytest.param(
+            dict(batch=8, batch_gpu=2, mbstd_group=2, aug="fixed", p=0.5, workers=1), marks=pytest.mark.nightly
+        ),
         dict(cfg="stylegan2", num_frames=1, batch=8, batch_gpu=4, aug="noaug"),
     ],
     ids=["two rounds", "accumulating", "images"],
@@ -138,6 +140,7 @@ def test_a_process_that_dies_ends_the_others_and_a_restart_goes_on(sky_zip, tmp_
     assert load_state(run_dir)["num_steps"] == 50 and [path.name for path in tmp_path.iterdir()] == [run_dir.name]
 
 
+@pytest.mark.nightly
 def test_a_machine_that_is_lost_can_be_replaced(sky_zip, tmp_path):
     """Two torchrun agents in place of two machines; one is killed with its process, and a new one comes."""
     with socket.socket() as free:

@@ -175,7 +175,7 @@ def test_parts_that_hang_or_crash_do_not_stop_the_others(tmp_path):
     assert "ops       timed out" in printed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.nightly)])
 def test_an_end_in_the_middle_leaves_the_parts_before(tmp_path, number):
     out = tmp_path / "out"
     faults = "--fault", "many=hang"

@@ -193,7 +193,10 @@ def wait_for_steps(process, outdir):
     return found[0].parent
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM"])
+_AT_NIGHT = [pytest.param(name, marks=pytest.mark.nightly) for name in ("SIGINT", "SIGUSR1")]
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", *_AT_NIGHT])
 def test_signals_save_and_have_an_exit_code_of_their_own(uninterrupted, sky_zip, tmp_path, name):
     process = start(*COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--kimg=0.12", "--snap-state=60")
     run_dir = wait_for_steps(process, tmp_path)

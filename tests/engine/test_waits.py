@@ -132,7 +132,12 @@ def trainer(data, cfg, folder):
 
 @pytest.mark.parametrize(
     ("cfg", "launches"),
-    [("stylegan-v", True), ("stylegan-v", False), ("stylegan-v-lstm", True), ("stylegan2", True)],
+    [
+        ("stylegan-v", True),
+        ("stylegan2", True),
+        pytest.param("stylegan-v", False, marks=pytest.mark.nightly),
+        pytest.param("stylegan-v-lstm", True, marks=pytest.mark.nightly),
+    ],
     indirect=["launches"],
 )
 def test_a_training_step_does_not_wait_for_the_device(cfg, sky32, tmp_path, launches):

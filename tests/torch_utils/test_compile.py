@@ -65,7 +65,7 @@ def _filtered_lrelu_variants(dtype):
         )[0]
 
 
-@pytest.mark.parametrize("arch", ARCHS)
+@pytest.mark.parametrize("arch", [pytest.param(arch, marks=[pytest.mark.nightly] * (arch != 90)) for arch in ARCHS])
 @pytest.mark.parametrize("dtype", custom_ops.SCALARS, ids=str)
 @pytest.mark.parametrize("variants", [_upfirdn2d_variants, _bias_act_variants, _filtered_lrelu_variants])
 def test_every_kind_of_variant_compiles(variants, dtype, arch):
