@@ -389,7 +389,8 @@ def find(name: Global, budget: Budget) -> Constructor | None:
     key = _today(name)
     layout = _LAYOUTS[key] if key in _LAYOUTS else _instance_maker(name)
     if layout is not None:
-        return partial(layout, budget=budget)
+        make: Layout = layout
+        return lambda args: make(args, budget)
     if key in _LAYOUTS or name.module == "typing":  # OmegaConf keeps types of Python's, and never calls them
         return None
     raise CheckpointError(f"the file refers to {name.module}.{name.name}, which is code; it was not run")
