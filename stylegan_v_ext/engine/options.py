@@ -130,7 +130,7 @@ def _examples() -> Iterator[dict[str, Any]]:
         for augpipe in AUGMENTATIONS:
             full = TrainOptions(
                 outdir="", cfg=cfg, data="", batch=1, gamma=0.5, aug="ada", augpipe=augpipe, p=0.5, ada_kimg=0.5,
-                target=0.5, resume="", glr=0.5, dlr=0.5, num_frames=frames, min_period=0.5, style_mixing=0.5,
+                target=0.5, resume="-", glr=0.5, dlr=0.5, num_frames=frames, min_period=0.5, style_mixing=0.5,
                 pl_weight=0.5, metrics=[""], kimg=0.5, max_hours=0.5, snap_state=0.5, tick=0.5, compile=True,
                 batch_gpu=1, cbase=1, motion_distance=1, desc="", device="cuda",
             )  # fmt: skip
