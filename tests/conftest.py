@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import signal
 import tempfile
 import zipfile
 from pathlib import Path
@@ -31,6 +32,9 @@ def pytest_configure(config):
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
     config.cache_folder = tempfile.TemporaryDirectory(prefix="stylegan-v-tests-")  # not the user's own
     os.environ["DNNLIB_CACHE_DIR"] = config.cache_folder.name
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), handler)  # what the tests start would ignore it as well
     torch.cpu.get_capabilities = dict  # the same numbers on all CPUs
     if "PYTEST_XDIST_WORKER" in os.environ:
         torch.set_num_threads(1)

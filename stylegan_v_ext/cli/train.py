@@ -263,7 +263,6 @@ def _launch() -> str | None:
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
     """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
-    from stylegan_v_ext.data.recorded import recorded_path
     from stylegan_v_ext.data.remote import absolute
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
@@ -272,8 +271,6 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     from stylegan_v_ext.networks import precision
 
     config = load_options(run_dir)
-    if "data" not in given:  # a folder of a stranger may not say what is fetched
-        recorded_path(run_dir, config.training_set_kwargs.path)
     before = config.get("options", {})
     differing = [
         f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"

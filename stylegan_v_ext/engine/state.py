@@ -12,7 +12,7 @@ import dnnlib
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.reader import plain, read_file
 from stylegan_v_ext.data.fingerprint import difference
-from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.recorded import recorded_path
 from stylegan_v_ext.documents import read_json
 from stylegan_v_ext.engine.options import check_options
 from stylegan_v_ext.engine.state_check import NETWORKS, OPTIMIZERS, VERSION, check_fit, check_layout
@@ -108,10 +108,7 @@ def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:
     data: where the user says that they are; `None` for where they were.
     Raises `ValueError` for an address that the user did not name: none is fetched because a file says so.
     """
-    recorded = config.training_set_kwargs.path
-    if data is None and is_remote(recorded):
-        raise ValueError(f"the run's data are at {recorded}, which is fetched only if you name it: --data={recorded}")
-    config.training_set_kwargs.path = data or recorded
+    config.training_set_kwargs.path = data or recorded_path("the run", config.training_set_kwargs.path)
 
 
 def save_state(trainer: Any, run_dir: Path) -> Path:

@@ -8,6 +8,7 @@ import re
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -449,16 +450,17 @@ def test_a_new_run_holds_its_folder_before_it_writes_into_it(sky_zip, tmp_path, 
 def test_a_run_in_a_checkout_holds_its_folder(sky_zip, tmp_path, monkeypatch):
     from stylegan_v_ext.host import train as host_train
 
-    monkeypatch.setattr(host_train.host, "enter", lambda directory: None)
+    checkout = SimpleNamespace(path=tmp_path, codebase="stylegan3")
+    monkeypatch.setattr(host_train.host, "enter", lambda directory: checkout)
     monkeypatch.setattr(host_train.host, "import_module", lambda name: None)
     monkeypatch.setattr(host_train, "check_options", lambda config: None)
     seen = []
 
-    def process(rank, config, run_dir, checkout, meeting_place):
+    def process(rank, config, run_dir, checkout, meeting_place, stopped):
         seen.append(is_held(run_dir))
         (run_dir / "network-snapshot-000000.pkl").write_bytes(b"")
 
-    monkeypatch.setattr(host_train, "_process", process)
+    monkeypatch.setattr(host_train, "_run", process)
     host_train.train(config_for(sky_zip), tmp_path / "run", "anywhere")
     assert seen == [True] and not is_held(tmp_path / "run")
     with locked(tmp_path / "run"), pytest.raises(ValueError, match="another process trains in"):
@@ -543,7 +545,9 @@ def test_an_address_in_a_file_is_not_fetched(trained, run_dir, one_step, acts, m
     options = copy.deepcopy(trained[0])
     options["training_set_kwargs"]["path"] = "https://example.invalid/set.zip"
     (run_dir / OPTIONS_NAME).write_text(json.dumps(options))
-    refused(run_dir, "fetched only if you name it: --data=https://example.invalid/set.zip")
+    refused(
+        run_dir, "nothing is fetched that you did not name; if you want it, pass --data=https://example.invalid/set.zip"
+    )
     assert not acts and not one_step
 
 

@@ -187,11 +187,15 @@ def test_previews_statistics_and_metrics_that_fail_end_no_run(sky_zip, tmp_path,
 def test_a_signal_that_reaches_the_data_workers_too_saves(sky_zip, tmp_path, monkeypatch):
     """As `scancel` sends it: to every process of a job."""
 
+    others = psutil.Process().children()
+
     def stop(trainer):
-        for process in psutil.Process().children():
+        workers = [process for process in psutil.Process().children() if process not in others]
+        assert len(workers) == 2
+        for process in workers:
             process.terminate()
         os.kill(os.getpid(), signal.SIGTERM)
-        for process in psutil.Process().children():
+        for process in workers:
             process.wait(10)
 
     at_step(monkeypatch, 4, stop)
@@ -297,9 +301,12 @@ def test_nothing_but_rotten_frames_stops_a_run(folder_set, tmp_path, monkeypatch
 
 
 def test_a_worker_that_is_killed_is_named_and_the_work_kept(sky_zip, tmp_path, monkeypatch):
+    others = psutil.Process().children()
+
     def kill(trainer):
         for child in psutil.Process().children():
-            child.kill()
+            if child not in others:
+                child.kill()
 
     at_step(monkeypatch, 4, kill)
     with pytest.raises(DataError, match="a data worker was ended from outside; where memory ran out, use fewer"):

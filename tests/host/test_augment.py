@@ -6,9 +6,15 @@ import pickle
 import pytest
 import torch
 
+from stylegan_v_ext.classes import SLOTS
 from stylegan_v_ext.host.augment import ClipAugmentPipe
 
 PIPE = "tests.host.small_host.training.augment.AugmentPipe"
+
+
+@pytest.fixture(autouse=True)
+def _small_pipe(monkeypatch):
+    monkeypatch.setitem(SLOTS, "image augmentation of a host", (PIPE,))
 
 
 def pipe(**kwargs):
