@@ -174,11 +174,11 @@ def test_references_inside_a_mov_are_not_followed(tmp_path, secret):
 
 
 STRANGE_NAMES = [
-    "-i", "-y -f mp4", "a:b", "file:x", "http:x", "https:127.0.0.1", "concat:a|b", "data:text",
-    "pipe:0", "fd:0", "%d", "%03d", "%%", "a'b",
-    'a"b', "a\\b", "a;b", "$(id)", "a\nb", "\x1b[31m", "ä", "٣", "a b", "[in]", "crop=1", "Video: 7 fps",
-    "subfile,,start,0,end,0,,:x", "Invalid data", "error while decoding", "partial file", "Duration: 00:00:1.2.3",
-]  # fmt: skip
+    *r"-i a:b file:x http:x https:127.0.0.1 concat:a|b data:text pipe:0 fd:0 %d %03d %% a'b a\b a;b $(id)".split(),
+    *"ä ٣ [in] crop=1 subfile,,start,0,end,0,,:x".split(),
+    *("-y -f mp4", 'a"b', "a\nb", "\x1b[31m", "a b"),
+    *("Video: 7 fps", "Invalid data", "error while decoding", "partial file", "Duration: 00:00:1.2.3"),
+]
 
 
 def test_a_name_is_a_name(tmp_path, secret, monkeypatch):

@@ -23,19 +23,18 @@ from tests.faults.test_fuzz import make_tiny  # noqa: F401
 CASES = 500
 SHARE = 12  # of the cases, in every run of the tests
 FORGED = "FORGED"
-PARTS = [
-    *(chr(code) for code in range(32)), "\x7f", *(chr(code) for code in range(0x80, 0xA0)),  # C0, delete, C1
-    "\x1b[31m", "\x1b]0;title\x07", "\x1b[2J\x1b[H", "\x1b]8;;http://evil.example\x1b\\", "\x9b31m", "\x1bP",
-    "\r\x1b[K",
-    "\u202e", "\u202d", "\u2066", "\u2069", "\u200f", "\u200b", "\u2028", "\u2029", "\x85", "\ufeff", "\ufff9",
-    "\U000e0041",
-    "\ud800", "\udfff", "\udcff", "\udc1b", "\ue000", "\uffff",
-    f"\n{FORGED}: all is well", f"\r\n{FORGED}", f"\x0b{FORGED}", f"\x85{FORGED}", "%s%n%d", "{0}", "{x!r}", "%(a)s",
-    "$\\frac{",
-    "[red]", "[/]", "<b>", "<script>", "&amp;", "--help", "-rf", "é", "日本", "naïve", "..", "~", "*", "?", "[0-9]",
-    "`id`",
-    "$(id)", ";", "'", '"', "\\", "a" * 120, " ", "\t", "CON", "\u0301", "שלום", "🙂",
-]  # fmt: skip
+CONTROLS = "".join(map(chr, [*range(32), *range(0x7F, 0xA0)]))  # C0, delete and C1
+DIRECTIONS = "\u202e\u202d\u2066\u2069\u200f\u200b\u2028\u2029\ufeff\ufff9\U000e0041"  # and others that are not seen
+SURROGATES = "\ud800\udfff\udcff\udc1b\ue000\uffff"
+SEQUENCES = "\x1b[31m|\x1b]0;title\x07|\x1b[2J\x1b[H|\x1b]8;;http://evil.example\x1b\\|\x9b31m|\x1bP|\r\x1b[K".split(
+    "|"
+)
+LINES = [end + FORGED for end in ("\n", "\r\n", "\x0b", "\x85")]
+WORDS = (
+    r"%s%n%d {0} {x!r} %(a)s $\frac{ [red] [/] <b> <script> &amp; --help -rf é 日本 naïve .. ~ * ? [0-9] `id` $(id) ; ' "
+    r"\ CON שלום 🙂"
+).split()
+PARTS = [*CONTROLS, *DIRECTIONS, *SURROGATES, *SEQUENCES, *LINES, *WORDS, '"', " ", "a" * 120, "\u0301"]
 
 
 def hostile_names(count, seed=0):
