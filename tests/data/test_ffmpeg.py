@@ -174,8 +174,25 @@ def test_references_inside_a_mov_are_not_followed(tmp_path, secret):
 
 
 STRANGE_NAMES = [
-    *r"-i a:b file:x http:x https:127.0.0.1 concat:a|b data:text pipe:0 fd:0 %d %03d %% a'b a\b a;b $(id)".split(),
-    *"ä ٣ [in] crop=1 subfile,,start,0,end,0,,:x".split(),
+    *[
+        r"-i",
+        r"a:b",
+        r"file:x",
+        r"http:x",
+        r"https:127.0.0.1",
+        r"concat:a|b",
+        r"data:text",
+        r"pipe:0",
+        r"fd:0",
+        r"%d",
+        r"%03d",
+        r"%%",
+        r"a'b",
+        r"a\b",
+        r"a;b",
+        r"$(id)",
+    ],
+    *["ä", "٣", "[in]", "crop=1", "subfile,,start,0,end,0,,:x"],
     *("-y -f mp4", 'a"b', "a\nb", "\x1b[31m", "a b"),
     *("Video: 7 fps", "Invalid data", "error while decoding", "partial file", "Duration: 00:00:1.2.3"),
 ]
