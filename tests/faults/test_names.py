@@ -26,15 +26,14 @@ FORGED = "FORGED"
 CONTROLS = "".join(map(chr, [*range(32), *range(0x7F, 0xA0)]))  # C0, delete and C1
 DIRECTIONS = "\u202e\u202d\u2066\u2069\u200f\u200b\u2028\u2029\ufeff\ufff9\U000e0041"  # and others that are not seen
 SURROGATES = "\ud800\udfff\udcff\udc1b\ue000\uffff"
-SEQUENCES = "\x1b[31m|\x1b]0;title\x07|\x1b[2J\x1b[H|\x1b]8;;http://evil.example\x1b\\|\x9b31m|\x1bP|\r\x1b[K".split(
-    "|"
-)
+SEQUENCES = "\x1b[31m|\x1b]0;title\x07|\x1b[2J\x1b[H|\x1b]8;;http://evil.example\x1b\\|\x9b31m|\x1bP|\r\x1b[K"
 LINES = [end + FORGED for end in ("\n", "\r\n", "\x0b", "\x85")]
 WORDS = (
-    r"%s%n%d {0} {x!r} %(a)s $\frac{ [red] [/] <b> <script> &amp; --help -rf é 日本 naïve .. ~ * ? [0-9] `id` $(id) ; ' "
-    r"\ CON שלום 🙂"
-).split()
-PARTS = [*CONTROLS, *DIRECTIONS, *SURROGATES, *SEQUENCES, *LINES, *WORDS, '"', " ", "a" * 120, "\u0301"]
+    r"%s%n%d {0} {x!r} %(a)s $\frac{ [red] [/] <b> <script> &amp; --help -rf é 日本 naïve .. ~ * ? [0-9] `id` $(id) ; "
+    r"' \ CON שלום 🙂"
+)
+PARTS = [*CONTROLS, *DIRECTIONS, *SURROGATES, *SEQUENCES.split("|"), *LINES, *WORDS.split(),
+         '"', " ", "a" * 120, "\u0301"]  # fmt: skip
 
 
 def hostile_names(count, seed=0):
