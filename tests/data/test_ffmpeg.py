@@ -174,8 +174,8 @@ def test_references_inside_a_mov_are_not_followed(tmp_path, secret):
 
 
 WORDS = (
-    r"-i a:b file:x http:x https:127.0.0.1 concat:a|b data:text pipe:0 fd:0 %d %03d %% a'b a\b a;b $(id) ä ٣ [in] crop=1 "
-    "subfile,,start,0,end,0,,:x"
+    r"-i a:b file:x http:x https:127.0.0.1 concat:a|b data:text pipe:0 fd:0 %d %03d %% a'b a\b a;b $(id) ä ٣ [in] "
+    "crop=1 subfile,,start,0,end,0,,:x"
 )
 STRANGE_NAMES = [
     *WORDS.split(), "-y -f mp4", 'a"b', "a\nb", "\x1b[31m", "a b", "Video: 7 fps", "Invalid data",
