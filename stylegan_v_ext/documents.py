@@ -1,12 +1,15 @@
-"""JSON files of a run folder, which may come from strangers and hold anything."""
+"""JSON that may come from strangers and hold anything."""
 
+import contextlib
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 _MOST_BYTES = 2**26
 _LONGEST_LINE = 2**20
+_MOST_ARRAY_BYTES = 2**30
 
 
 def read_json(path: Path) -> Any:
@@ -15,8 +18,13 @@ def read_json(path: Path) -> Any:
     path: a regular file of at most 64 MiB, in UTF-8.
     Raises `ValueError` with the reason, without the file's name.
     """
+    return parse_json(_read(path))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The document in a text, which is in UTF-8 if it is bytes. Raises `ValueError` with the reason."""
     try:
-        return json.loads(_read(path).decode("utf-8"))
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -30,11 +38,18 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         if len(line) > _LONGEST_LINE:
             continue
         try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
+            entry = parse_json(line)
+        except ValueError:
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def check_arrays(path: Path) -> None:
+    """Raise `ValueError` for a NumPy file (`.npz`) that unpacks to more than 1 GiB. Files of other kinds pass."""
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > _MOST_ARRAY_BYTES:
+            raise ValueError(f"its arrays have more than {_MOST_ARRAY_BYTES >> 30} GiB")
 
 
 def _read(path: Path) -> bytes:

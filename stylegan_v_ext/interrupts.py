@@ -57,7 +57,7 @@ def interruptible(promise: str = "Finishing this step and saving") -> Iterator[S
             stopped.number = number
         stopped.set()
         signal.signal(signal.SIGINT, again)
-        say(f"\n{promise}; press Ctrl-C again to stop at once.\n")
+        write_to_terminal(f"\n{promise}; press Ctrl-C again to stop at once.\n")
 
     with _handled_by(stop):
         yield stopped
@@ -80,7 +80,7 @@ def ending() -> Iterator[None]:
         yield
 
 
-def say(text: str) -> None:
+def write_to_terminal(text: str) -> None:
     """Write to the terminal from inside a signal handler, in which `print` may not be entered again."""
     with contextlib.suppress(OSError):
         os.write(2, text.encode())

@@ -22,13 +22,13 @@ def say(*lines: Any, err: bool = False) -> None:
 
     lines: anything. A text of several lines has to be split by its author, who knows which line ends are names' own.
     err: print to stderr, for what is no result.
-    Characters that the terminal's encoding lacks become `?`.
+    Characters that the terminal's encoding lacks are spelled out, such as `\\u65e5`.
     """
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
         shown = printable(line, _LONGEST_LINE)
-        print(shown.encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+        print(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def sentence(error: Any) -> str:

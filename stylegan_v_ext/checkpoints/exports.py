@@ -17,9 +17,10 @@ from stylegan_v_ext.checkpoints import bundle
 from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import ROLES, NetworkData
 from stylegan_v_ext.checkpoints.snapshot import save_snapshot
+from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.files import atomic_path
 
-_LARGEST_DESCRIPTION = 1 << 20  # bytes; a few thousand are usual
+_LARGEST_DESCRIPTION = 1 << 23  # bytes; a few thousand are usual
 _MAX_TENSORS = 20_000
 _MAX_NOTES = 100
 
@@ -91,7 +92,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
         if json_path.stat().st_size > _LARGEST_DESCRIPTION:
             raise CheckpointError(f"{json_path} is larger than {_LARGEST_DESCRIPTION} bytes")
         text = json_path.read_text(encoding="utf-8")
-        description = json.loads(text)
+        description = parse_json(text)
         with safe_open(tensors_path, framework="pt") as file:
             metadata = file.metadata() or {}
         networks = {str(key): dict(entry) for key, entry in description["networks"].items() if key in ROLES}
@@ -101,7 +102,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
         raise CheckpointError(
             f"{missing} cannot be read ({error.strerror or error}); a .safetensors needs its .json beside it"
         ) from None
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         reason = next(iter(str(error).splitlines()), type(error).__name__)

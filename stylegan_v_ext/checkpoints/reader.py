@@ -20,7 +20,7 @@ from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Construc
 _MAX_DEPTH = 64  # of modules in modules, lists in lists
 _MAX_MODULES = 20_000  # what is shared counts every time: a few bytes can stand for endlessly many
 _MAX_ENTRIES = 100_000  # modules, parameters and buffers of a network
-_MAX_VALUES = 20_000  # of arguments and settings; the largest files have some hundred
+_MAX_VALUES = 400_000  # of arguments and settings; a long list of videos to leave out is the most
 _MAX_NAME = 300  # characters of the dotted name of a tensor
 _PLAIN = (str, int, float, bool, type(None))
 

@@ -77,9 +77,8 @@ def edge() -> Iterator[None]:
 
 
 def _exit(code: int) -> None:
-    if (
-        int(os.environ.get("WORLD_SIZE", "1")) > 1
-    ):  # the threads of gloo may abort a process that ends the usual way, or hold it
+    # The threads of gloo may abort a process that ends the usual way, or hold it.
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(code)

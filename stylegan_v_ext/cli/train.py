@@ -57,9 +57,9 @@ Examples:
 @click.option("--gpus", help="Processes on this machine, one a GPU, or on the CPU; short for torchrun "
               "--nproc-per-node, which also spans machines (docs/scaling.md)", type=click.IntRange(min=1),
               default=1)  # fmt: skip
-@click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1))
+@click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1, max=2**16))
 @click.option("--batch-gpu", help="Clips at a time; the rest accumulates  [default: --batch]",
-              type=click.IntRange(min=1))  # fmt: skip
+              type=click.IntRange(min=1, max=2**12))  # fmt: skip
 @click.option("--gamma", help="R1 weight per frame  [default: from resolution and batch]",
               type=click.FloatRange(min=0))  # fmt: skip
 @click.option("--cond", help="Use the classes in dataset.json", type=bool, metavar="BOOL", default=False)
@@ -71,7 +71,7 @@ Examples:
 @click.option("--p", help="Probability for --aug=fixed, where --aug=ada begins  [default: 0.2; 0 for ada]",
               type=click.FloatRange(min=0, max=1))  # fmt: skip
 @click.option("--ada-kimg", help="Thousand clips in which --aug=ada may move p from 0 to 1  [default: 500; 100 with "
-              "--resume]", type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+              "--resume]", type=click.FloatRange(min=1e-9, max=1e9))  # fmt: skip
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
 @click.option("--resume", help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
               "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from its "
@@ -81,19 +81,23 @@ Examples:
 @trust_option
 @nan_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
-@click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1))
-@click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1),
+@click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1, max=1024))
+@click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1, max=2**31),
               default=32)  # fmt: skip
 @click.option("--motion-distance", help="Frames between motion anchors: 16 suits faces, 256 time-lapses  "
-              "[default: the data's hint, or 16]", type=click.IntRange(min=1))  # fmt: skip
+              "[default: the data's hint, or 16]", type=click.IntRange(min=1, max=2**31))  # fmt: skip
 @click.option("--min-period", help="Shortest period of motion in frames  [default: --motion-distance]",
               type=click.FloatRange(min=1, max=1024))  # fmt: skip
-@click.option("--cbase", help="Capacity  [default: 16384 below 512 px, else 32768]", type=click.IntRange(min=1))
-@click.option("--cmax", help="Most feature maps a layer", type=click.IntRange(min=1), default=512)
+@click.option(
+    "--cbase", help="Capacity  [default: 16384 below 512 px, else 32768]", type=click.IntRange(min=1, max=2**20)
+)
+@click.option("--cmax", help="Most feature maps a layer", type=click.IntRange(min=1, max=2**14), default=512)
 @click.option("--map-depth", help="Layers of the mapping network", type=click.IntRange(min=1, max=64), default=2)
-@click.option("--latent-dim", help="Size of z and w", type=click.IntRange(min=2), default=512)
-@click.option("--motion-z-dim", help="Size of motion noise and codes", type=click.IntRange(min=1), default=512)
-@click.option("--mbstd-group", help="Group size of minibatch std", type=click.IntRange(min=1), default=4)
+@click.option("--latent-dim", help="Size of z and w", type=click.IntRange(min=2, max=2**14), default=512)
+@click.option(
+    "--motion-z-dim", help="Size of motion noise and codes", type=click.IntRange(min=1, max=2**14), default=512
+)
+@click.option("--mbstd-group", help="Group size of minibatch std", type=click.IntRange(min=1, max=2**12), default=4)
 @click.option("--glr", help="Learning rate of G  [default: 0.8 of D's]", type=click.FloatRange(min=0))
 @click.option("--dlr", help="Learning rate of D  [default: 0.0025 below 1024 px, else 0.002]",
               type=click.FloatRange(min=0))  # fmt: skip
@@ -105,12 +109,12 @@ Examples:
               metavar="NAME,...", type=NameList(), default="none")  # fmt: skip
 @click.option("--desc", help="Text at the end of the run folder's name", metavar="TEXT")
 @click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+              type=click.FloatRange(min=1e-9, max=1e9))  # fmt: skip
 @click.option("--max-hours", help="Stop and save after this time", type=click.FloatRange(min=0, min_open=True))
 @click.option("--snap-state", help="Minutes between writes of training-state-latest.pt, from which --resume=DIR goes "
               "on", type=click.FloatRange(min=0), default=10.0)  # fmt: skip
 @click.option("--tick", help="Thousand clips between lines of progress", default=4.0,
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+              type=click.FloatRange(min=1e-9))  # fmt: skip
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
 @click.option(
@@ -121,7 +125,7 @@ Examples:
 @click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
               "takes minutes. On CPUs slower than without", type=bool, metavar="BOOL", default=False)  # fmt: skip
 @click.option("--nobench", help="No cuDNN benchmarking", type=bool, metavar="BOOL", default=False)
-@click.option("--workers", help="Data loader processes", type=click.IntRange(min=0), default=3)
+@click.option("--workers", help="Data loader processes", type=click.IntRange(min=0, max=256), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
 @click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
@@ -295,6 +299,8 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     check_options(config)
     processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
     data = None if given.get("data") in (None, "demo") else absolute(given["data"])
+    if given.get("data") == "demo" and not Path(config.training_set_kwargs.path).name.startswith("demo-sky-"):
+        raise UserError(f"--data=demo: the run's data are {config.training_set_kwargs.path}; leave --data out to go on")
     if dry_run:
         loop.check_going_on(config, run_dir, load_state(run_dir), data)
     say(f"Run folder: {run_dir}")

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".avi", ".mkv", ".m4v")
@@ -123,8 +124,8 @@ class VideoReader:
                 yield np.frombuffer(data, dtype=np.uint8).reshape(shape)
                 continue
             try:
-                record = json.loads(data)
-            except (ValueError, RecursionError):
+                record = parse_json(data)
+            except ValueError:
                 return
             if not isinstance(record, dict):
                 return

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import os
 import re
 from array import array
@@ -17,6 +16,7 @@ import PIL.Image
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
+from stylegan_v_ext.documents import parse_json
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _HIGHEST_CLASS = 2**16  # labels are one-hot rows
@@ -117,8 +117,8 @@ def read_metadata(archive: Archive) -> Metadata:
         if base != METADATA_NAME or is_hidden(name):
             continue
         try:
-            content = json.loads(archive.read(index))
-        except (ValueError, RecursionError) as error:
+            content = parse_json(archive.read(index))
+        except ValueError as error:
             metadata.problems.append(f"{name} is not valid JSON ({error})")
             continue
         if not isinstance(content, dict):

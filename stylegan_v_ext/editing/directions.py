@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stylegan_v_ext.documents import check_arrays, parse_json
 from stylegan_v_ext.editing.style_space import style_layers
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler
@@ -107,8 +108,9 @@ def _scaled(
 def load_directions(path: str | Path) -> Directions:
     """A file of `Directions.save`. Raises `ValueError` for anything else."""
     try:
+        check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
+            about = parse_json(str(file["about"]))
             vectors = torch.from_numpy(np.asarray(file["vectors"], dtype=np.float32))
         found = Directions(str(about["kind"]), str(about["method"]), vectors, [float(x) for x in about["shares"]])
     except FileNotFoundError:

@@ -132,7 +132,7 @@ def _fit_to_shared_memory(loader_kwargs: dict[str, Any], dataset: Any, num_items
 def ignore_interrupts(worker: int) -> None:
     """Signals reach all processes of a terminal or a job; the workers have to live through the last step.
 
-    SIGTERM is how their own process ends them. The group of processes that torchrun and shells send it to, they leave.
+    Their own process ends them by SIGTERM. They leave the group of processes that torchrun and shells send it to.
     """
     for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):

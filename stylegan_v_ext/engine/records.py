@@ -1,12 +1,12 @@
 """The files that a run adds lines to, brought back to where its state is before it goes on."""
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.files import atomic_path, remove_leftovers
 
 STATS_NAME = "stats.jsonl"
@@ -41,8 +41,8 @@ def last_step(run_dir: Path) -> int:
     """The step of the last line of `stats.jsonl`; -1 if there are no lines."""
     try:
         lines = (run_dir / STATS_NAME).read_bytes().splitlines()
-        return step_of(_number(json.loads(lines[-1]), "Progress/kimg"))
-    except (OSError, ValueError, IndexError, RecursionError, OverflowError):
+        return step_of(_number(parse_json(lines[-1]), "Progress/kimg"))
+    except (OSError, ValueError, IndexError, OverflowError):
         return -1
 
 
@@ -69,8 +69,8 @@ def _keep_lines(path: Path, keep: Callable[[bytes], bool]) -> None:
 def _is_entry(line: bytes, keep: Callable[[Any], bool]) -> bool:
     """Whether a line is JSON, and one to keep. What a killed process left is not JSON."""
     try:
-        return keep(json.loads(line))
-    except (ValueError, RecursionError):
+        return keep(parse_json(line))
+    except ValueError:
         return False
 
 

@@ -37,7 +37,7 @@ def check_layout(state: Any) -> None:
     for name, most in (("num_clips", _MOST_CLIPS), ("num_steps", _MOST_STEPS), ("num_items", _MOST_CLIPS)):
         _whole(state[name], name, most)
     _number(state["augment_p"], "augment_p", 1)
-    _tensor(state["pl_mean"], "pl_mean", torch.float32, [])
+    _tensor(state["pl_mean"], "pl_mean", torch.float32, [], finite=False)
     _keys(state["networks"], "networks", NETWORKS)
     for name in NETWORKS:
         _table(state["networks"][name], f"networks.{name}", str)
@@ -209,7 +209,8 @@ def _close(one: Any, other: Any) -> bool:
 
 def _finite(state: dict[str, Any]) -> None:
     """Raise `ValueError` for a weight or moment that is NaN or infinite."""
-    tables = {f"networks.{name}": table for name, table in state["networks"].items()}
+    tables = {"the state": {"pl_mean": state["pl_mean"]}}
+    tables |= {f"networks.{name}": table for name, table in state["networks"].items()}
     for name, content in state["optimizers"].items():
         tables |= {f"optimizers.{name}.state.{number}": entry for number, entry in content["state"].items()}
     for where, table in tables.items():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stylegan_v_ext.documents import check_arrays, parse_json
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.networks.noise import NoiseSource, recorded_noise
 
@@ -62,11 +63,12 @@ class VideoLatents:
 def load_latents(path: str | Path) -> VideoLatents:
     """Read a file of `VideoLatents.save`. Raises `ValueError` for anything else; nothing in it is executed."""
     try:
+        check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file]
             if missing:
                 raise ValueError(f"no {', '.join(missing)}")
-            settings = json.loads(str(file["settings"]))
+            settings = parse_json(str(file["settings"]))
             w, motion, times = (np.asarray(file[key], dtype=np.float64) for key in ("w", "motion", "times"))
             first, seed = int(file["first_anchor"]), int(file["motion_seed"])
             index = settings.pop("class_index")

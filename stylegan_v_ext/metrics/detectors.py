@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 import dnnlib
+from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.files import atomic_path
 
 ENVIRONMENT = "STYLEGAN_V_DETECTORS"
@@ -107,7 +108,7 @@ def record_path() -> Path:
 def recorded_sha256() -> dict[str, str]:
     """SHA-256 by detector file, of those that were used before."""
     try:
-        record = json.loads(record_path().read_text(encoding="utf-8"))
+        record = parse_json(record_path().read_bytes())
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import dnnlib
 from stylegan_v_ext.checkpoints import CheckpointError, find_snapshot, load, save_snapshot
 from stylegan_v_ext.checkpoints.checkpoint import NotFiniteError
+from stylegan_v_ext.checkpoints.exports import export_safetensors
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.files import atomic_path
 from torch_utils import persistence
@@ -195,3 +196,14 @@ def test_inspect_tells_of_nan_weights_and_convert_keeps_them_if_asked(spoilt, tm
     assert result.exit_code == 0, result.output
     with pytest.raises(NotFiniteError):
         load(target).network("G_ema")
+
+
+def test_a_long_list_of_videos_that_were_left_out_opens(tmp_path, make_generator, make_discriminator):
+    left_out = [f"videos/{number:06d}" for number in range(20_000)]
+    kwargs = {"path": "x.zip", "exclude": left_out}
+    networks = dict(G=make_generator(), G_ema=make_generator(), D=make_discriminator())
+    save_snapshot(tmp_path / "a.pkl", {**networks, "augment_pipe": None, "training_set_kwargs": kwargs})
+    found = load(tmp_path / "a.pkl")
+    assert found.training_set_kwargs == kwargs
+    export_safetensors(tmp_path / "b.safetensors", {"G_ema": found.network("G_ema")}, kwargs, {})
+    assert load(tmp_path / "b.safetensors").training_set_kwargs == kwargs

@@ -156,18 +156,26 @@ def test_links_in_circles_and_deep_folders_end_in_a_sentence(tmp_path):
         open_archive(data)
 
 
-@pytest.mark.parametrize("name", ["d", "n" * 250])
+@pytest.fixture(params=["d", "n" * 250])
+def deep_folder(request, tmp_path, monkeypatch):
+    """1500 folders in each other; they go again step by step, since the way pytest removes folders ends before."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    for _ in range(1500):
+        os.mkdir(request.param)
+        os.chdir(request.param)
+    open("1.png", "wb").close()
+    yield tmp_path / "data"
+    os.unlink("1.png")
+    for _ in range(1500):
+        os.chdir("..")
+        os.rmdir(request.param)
+
+
 @pytest.mark.parametrize(
     "reader", [open_archive, DatasetVideos, lambda path: convert(path, f"{path}.zip", ConvertOptions())]
 )
-def test_1500_folders_in_each_other_end_in_a_sentence(tmp_path, monkeypatch, name, reader):
-    (tmp_path / "data").mkdir()
-    monkeypatch.chdir(tmp_path / "data")
-
-    for _ in range(1500):
-        os.mkdir(name)
-        os.chdir(name)
-    open("1.png", "wb").close()
+def test_1500_folders_in_each_other_end_in_a_sentence(deep_folder, reader):
     with pytest.raises(DataError, match="more than 100 levels of folders|File name too long") as error:
-        reader(str(tmp_path / "data"))
+        reader(str(deep_folder))
     assert len(str(error.value)) < 1100
