@@ -33,7 +33,7 @@ def say(*lines: Any, err: bool = False) -> None:
 
 def sentence(error: Any) -> str:
     """The message of an error. PyTorch gives an error that crossed from a data worker a traceback; it is cut off."""
-    message = str(error).strip()
+    message = str(error)
     if message.startswith("Caught ") and "\nOriginal Traceback" in message:
         message = re.split(r"^[\w.]*Error: ", message, flags=re.MULTILINE)[-1].strip()
-    return message or "unknown error"
+    return message if message.strip() else "unknown error"
