@@ -71,7 +71,7 @@ def check_dataset(
     bad = {video.folder for video in videos if metadata.labels and video.folder not in metadata.labels}
     for video in videos:
         if len(video) < num_frames:
-            report.problems.append(f"{video.folder} has {count(len(video), 'frame')}, a clip needs {num_frames}")
+            report.problems.append(f"{video} has {count(len(video), 'frame')}, a clip needs {num_frames}")
             bad.add(video.folder)
 
     def faults(video: Video) -> list[str]:

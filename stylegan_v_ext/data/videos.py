@@ -30,6 +30,9 @@ class Video:
     folder: str
     frames: np.ndarray
 
+    def __str__(self) -> str:
+        return self.folder or "the top folder"
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -160,7 +163,7 @@ def check_labels(metadata: Metadata, videos: list[Video]) -> list[str]:
         return []
     folders = {video.folder for video in videos}
     problems = [f"label for {name}, which is not in the data" for name in metadata.labels if name not in folders]
-    problems += [f"{video.folder} has no label" for video in videos if video.folder not in metadata.labels]
+    problems += [f"{video} has no label" for video in videos if video.folder not in metadata.labels]
     return problems
 
 
