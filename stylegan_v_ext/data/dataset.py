@@ -55,8 +55,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         short = next((video for video in self._videos if len(video) < num_frames), None)
         if short is not None:
             raise DataError(
-                f"{path}: {short} has {len(short)} frames, a clip needs {num_frames}; "
-                "leave it out with --skip-bad"
+                f"{path}: {short} has {len(short)} frames, a clip needs {num_frames}; leave it out with --skip-bad"
             )
         metadata = read_metadata(self._archive)
         self.fps, self.motion_distance = metadata.fps, metadata.motion_distance
