@@ -96,8 +96,18 @@ def append_line(path: str | Path, line: str) -> None:
 
 
 def open_no_link(path: str | Path, flags: int) -> int:
-    """Descriptor of a file that is opened with the flags of `os.open`. Raises `OSError`, also for a symbolic link."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    """Descriptor of a file that is opened with the flags of `os.open`.
+
+    Raises `OSError`, also for a symbolic link and for a pipe, which might never let go of its writer.
+    """
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags, 0o666)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        os.close(handle)
+        raise FileExistsError(errno.EEXIST, "it is a pipe", str(path))
+    return handle
 
 
 def _mode_of(path: Path, folder: bool) -> int | None:

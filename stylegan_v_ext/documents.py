@@ -55,7 +55,7 @@ def check_arrays(path: Path) -> None:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():  # reading a pipe might never end
-            raise ValueError("there is no such file")
+            raise ValueError("it is not a file" if path.exists() else "there is no such file")
         with open(path, "rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except OSError as error:

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import pickle
+import stat
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -89,6 +90,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
 
     tensors_path, json_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
     try:
+        if not stat.S_ISREG(json_path.stat().st_mode):
+            raise CheckpointError(f"{json_path} is not a file")
         if json_path.stat().st_size > _LARGEST_DESCRIPTION:
             raise CheckpointError(f"{json_path} is larger than {_LARGEST_DESCRIPTION} bytes")
         text = json_path.read_text(encoding="utf-8")

@@ -52,7 +52,7 @@ def main(settings: dict[str, Any], out: BinaryIO) -> None:
     out: where the records go.
     """
     try:
-        with open(settings["path"], "rb") as file:
+        with open(settings["path"], "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode) or not status.st_size:
                 raise Problem("it is empty")
@@ -72,6 +72,11 @@ def main(settings: dict[str, Any], out: BinaryIO) -> None:
     except (ValueError, RuntimeError, OverflowError) as error:  # PyAV's
         reason = str(error) or type(error).__name__
     _send(out, {"end": reason})
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """`os.open` that does not wait for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _give_up_rights(most_bytes: int) -> None:

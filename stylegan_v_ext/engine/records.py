@@ -40,7 +40,8 @@ def rewind(run_dir: Path, tick: int, num_clips: int, config: Mapping[str, Any]) 
 def last_step(run_dir: Path) -> int:
     """The step of the last line of `stats.jsonl`; -1 if there are no lines."""
     try:
-        lines = (run_dir / STATS_NAME).read_bytes().splitlines()
+        path = run_dir / STATS_NAME
+        lines = path.read_bytes().splitlines() if path.is_file() else []
         return step_of(_number(parse_json(lines[-1]), "Progress/kimg"))
     except (OSError, ValueError, IndexError, OverflowError):
         return -1
