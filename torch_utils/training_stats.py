@@ -104,7 +104,8 @@ class Collector:
         count, total, squares = self._moments(name).tolist()
         if not count:
             return float("nan")
-        return max(squares / count - (total / count) ** 2, 0.0) ** 0.5
+        mean = total / count
+        return max(squares / count - mean * mean, 0.0) ** 0.5  # `**` would raise for a very large mean
 
     def as_dict(self) -> dnnlib.EasyDict:
         """`{name: EasyDict(num, mean, std)}` of everything that matches."""

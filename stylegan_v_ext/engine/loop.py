@@ -106,7 +106,7 @@ class Trainer:
         self.dataset = construct("data set", c.training_set_kwargs)
         self.fingerprint = processes.from_leader(self.dataset.fingerprint)
         if state is not None:
-            check_data(self.dataset, self.fingerprint, state)
+            self.fingerprint = check_data(self.dataset, self.fingerprint, state)
             check_sizes(c, self.dataset, state)  # before networks of other sizes take memory
         common = network_sizes(self.dataset)
         self.G = construct("generator", c.G_kwargs, **common)
@@ -383,7 +383,8 @@ class Trainer:
         if self.resumed:
             say(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}",
                 f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...", "")  # fmt: skip
-            return checkpoints.find_snapshot(self.run_dir)
+            snapshots = any(path.is_file() for path in self.run_dir.glob("network-snapshot-*.pkl"))
+            return checkpoints.find_snapshot(self.run_dir) if snapshots else self.save_snapshot()
         if sheets:
             self._print_summary()
             say(*(self.origin.split("\n") if self.origin else []))

@@ -60,11 +60,12 @@ def restore(trainer: Any, state: dict[str, Any]) -> None:
     trainer.progress.load_state_dict(state["progress"])
 
 
-def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any]) -> None:
-    """Raise `ValueError` unless a data set is the one that a state was made with.
+def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any]) -> dict[str, str]:
+    """Raise `ValueError` unless a data set is the one that a state was made with; returns all that is known of it.
 
     dataset: the open data set.
-    fingerprint: its own. States of version 0.1.0 have none to compare it with, only the number of items.
+    fingerprint: its own. States of version 0.1.0 have no fingerprint to compare, only the number of items. A folder
+    has no checksums: those of the zip that it was stay in the run.
     """
     if state["num_items"] != len(dataset):
         raise ValueError(
@@ -77,6 +78,7 @@ def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any])
             f"{dataset.path} holds other data than {before['path']} did in this run: {differing} differ; name the data "
             f"of this run with --data=PATH, or {_REMEDY}"
         )
+    return {**(before["fingerprint"] if before else {}), **fingerprint}
 
 
 def network_sizes(dataset: Any) -> dict[str, int]:

@@ -20,6 +20,7 @@ OPTIMIZERS = {"G_opt": "G", "D_opt": "D"}  # with the network that each moves
 _MOST_STEPS = 2**31  # all random draws of a step are seeded with its number
 _MOST_CLIPS = 2**33
 _MOST_STATISTICS = 1000
+_LARGEST_SUM = 1e100  # far above the squares of any float32
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _OF_THE_DEVICE = {"params", "foreach", "fused", "capturable", "differentiable"}  # entries of an optimizer's group
 
@@ -135,6 +136,8 @@ def _totals(value: Any, where: str) -> dict[str, torch.Tensor]:
         if printable(name, 200) != name:
             raise ValueError(f"{where} has the name {printable(name, 60)}, which cannot be shown")
         _tensor(moments, f"{where}.{name}", torch.float64, [3])
+        if moments.abs().max() > _LARGEST_SUM:
+            raise ValueError(f"{where}.{name} has sums above {_LARGEST_SUM:g}")
         if moments[0] < 0 or moments[2] < 0 or moments[0] != moments[0].round():
             raise ValueError(f"{where}.{name} is no count, sum and sum of squares")
     return value

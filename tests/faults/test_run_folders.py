@@ -523,6 +523,30 @@ def test_other_data_of_as_many_videos_are_refused(on_three, set_of_three, tmp_pa
     assert not one_step and load_options_path(on_three) == str(set_of_three)
 
 
+def test_checksums_stay_known_while_the_data_are_a_folder(on_three, set_of_three, tmp_path):
+    with zipfile.ZipFile(set_of_three) as file:
+        file.extractall(tmp_path / "unpacked")
+        files = {name: file.read(name) for name in file.namelist()}
+    before = load_state(on_three)["data"]["fingerprint"]
+    for path in on_three.glob("network-snapshot-*.pkl"):
+        path.unlink()  # a run goes on without them as well
+    command = ["train", f"--resume={on_three}", "--kimg=0.008", "--device=cpu", f"--data={tmp_path / 'unpacked'}"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert load_state(on_three)["data"]["fingerprint"] == before and list(on_three.glob("network-snapshot-*.pkl"))
+    frame = min(name for name in files if not name.endswith(".json"))
+    files[frame] = files[frame][:-1] + bytes([files[frame][-1] ^ 1])
+    refused(on_three, "checksums of files", f"--data={write_zip(tmp_path / 'other.zip', files)}")
+
+
+@pytest.mark.parametrize("value", [1e300, 1e101])
+def test_statistics_too_large_to_be_any(on_three, value):
+    state = load_state(on_three)
+    state["statistics"]["x"] = torch.tensor([1, value, value], dtype=torch.float64)
+    write(on_three, json.loads((on_three / OPTIONS_NAME).read_text()), state)
+    refused(on_three, "statistics.x has sums above 1e+100")
+
+
 def load_options_path(folder):
     return json.loads((folder / OPTIONS_NAME).read_text())["training_set_kwargs"]["path"]
 
