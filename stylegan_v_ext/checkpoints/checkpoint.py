@@ -13,7 +13,7 @@ from stylegan_v_ext.checkpoints import exports, trusted
 from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan3, stylegan_v, tensorflow
 from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import CLASSES, ROLES, NetworkData, keyword_arguments
-from stylegan_v_ext.checkpoints.reader import Record, plain, read_file
+from stylegan_v_ext.checkpoints.reader import MAX_SETTINGS, Record, plain, read_file
 from stylegan_v_ext.checkpoints.snapshot import find_snapshot
 
 NETWORKS = ("G", "D", "G_ema")
@@ -194,7 +194,7 @@ def _open_records(path: Path, content: Any) -> Checkpoint | None:
     training_set_kwargs = content.get("training_set_kwargs")
     return Checkpoint(
         path, _record_format(records), readers, records,
-        plain(training_set_kwargs) if isinstance(training_set_kwargs, dict) else {},
+        plain(training_set_kwargs, MAX_SETTINGS) if isinstance(training_set_kwargs, dict) else {},
     )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Construc
 _MAX_DEPTH = 64  # of modules in modules, lists in lists
 _MAX_MODULES = 20_000  # what is shared counts every time: a few bytes can stand for endlessly many
 _MAX_ENTRIES = 100_000  # modules, parameters and buffers of a network
-_MAX_VALUES = 400_000  # of arguments and settings; a long list of videos to leave out is the most
+_MAX_VALUES = 20_000  # of arguments; the largest files have some hundred
+MAX_SETTINGS = 400_000  # of values; a data set's may list the videos to leave out
 _MAX_NAME = 300  # characters of the dotted name of a tensor
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -117,19 +118,20 @@ def modules(module: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     raise CheckpointError(f"more than {_MAX_MODULES} modules")
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, most: int = _MAX_VALUES) -> Any:
     """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are.
 
-    Raises `CheckpointError` if that never ends, or if few bytes of the file become very many.
+    most: values in it; what is shared counts every time.
+    Raises `CheckpointError` if there are more, or if few bytes of the file become very many.
     """
-    return _Copier().copy(value, 0)
+    return _Copier(most).copy(value, 0)
 
 
 class _Copier:
     """Makes plain values out of those of a file, and pays for them: what is shared counts every time."""
 
-    def __init__(self) -> None:
-        self._budget = Budget(0, _MAX_VALUES)
+    def __init__(self, most: int):
+        self._most, self._budget = most, Budget(0, most)
         self._sources: set[int] = set()
 
     def copy(self, value: Any, depth: int) -> Any:
@@ -174,7 +176,7 @@ class _Copier:
 
     def _count(self, values: int) -> None:
         if values > self._budget.steps:
-            raise CheckpointError(f"more than {_MAX_VALUES} values")
+            raise CheckpointError(f"more than {self._most} values")
         self._budget.spend_steps(values)
 
     def _pay(self, source: Any, nbytes: int) -> None:

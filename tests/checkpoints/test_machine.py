@@ -355,8 +355,11 @@ def test_few_bytes_that_stand_for_endless_values_are_refused(tmp_path):
     for _ in range(40):
         values = [values, values]
     path = stock.write(tmp_path / "a.pkl", G_ema=stock.Persistent("VideoGenerator"), training_set_kwargs={"a": values})
-    with pytest.raises(CheckpointError, match="more than 20000 values"):
+    with pytest.raises(CheckpointError, match="more than 400000 values"):
         load(path)
+    stock.write(path, G_ema=stock.Persistent("VideoGenerator", _init_kwargs={"a": values}))
+    with pytest.raises(CheckpointError, match="more than 20000 values"):
+        load(path).network("G_ema")
     module = stock.Persistent("Part")
     for _ in range(40):
         outer = stock.Persistent("Part")
