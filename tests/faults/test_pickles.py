@@ -42,9 +42,9 @@ def _check(cases: list[dict], count: int) -> None:
 
 
 def test_hostile_checkpoints_cost_little_and_run_nothing():
-    _check(_open(0, 200), 200)
+    _check(_open(0, 60), 60)
 
 
 @pytest.mark.nightly
 def test_ten_thousand_hostile_checkpoints_cost_little_and_run_nothing():
-    _check(_open(200, 9_800), 9_800)
+    _check(_open(60, 9_940), 9_940)

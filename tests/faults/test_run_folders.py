@@ -229,7 +229,7 @@ def test_options_of_any_shape(run_dir, text, acts):
 def test_options_in_a_pipe_are_not_waited_for(run_dir):
     (run_dir / OPTIONS_NAME).unlink()
     os.mkfifo(run_dir / OPTIONS_NAME)
-    refused(run_dir, f"{OPTIONS_NAME} cannot be read (there is no such file)")
+    refused(run_dir, f"{OPTIONS_NAME} cannot be read (it is not a file)")
 
 
 STATES = [
