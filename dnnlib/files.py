@@ -98,7 +98,7 @@ def append_line(path: str | Path, line: str) -> None:
 def open_no_link(path: str | Path, flags: int) -> int:
     """Descriptor of a file that is opened with the flags of `os.open`.
 
-    Raises `OSError`, also for a symbolic link and for a pipe, which might never let go of its writer.
+    Raises `OSError`, also for a symbolic link and for a pipe, which makes its writer wait for a reader.
     """
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
         flags |= getattr(os, name, 0)
@@ -111,7 +111,7 @@ def open_no_link(path: str | Path, flags: int) -> int:
 
 
 def _mode_of(path: Path, folder: bool) -> int | None:
-    """Permission bits of the file to replace; None if there is none. Raises `OSError` for what is no regular file."""
+    """Permission bits of the file to replace; None for a new file. Raises `OSError` for what is no regular file."""
     try:
         found = os.lstat(path).st_mode
     except FileNotFoundError:

@@ -245,7 +245,10 @@ def _pass_on(number: int, launcher: subprocess.Popen) -> None:
 
 
 def _below(process: subprocess.Popen, recursive: bool = True) -> list[psutil.Process]:
-    """Processes that a process has started, and theirs."""
+    """Processes that a process has started.
+
+    recursive: also those that these processes have started.
+    """
     try:
         return psutil.Process(process.pid).children(recursive=recursive)
     except psutil.Error:

@@ -22,9 +22,9 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The document in a text, which is in UTF-8 if it is bytes. Raises `ValueError` with the reason."""
+    """The document in a text, or in the bytes of a file. Raises `ValueError` with the reason."""
     try:
-        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+        return json.loads(text)  # knows the encodings of JSON, with and without a mark of them
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

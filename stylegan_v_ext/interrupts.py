@@ -33,7 +33,7 @@ class StoppedBySignal(Exception):
 class EndedBySignal(BaseException):
     """A signal ends the work at once; what is being written is removed on the way. number: of the signal.
 
-    No `Exception` and no `KeyboardInterrupt`, which libraries take for theirs.
+    It is no `Exception` and no `KeyboardInterrupt`: libraries catch these two.
     """
 
     def __init__(self, number: int):

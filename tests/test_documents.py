@@ -23,6 +23,12 @@ def test_what_is_no_document_is_a_value_error(text, tmp_path):
     assert list(read_json_lines(tmp_path / "a.json")) == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_documents_of_any_editor_are_read(encoding, tmp_path):
+    (tmp_path / "a.json").write_bytes('{"é": 1}'.encode(encoding))
+    assert read_json(tmp_path / "a.json") == {"é": 1}
+
+
 def test_lines_that_are_torn_are_passed_over(tmp_path):
     (tmp_path / "a.jsonl").write_text(f'{{"a": 1}}\n{DEEP}\n[]\n{{"a": 2}}\n{{"a"')
     assert [entry["a"] for entry in read_json_lines(tmp_path / "a.jsonl")] == [1, 2]

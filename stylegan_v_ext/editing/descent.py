@@ -33,7 +33,7 @@ def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], No
 
     purpose: what the result depends on, of `fingerprint`. progress: called with the steps done since
     the last call. Raises `StoppedBySignal` after Ctrl-C, which finishes the step and writes the state, and
-    `ValueError` where the file is of another purpose.
+    `ValueError` if the file is of another purpose.
     """
     with interruptible() as stopped:
         if path.exists():

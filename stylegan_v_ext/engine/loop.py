@@ -383,8 +383,10 @@ class Trainer:
         if self.resumed:
             say(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}",
                 f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...", "")  # fmt: skip
-            snapshots = any(path.is_file() for path in self.run_dir.glob("network-snapshot-*.pkl"))
-            return checkpoints.find_snapshot(self.run_dir) if snapshots else self.save_snapshot()
+            try:
+                return checkpoints.find_snapshot(self.run_dir)
+            except checkpoints.CheckpointError:  # somebody has removed them
+                return self.save_snapshot()
         if sheets:
             self._print_summary()
             say(*(self.origin.split("\n") if self.origin else []))

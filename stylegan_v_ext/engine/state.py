@@ -108,7 +108,7 @@ def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:
 
     config: the run's; knows where the data were.
     data: where the user says that they are; `None` for where they were.
-    Raises `ValueError` for an address that the user did not name: none is fetched because a file says so.
+    Raises `ValueError` for an address that the user did not name: a file alone may not say what is fetched.
     """
     config.training_set_kwargs.path = data or recorded_path("the run", config.training_set_kwargs.path)
 

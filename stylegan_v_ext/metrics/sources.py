@@ -165,7 +165,7 @@ class VideoFiles(VideoSource):
     """A folder of video files, at any depth, or one; cut to the middle square and scaled as `data convert` does.
 
     Every file is decoded once to count its frames. Those that cannot be read are named in `notes` and left
-    out. Raises `DataError` where none is left, `DecoderMissing` if PyAV is not installed.
+    out. Raises `DataError` if no video is left, `DecoderMissing` if PyAV is not installed.
     """
 
     def __init__(self, path: str, resolution: int, mirror: bool = False):
