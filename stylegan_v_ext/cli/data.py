@@ -54,6 +54,7 @@ def convert(
     """
     from stylegan_v_ext.data import convert as conversion
     from stylegan_v_ext.data.check import count
+    from stylegan_v_ext.data.geometry import Geometry
 
     if fps is not None and not fps < 1e6:
         raise click.UsageError(f"--fps={fps} is not below a million frames a second")
@@ -62,7 +63,7 @@ def convert(
     if transform != "center-crop-wide" and resolution[0] != resolution[1]:
         raise click.UsageError(f"--resolution={resolution[0]}x{resolution[1]} needs --transform=center-crop-wide")
     options = conversion.ConvertOptions(
-        size=resolution, transform=transform, fps=fps, max_frames=max_frames, clip_frames=clip_frames,
+        geometry=Geometry(resolution, transform), fps=fps, max_frames=max_frames, clip_frames=clip_frames,
         clip_stride=clip_stride, labels=labels, format=format_, quality=quality,
         workers=workers or conversion.default_workers(),
     )  # fmt: skip

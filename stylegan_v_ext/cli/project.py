@@ -132,10 +132,11 @@ def project(context: click.Context, **o: Any) -> None:
 def _read_clip(o: dict[str, Any], resolution: int) -> Any:
     """Frames uint8 `[T, H, W, 3]`."""
     from stylegan_v_ext.data.convert import ConvertOptions, read_frames
+    from stylegan_v_ext.data.geometry import Geometry
 
     source = o["video"] or o["images"]
     last = None if o["frames"] is None else o["skip"] + o["frames"]
-    frames, _ = read_frames(source, ConvertOptions((resolution, resolution), fps=o["fps"], max_frames=last))
+    frames, _ = read_frames(source, ConvertOptions(Geometry((resolution, resolution)), fps=o["fps"], max_frames=last))
     if len(frames) - o["skip"] < 2:
         raise UserError(
             f"{source} has {len(frames)} frames, --skip={o['skip']} leaves fewer than the 2 that are needed"

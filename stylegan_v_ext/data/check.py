@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.videos import Video, check_labels, decode_frame, list_videos, read_metadata
+from stylegan_v_ext.data.metadata import check_labels, read_metadata
+from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.videos import Video, list_videos
 
 
 @dataclass

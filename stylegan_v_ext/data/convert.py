@@ -6,15 +6,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import PIL.Image
 
-from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
-from stylegan_v_ext.data.videos import Video, image_faults, is_hidden, list_videos, natural_key, open_image
+from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
+from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.names import natural_key
+from stylegan_v_ext.data.pictures import image_faults, open_image
+from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
 
@@ -25,14 +26,18 @@ DEFAULT_FPS = 25.0
 class ConvertOptions:
     """How sources become clips.
 
-    size: (width, height); width is the side of the frames, a smaller height is the height of the
-    picture that "center-crop-wide" sets between black bars. fps: resample videos to this rate.
-    max_frames: stop a source after that many. clip_frames: cut sources into clips of that many
-    frames, every `clip_stride` frames (default: clip_frames). quality: of JPEG, 1 to 100.
+    geometry: form of the frames.
+    fps: rate to resample to, in frames a second; None keeps the frames as they are.
+    max_frames: stop a source after that many; None takes all.
+    clip_frames: cut sources into clips of that many frames, every `clip_stride` frames (None: clip_frames); None
+        makes one clip of each source.
+    format: "jpg" or "png".
+    quality: of JPEG, 1 to 100.
+    labels: the first folder of a source's name is its class.
+    workers: encoding threads.
     """
 
-    size: tuple[int, int] = (256, 256)
-    transform: str = "center-crop"
+    geometry: Geometry = Geometry()
     fps: float | None = None
     max_frames: int | None = None
     clip_frames: int | None = None
@@ -50,33 +55,6 @@ class ConvertReport:
     num_videos: int = 0
     num_frames: int = 0
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A video file, or a folder of frames inside an archive; name is relative to what the user named."""
-
-    name: str
-    path: str | None = None
-    archive: Archive | None = None
-    video: Video | None = None
-
-
-def find_sources(source: str) -> list[Source]:
-    """Video files and frame folders at a path, in natural order. Raises `DataError` if there are none."""
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        return [Source(path.name, path=str(path))]
-    archive = open_archive(path)
-    found = [
-        Source(name, path=str(path / name))
-        for name in archive.names
-        if path.is_dir() and name.lower().endswith(VIDEO_SUFFIXES) and not is_hidden(name)
-    ]
-    found += [Source(video.folder or path.stem, archive=archive, video=video) for video in list_videos(archive)]
-    if not found:
-        raise DataError(f"{source} holds neither videos ({', '.join(VIDEO_SUFFIXES)}) nor folders of frames")
-    return sorted(found, key=lambda item: natural_key(item.name))
 
 
 def convert(
@@ -152,8 +130,7 @@ class _FrameSource:
                 break
 
     def _from_file(self) -> Iterator[np.ndarray]:
-        side = self.options.size[0]
-        reader = VideoReader(self.item.path or "", side, side, _ffmpeg_filters(self.options), self.options.fps)
+        reader = VideoReader(self.item.path or "", self.options.geometry, self.options.fps)
         for frame in reader:
             self.fps = reader.fps
             if reader.duration and reader.fps:
@@ -170,7 +147,7 @@ class _FrameSource:
         for index in video.frames:
             data = archive.read(index)
             with image_faults(f"{archive.names[index]} cannot be read"), open_image(data) as image:
-                frame = np.asarray(_transform_image(image.convert("RGB"), self.options))
+                frame = np.asarray(self.options.geometry.apply(image.convert("RGB")))
             yield frame
 
 
@@ -257,42 +234,6 @@ def encode_frame(frame: np.ndarray, format: str = "jpg", quality: int = 95) -> b
     else:
         image.save(buffer, format="JPEG", quality=quality, subsampling=0 if quality >= 90 else 2)
     return buffer.getvalue()
-
-
-def _ffmpeg_filters(options: ConvertOptions) -> str:
-    width, height = options.size
-    shape = {
-        "center-crop": f"crop=w='min(iw,ih)':h='min(iw,ih)',scale={width}:{width}:flags=lanczos",
-        "center-crop-wide": (
-            f"crop=w='min(iw,ih*{width}/{height})':h='min(ih,iw*{height}/{width})',"
-            f"scale={width}:{height}:flags=lanczos,pad={width}:{width}:0:(oh-ih)/2"
-        ),
-        "fit": (
-            f"scale={width}:{width}:force_original_aspect_ratio=decrease:flags=lanczos,"
-            f"pad={width}:{width}:(ow-iw)/2:(oh-ih)/2"
-        ),
-    }[options.transform]
-    return f"{shape},setsar=1"
-
-
-def _transform_image(image: PIL.Image.Image, options: ConvertOptions) -> PIL.Image.Image:
-    """The same geometry for a single frame."""
-    width, height = options.size
-    if options.transform == "fit":
-        scale = width / max(image.size)
-        picture = image.resize([max(round(side * scale), 1) for side in image.size], PIL.Image.Resampling.LANCZOS)
-    else:
-        aspect = 1 if options.transform == "center-crop" else width / height
-        crop_w = min(image.width, round(image.height * aspect))
-        crop_h = min(image.height, round(image.width / aspect))
-        left, top = (image.width - crop_w) // 2, (image.height - crop_h) // 2
-        target = (width, width if options.transform == "center-crop" else height)
-        picture = image.resize(
-            target, PIL.Image.Resampling.LANCZOS, box=(left, top, left + crop_w, top + crop_h), reducing_gap=3.0
-        )
-    canvas = PIL.Image.new("RGB", (width, width))
-    canvas.paste(picture, ((width - picture.width) // 2, (width - picture.height) // 2))
-    return canvas
 
 
 def default_workers() -> int:

@@ -11,7 +11,9 @@ from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.fingerprint import fingerprint
-from stylegan_v_ext.data.videos import decode_frame, list_videos, read_metadata
+from stylegan_v_ext.data.metadata import read_metadata
+from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.videos import list_videos
 
 
 class SparseVideoDataset(torch.utils.data.Dataset):

@@ -124,7 +124,8 @@ def _records(file: BinaryIO, settings: dict[str, Any]) -> Iterator[dict | bytes]
         if context.name == "mjpeg":  # each picture stands for itself, so a fault in it is damage
             context.options |= {"err_detect": "explode"}
         context.thread_type, context.thread_count = "AUTO", _THREADS
-        yield {"fps": settings["fps"] or _rate(stream), "duration": _duration(container, stream)}
+        facts = {"fps": settings["fps"] or _rate(stream), "duration": _duration(container, stream)}
+        yield {**facts, "size": [stream.width, stream.height]}
         count = 0
         for pixels in _filtered(container, stream, settings):
             _allow_time(settings["most_seconds"])

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
@@ -58,8 +59,7 @@ class VideoReader:
     """Iterates over the frames of a video file, uint8 `[height, width, 3]`, after a filter chain.
 
     path: the file; it is the only one that is opened, whatever it refers to.
-    width, height: of the frames that the filters give, in pixels.
-    filters: FFmpeg's filters, `name=arguments,name=arguments`.
+    geometry: form of the frames; None keeps the size that the video has.
     fps: rate to resample the video to, in frames a second; None keeps its frames as they are.
 
     A process of its own decodes the file, within limits of memory and time. After the first frame the attributes
@@ -68,10 +68,10 @@ class VideoReader:
     `FfmpegError` if no frame can be read, `DecoderMissing` if PyAV is not installed.
     """
 
-    def __init__(self, path: str, width: int, height: int, filters: str, fps: float | None = None):
-        self.path, self.width, self.height = path, width, height
-        self.filters = filters
+    def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None):
+        self.path, self.geometry = path, geometry
         self.resampled_fps = fps
+        self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
         self.fps: float | None = None
         self.duration: float | None = None
         self.damage = ""
@@ -90,6 +90,7 @@ class VideoReader:
                         break
                     else:
                         self.fps, self.duration = _number(record.get("fps")), _number(record.get("duration"))
+                        self.size = self.size or _size(record.get("size"))
                 else:
                     self.damage = _cause(process.wait(), log)
             finally:
@@ -103,7 +104,7 @@ class VideoReader:
         if importlib.util.find_spec("av") is None:
             raise DecoderMissing("PyAV, which decodes videos, was not found; install it with `pip install av`")
         settings = {
-            "path": os.path.abspath(self.path), "fps": self.resampled_fps, "filters": self.filters,
+            "path": os.path.abspath(self.path), "fps": self.resampled_fps, "filters": _filters(self.geometry),
             "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS,
         }  # fmt: skip
         return subprocess.Popen(
@@ -113,15 +114,16 @@ class VideoReader:
 
     def _records(self, pipe: Any) -> Iterator[np.ndarray | dict]:
         """What the decoder writes, until it ends or writes something else."""
-        shape = (self.height, self.width, 3)
-        size = self.height * self.width * 3
         while kind := pipe.read(1):
-            length = size if kind == b"f" else min(_LENGTH.unpack(pipe.read(4).ljust(4, b"\0"))[0], _LONGEST_RECORD)
+            width, height = self.size or (0, 0)
+            length = 3 * width * height
+            if kind != b"f":
+                length = min(_LENGTH.unpack(pipe.read(4).ljust(4, b"\0"))[0], _LONGEST_RECORD)
             data = pipe.read(length)
             if len(data) != length:
                 return
             if kind == b"f":
-                yield np.frombuffer(data, dtype=np.uint8).reshape(shape)
+                yield np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
                 continue
             try:
                 record = parse_json(data)
@@ -130,6 +132,28 @@ class VideoReader:
             if not isinstance(record, dict):
                 return
             yield record
+
+
+def _size(value: object) -> tuple[int, int] | None:
+    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else None
+
+
+def _filters(geometry: Geometry | None) -> str:
+    if geometry is None:
+        return "null"
+    width, height = geometry.size
+    shape = {
+        "center-crop": f"crop=w='min(iw,ih)':h='min(iw,ih)',scale={width}:{width}:flags=lanczos",
+        "center-crop-wide": (
+            f"crop=w='min(iw,ih*{width}/{height})':h='min(ih,iw*{height}/{width})',"
+            f"scale={width}:{height}:flags=lanczos,pad={width}:{width}:0:(oh-ih)/2"
+        ),
+        "fit": (
+            f"scale={width}:{width}:force_original_aspect_ratio=decrease:flags=lanczos,"
+            f"pad={width}:{width}:(ow-iw)/2:(oh-ih)/2"
+        ),
+    }[geometry.transform]
+    return f"{shape},setsar=1"
 
 
 def _number(value: object) -> float | None:

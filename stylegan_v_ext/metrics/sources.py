@@ -20,16 +20,12 @@ from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, files_below, 
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.videos import (
-    Video,
-    image_faults,
-    is_hidden,
-    list_videos,
-    natural_key,
-    open_image,
-    read_metadata,
-)
+from stylegan_v_ext.data.metadata import read_metadata
+from stylegan_v_ext.data.names import is_hidden, natural_key
+from stylegan_v_ext.data.pictures import image_faults, open_image
+from stylegan_v_ext.data.videos import Video, list_videos
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
@@ -216,7 +212,7 @@ class VideoFiles(VideoSource):
         """A frame; the decoder of the last one goes on where that serves."""
         if self._reader is None or self._reader[0] != file or self._reader[1] > number:
             self.close()
-            self._reader = (file, 0, iter(VideoReader(str(file), self.resolution, self.resolution, self._filters())))
+            self._reader = (file, 0, iter(VideoReader(str(file), Geometry((self.resolution, self.resolution)))))
         _, at, frames = self._reader
         for frame in frames:
             at += 1
@@ -224,9 +220,6 @@ class VideoFiles(VideoSource):
                 self._reader = (file, at, frames)
                 return frame
         raise DataError(f"{file} ends before frame {number}; it had {self._counts[self._files.index(file)]} before")
-
-    def _filters(self) -> str:
-        return f"crop=w='min(iw,ih)':h='min(iw,ih)',scale={self.resolution}:{self.resolution}:flags=lanczos,setsar=1"
 
     def close(self) -> None:
         """End the decoder that is still running."""
@@ -247,7 +240,7 @@ def find_video_files(path: str | Path) -> list[Path]:
 def _count_frames(file: Path) -> int:
     """Frames that can be decoded; 0 where there are none."""
     try:
-        return sum(1 for _ in VideoReader(str(file), _TINY, _TINY, f"scale={_TINY}:{_TINY}"))
+        return sum(1 for _ in VideoReader(str(file), Geometry((_TINY, _TINY))))
     except FfmpegError:
         return 0
 

@@ -36,7 +36,7 @@ def script(name, *arguments, cwd=None):
 
 
 def video(path):
-    reader = VideoReader(str(path), 16, 16, "crop=16:16:0:0")
+    reader = VideoReader(str(path))
     return np.stack(list(reader)), reader.fps
 
 
@@ -93,7 +93,7 @@ def test_same_seeds_same_file_and_other_seeds_another(trained, tmp_path):
 
 def test_grid_has_columns_and_rows(trained, tmp_path):
     target = generate(trained, tmp_path, "grid.mp4", "--seeds=0-4", "--grid=3x2", "--frames=5")
-    frames = np.stack(list(VideoReader(str(target), 48, 32, "null")))
+    frames = np.stack(list(VideoReader(str(target))))
     assert frames.shape == (5, 32, 48, 3)
     assert frames[:, 20:, 36:].max() < 30 < frames[:, :12, :12].max()
     folder = generate(trained, tmp_path, "folder", "--seeds=0-1", "--grid=2x1", "--frames=2")

@@ -11,7 +11,10 @@ import pytest
 from stylegan_v_ext.data import archive as archive_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.videos import decode_frame, list_videos, natural_key, read_metadata
+from stylegan_v_ext.data.metadata import read_metadata
+from stylegan_v_ext.data.names import natural_key
+from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import video_files, write_folder, write_zip
 
 FILES = video_files(num_frames=12, metadata={"labels": [["v0", 1], ["v1", 0], ["v2", 1]], "fps": 25})
@@ -131,7 +134,7 @@ def test_a_zip_is_listed_once_until_it_changes(tmp_path, monkeypatch):
 
 
 def test_only_picture_formats_are_opened(tmp_path):
-    from stylegan_v_ext.data.videos import decode_frame
+    from stylegan_v_ext.data.pictures import decode_frame
 
     with pytest.raises(DataError, match="not a readable image"):
         decode_frame(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\n", "v0/1.jpg")
@@ -165,7 +168,7 @@ def test_members_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
 def test_pictures_of_too_many_pixels_are_refused(monkeypatch):
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (64, 64)).save(buffer, format="PNG")
-    monkeypatch.setattr("stylegan_v_ext.data.videos.MOST_PIXELS", 1000)
+    monkeypatch.setattr("stylegan_v_ext.data.pictures.MOST_PIXELS", 1000)
     with pytest.raises(DataError, match="is not a readable image"):
         decode_frame(buffer.getvalue(), "x.png")
 

@@ -17,12 +17,14 @@ from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import DecoderMissing
+from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.synthetic import sky_video, write_demo_dataset
-from stylegan_v_ext.data.videos import list_videos, read_metadata
+from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
-SMALL = dict(size=(32, 32), workers=2)
+SMALL = dict(geometry=Geometry((32, 32)), workers=2)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +128,7 @@ def test_transforms_keep_and_cut_what_they_say(tmp_path, source, transform, size
         (tmp_path / "in" / "v").mkdir(parents=True)
         for i in range(16):
             PIL.Image.fromarray(frame).save(tmp_path / "in" / "v" / f"{i}.png")
-    options = ConvertOptions(size=size, transform=transform, format="png", workers=1)
+    options = ConvertOptions(Geometry(size, transform), format="png", workers=1)
     convert(str(tmp_path / "in"), str(tmp_path / "out"), options)
     picture = np.asarray(PIL.Image.open(tmp_path / "out" / "000000" / "000015.png"))
     assert picture.shape == (32, 32, 3)
@@ -211,7 +213,7 @@ def test_existing_data_is_never_overwritten(tmp_path):
 
 
 def test_a_data_set_converts_to_another_size(tmp_path, sky_zip):
-    convert(sky_zip, str(tmp_path / "small"), ConvertOptions(size=(8, 8)))
+    convert(sky_zip, str(tmp_path / "small"), ConvertOptions(Geometry((8, 8))))
     report = check_dataset(str(tmp_path / "small"))
     assert (report.resolution, report.num_videos, report.problems) == (8, 6, [])
 
@@ -245,7 +247,9 @@ def test_hour_long_input_is_streamed(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion, "_FrameSource", Source)
         patch.setattr(conversion, "encode_frame", encode)
-        report = convert(str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(size=(16, 16), workers=2))
+        report = convert(
+            str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(Geometry((16, 16)), workers=2)
+        )
     assert report.num_frames == 600 and alive["most"] < 20
 
 
@@ -258,7 +262,7 @@ def test_a_missing_decoder_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_real_clips_in_one_call(tmp_path, real_videos):
-    report = convert(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(size=(64, 64)))
+    report = convert(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(Geometry((64, 64))))
     sources = sorted(path.name for path in real_videos.glob("*.mp4"))
     assert report.num_videos == len(sources) >= 3
     assert not any(name in note for name in sources for note in report.notes)

@@ -17,11 +17,11 @@ import pytest
 from stylegan_v_ext.data import decoder, ffmpeg
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.generate.writers import write_video
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SIDE = 32
-SCALE = f"scale={SIDE}:{SIDE}"
 
 
 def encode(path, *options, frames=None, fps=10, inputs=()):
@@ -39,7 +39,7 @@ def noise(count, side=64):
 
 def read(path, fps=None):
     """(reader, frames `[T, SIDE, SIDE, 3]`)."""
-    reader = VideoReader(str(path), SIDE, SIDE, SCALE, fps)
+    reader = VideoReader(str(path), Geometry((SIDE, SIDE)), fps)
     return reader, np.stack(list(itertools.islice(reader, 1000)))
 
 
@@ -255,7 +255,7 @@ def test_frames_before_the_damage_are_those_of_the_sound_file(tmp_path, name, da
     assert reader.damage and 4 < len(frames) < 40
     assert np.array_equal(frames, whole[: len(frames)])
     (tmp_path / name).unlink()
-    report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(size=(32, 32), workers=1))
+    report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
     assert re.match(rf"bad-{name} is damaged; the {len(frames)} frames before the damage are used", report.notes[0])
 
 
@@ -398,7 +398,7 @@ def test_a_decoder_that_crashes_costs_its_own_video_alone(tmp_path, monkeypatch)
         f"runpy.run_path({str(ffmpeg._DECODER)!r}, run_name='__main__')\n"
     )
     monkeypatch.setattr(ffmpeg, "_DECODER", program)
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(size=(32, 32), workers=1))
+    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
     assert report.num_videos == 2
     assert (
         len(report.notes) == 1
@@ -429,7 +429,7 @@ def test_videos_are_written_under_names_of_all_kinds(tmp_path, monkeypatch, endi
     folders = ["-f", "%03d", "a:b", "pipe:0"] if ending == "mp4" else ["-y"]
     for name in (*STRANGE_NAMES[:: 3 if ending == "mp4" else 8], *(f"{folder}/-x" for folder in folders)):
         assert write_video(f"{name}.{ending}", list(noise(2)), fps=10) == 2
-        assert len(list(VideoReader(os.path.abspath(f"{name}.{ending}"), 64, 64, "null"))) == 2
+        assert len(list(VideoReader(os.path.abspath(f"{name}.{ending}")))) == 2
 
 
 def test_ffmpeg_failing_to_write_is_told_in_one_printable_line(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.videos import decode_frame
+from stylegan_v_ext.data.pictures import decode_frame
 
 
 def jpeg(mode="RGB", **options):

@@ -13,8 +13,11 @@ import pytest
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.videos import decode_frame, list_videos, natural_key
+from stylegan_v_ext.data.names import natural_key
+from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.metrics.sources import DatasetVideos
 from tests.data.helpers import image_bytes, write_zip
 
@@ -56,7 +59,7 @@ def test_numbers_of_any_length_are_in_order(length):
 def test_folders_named_by_digits_of_other_scripts_convert(tmp_path):
     files = {f"{folder}/v/{i}.png": image_bytes(i) for folder in ("٣", "²", "9" * 5000) for i in range(3)}
     source = write_zip(tmp_path / "in.zip", files)
-    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(size=(16, 16), workers=1, labels=True))
+    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, labels=True))
     assert (report.num_videos, report.num_frames, report.notes) == (3, 9, [])
 
 
@@ -93,7 +96,7 @@ def test_a_damaged_picture_is_named_by_every_reader(tmp_path, kind):
 
         def conversion(source=source):
             (tmp_path / "out.zip").unlink(missing_ok=True)
-            report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(size=(8, 8), workers=1))
+            report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
             if report.notes:
                 raise DataError(report.notes[0])
 
@@ -133,7 +136,7 @@ def test_pictures_have_at_most_8192_by_8192_pixels(tmp_path, kind, size):
     with pytest.raises(DataError, match="1.png is not a readable image"):
         DatasetVideos(write_zip(tmp_path / "in.zip", {"v/1.png": data}))
     with pytest.raises(DataError, match="1.png cannot be read"):
-        convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(size=(8, 8), workers=1))
+        convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
 
 
 def test_a_picture_of_the_largest_size_is_read():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from stylegan_v_ext.data import zip_index
-from stylegan_v_ext.data.videos import list_videos, natural_key
+from stylegan_v_ext.data.names import natural_key
+from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.data.zip_index import BadZip, open_zip_index, read_zip_index
 
 

@@ -19,7 +19,9 @@ from stylegan_v_ext.checkpoints import CheckpointError, load, save_snapshot
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.videos import check_labels, decode_frame, list_videos, read_metadata
+from stylegan_v_ext.data.metadata import check_labels, read_metadata
+from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import video_files, write_zip
 
 in_number = pytest.mark.parametrize("cases", [1_000, pytest.param(10_000, marks=pytest.mark.nightly)])

@@ -66,7 +66,7 @@ def test_data_and_videos_that_are_pipes(tmp_path):
     pipe(tmp_path / "dataset.json"), pipe(tmp_path / "1.png")
     assert list(open_archive(tmp_path).names) == []
     with pytest.raises(FfmpegError, match="holds no readable video"):
-        next(iter(VideoReader(str(pipe(tmp_path / "a.mp4")), 8, 8, "null")))
+        next(iter(VideoReader(str(pipe(tmp_path / "a.mp4")))))
 
 
 def test_a_description_that_is_a_pipe(tmp_path, trained_path):

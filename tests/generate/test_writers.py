@@ -17,7 +17,7 @@ def moving(count=6, height=32, width=48, channels=3):
 
 
 def read(path, height, width):
-    return np.stack(list(VideoReader(str(path), width, height, "null"))).astype(int)
+    return np.stack(list(VideoReader(str(path)))).astype(int)
 
 
 @pytest.mark.parametrize(
