@@ -1,5 +1,6 @@
 """Opening a checkpoint of any known format: one door for files, run folders and URLs."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,8 +10,8 @@ from typing import Any
 import torch
 
 import dnnlib
-from stylegan_v_ext.checkpoints import exports, trusted
-from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan3, stylegan_v, tensorflow
+from stylegan_v_ext.checkpoints import exports, foreign, state_dicts, trusted
+from stylegan_v_ext.checkpoints.importers import stylegan2, stylegan3, stylegan_v, tensorflow
 from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import CLASSES, ROLES, NetworkData, keyword_arguments
 from stylegan_v_ext.checkpoints.reader import MAX_SETTINGS, Record, plain, read_file
@@ -153,7 +154,18 @@ def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
         if checkpoint is not None:
             checkpoint.format = checkpoint.format or name
             return checkpoint
-    raise CheckpointError(f"{path} is not a network snapshot: it holds no G_ema, nor another format's networks")
+    raise CheckpointError(
+        f"{path} is not a network snapshot: it holds no G_ema, nor networks of another format that is read "
+        f"({_contents(content)}); docs/checkpoints.md lists the formats"
+    )
+
+
+def _contents(content: Any) -> str:
+    """What a file holds in place of networks, for a message."""
+    if not isinstance(content, dict):
+        return f"but {brief(content)}"
+    names = [brief(key) for key in itertools.islice(content, 3)]
+    return f"but {', '.join(names)}{', ...' if len(content) > 3 else ''}" if names else "but nothing"
 
 
 def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
@@ -166,17 +178,14 @@ def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
     })  # fmt: skip
 
 
-def _open_rosinality(path: Path, content: Any) -> Checkpoint | None:
-    if not rosinality.is_checkpoint(content):
+def _open_state_dicts(path: Path, content: Any) -> Checkpoint | None:
+    """Networks of which the file holds the tensors alone, in dictionaries of any wrapper."""
+    found = state_dicts.find_networks(content)
+    if not found:
         return None
-    readers: dict[str, Callable[[], NetworkData]] = {
-        ours: partial(rosinality.read_generator, content[key], content.get("latent_avg"))
-        for key, ours in (("g", "G"), ("g_ema", "G_ema"))
-        if isinstance(content.get(key), dict)
-    }
-    if isinstance(content.get("d"), dict):
-        readers["D"] = partial(rosinality.read_discriminator, content["d"])
-    return Checkpoint(path, "", readers)
+    settings = content.get("training_set_kwargs") if isinstance(content, dict) else None
+    kwargs = plain(settings, MAX_SETTINGS) if isinstance(settings, dict) else {}
+    return Checkpoint(path, found[0].kind.name, state_dicts.choose(found), training_set_kwargs=kwargs)
 
 
 def _open_records(path: Path, content: Any) -> Checkpoint | None:
@@ -213,6 +222,7 @@ def _read_record(record: Record) -> NetworkData:
     if record.class_name in CLASSES:
         kwargs = keyword_arguments(record.class_name, record.init_args, record.init_kwargs)
         return NetworkData(record.class_name, kwargs, state)
+    foreign.refuse({name: tuple(tensor.shape) for name, tensor in state.items()})
     if stylegan_v.is_network(state):
         return stylegan_v.read_network(record, state)
     if stylegan3.is_generator(state):
@@ -229,6 +239,6 @@ def _read_record(record: Record) -> NetworkData:
 
 _FORMATS: list[tuple[str, Callable[[Path, Any], Checkpoint | None]]] = [
     ("StyleGAN2 (TensorFlow)", _open_tensorflow),
-    ("StyleGAN2 (rosinality)", _open_rosinality),
     ("", _open_records),
+    ("", _open_state_dicts),
 ]

@@ -227,6 +227,8 @@ class Machine:
 
     def _set_items(self, items: list[Any]) -> None:
         target = self._stack[-1]
+        if isinstance(target, Instance):  # a dictionary of another package, which nobody asks for
+            return
         if not isinstance(target, dict) or len(items) % 2:
             raise CheckpointError(f"the file sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
@@ -239,7 +241,7 @@ class Machine:
             target.extend(items)
         elif isinstance(target, set):
             self._add(items, target)
-        else:
+        elif not isinstance(target, Instance):
             raise CheckpointError(f"the file adds items to a {type(target).__name__}")
 
     def _add(self, items: list[Any], target: set[Any]) -> None:

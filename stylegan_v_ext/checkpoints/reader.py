@@ -6,6 +6,7 @@ state; other known classes become `Instance`s; everything else is refused by nam
 
 import hashlib
 import mmap
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -59,12 +60,7 @@ class Record:
         return {name: tuple(tensor.shape) for name, tensor in self._stored().items() if hasattr(tensor, "shape")}
 
     def _stored(self) -> dict[str, Any]:
-        return {
-            prefix + name: tensor
-            for prefix, state in modules(self)
-            for kind in ("_parameters", "_buffers")
-            for name, tensor in _dict(state.get(kind)).items()
-        }
+        return stored_tensors(self)
 
     def attribute(self, module: str, name: str, default: Any = None) -> Any:
         """Attribute `name` of the submodule with this dotted name ("" for the module itself).
@@ -79,6 +75,16 @@ class Record:
         if not isinstance(value, _PLAIN):
             raise CheckpointError(f"{name} of {module or 'the network'} is {brief(value)}, which is no plain value")
         return value
+
+
+def stored_tensors(module: Any) -> dict[str, Any]:
+    """Parameters and buffers of a module, which is a `Record` or an `Instance`, by their dotted names."""
+    return {
+        prefix + name: tensor
+        for prefix, state in modules(module)
+        for kind in ("_parameters", "_buffers")
+        for name, tensor in _dict(state.get(kind)).items()
+    }
 
 
 def _dict(value: Any) -> dict[Any, Any]:
@@ -332,6 +338,7 @@ Layout = Callable[[tuple, Budget], Any]
 _LAYOUTS: dict[tuple[str, str], Layout | None] = {
     ("collections", "OrderedDict"): _dictionary,
     ("collections", "defaultdict"): _dictionary,
+    ("collections", "Counter"): _dictionary,
     ("copyreg", "_reconstructor"): _reconstruct,
     ("_codecs", "encode"): _encoded,
     ("builtins", "set"): _set,
@@ -367,8 +374,10 @@ for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
 
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
 
-# Classes of these become `Instance`s, whatever their names.
-_INERT = ("torch.nn.modules.", "torch.optim.", "omegaconf.", "training.", "src.training.")
+# Classes of these become `Instance`s, and so do those of packages that are neither Python's nor named here.
+_INERT = ("torch.nn.modules.", "torch.nn.parallel.", "torch.optim.", "omegaconf.", "training.", "src.training.")
+_OWN_PACKAGES = {*sys.stdlib_module_names, *_PYTHON2, "torch", "torch_utils", "dnnlib", "numpy", "stylegan_v_ext"}
+_PROGRAM = "__torch__"
 
 
 def _today(name: Global) -> tuple[str, str]:
@@ -378,7 +387,9 @@ def _today(name: Global) -> tuple[str, str]:
 
 def _instance_maker(name: Global) -> Layout | None:
     """What makes the `Instance` of a class that is kept as data, `None` for other names."""
-    if name.module.startswith(_INERT) and name.name[:1].isupper():
+    package = name.module.partition(".")[0]
+    known = name.module.startswith(_INERT) or (package.isidentifier() and package not in _OWN_PACKAGES)
+    if known and name.name[:1].isupper() and name.name.isidentifier():
         return lambda args, budget: Instance(name.module, name.name, args)
     return None
 
@@ -388,6 +399,10 @@ def find(name: Global, budget: Budget) -> Constructor | None:
 
     budget: pays for what the constructor does.
     """
+    if name.module.partition(".")[0] == _PROGRAM:
+        raise CheckpointError(
+            "a TorchScript program, which is code; it was not run: give the checkpoint that it was made from"
+        )
     key = _today(name)
     layout = _LAYOUTS[key] if key in _LAYOUTS else _instance_maker(name)
     if layout is not None:
@@ -413,10 +428,28 @@ def read_file(path: str | Path) -> Any:
         raise CheckpointError(f"{path} is not a network snapshot, or is damaged ({type(error).__name__})") from None
 
 
+def _refuse_other_files(start: bytes) -> None:
+    """Raise `CheckpointError` for what people take for a checkpoint. start: of the file, in small letters."""
+    for beginnings, what in _OTHER_FILES:
+        if start.startswith(beginnings):
+            raise CheckpointError(what)
+
+
+_OTHER_FILES: tuple[tuple[tuple[bytes, ...], str], ...] = (
+    ((b"<!doctype", b"<html", b"<?xml", b"{\"error", b"{\"message"), "a web page and no checkpoint: the download "
+     "failed; fetch the file again, by its direct address"),
+    ((b"version https://git-lfs",), "a pointer of Git LFS and no checkpoint; fetch the file with `git lfs pull`"),
+    ((b"\x89hdf",), "an HDF5 file of Keras or TensorFlow, which is not read; give a PyTorch checkpoint"),
+    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!"), "a compressed archive; unpack it and give the file inside"),
+    ((b"gguf",), "a GGUF file of a language or diffusion model, which is not read; give a StyleGAN checkpoint"),
+)  # fmt: skip
+
+
 def _read(file: BinaryIO) -> Any:
     if not file.seek(0, 2):
         raise CheckpointError("not a network snapshot: the file is empty")
     data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    _refuse_other_files(bytes(data[:64]).lstrip().lower())
     budget = Budget(len(data))
     finder = partial(find, budget=budget)
     if bytes(data[:4]) == b"PK\x03\x04":

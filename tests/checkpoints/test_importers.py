@@ -236,6 +236,9 @@ def test_an_average_that_rosinality_left_out_is_computed(golden, tmp_path):
     generator = data.build()
     expected = generator.mapping(torch.randn(4000, v.config["z_dim"]))[:, 0].mean(0)
     assert (data.state["mapping.w_avg"] - expected).norm() < 0.1 * expected.norm() + 0.05
-    torch.save({"g_ema": {"conv1.conv.weight": torch.zeros(1), "strange": torch.zeros(1)}}, tmp_path / "odd.pt")
+    torch.save(
+        {"g_ema": {"input.input": torch.zeros(1), "conv1.conv.weight": torch.zeros(1), "strange": torch.zeros(1)}},
+        tmp_path / "odd.pt",
+    )
     with pytest.raises(CheckpointError, match="is not part of rosinality's StyleGAN2"):
         load(tmp_path / "odd.pt").network("G_ema")

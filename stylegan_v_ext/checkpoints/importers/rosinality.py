@@ -27,16 +27,8 @@ _LAYER_PARTS = {
 }  # fmt: skip
 
 
-def is_checkpoint(content: Any) -> bool:
-    if not isinstance(content, dict):
-        return False
-    states = [content.get(key) for key in ("g_ema", "g")]
-    return any(isinstance(state, dict) and "conv1.conv.weight" in state for state in states)
-
-
 def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkData:
     """A `VideoGenerator` of one frame. state: tensors in memory or in the file. latent_avg: the average w, if known."""
-    latent_avg = load_all({"w": latent_avg}).get("w")
     ours: State = {}
     for name, tensor in load_all(state).items():
         target = _generator_name(name)
@@ -51,7 +43,7 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
         elif target.endswith("torgb.bias"):
             tensor = tensor.flatten()
         ours[target] = tensor
-    notes = []
+    notes: list[str] = []
     for name in [name for name in ours if name.endswith("noise_strength")]:
         constant = name.replace("noise_strength", "noise_const")
         if constant not in ours:
@@ -59,13 +51,36 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
             ours[constant] = torch.randn([resolution, resolution], generator=torch.Generator().manual_seed(resolution))
             notes.append(f"the file has no {constant}; drawn from a fixed seed")
     stylegan2.add_filters(ours, "synthesis.")
+    latent_avg = load_all({"w": latent_avg}).get("w")
     if latent_avg is None:
-        latent_avg = _average_w(ours)
+        ours["mapping.w_avg"] = _average_w(ours)
         notes.append(f"the file has no average w; taken over {_NUM_AVERAGE} latents")
-    ours["mapping.w_avg"] = latent_avg.flatten()
+    else:
+        ours["mapping.w_avg"] = _one_average(
+            latent_avg.float(), ours["synthesis.b4.conv1.affine.weight"].shape[1], notes
+        )
     data = stylegan2.read_generator(ours)
     data.notes = notes
     return data
+
+
+def _one_average(latent_avg: torch.Tensor, w_dim: int, notes: list[str]) -> torch.Tensor:
+    """The average w `[w_dim]` from one, or from one for every layer `[..., num_layers, w_dim]`.
+
+    notes: gets a line if the layers have different ones, since one centre serves all layers here.
+    """
+    if latent_avg.ndim == 0 or latent_avg.shape[-1] != w_dim or latent_avg.numel() == 0:
+        raise CheckpointError(f"an average w of shape {list(latent_avg.shape)}, which is none of {w_dim} values")
+    rows = latent_avg.reshape(-1, w_dim)
+    mean = rows.mean(0)
+    distance, size = float((rows - mean).norm(dim=1).max()), float(mean.norm())
+    if distance <= 1e-5 * max(size, 1e-12):
+        return rows[0].clone()
+    notes.append(
+        f"the file has an average w for each of {len(rows)} layers, up to {distance:.3g} from their mean, which is "
+        f"used for all (its length is {size:.3g}): truncation goes towards another picture than there"
+    )
+    return mean
 
 
 def _average_w(state: State) -> torch.Tensor:
@@ -82,7 +97,7 @@ def _average_w(state: State) -> torch.Tensor:
     x = normalize_2nd_moment(x)
     for i in range(num_layers):
         weight, bias = state[f"mapping.fc{i}.weight"], state[f"mapping.fc{i}.bias"]
-        x = F.linear(x, weight * (0.01 / math.sqrt(weight.shape[1])), bias * 0.01)
+        x = F.linear(x, weight.to(x) * (0.01 / math.sqrt(weight.shape[1])), bias.to(x) * 0.01)
         x = F.leaky_relu(x, 0.2) * math.sqrt(2)
     return x.mean(0)
 

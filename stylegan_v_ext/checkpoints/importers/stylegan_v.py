@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from stylegan_v_ext.checkpoints.importers import stylegan2
-from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.importers.stylegan2 import Attribute, State, no_attributes
+from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, resolutions
 from stylegan_v_ext.checkpoints.reader import Record, plain
 
@@ -40,34 +40,48 @@ def renamed(state: State) -> State:
     result = {}
     for name, tensor in state.items():
         ours = next((own + name[len(theirs) :] for theirs, own in _RENAMED.items() if name.startswith(theirs)), name)
-        result[ours] = tensor[0] if name.endswith(_LEADING_AXIS) else tensor
+        result[ours] = tensor[0] if ours != name and name.endswith(_LEADING_AXIS) else tensor
     return result
 
 
 def read_network(record: Record, state: State) -> NetworkData:
     """A `VideoGenerator` or `TimeConditionedDiscriminator`. Raises `CheckpointError` for the release's other models."""
-    if any(".rnn" in name or ".lstm" in name or name.startswith("video_") for name in state):
-        raise CheckpointError("a MoCoGAN+SG2 network of the StyleGAN-V release, which is not supported")
-    settings = _settings(record)
+    return read_state(state, record.attribute, _settings(record))
+
+
+def read_state(
+    state: State, attribute: Attribute = no_attributes, settings: dict[str, Any] | None = None
+) -> NetworkData:
+    """The same from tensors under the release's names or ours.
+
+    attribute: what the stored object says of itself.
+    settings: of its training; None for nothing known.
+    """
     state = renamed(state)
     if any(name.startswith(_MOTION) for name in state):
         name = next(name for name in state if name.startswith(_MOTION))
-        raise CheckpointError(f"a StyleGAN-V network with {name}, which the published model has not")
-    return (_generator if "mapping.w_avg" in state else _discriminator)(record, state, settings)
+        raise CheckpointError(f"a StyleGAN-V network with {brief(name)}, which the published model has not")
+    read = _generator if "mapping.w_avg" in state else _discriminator
+    return read(attribute, state, settings or {})
 
 
-def _generator(record: Record, state: State, settings: dict[str, Any]) -> NetworkData:
+def _generator(attribute: Attribute, state: State, settings: dict[str, Any]) -> NetworkData:
+    if "mapping.motion.conv0.weight" not in state:
+        raise CheckpointError("tensors of a stylegan-v-lstm generator alone; give the snapshot (.pkl) of its training")
     conv, freqs = state["mapping.motion.conv0.weight"], state["mapping.motion.encoding.freqs"]
     image_state = {k: v for k, v in state.items() if not k.startswith("mapping.motion.")}
-    kwargs = stylegan2.generator_kwargs(image_state, record.attribute)
+    kwargs = stylegan2.generator_kwargs(image_state, attribute)
     notes = []
     if "motion_z_distance" not in settings:
         notes.append("the file does not say its motion distance; 16 frames assumed")
+    if "num_frames_per_video" not in settings:
+        notes.append("the file does not say how many frames its clips had; 3 assumed")
     num_frames = int(settings.get("num_frames_per_video", 3))
     num_classes = kwargs["c_dim"]
     motion = {
         "z_dim": conv.shape[1] - num_classes, "code_dim": conv.shape[0], "kernel_size": conv.shape[2],
-        "distance": int(settings.get("motion_z_distance", 16)), "amplitude": False,
+        "distance": int(settings.get("motion_z_distance", 16)),
+        "amplitude": "mapping.motion.encoding.amplitudes.weight" in state,
         "min_period": _period(freqs[-1]), "max_period": _period(freqs[0]),
     }  # fmt: skip
     kwargs |= {
@@ -82,8 +96,8 @@ def _period(freq: torch.Tensor) -> float:
     return round(2 * math.pi / float(freq), 3)
 
 
-def _discriminator(record: Record, state: State, settings: dict[str, Any]) -> NetworkData:
-    kwargs = stylegan2.discriminator_kwargs(state, record.attribute)
+def _discriminator(attribute: Attribute, state: State, settings: dict[str, Any]) -> NetworkData:
+    kwargs = stylegan2.discriminator_kwargs(state, attribute)
     table, octaves = state["time.embed.weight"], len(state["time.freqs"])
     sizes = resolutions(state, "", "skip")
     joins = [r for r in sizes if r // 2 in sizes and _inputs(state, r // 2) != _outputs(state, r)]
@@ -91,9 +105,10 @@ def _discriminator(record: Record, state: State, settings: dict[str, Any]) -> Ne
         raise CheckpointError("a StyleGAN-V discriminator that does not put frames together at one resolution")
     num_frames = _inputs(state, joins[0] // 2) // _outputs(state, joins[0])
     num_classes = state["mapping.embed.weight"].shape[1] - (num_frames - 1) * (table.shape[1] + 2 * octaves)
+    modulated = any(name.endswith("conv0.affine.weight") for name in state)
     kwargs |= {
         "c_dim": num_classes + num_frames, "num_frames": num_frames, "max_num_frames": len(table),
-        "concat_res": joins[0] // 2, "time_conditioning": "project",
+        "concat_res": joins[0] // 2, "time_conditioning": "modulate" if modulated else "project",
     }  # fmt: skip
     return NetworkData("TimeConditionedDiscriminator", kwargs, state)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stylegan_v_ext.checkpoints import foreign
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
 from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
@@ -93,11 +94,13 @@ def _arrays(network: Instance) -> dict[str, np.ndarray]:
     parts = {"": network}
     components = network.state.get("components") or {}
     parts |= {f"{name}/": components[name] for name in _COMPONENTS if _is_network(components.get(name))}
-    return {
+    arrays = {
         prefix + name: np.asarray(array, dtype=np.float32)
         for prefix, part in parts.items()
         for name, array in plain(part.state.get("variables") or [])
     }
+    foreign.refuse({name: array.shape for name, array in arrays.items()})
+    return arrays
 
 
 def _generator_tensor(name: str, array: np.ndarray) -> tuple[str, torch.Tensor]:
