@@ -154,13 +154,8 @@ def follow_source(
     """Make a config's networks so that another model's weights fit them.
 
     generator, discriminator: arguments of the other's networks. given: names of `TrainOptions` that
-    the user chose; those stay. Raises `ValueError` where the classes differ.
+    the user chose; those stay.
     """
-    classes = generator["c_dim"] - generator["num_frames"]
-    ours = config.training_set_kwargs.num_classes
-    if classes != ours:
-        cure = "use a data set with as many classes and --cond=1" if classes else "leave --cond out"
-        raise ValueError(f"--resume: the model there has {classes} classes, this training {ours}; {cure}")
     G, D = config.G_kwargs, config.D_kwargs
     G.use_noise = generator["use_noise"]
     if generator["conv_clamp"] is not None or not G.num_fp16_res:  # 16 bits need a bound

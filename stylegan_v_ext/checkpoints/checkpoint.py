@@ -140,10 +140,14 @@ def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
         except OSError as error:
             raise CheckpointError(f"{path} cannot be downloaded ({error})") from None
     path = find_snapshot(path, best)
-    if path.suffix in (".safetensors", ".json"):
+    content = None
+    if path.suffix == ".safetensors" and not path.with_suffix(".json").exists():
+        content = exports.read_foreign_safetensors(path)
+    if path.suffix in (".safetensors", ".json") and content is None:
         readers, description = exports.read_safetensors(path)
         return Checkpoint(path, "safetensors", readers, training_set_kwargs=description["training_set_kwargs"])
-    content = trusted.read_pickle(path) if trust_pickle else read_file(path)
+    if content is None:
+        content = trusted.read_pickle(path) if trust_pickle else read_file(path)
     for name, opener in _FORMATS:
         try:
             checkpoint = opener(path, content)

@@ -2,6 +2,7 @@
 
 import datetime
 import hashlib
+import itertools
 import json
 import pickle
 import stat
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from stylegan_v_ext import __version__
-from stylegan_v_ext.checkpoints import bundle
+from stylegan_v_ext.checkpoints import bundle, state_dicts
 from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import ROLES, NetworkData
 from stylegan_v_ext.checkpoints.snapshot import save_snapshot
@@ -113,6 +114,29 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
     if metadata.get("description_sha256", _digest(text)) != _digest(text):
         raise CheckpointError(f"{json_path} does not belong to {tensors_path.name}, or was changed")
     return {key: partial(_read_network, tensors_path, key, entry) for key, entry in networks.items()}, description
+
+
+def read_foreign_safetensors(path: Path) -> dict[str, torch.Tensor] | None:
+    """The tensors of a file that another program wrote, None for one of ours.
+
+    Raises `CheckpointError` for networks that cannot be used, before memory is taken for them.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            if "description_sha256" in (file.metadata() or {}):
+                return None
+            names = list(itertools.islice(file.keys(), _MAX_TENSORS + 1))
+            if len(names) > _MAX_TENSORS:
+                raise CheckpointError(f"more than {_MAX_TENSORS} tensors; a network has at most so many")
+            state_dicts.refuse_unknown({name: tuple(file.get_slice(name).get_shape()) for name in names})
+            return {name: file.get_tensor(name) for name in names}
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, CheckpointError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path}: {reason}") from None
 
 
 def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:

@@ -47,6 +47,9 @@ KINDS = (
 )
 
 
+_FIRST_MARKS = {kind.marks[0] for kind in KINDS}
+
+
 @dataclass(frozen=True)
 class Found:
     """A network in a file.
@@ -117,9 +120,8 @@ def find_networks(content: Any) -> list[Found]:
     found: list[Found] = []
     refused: CheckpointError | None = None
     for path, tensors, around in _dictionaries(content):
-        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        family = foreign.find_family(shapes := {name: tuple(tensor.shape) for name, tensor in tensors.items()})
         try:
-            family = foreign.find_family(shapes)
             if family is not None:
                 raise CheckpointError(family.sentence(shapes))
             found += _networks_in(path, tensors, around)
@@ -128,6 +130,18 @@ def find_networks(content: Any) -> list[Found]:
     if refused is not None and not found:
         raise refused
     return found
+
+
+def refuse_unknown(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise `CheckpointError` unless some of these tensors, by name, make a network that can be used."""
+    family = foreign.find_family(shapes)
+    if family is not None:
+        raise CheckpointError(family.sentence(shapes))
+    if not any(name == mark or name.endswith("." + mark) for name in shapes for mark in _FIRST_MARKS):
+        raise CheckpointError(
+            f"no network of a format that is read ({len(shapes)} tensors); docs/checkpoints.md lists the formats, and "
+            "ours have a .json beside them"
+        )
 
 
 def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list[Any]) -> Iterator[Found]:

@@ -146,7 +146,7 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
     entries = _zip_entries(zipfile.ZipFile(file), data)
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise CheckpointError("a zip file without a PyTorch checkpoint in it")
+        raise CheckpointError("a zip file without a PyTorch checkpoint in it; if one is packed inside, unpack it")
     prefix = pickles[0].removesuffix("data.pkl")
     if entries.get(f"{prefix}byteorder", b"little") != b"little":
         raise CheckpointError("tensors of a big-endian machine")

@@ -1,13 +1,15 @@
 """Starting a network from another one's tensors: what fits by name and shape is copied, the rest is told."""
 
+import math
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from stylegan_v_ext.checkpoints.checkpoint import Checkpoint
+from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.text import printable
-from torch_utils import misc
 
 # Where the input channels of the first layer, content before motion, lie in its tensors.
 MOTION_AXIS = {
@@ -21,25 +23,42 @@ MOTION_AXIS = {
 class Transfer:
     """What became of the tensors of a network, by their names in it.
 
-    extended: copied to the content channels, with motion channels that do nothing at first. misfits:
-    shapes (there, here) of what could not be copied. unused: tensors of the other that have no place.
+    extended: copied to the content channels, with motion channels that do nothing at first.
+    fitted: copied but for the channels of motion or classes, which are left out or do nothing at first.
+    new: not in the other network.
+    misfits: shapes (there, here) of what could not be copied.
+    unused: tensors of the other that have no place.
+    notes: clauses about the whole, for people.
     """
 
     copied: list[str] = field(default_factory=list)
     extended: list[str] = field(default_factory=list)
+    fitted: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
     misfits: dict[str, tuple[list[int], list[int]]] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every tensor of both networks was copied whole."""
+        return not (self.extended or self.fitted or self.new or self.misfits or self.unused)
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether the weights of some convolution came along."""
+        return any(re.search(r"\.conv[01]\.weight$", name) for name in [*self.copied, *self.extended])
+
     def table(self, title: str) -> str:
         """A line for every part of the network."""
         parts: dict[str, dict[str, list[str]]] = {}
-        kinds = {"copied": self.copied, "extended": self.extended, "new": self.new,
+        kinds = {"copied": self.copied, "extended": self.extended, "fitted": self.fitted,
+                 "new": self.new,
                  "not copied": list(self.misfits), "unused": self.unused}  # fmt: skip
         for kind, names in kinds.items():
             for name in names:
                 parts.setdefault(_part(name), {}).setdefault(kind, []).append(name)
-        lines = [printable(title)]
+        lines = [printable(title), *(f"  {printable(note)}" for note in self.notes)]
         for part in sorted(parts, key=_natural):
             words = [f"{len(names)} {kind}" for kind, names in parts[part].items()]
             first = next((name for name in parts[part].get("not copied", [])), None)
@@ -48,39 +67,36 @@ class Transfer:
                 words.append(f"{printable(first.removeprefix(part + '.'), 100)} is {there} there, {here} here")
             if "extended" in parts[part]:
                 words.append("motion channels start at zero")
+            if "fitted" in parts[part]:
+                words.append("all but the channels of " + ("motion" if part == "synthesis.b4" else "classes"))
             lines.append(f"  {printable(part, 100):22s}{', '.join(words)}")
         return "\n".join(lines)
 
 
 def load_networks(source: Checkpoint, G: torch.nn.Module, D: torch.nn.Module, G_ema: torch.nn.Module) -> str:
-    """Start networks of a training run from a checkpoint; returns what there is to tell.
+    """Start networks of a training run from what fits of a checkpoint; returns what there is to tell.
 
-    An image model starts a video model with what fits. Otherwise raises `ValueError` where a tensor has
-    another shape here.
+    What it does not bring stays equal in G and G_ema.
     """
     average = source.network(source.generator_key)
-    if average.is_image_model and G.num_frames != 1:
-        return _start_from_images(source, G, D, G_ema)
-    for key, network in (("G", G), ("D", D), ("G_ema", G_ema)):
-        if key in source.readers:
-            misc.copy_params_and_buffers(source.build(key), network)
-    if "G" not in source.readers:
-        misc.copy_params_and_buffers(G_ema, G)
-    return f"Networks from {source.path} ({source.format})"
-
-
-def _start_from_images(source: Checkpoint, G: torch.nn.Module, D: torch.nn.Module, G_ema: torch.nn.Module) -> str:
-    """Copy what fits of an image model; what it does not bring stays equal in G and G_ema. Returns a table."""
-    average = source.network(source.generator_key)
-    report = transfer(G_ema, average.state)
-    transfer(G, source.network("G").state if "G" in source.readers else average.state)
-    lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
+    report = _transfer_network(G_ema, average)
+    _transfer_network(G, source.network("G") if "G" in source.readers else average)
+    if not report.has_layers:
+        report.notes.append(
+            "no convolution fits: leave out --cbase, --cmax and --latent-dim, which then follow the file"
+        )
     discriminator, reason = source.discriminator()
-    if discriminator is not None:
-        lines.append(transfer(D, discriminator.state).table("Discriminator:"))
-    else:
-        lines.append(f"Discriminator: new ({reason})")
+    judged = None if discriminator is None else _transfer_network(D, discriminator)
+    if report.is_complete and judged is not None and judged.is_complete:
+        return f"Networks from {source.path} ({source.format})"
+    lines = [report.table(f"Generator from {source.path} ({source.format}), tensors by part:")]
+    lines += [f"  Note: {note}" for note in average.notes]
+    lines.append(judged.table("Discriminator:") if judged is not None else f"Discriminator: new ({reason})")
     return "\n".join(lines)
+
+
+def _transfer_network(network: torch.nn.Module, data: NetworkData) -> Transfer:
+    return transfer(network, data.state, data.num_classes)
 
 
 def _part(name: str) -> str:
@@ -96,17 +112,22 @@ def _natural(part: str) -> tuple[str, int]:
 
 
 @torch.no_grad()
-def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> Transfer:
+def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_classes: int | None = None) -> Transfer:
     """Copy into `network` the tensors of `state` that fit it.
 
     Of an image generator, what goes into the first layer of a video generator fills its content
     channels; the weights of the motion channels become zero, so that every frame of a video is the
-    image model's image.
+    image model's image. Of a model with other classes, all but their embedding is kept.
+
+    num_classes: of the other network; None for as many as here.
     """
     own, report = network.state_dict(), Transfer()
+    here: Any = network.num_classes
+    classes = None if num_classes is None else Classes(num_classes, here)
+    anew = classes is not None and classes.begin_anew(own, state, report.notes)
     for name, target in own.items():
         source = state.get(name)
-        if source is None:
+        if source is None or (anew and name.startswith("mapping.embed.")):
             report.new.append(name)
         elif source.shape == target.shape:
             target.copy_(source)
@@ -116,10 +137,75 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor]) -> Transf
                 target.zero_()
             content.copy_(source)
             report.extended.append(name)
+        elif name in MOTION_AXIS and (content := content_part(source, name, target)) is not None:
+            target.copy_(content)
+            report.fitted.append(name)
+        elif classes is not None and classes.fit(name, own, state):
+            report.fitted.append(name)
         else:
             report.misfits[name] = (list(source.shape), list(target.shape))
     report.unused = [name for name in state if name not in own]
     return report
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What becomes of the channels of classes if their number differs: there, in the other network, and here."""
+
+    there: int
+    here: int
+
+    def begin_anew(self, own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], notes: list[str]) -> bool:
+        """Whether the embedding of a generator's classes, or of an image discriminator's, is another one here.
+
+        notes: gets a clause if the classes differ.
+        """
+        if self.there == self.here:
+            return False
+        timed = any(name.startswith("time.") for name in own)  # its embedding holds more than classes
+        parts = [] if timed or not self.here else ["mapping.embed starts anew"]
+        notes.append(
+            ": ".join([*parts, f"the model there has {_counted(self.there)}, this training {_counted(self.here)}"])
+        )
+        return not timed
+
+    def fit(self, name: str, own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> bool:
+        """Copy a layer's weights but for the channels of classes, which become zero. Returns whether that was done.
+
+        The layer's gain is that of all its channels, which are more or fewer here; the weights make up for that.
+        """
+        if name not in _CLASS_LAYERS or own[name].shape[0] != state[name].shape[0] or own[name].ndim < 2:
+            return False
+        target, source = own[name], state[name]
+        ours, theirs = (
+            tensors[name].shape[1] - _class_width(name, tensors, number)
+            for tensors, number in ((own, self.here), (state, self.there))
+        )
+        if ours != theirs or ours < 1 or target.shape[2:] != source.shape[2:]:
+            return False
+        gain = 1.0 if name.endswith("weight_ih_l0") else math.sqrt(target.shape[1] / source.shape[1])
+        at_end = name == "mapping.embed.weight"  # classes, then time
+        target.zero_()
+        target.narrow(1, target.shape[1] - ours if at_end else 0, ours).copy_(
+            source.narrow(1, source.shape[1] - ours if at_end else 0, ours) * gain
+        )
+        return True
+
+
+_CLASS_LAYERS = (
+    "mapping.fc0.weight", "mapping.motion.conv0.weight", "mapping.motion.lstm.weight_ih_l0", "mapping.embed.weight",
+)  # fmt: skip
+
+
+def _class_width(name: str, tensors: dict[str, torch.Tensor], num_classes: int) -> int:
+    """How many channels of a layer's input are of classes."""
+    if name == "mapping.fc0.weight" and num_classes:
+        return len(tensors["mapping.embed.weight"])
+    return num_classes
+
+
+def _counted(num_classes: int) -> str:
+    return f"{num_classes} classes" if num_classes else "no classes"
 
 
 def content_part(video: torch.Tensor, name: str, image: torch.Tensor) -> torch.Tensor | None:

@@ -152,8 +152,9 @@ def convert(
         raise click.UsageError(f"--time={time} is not a finite number")
     refuse_existing(path, path.with_suffix(".json") if path.suffix == ".safetensors" else path)
     found = load(source, trust_pickle, allow_nan=allow_nan)
+    generator = found.network(found.generator_key)
+    say_notes(generator)
     if image:
-        generator = found.network(found.generator_key)
         frozen = exports.freeze(generator, time, motion_seed, class_index)
         exports.export_image(path, frozen, _usable_discriminator(found) if generator.is_image_model else None)
     else:
@@ -169,6 +170,12 @@ def convert(
             origin = exports.describe_source(found.path, found.format)
             exports.export_safetensors(path, networks, found.training_set_kwargs, origin)
     say(f"{path}: from {found.path} ({found.format})")
+
+
+def say_notes(network: Any) -> None:
+    """Say on stderr what had to be decided to read a network."""
+    for note in network.notes[:_MOST_SHOWN]:
+        say(f"Note: {note}", err=True)
 
 
 def _usable_discriminator(found: Any) -> Any:

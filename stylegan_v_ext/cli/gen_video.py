@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
+from stylegan_v_ext.cli.checkpoint import nan_option, say_notes, trust_option
 from stylegan_v_ext.cli.common import (
     GridSize,
     LayerSpan,
@@ -302,11 +302,14 @@ def check_class(name: str, classes: int, class_index: int | None) -> None:
 def load_video_generator(network: str, trust_pickle: bool, allow_nan: bool) -> Any:
     """(checkpoint, generator) of a video model, or a `UserError`."""
     from stylegan_v_ext.checkpoints import load
+    from stylegan_v_ext.checkpoints.advice import why_no_videos
 
     checkpoint = load(network, trust_pickle, allow_nan=allow_nan)
-    if (checkpoint.network(checkpoint.generator_key).num_frames or 1) == 1:
-        raise UserError(f"{checkpoint.path} makes images, not videos; start a video model from it with "
-                        "train.py --resume")  # fmt: skip
+    data = checkpoint.network(checkpoint.generator_key)
+    reason = why_no_videos(checkpoint.path, data)
+    if reason:
+        raise UserError(reason)
+    say_notes(data)
     return checkpoint, checkpoint.build_generator()
 
 

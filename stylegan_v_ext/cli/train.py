@@ -371,13 +371,13 @@ def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = 
 
 def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
+    from stylegan_v_ext.checkpoints.advice import why_no_start
     from stylegan_v_ext.config import follow_source
 
     generator = source.network(source.generator_key)
-    if generator.class_name != "VideoGenerator":
-        raise UserError(
-            f"--resume={source.path}: a {generator.class_name} cannot start a StyleGAN2 or StyleGAN-V model"
-        )
+    reason = why_no_start(source.path, generator)
+    if reason:
+        raise UserError(reason)
     discriminator, _ = source.discriminator()
     follow_source(config, generator.kwargs, discriminator and discriminator.kwargs, given)
 

@@ -169,10 +169,13 @@ def _check(video: NetworkData, images: Sequence[ImageSource], mapping: str, nois
         raise ValueError("no image model to take layers from")
     for source in images:
         if not source.network.is_image_model:
-            raise ValueError(f"{source.name} is no StyleGAN2 image generator; layers can be swapped with such alone")
+            raise ValueError(f"{source.name} is no StyleGAN2 image generator; give one: layers of others do not fit")
         ours, theirs = video.kwargs.get("w_dim", 512), source.network.kwargs["w_dim"]
         if ours != theirs:
-            raise ValueError(f"{source.name} has w of {theirs} values, the video model of {ours}; they cannot be mixed")
+            raise ValueError(
+                f"{source.name} has w of {theirs} values, the video model of {ours}; start the video model from the "
+                "image model (train.py --resume), after which they fit"
+            )
         if source.layers.low > video.kwargs["img_resolution"]:
             raise ValueError(
                 f"layers from {source.layers.low} px on: the video model ends at {video.kwargs['img_resolution']} px; "
@@ -186,7 +189,8 @@ def _check(video: NetworkData, images: Sequence[ImageSource], mapping: str, nois
         ):
             if ours != theirs:
                 raise ValueError(
-                    f"mapping of {images[0].name}: {what} {theirs} there, {ours} in the video model; use the video's"
+                    f"mapping of {images[0].name}: {what} {theirs} there, {ours} in the video model; use "
+                    "--mapping=video"
                 )
 
 

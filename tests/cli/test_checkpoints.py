@@ -300,24 +300,22 @@ def test_any_importable_image_model_starts_a_video_model(golden, tmp_path, kind)
     assert ("holds no D" in output) == (kind == "rosinality")
 
 
-def test_an_image_model_of_other_classes_is_refused_before_anything_is_made(files, sky_zip, tmp_path, golden):
-    v = golden("stylegan2_64_c3")
-    stock.write(tmp_path / "c3.pkl", G_ema=stock.module_tree("Generator", v.state("G")))
-    code, output = resume(tmp_path, sky_zip, tmp_path / "runs", source="c3.pkl")
-    assert code == 2
-    assert_one_line_error(output, "has 3 classes, this training 0; use a data set with as many classes and --cond=1")
+def test_a_stylegan3_model_starts_no_training_and_makes_no_videos(sky_zip, tmp_path, golden):
     sg3 = golden("stylegan3_t_32")
     names = ("num_layers", "channel_base", "channel_max")
     kwargs = dict(img_resolution=32, img_channels=3, **{key: sg3.config[key] for key in names})
     stock.write(tmp_path / "sg3.pkl", G_ema=stock.module_tree("Generator", sg3.state("G"), None, kwargs))
     code, output = resume(tmp_path, sky_zip, tmp_path / "runs", source="sg3.pkl")
     assert code == 2
-    assert_one_line_error(output, "cannot start a StyleGAN2 or StyleGAN-V model")
+    assert_one_line_error(output, "start from a StyleGAN2 or StyleGAN-V model, or leave --resume out")
     assert not list((tmp_path / "runs").glob("*"))
+    code, output = run("generate", f"--network={tmp_path}/sg3.pkl", "--seeds=0", f"--output={tmp_path}/out")
+    assert code == 2 and "--resume" not in output and not (tmp_path / "out").exists()
+    assert_one_line_error(output, "a StyleGAN3 model, which cannot start a video model either")
 
 
 def test_generating_from_an_image_model_says_what_to_do(files):
     with warnings.catch_warnings():
         code, output = run("generate", f"--network={files}/image.pkl", "--seeds=0")
     assert code == 2
-    assert_one_line_error(output, "start a video model from it with train.py --resume")
+    assert_one_line_error(output, "start a video model from it with `train.py --cfg=stylegan-v --data=CLIPS --resume=")
