@@ -216,6 +216,9 @@ def _record_format(records: dict[str, Record]) -> str:
     names = record.shapes()
     if record.class_name in CLASSES:
         return "stylegan_v_ext snapshot"
+    family = foreign.find_family(names)
+    if family is not None:
+        return f"{family.name}, which is not read"
     if stylegan_v.is_network(names):
         return "StyleGAN-V release"
     return "StyleGAN3 (PyTorch)" if stylegan3.is_generator(names) else "StyleGAN2 (PyTorch)"

@@ -39,7 +39,7 @@ class Family:
     def sentence(self, shapes: Shapes) -> str:
         """What it is, why it cannot be used and what to do."""
         facts = self.facts(shapes) if self.facts else ""
-        return f"{self.name}{facts and f' ({facts})'}, which cannot be used: {self.reason}; {self.remedy}"
+        return f"{self.name}{facts and f' ({facts})'}, which is not read: {self.reason}; {self.remedy}"
 
 
 def refuse(shapes: Shapes) -> None:
@@ -78,10 +78,10 @@ def _refuse_other_pictures(shapes: Shapes) -> None:
         return
     blocks = [int(number) for name in shapes for number in re.findall(r"\bb([0-9]{1,5})\.", name)]
     octaves = [int(number) for name in shapes for number in re.findall(r"\bto_rgbs\.([0-9]{1,2})\.", name)]
-    times = max(blocks, default=8 << max(octaves, default=-1)) // 4
+    times = max(blocks, default=4 << (max(octaves, default=-1) + 1)) // 4
     raise CheckpointError(
         f"a StyleGAN2 generator of {first[1] * times}x{first[0] * times} pixels (it begins at {first[1]}x{first[0]}), "
-        "which cannot be used: pictures here are square, with a power of two of pixels, from 4x4 on; train a square "
+        "which is not read: pictures here are square, with a power of two of pixels, and begin at 4x4; train a square "
         "model, or make pictures with its own code"
     )
 
@@ -97,8 +97,8 @@ def _refuse_other_architectures(shapes: Shapes) -> None:
             kind = "resnet" if shortcut else "orig"
             where = f"a shortcut at {shortcut[0]} px" if shortcut else f"no ToRGB at {silent[0]} px"
             raise CheckpointError(
-                f"a StyleGAN2 generator without the skip architecture ({kind}: {where}), which cannot be used: "
-                "the published models and those here sum pictures over all resolutions; train with architecture='skip'"
+                f"a StyleGAN2 generator without the skip architecture ({kind}: {where}), which is not read: the "
+                f"published models sum pictures of all resolutions; {_INSTEAD_OF_IMAGES}"
             )
 
 

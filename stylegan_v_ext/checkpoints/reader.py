@@ -375,9 +375,11 @@ for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
 
 # Classes of these become `Instance`s, and so do those of packages that are neither Python's nor named here.
-_INERT = ("torch.nn.modules.", "torch.nn.parallel.", "torch.optim.", "omegaconf.", "training.", "src.training.")
+_INERT = (
+    "torch.nn.modules.", "torch.nn.parallel.", "torch.nn.utils.", "torch.optim.", "torch.distributions.", "omegaconf.",
+    "training.", "src.training.",
+)  # fmt: skip
 _OWN_PACKAGES = {*sys.stdlib_module_names, *_PYTHON2, "torch", "torch_utils", "dnnlib", "numpy", "stylegan_v_ext"}
-_PROGRAM = "__torch__"
 
 
 def _today(name: Global) -> tuple[str, str]:
@@ -389,7 +391,7 @@ def _instance_maker(name: Global) -> Layout | None:
     """What makes the `Instance` of a class that is kept as data, `None` for other names."""
     package = name.module.partition(".")[0]
     known = name.module.startswith(_INERT) or (package.isidentifier() and package not in _OWN_PACKAGES)
-    if known and name.name[:1].isupper() and name.name.isidentifier():
+    if known and name.name.lstrip("_")[:1].isupper() and name.name.isidentifier():
         return lambda args, budget: Instance(name.module, name.name, args)
     return None
 
@@ -399,10 +401,6 @@ def find(name: Global, budget: Budget) -> Constructor | None:
 
     budget: pays for what the constructor does.
     """
-    if name.module.partition(".")[0] == _PROGRAM:
-        raise CheckpointError(
-            "a TorchScript program, which is code; it was not run: give the checkpoint that it was made from"
-        )
     key = _today(name)
     layout = _LAYOUTS[key] if key in _LAYOUTS else _instance_maker(name)
     if layout is not None:

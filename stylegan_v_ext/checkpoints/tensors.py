@@ -143,7 +143,12 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
 
     data: the bytes of the file.
     """
-    entries = _zip_entries(zipfile.ZipFile(file), data)
+    archive = zipfile.ZipFile(file)
+    if any("/code/__torch__" in name for name in archive.namelist()):
+        raise CheckpointError(
+            "a TorchScript program, which is code; it was not run: give the checkpoint that it was made from"
+        )
+    entries = _zip_entries(archive, data)
     pickles = [name for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise CheckpointError("a zip file without a PyTorch checkpoint in it; if one is packed inside, unpack it")

@@ -38,9 +38,6 @@ def read_generator(state: State, attribute: Attribute = no_attributes) -> Networ
 def generator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
     """What content, synthesis and labels of a generator were made with; c_dim is the number of classes."""
     sizes = resolutions(state, "synthesis.", "conv1")
-    skip = [r for r in sizes if f"synthesis.b{r}.torgb.weight" not in state or f"synthesis.b{r}.skip.weight" in state]
-    if skip:
-        raise CheckpointError(f"a generator without the skip architecture (at {skip[0]} px), which is the one known")
     _require_lrelu(attribute, [f"synthesis.b{r}.conv1" for r in sizes])
     top = f"synthesis.b{sizes[-1]}"
     embed = state.get("mapping.embed.weight")
@@ -75,7 +72,11 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
     sizes = resolutions(state, "", "conv0")
     plain = [r for r in sizes if f"b{r}.skip.weight" not in state]
     if plain:
-        raise CheckpointError(f"a discriminator without the resnet architecture (at {plain[0]} px)")
+        kind = "skip" if "b4.fromrgb.weight" in state else "orig"
+        raise CheckpointError(
+            f"a StyleGAN2 discriminator without the resnet architecture ({kind}: no shortcut at {plain[0]} px), which "
+            "is not read; leave it out: training begins with a new discriminator"
+        )
     _require_lrelu(attribute, [f"b{r}.conv0" for r in sizes])
     top, channels = f"b{sizes[-1]}", {r: len(state[f"b{r}.conv0.weight"]) for r in sizes}
     channels[4] = len(state["b4.fc.weight"])
