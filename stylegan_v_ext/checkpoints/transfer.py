@@ -46,8 +46,10 @@ class Transfer:
 
     @property
     def has_layers(self) -> bool:
-        """Whether the weights of some convolution came along."""
-        return any(re.search(r"\.conv[01]\.weight$", name) for name in [*self.copied, *self.extended])
+        """Whether the weights of some convolution of a generator came along."""
+        return any(
+            re.fullmatch(r"synthesis\.b[0-9]+\.conv[01]\.weight", name) for name in [*self.copied, *self.extended]
+        )
 
     def table(self, title: str) -> str:
         """A line for every part of the network."""
