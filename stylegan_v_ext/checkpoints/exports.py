@@ -174,7 +174,11 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
     classes = torch.zeros([1, data.num_classes])
     if data.num_classes:
         if class_index is None or not 0 <= class_index < data.num_classes:
-            raise ValueError(f"class {class_index} of {data.num_classes}; choose one from 0 to {data.num_classes - 1}")
+            given = "" if class_index is None else f"--class={class_index}: "
+            raise ValueError(
+                f"{given}the model has {data.num_classes} classes; choose one with --class=0 ... "
+                f"--class={data.num_classes - 1}"
+            )
         classes[0, class_index] = 1
     with torch.no_grad():
         moment = torch.tensor([[time]], dtype=torch.float64)

@@ -147,7 +147,7 @@ FAMILIES = (
     ),
     Family(
         "a discriminator of Projected GAN or StyleGAN-XL", r"(^|\.)(feature_networks?|mini_discs)\.", "it judges the "
-        "features of another network", "leave it out: training begins with a new discriminator",
+        "features of another network", "training begins with a new discriminator",
     ),
     Family(
         "a FastGAN network", r"(^|\.)feat_8\. & (^|\.)(se_64|to_big|to_128|feat_16)\.", _NO_STYLES, _INSTEAD_OF_IMAGES

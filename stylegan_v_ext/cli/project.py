@@ -82,7 +82,7 @@ def project(context: click.Context, **o: Any) -> None:
     checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     if generator.img_channels != 3:
-        raise UserError(f"{checkpoint.path} makes images of {generator.img_channels} channels; 3 are needed")
+        raise UserError(f"{checkpoint.path} makes images of {generator.img_channels} channels; give a model of 3")
     target = _read_clip(o, generator.img_resolution)
     device = device_to_use(o["device"])
     generator = generator.to(device)

@@ -132,5 +132,8 @@ def load_direction(name: str, generator: VideoGenerator) -> tuple[str, torch.Ten
     if int(number) >= len(found.vectors):
         raise ValueError(f"direction {number}: {path} holds 0 to {len(found.vectors) - 1}")
     if found.vectors.shape[1] != generator.w_dim:
-        raise ValueError(f"{path} is for w of {found.vectors.shape[1]} values, this network has {generator.w_dim}")
+        raise ValueError(
+            f"{path} is for w of {found.vectors.shape[1]} values, this network has {generator.w_dim}; make directions "
+            "of this network with `stylegan-v directions`"
+        )
     return found.kind, found.vectors[int(number)]

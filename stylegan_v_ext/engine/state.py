@@ -99,7 +99,7 @@ def check_sizes(config: dnnlib.EasyDict, dataset: Any, state: dict[str, Any]) ->
             NetworkData(class_name, json.loads(json.dumps(arguments)), tensors).check()
         except ValueError as error:
             raise ValueError(
-                f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error})"
+                f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error}); {_REMEDY}"
             ) from None
 
 

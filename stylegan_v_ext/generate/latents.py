@@ -57,7 +57,10 @@ class VideoLatents:
                 f"{list(rows)} and {z_dim}; use the network it was made with"
             )
         if (self.class_index is None) != (classes == 0) or (self.class_index or 0) >= max(classes, 1):
-            raise ValueError(f"{name} is of class {self.class_index}, the network has {classes} classes")
+            raise ValueError(
+                f"{name} is of class {self.class_index}, the network has {classes} classes; use the network it was "
+                "made with"
+            )
 
 
 def load_latents(path: str | Path) -> VideoLatents:

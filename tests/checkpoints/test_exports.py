@@ -116,7 +116,7 @@ def test_a_frozen_video_is_its_frame(tmp_path, make_generator, num_classes):
 def test_freezing_names_what_is_wrong(make_generator):
     data = NetworkData.of(make_generator(num_classes=2))
     for class_index in (None, 2, -1):
-        with pytest.raises(ValueError, match="choose one from 0 to 1"):
+        with pytest.raises(ValueError, match="the model has 2 classes; choose one with --class=0 ... --class=1"):
             exports.freeze(data, 0, 0, class_index)
     with pytest.raises(ValueError, match="has no time to be frozen at"):
         exports.freeze(NetworkData("AliasFreeGenerator", {}, {}), 0, 0)

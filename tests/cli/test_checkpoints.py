@@ -140,7 +140,7 @@ def test_convert_refuses_bad_targets_and_sources(files, tmp_path):
         (files / "video.pkl", tmp_path / "half.safetensors", [], "half.json exists already"),
         (files / "video.pkl", tmp_path / "a.txt", [], "use .pkl or .safetensors"),
         (files / "video.pkl", tmp_path / "a.safetensors", ["--image"], "use .pkl"),
-        (files / "classes.pkl", tmp_path / "a.pkl", ["--image"], "choose one from 0 to 1"),
+        (files / "classes.pkl", tmp_path / "a.pkl", ["--image"], "choose one with --class=0 ... --class=1"),
         (files / "none.pkl", tmp_path / "a.pkl", [], "does not exist"),
     ]  # fmt: skip
     for source, target, options, message in cases:

@@ -75,7 +75,7 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
         kind = "skip" if "b4.fromrgb.weight" in state else "orig"
         raise CheckpointError(
             f"a StyleGAN2 discriminator without the resnet architecture ({kind}: no shortcut at {plain[0]} px), which "
-            "is not read; leave it out: training begins with a new discriminator"
+            "is not read; training begins with a new discriminator"
         )
     _require_lrelu(attribute, [f"b{r}.conv0" for r in sizes])
     top, channels = f"b{sizes[-1]}", {r: len(state[f"b{r}.conv0.weight"]) for r in sizes}
