@@ -119,8 +119,8 @@ FAMILIES = (
         _MANY_STEPS, _DATA,
     ),
     Family(
-        "a MoStGAN-V network", r"(multimotionmap|hypernet)\.", "its motion styles change the weights of its layers",
-        _INSTEAD_OF_VIDEOS,
+        "a MoStGAN-V network", r"(^|\.)multimotionmap\.|\.conv[01]\.hypernet\.", "its motion styles change the weights "
+        "of its layers", _INSTEAD_OF_VIDEOS,
     ),
     Family(
         "a StyleSV network", r"synthesis\.(motion_mask|affine_w\.|input\.motion_affine\.)", "its motion goes into "

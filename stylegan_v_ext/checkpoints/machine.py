@@ -232,6 +232,8 @@ class Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise CheckpointError(f"the file sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
+            if isinstance(key, Global):  # a class, as Lightning once named its callbacks
+                key = ".".join(key)
             self._pay_key(key, target)
             target[key] = value
 

@@ -292,6 +292,11 @@ def _complex(args: tuple, budget: Budget) -> complex:
     return complex(*args)
 
 
+def _unused(args: tuple, budget: Budget) -> Instance:
+    """An object of Python's own that networks do not need, without what it is made of."""
+    return Instance("builtins", "object")
+
+
 def _size(args: tuple, budget: Budget) -> tuple:
     (sizes,) = args
     if not tensors.is_shape(sizes):
@@ -360,6 +365,8 @@ _LAYOUTS: dict[tuple[str, str], Layout | None] = {
 }
 _LAYOUTS |= {(module, name): None for module in ("torch", "torch.cuda", "torch.storage") for name in tensors.STORAGES}
 _LAYOUTS |= {("pathlib", name): _path for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")}
+_LAYOUTS |= {("datetime", name): _unused for name in ("date", "datetime", "time", "timedelta", "timezone")}
+_LAYOUTS |= {("collections", "deque"): _unused, ("types", "SimpleNamespace"): _unused, ("decimal", "Decimal"): _unused}
 _LAYOUTS |= {("torch.nn.parameter", "Parameter"): None, ("torch", "Tensor"): None}
 _TYPES = ("object", "dict", "list", "tuple", "str", "unicode", "int", "long", "float", "bool")
 _LAYOUTS |= {("builtins", name): None for name in _TYPES}
@@ -376,8 +383,8 @@ _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up t
 
 # Classes of these become `Instance`s, and so do those of packages that are neither Python's nor named here.
 _INERT = (
-    "torch.nn.modules.", "torch.nn.parallel.", "torch.nn.utils.", "torch.optim.", "torch.distributions.", "omegaconf.",
-    "training.", "src.training.",
+    "torch.nn.modules.", "torch.nn.parallel.", "torch.nn.utils.", "torch.optim.", "torch.distributions.",
+    "torch.utils.data.", "omegaconf.", "training.", "src.training.",
 )  # fmt: skip
 _OWN_PACKAGES = {*sys.stdlib_module_names, *_PYTHON2, "torch", "torch_utils", "dnnlib", "numpy", "stylegan_v_ext"}
 

@@ -77,6 +77,7 @@ def test_tensors_of_other_families_are_named(tmp_path, name):
 
 def test_every_family_of_the_table_is_tried_and_takes_no_network_that_is_read(golden):
     tried = {find_family(dict.fromkeys(names.split(), (2, 3))).name for names in OTHERS.values()}
+    assert find_family({"hypernet.encoder.weight": (2, 3), "decoder.input.input": (1, 2, 4, 4)}) is None  # HyperStyle's
     assert tried | {"a StyleGAN-XL network"} == {family.name for family in FAMILIES}
     for name in ("stylegan2_32", "stylegan2_64_c3", "stylegan3_t_32", "stylegan_v_32_f3"):
         v = golden(name)

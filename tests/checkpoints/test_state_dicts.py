@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import datetime
 import sys
 import types
 
@@ -118,6 +119,8 @@ def test_what_lies_beside_the_networks_is_no_hindrance(golden, tmp_path):
     sys.modules[module.__name__] = module
     try:
         content = {"opts": TrainOptions(), "hparams": Settings(a=1), "counts": collections.Counter("aab"),
+                   "callbacks": {TrainOptions: {"best": 1.0}}, "when": datetime.datetime(2020, 1, 2),
+                   "last": collections.deque([1, 2]),
                    "g_ema": stock.rosinality_generator(v.state("G")), "latent_avg": v.state("G")["mapping.w_avg"],
                    "d": prefixed("module.", stock.rosinality_discriminator(v.state("D")))}  # fmt: skip
         torch.save(content, tmp_path / "a.pt")
