@@ -19,6 +19,9 @@ from stylegan_v_ext.checkpoints.tensors import StoredTensor, load_all
 
 _MAX_DICTIONARIES = 2_000  # optimizers have one for each tensor
 _MAX_DEPTH = 5
+_MAX_NAMES = 30_000  # of tensors, in all dictionaries together: each is looked at some hundred times
+_MAX_NAME = 300  # characters; longer ones are no tensors of a network
+_MAX_PLACES = 50  # of networks in one dictionary
 _HALF = (torch.float16, torch.bfloat16)
 _AVERAGE_WORDS = {"ema", "average", "averaged", "running", "gs", "decoder", "ge"}
 _NEUTRAL_WORDS = {"", "module", "model", "state", "dict", "weights", "params", "network", "net"}
@@ -153,9 +156,8 @@ def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list
         for name in tensors
         if name == kind.marks[0] or name.endswith("." + kind.marks[0])
     ]
-    for prefix, kind in sorted(
-        places, key=lambda place: -len(place[0])
-    ):  # what has a longer one is no part of the others
+    places = sorted(places[:_MAX_PLACES], key=lambda place: -len(place[0]))
+    for prefix, kind in places:  # a network with a longer prefix is no part of those with a shorter one
         if prefix + kind.marks[1] not in tensors or prefix in taken:
             continue
         others = tuple(other for other in taken if other.startswith(prefix))
@@ -180,6 +182,7 @@ def _dictionaries(content: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any
     """(keys that lead to it, its tensors by name, it and the dictionaries around it) for all that hold tensors."""
     pending: list[tuple[tuple[str, ...], Any, list[Any]]] = [((), content, [])]
     seen: set[int] = set()
+    names_left = _MAX_NAMES
     for path, value, around in pending:  # grows on the way
         if id(value) in seen or len(seen) >= _MAX_DICTIONARIES:
             continue
@@ -194,8 +197,11 @@ def _dictionaries(content: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any
         tensors = {
             name: tensor
             for name, tensor in tensors.items()
-            if isinstance(name, str) and isinstance(tensor, (StoredTensor, torch.Tensor))
+            if isinstance(name, str) and len(name) <= _MAX_NAME and isinstance(tensor, (StoredTensor, torch.Tensor))
         }
+        names_left -= len(tensors)
+        if names_left < 0:
+            raise CheckpointError(f"more than {_MAX_NAMES} tensors by name; networks have far fewer")
         around = [value, *around]
         if tensors:
             yield path, tensors, around

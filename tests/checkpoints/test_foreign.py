@@ -20,40 +20,43 @@ def tensors(names):
     return {name: torch.zeros(2, 3) for name in names.split()}
 
 
-# What a few tensors of each are called; the name in the message.
-OTHERS = {
-    "a LoRA": "lora_unet_down_blocks_0_attentions_0.lora_down.weight lora_te_text_model.alpha",
-    "a LoRA of diffusers": "unet.down_blocks.0.attentions.0.to_q.lora_A.weight",
-    "a diffusion model": "model.diffusion_model.input_blocks.0.0.weight first_stage_model.encoder.conv_in.weight",
-    "a part of a diffusion model (U-Net)": "conv_in.weight time_embedding.linear_1.weight down_blocks.0.a.bias",
-    "a part of a diffusion model (VAE)": "encoder.down.0.block.0.norm1.weight decoder.up.0.block.0.norm1.weight",
-    "a part of a diffusion model (transformer)": "double_blocks.0.img_attn.qkv.weight",
-    "a part of a diffusion model (DiT)": "blocks.0.adaLN_modulation.1.weight",
-    "a part of a diffusion model (text)": "text_model.encoder.layers.0.mlp.fc1.weight",
-    "a MoStGAN-V network": "synthesis.multimotionmap.0.weight synthesis.b16.conv0.hypernet.conv0.weight "
-                           "synthesis.motion_encoder.conv.0.weight mapping.fc0.weight",
-    "a StyleSV network": "synthesis.input.freqs synthesis.motion_mask synthesis.input.motion_affine.weight "
-                         "mapping.fc0.weight",
-    "a DIGAN network": "synthesis.b8.coord_fuser.affine.weight synthesis.b4.input.input.coord_fuser.affine.weight "
-                       "mapping.w_avg",
-    "a MoCoGAN+SG2 network": "synthesis.motion_encoder.rnn.weight_ih_l0 mapping.w_avg",
-    "an EG3D network": "backbone.synthesis.b4.const backbone.mapping.fc0.weight superresolution.block0.conv0.weight",
-    "a StyleGAN-T network": "synthesis.b4.conv0.affine.proj.weight synthesis.b4.const mapping.w_avg mapping.fc0.weight",
-    "a FastGAN network": "init.init.0.weight_orig feat_8.1.weight_orig feat_16.1.weight_orig to_big.weight_orig",
-    "a FastGAN network of Projected GAN": "synthesis.feat_8.1.weight synthesis.se_64.main.1.weight",
-    "a discriminator of Projected GAN": "feature_network.pretrained.a.weight discriminator.mini_discs.0.a",
-    "a discriminator of Projected GAN or StyleGAN-XL": "feature_networks.deit.a.weight discriminators.deit.a",
-    "a BigGAN network": "shared.weight blocks.0.0.conv1.weight output_layer.0.gain",
-    "a BigGAN network (Hugging Face)": "generator.gen_z.weight_orig generator.layers.0.bn_0.scale.weight_orig",
-    "a StyleGAN1 network": "g_mapping.dense0.weight g_synthesis.blocks.4x4.const",
-    "a StyleGAN1 network (rosinality)": "generator.progression.0.conv1.weight style.1.linear.weight_orig",
-    "a network of lucidrains' stylegan2-pytorch": "G.blocks.0.to_style1.weight GE.blocks.0.to_style1.weight",
-    "a GFPGAN network": "stylegan_decoder.style_convs.0.modulated_conv.weight conv_body_first.weight",
-    "a StyleGAN2 network of BasicSR": "style_mlp.1.weight style_conv1.modulated_conv.weight",
-    "a StyleGAN2 network of MMGeneration": "generator_ema.constant_input.const "
-                                           "generator_ema.conv1.conv.style_modulation.fc.weight",
-    "a network of GenForce": "mapping.dense0.weight synthesis.layer0.weight truncation.w_avg",
-}  # fmt: skip
+# What each is, and what a few of its tensors are called; a row that begins with blanks belongs to the one before.
+_ROWS = """
+a LoRA: lora_unet_down_blocks_0_attentions_0.lora_down.weight lora_te_text_model.alpha
+a LoRA of diffusers: unet.down_blocks.0.attentions.0.to_q.lora_A.weight
+a diffusion model: model.diffusion_model.input_blocks.0.0.weight first_stage_model.encoder.conv_in.weight
+a part of a diffusion model (U-Net): conv_in.weight time_embedding.linear_1.weight down_blocks.0.a.bias
+a part of a diffusion model (VAE): encoder.down.0.block.0.norm1.weight decoder.up.0.block.0.norm1.weight
+a part of a diffusion model (transformer): double_blocks.0.img_attn.qkv.weight
+a part of a diffusion model (DiT): blocks.0.adaLN_modulation.1.weight
+a part of a diffusion model (text): text_model.encoder.layers.0.mlp.fc1.weight
+a MoStGAN-V network: synthesis.multimotionmap.0.weight synthesis.b16.conv0.hypernet.conv0.weight
+    synthesis.motion_encoder.conv.0.weight mapping.fc0.weight
+a StyleSV network: synthesis.input.freqs synthesis.motion_mask synthesis.input.motion_affine.weight
+    mapping.fc0.weight
+a DIGAN network: synthesis.b8.coord_fuser.affine.weight synthesis.b4.input.input.coord_fuser.affine.weight
+    mapping.w_avg
+a MoCoGAN+SG2 network: synthesis.motion_encoder.rnn.weight_ih_l0 mapping.w_avg
+an EG3D network: backbone.synthesis.b4.const backbone.mapping.fc0.weight superresolution.block0.conv0.weight
+a StyleGAN-T network: synthesis.b4.conv0.affine.proj.weight synthesis.b4.const mapping.w_avg mapping.fc0.weight
+a FastGAN network: init.init.0.weight_orig feat_8.1.weight_orig feat_16.1.weight_orig to_big.weight_orig
+a FastGAN network of Projected GAN: synthesis.feat_8.1.weight synthesis.se_64.main.1.weight
+a discriminator of Projected GAN: feature_network.pretrained.a.weight discriminator.mini_discs.0.a
+a discriminator of Projected GAN or StyleGAN-XL: feature_networks.deit.a.weight discriminators.deit.a
+a BigGAN network: shared.weight blocks.0.0.conv1.weight output_layer.0.gain
+a BigGAN network (Hugging Face): generator.gen_z.weight_orig generator.layers.0.bn_0.scale.weight_orig
+a StyleGAN1 network: g_mapping.dense0.weight g_synthesis.blocks.4x4.const
+a StyleGAN1 network (rosinality): generator.progression.0.conv1.weight style.1.linear.weight_orig
+a network of lucidrains' stylegan2-pytorch: G.blocks.0.to_style1.weight GE.blocks.0.to_style1.weight
+a GFPGAN network: stylegan_decoder.style_convs.0.modulated_conv.weight conv_body_first.weight
+a StyleGAN2 network of BasicSR: style_mlp.1.weight style_conv1.modulated_conv.weight
+a StyleGAN2 network of MMGeneration: generator_ema.constant_input.const
+    generator_ema.conv1.conv.style_modulation.fc.weight
+a network of GenForce: mapping.dense0.weight synthesis.layer0.weight truncation.w_avg
+"""
+OTHERS = dict(row.split(": ", 1) for row in _ROWS.strip().replace("\n   ", "").split("\n"))
+
+
 WRAPPERS = {
     "alone": lambda state: state,
     "state_dict": lambda state: {"state_dict": {f"module.{name}": t for name, t in state.items()}, "epoch": 3},

@@ -4,6 +4,7 @@ import argparse
 import collections
 import datetime
 import sys
+import time
 import types
 
 import pytest
@@ -224,3 +225,19 @@ def test_tensors_that_say_too_little_are_refused_with_the_reason(golden, tmp_pat
     torch.save({"weights": {"layer.weight": torch.zeros(2)}, "epoch": 1}, tmp_path / "b.pt")
     with pytest.raises(CheckpointError, match="another format that is read .but 'weights', 'epoch'."):
         load(tmp_path / "b.pt")
+
+
+def test_endless_dictionaries_cost_little(tmp_path):
+    tensor = torch.zeros(1)
+    many = {f"a{number}.input.input": tensor for number in range(9_000)} | {
+        f"a{number}.conv1.conv.weight": tensor for number in range(9_000)
+    }
+    for name, content in {
+        "names": [dict(many), dict(many)],
+        "long": {"x" * 5_000 + f"{i}.input.input": tensor for i in range(50)},
+    }.items():
+        torch.save({str(i): part for i, part in enumerate(content if name == "names" else [content])}, tmp_path / name)
+        start = time.process_time()
+        with pytest.raises(CheckpointError, match="tensors by name|is not a network snapshot"):
+            load(tmp_path / name)
+        assert time.process_time() - start < 2
