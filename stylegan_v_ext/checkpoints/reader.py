@@ -430,7 +430,9 @@ def read_file(path: str | Path) -> Any:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
     except Exception as error:  # damaged tensors and zip files make their libraries raise anything at all
-        raise CheckpointError(f"{path} is not a network snapshot, or is damaged ({type(error).__name__})") from None
+        raise CheckpointError(
+            f"{path} is not a network snapshot, or is damaged ({type(error).__name__}); fetch it again"
+        ) from None
 
 
 def _refuse_other_files(start: bytes) -> None:

@@ -34,7 +34,9 @@ def find_snapshot(path: str | Path, best: bool = False) -> Path:
         raise CheckpointError(f"{path} does not exist; give a snapshot (.pkl) or the folder of a training run")
     snapshots = sorted(file for file in path.glob("network-snapshot-*.pkl") if file.is_file())
     if not snapshots:
-        raise CheckpointError(f"{path} holds no network-snapshot-*.pkl; give the folder of a training run")
+        raise CheckpointError(
+            f"{path} holds no network-snapshot-*.pkl; give the folder of a training run, or name a file in it"
+        )
     return (_best_snapshot(path, snapshots) if best else None) or snapshots[-1]
 
 

@@ -124,8 +124,8 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_class
     num_classes: of the other network; None for as many as here.
     """
     own, report = network.state_dict(), Transfer()
-    here: Any = network.num_classes
-    classes = None if num_classes is None else Classes(num_classes, here)
+    here: Any = getattr(network, "num_classes", None)  # of networks that tell
+    classes = None if num_classes is None or here is None else Classes(num_classes, here)
     anew = classes is not None and classes.begin_anew(own, state, report.notes)
     for name, target in own.items():
         source = state.get(name)

@@ -68,7 +68,7 @@ def _describe(found: Any, key: str) -> None:
         network = found.network(key)
     except CheckpointError as error:
         name = "" if record is None else f"{printable(record.class_name)}: "
-        say(f"{key:12s}{name}cannot be used: {error}")
+        say(f"{key:12s}{name}cannot be used: {str(error).removeprefix(f'{found.path}: {key}: ')}")
     else:
         from stylegan_v_ext.checkpoints.checkpoint import describe_not_finite
 

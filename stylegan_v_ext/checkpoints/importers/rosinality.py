@@ -120,7 +120,10 @@ def _generator_name(name: str) -> str | None:
             if match[1].startswith("to_rgb"):
                 return f"synthesis.b{_resolution(int(match[3]) + 1 if match[3] else 0)}.torgb.{part}"
             return f"synthesis.{_layer(int(match[2]) + 1 if match[2] else 0)}.{part}"
-    raise CheckpointError(f"{brief(name)} is not part of rosinality's StyleGAN2")
+    raise CheckpointError(
+        f"{brief(name)} is not part of rosinality's StyleGAN2: another generator under its names, which is not read; "
+        "make pictures with its own code"
+    )
 
 
 def _layer(index: int) -> str:
