@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dnnlib.util import Outlet
+from stylegan_v_ext.cli.switches import spelled_out
 from stylegan_v_ext.interrupts import EndedBySignal, StoppedBySignal, ending
 from stylegan_v_ext.text import printable
 
@@ -25,6 +26,9 @@ class _Entry:
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with edge():
             return super().main(*args, **kwargs)  # type: ignore[misc]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(spelled_out(self.get_params(ctx), args)))  # type: ignore[misc,attr-defined]
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with printable_errors():
@@ -41,6 +45,9 @@ class Command(_Entry, click.Command):
 
 class Group(_Entry, click.Group):
     """A group of commands that may be an entry point."""
+
+    command_class = Command
+    group_class = type
 
 
 @contextmanager
