@@ -74,6 +74,20 @@ def device_to_use(name: str) -> Any:
     return device
 
 
+def check_gpus(count: int, device: str) -> None:
+    """Raise `UserError` if --gpus asks for more GPUs than there are; on the CPU, note that processes share cores."""
+    import torch
+
+    from stylegan_v_ext.device import pick_device
+
+    kind, cores = pick_device(device).type, os.cpu_count() or 1
+    if kind == "cuda" and count > torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise UserError(f"--gpus={count}: this machine has {found}; use --gpus={found} or less, or --device=cpu")
+    if kind == "cpu" and count > cores:
+        say(f"Note: --gpus={count} on the CPU: {count} processes share {cores} cores", err=True)
+
+
 class SeedList(click.ParamType):
     """Seeds like `0-7,12`."""
 
@@ -133,7 +147,10 @@ class LayerSpan(click.ParamType):
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", value)
         if match is None:
             self.fail(f"{value!r} is not a resolution or a range of them, such as 16-64", param, ctx)
-        return int(match[1]), int(match[2] or match[1])
+        low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            self.fail(f"range {value} runs backwards; write {high}-{low}", param, ctx)
+        return low, high
 
 
 class ScheduleType(click.ParamType):

@@ -3,6 +3,7 @@
 Entry points are a `Command` or a `Group` of this module; what they call needs to know nothing of it.
 """
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,13 @@ class _Entry:
             return super().main(*args, **kwargs)  # type: ignore[misc]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(spelled_out(self.get_params(ctx), args)))  # type: ignore[misc,attr-defined]
+        parameters = self.get_params(ctx)  # type: ignore[attr-defined]
+        rest = super().parse_args(ctx, list(spelled_out(parameters, args)))  # type: ignore[misc]
+        for parameter in parameters:  # comparisons with a bound let NaN pass
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise click.BadParameter(f"{value} is not a finite number", ctx, parameter)
+        return rest
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with printable_errors():

@@ -20,6 +20,7 @@ from stylegan_v_ext.cli.common import (
     NameList,
     OutputFile,
     UserError,
+    check_gpus,
     device_to_use,
     own_arguments,
     progress_bar,
@@ -101,6 +102,7 @@ def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: i
             raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
         os.environ[ENVIRONMENT] = os.path.abspath(detectors)
     if gpus > 1 and launched_processes() == 1:
+        check_gpus(gpus, request.device)
         ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *own_arguments(ctx)]))
     processes, request.device = join(str(device_to_use(request.device)))
     with contextlib.ExitStack() as stack:

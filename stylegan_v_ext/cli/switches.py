@@ -1,6 +1,6 @@
 """Boolean options: `--mirror`, `--mirror=1`, `--mirror=false`, `--mirror true` and `--mirror 0` all work."""
 
-import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -31,8 +31,8 @@ class Switch(click.Option):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        kwargs = {"default": False, "show_default": bool(kwargs.get("default")), "metavar": "[0|1]", **kwargs}
-        super().__init__(*args, type=YesNo(), **kwargs)
+        shown = {"default": False, "show_default": bool(kwargs.get("default")), "metavar": "[0|1]"}
+        super().__init__(*args, **{**shown, **kwargs, "type": YesNo()})
 
     @property
     def full_name(self) -> str:
@@ -51,22 +51,16 @@ def spelled_out(parameters: Sequence[click.Parameter], words: Iterable[str]) -> 
         name for option in options if not isinstance(option, Switch) and not option.is_flag for name in option.opts
     }
     has_arguments = len(options) < len(parameters)
-    rest = iter(words)
-    for word in rest:
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word in switches:
+            takes_next = bool(rest) and not has_arguments and rest[0].lower() in _TRUE + _FALSE
+            yield f"{switches[word].full_name}={rest.popleft() if takes_next else 1}"
+            continue
+        yield word
         if word == "--":
-            yield word
             yield from rest
-        elif word in with_value:
-            yield word
-            yield from itertools.islice(rest, 1)
-        elif word in switches:
-            following = next(rest, None)
-            name = switches[word].full_name
-            if following is not None and not has_arguments and following.lower() in _TRUE + _FALSE:
-                yield f"{name}={following}"
-                continue
-            yield f"{name}=1"
-            if following is not None:
-                rest = itertools.chain([following], rest)
-        else:
-            yield word
+            return
+        if word in with_value and rest:
+            yield rest.popleft()

@@ -18,12 +18,14 @@ from stylegan_v_ext.cli.common import (
     PATH,
     NameList,
     UserError,
+    check_gpus,
     device_to_use,
     own_arguments,
     progress_bar,
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.pointers import Preset, check_resume
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
 from stylegan_v_ext.text import printable, say
@@ -50,7 +52,7 @@ Examples:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
-              + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
+              + "  [required for a new run]", type=Preset(list(PRESETS)), metavar="CFG")  # fmt: skip
 @click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
               "the built-in sky time-lapse  [required for a new run]", type=PATH, metavar="PATH")  # fmt: skip
 @click.option("--outdir", help="Where run folders go", type=FOLDER, metavar="DIR", default="runs")
@@ -121,7 +123,7 @@ Examples:
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
 @click.option("--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", cls=Switch)
-@click.option("--tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
+@click.option("--tf32", "--allow-tf32", "tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
               cls=Switch)  # fmt: skip
 @click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
               "takes minutes. On CPUs slower than without", cls=Switch)  # fmt: skip
@@ -153,6 +155,7 @@ def train(
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     options = {**kwargs, "data": data, "num_frames": num_frames}
     reading = {"trust_pickle": trust_pickle, "allow_nan": allow_nan}
+    check_resume(kwargs["resume"])
     if host:
         if kwargs["resume"] == "latest":
             raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
@@ -164,6 +167,7 @@ def train(
             raise UserError(f"--gpus={kwargs['gpus']}: torchrun has started {launched} processes; leave --gpus out")
         options["gpus"] = launched
     elif kwargs["gpus"] > 1 and not dry_run:
+        check_gpus(kwargs["gpus"], kwargs["device"])
         ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
     processes, options["device"] = join(str(device_to_use(kwargs["device"])))
     with contextlib.ExitStack() as stack:
@@ -237,6 +241,10 @@ def _begin(
     say(*describe(config).split("\n"))
     if host is not None:
         say(f"Engine: the training loop of {host}", "")
+    if options.freezed and source is None:
+        print(
+            f"Note: --freezed={options.freezed} without --resume keeps layers as they are drawn, which learn nothing\n"
+        )
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:

@@ -91,7 +91,7 @@ def test_image_folders_are_complete_or_not_there(tmp_path):
 
 
 def test_wrong_formats_and_codecs_are_named(tmp_path):
-    with pytest.raises(ValueError, match="none of mp4"):
+    with pytest.raises(ValueError, match="use .mp4, .mov, .mkv, .webm"):
         write_video(tmp_path / "a.wmv", moving(), fps=10)
     with pytest.raises(ValueError, match="does not go into .webm; use vp9"):
         write_video(tmp_path / "a.webm", moving(), fps=10, codec="h264")
