@@ -258,11 +258,11 @@ def _batch_sizes(o: TrainOptions, resolution: int) -> tuple[int, int]:
 
 def _check_freezed(freezed: int, resolution: int) -> None:
     """Raise `ValueError` for more layers than the discriminator can freeze."""
-    most = (
-        3 * (resolution.bit_length() - 3) + 1
-    )  # three in each block from `resolution` to 8, and the one that reads RGB
+    most = 3 * (resolution.bit_length() - 3) + 1  # three in each block from `resolution` to 8, and fromrgb
     if freezed > most:
-        raise ValueError(f"--freezed={freezed}: a discriminator of {resolution} px has {most} layers; use 0 to {most}")
+        raise ValueError(
+            f"--freezed={freezed}: a discriminator of {resolution} px has {most} layers to freeze; use 0 to {most}"
+        )
 
 
 def _multiples(value: int, step: int) -> str:

@@ -33,8 +33,9 @@ class _Entry:
         rest = super().parse_args(ctx, list(spelled_out(parameters, args)))  # type: ignore[misc]
         for parameter in parameters:  # comparisons with a bound let NaN pass
             value = ctx.params.get(parameter.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise click.BadParameter(f"{value} is not a finite number", ctx, parameter)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise click.BadParameter(f"{number} is not a finite number", ctx, parameter)
         return rest
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

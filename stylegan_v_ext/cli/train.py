@@ -123,8 +123,8 @@ Examples:
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
 @click.option("--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", cls=Switch)
-@click.option("--tf32", "--allow-tf32", "tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
-              cls=Switch)  # fmt: skip
+@click.option("--tf32", "--allow-tf32", "tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: "
+              "faster, less exact", cls=Switch)  # fmt: skip
 @click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
               "takes minutes. On CPUs slower than without", cls=Switch)  # fmt: skip
 @click.option("--nobench", help="No cuDNN benchmarking", cls=Switch)
@@ -242,9 +242,7 @@ def _begin(
     if host is not None:
         say(f"Engine: the training loop of {host}", "")
     if options.freezed and source is None:
-        print(
-            f"Note: --freezed={options.freezed} without --resume keeps layers as they are drawn, which learn nothing\n"
-        )
+        print(f"Note: --freezed={options.freezed} without --resume keeps those layers at random weights\n")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:
