@@ -1,7 +1,6 @@
 """`gen_video.py` and `stylegan-v generate`: videos from a snapshot."""
 
 import itertools
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,11 +111,13 @@ class Item:
 @click.option("--labels", help="Write above each cell of a grid what it is", cls=Switch)
 @click.option("--format", "format_", help="Of the files in a folder; png, jpg: a folder of frames each  "
               "[default: mp4]", type=click.Choice(VIDEO_FORMATS))  # fmt: skip
-@click.option("--codec", help="In mp4: h264 plays everywhere, h265 and vp9 are smaller; in webm: vp9  "
-              "[default: the first that fits]", type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
+@click.option("--codec", help="In mp4 and mkv: h264 plays everywhere, h265 and vp9 are smaller; in mov: h264, "
+              "h265; in webm: vp9  [default: the first that fits]",
+              type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
 @click.option("--quality", help="Of all formats that lose some; 100 is largest", type=click.IntRange(1, 100),
               default=90)  # fmt: skip
-@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video",
+@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video; asks "
+              "in a terminal before it replaces files",
               default="out", type=OutputPath(*VIDEO_FORMATS), metavar="PATH")  # fmt: skip
 @click.option("--bf16", help="Compute in bfloat16, on CPUs with AMX: twice as fast, most colours the same",
               cls=Switch)  # fmt: skip
@@ -192,8 +193,6 @@ def _check(o: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
     if o["frames"] is not None and o["duration"] is not None:
         raise click.UsageError("--frames and --duration both give the length; use one of them")
-    if not math.isfinite(o["start"]):
-        raise click.UsageError(f"--start={o['start']} is not a finite number")
     if o["motion_seeds"] and o["motion_from"]:
         raise click.UsageError("--motion-seeds and --motion-from both give the motion; use one of them")
     if o["interpolate"] and o["decompose"]:
