@@ -27,7 +27,7 @@ from stylegan_v_ext.cli.common import (
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
-from stylegan_v_ext.text import printable
+from stylegan_v_ext.text import printable, say
 
 _EPILOG = """
 \b
@@ -187,7 +187,7 @@ def _is_file(output: str) -> bool:
 
 def _check(o: dict[str, Any]) -> dict[str, Any]:
     """The options, with the length in frames, or a `UsageError` about those that do not go together."""
-    from stylegan_v_ext.generate.writers import check_format
+    from stylegan_v_ext.generate.writers import FASTEST_GIF, check_format
 
     if not o["seeds"] and not o["projections"]:
         raise click.UsageError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
@@ -205,7 +205,9 @@ def _check(o: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError("--padding and --labels are for grids; add --grid=WxH or --decompose")
     if _is_file(o["output"]) and o["format_"] not in (None, format_of(o["output"], VIDEO_FORMATS)):
         raise click.UsageError(f"--output={o['output']} and --format={o['format_']} differ; leave one out")
-    check_format(o["output"] if _is_file(o["output"]) else f"video.{o['format_'] or 'mp4'}", o["codec"], o["fps"])
+    example = o["output"] if _is_file(o["output"]) else f"video.{o['format_'] or 'mp4'}"
+    if check_format(example, o["codec"], o["fps"]) == "gif" and o["fps"] > FASTEST_GIF:
+        say(f"Note: GIF plays {FASTEST_GIF} frames a second at most; of --fps={o['fps']:g} it keeps as many", err=True)
     o["frames"] = o["frames"] or (max(round(o["duration"] * o["fps"]), 1) if o["duration"] is not None else 128)
     return o
 

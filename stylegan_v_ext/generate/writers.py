@@ -18,9 +18,9 @@ from stylegan_v_ext.outputs import CODECS, VIDEO_FORMATS, format_of
 IMAGE_FORMATS = ("png", "jpg")
 DEFAULT_QUALITY = 90
 _MILLISECONDS = ("webm", "mkv", "webp")  # formats that count time in them, so that faster frames would coincide
-_FASTEST = 1_000_000.0  # frames a second that ffmpeg takes
-_SLOWEST = 0.001
-_FASTEST_GIF = 50  # frames a second; the format counts hundredths of a second, and players slow down single ones
+FASTEST = 1_000_000.0  # frames a second that ffmpeg takes
+SLOWEST = 0.001
+FASTEST_GIF = 50  # frames a second; the format counts hundredths of a second, and players slow down single ones
 
 
 def write_video(
@@ -67,9 +67,9 @@ def check_format(path: str | Path, codec: str | None = None, fps: float = 25.0) 
     if codec is not None and codec not in fitting:
         remedy = f"use {' or '.join(fitting)}" if fitting else "leave the codec out"
         raise ValueError(f"codec {codec} does not go into .{format}; {remedy}")
-    fastest = 1000.0 if format in _MILLISECONDS else _FASTEST
-    if not _SLOWEST <= fps <= fastest or not math.isfinite(fps):
-        raise ValueError(f"{fps:g} frames a second do not go into .{format}; use {_SLOWEST:g} to {fastest:.0f}")
+    fastest = 1000.0 if format in _MILLISECONDS else FASTEST
+    if not SLOWEST <= fps <= fastest or not math.isfinite(fps):
+        raise ValueError(f"{fps:g} frames a second do not go into .{format}; use {SLOWEST:g} to {fastest:.0f}")
     return format
 
 
@@ -81,7 +81,7 @@ def _rgb(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[str]:
     """ffmpeg's arguments for the output."""
     if format == "gif":  # a palette for each frame, so that no more than one is held
-        rate = f"fps={_FASTEST_GIF}," if fps > _FASTEST_GIF else ""
+        rate = f"fps={FASTEST_GIF}," if fps > FASTEST_GIF else ""
         palette = f"{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
         return ["-filter_complex", palette, "-loop", "0", "-f", "gif"]
     if format == "webp":  # whose lossy form is BT.601 by definition

@@ -249,3 +249,11 @@ def test_generation_writes_what_the_ending_says(trained_path, tmp_path, name):
     assert CliRunner().invoke(gen_video, words).exit_code == 0
     frames, fps = video(tmp_path / name)
     assert len(frames) == 3 and fps == 12.5 and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_gif_says_what_becomes_of_fast_frames(trained_path, tmp_path):
+    words = [f"--network={trained_path}", "--frames=10", "--seeds=0", f"--output={tmp_path / 'a.gif'}"]
+    result = CliRunner().invoke(gen_video, [*words, "--fps=100"])
+    assert result.exit_code == 0 and "Note: GIF plays 50 frames a second at most; of --fps=100" in result.output
+    assert len(video(tmp_path / "a.gif")[0]) == 5, "the same length in seconds"
+    assert "Note: GIF" not in CliRunner().invoke(gen_video, [*words, "--fps=50"]).output
