@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import agrees, report_user_errors
+from stylegan_v_ext.cli.common import report_user_errors, user_agrees
 from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.host.checkout import recognise
@@ -67,7 +67,7 @@ def apply(context: click.Context, directory: Path, yes: bool) -> None:
         return
     for change in waiting:
         click.echo(change.difference(), nl=False)
-    if not yes and not agrees(f"Write this to {checkout.path}?", "--yes writes without a question"):
+    if not yes and not user_agrees(f"Write this to {checkout.path}?", "--yes writes without a question"):
         click.echo("Nothing was written.")
         context.exit(1)
     checkout_files.apply(checkout.path, changes, patches)

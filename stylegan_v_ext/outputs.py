@@ -15,10 +15,10 @@ VIDEO_FORMATS = (*CODECS, "gif", "webp", "png", "jpg", "npy")
 _ENDINGS = """
     3g2 3gp amv apng asf av1 avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2ts m2v m4v mj2 mjpeg mkv mov mp4
     mpe mpeg mpg mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv y4m yuv
-    aac ac3 aif aiff alac flac m4a m4b mid mka mp2 mp3 oga ogg opus wav wma
-    avif bmp cr2 dds dng exr hdr heic heics heif ico j2k jfif jp2 jpe jpeg jpg jxl nef pbm pcx pgm png pnm ppm psd svg
+    aac ac3 aif aiff alac flac m4a m4b mka mp2 mp3 oga ogg opus wav wma
+    avif bmp cr2 dds dng exr heic heics heif ico j2k jfif jp2 jpe jpeg jpg jxl nef pbm pcx pgm png pnm ppm psd svg
     tga tif tiff webp xcf
-    7z ar bz2 cab dmg gz iso jar lha lz lz4 lzh lzma rar tar taz tbz tbz2 tgz tlz txz tzst xz z zip zipx zst
+    7z bz2 cab dmg gz iso jar lha lz lz4 lzh lzma rar tar taz tbz tbz2 tgz tlz txz tzst xz zip zipx zst
     arrow avro bin ckpt csv db docx h5 hdf5 htm html json jsonl mat md mdb npy npz odt onnx parquet pb pdf pickle pkl
     pptx prproj pt pth py rtf safetensors sqlite srt tex tfrecord tfrecords tsv txt xls xlsx xml yaml yml
     """
@@ -44,7 +44,7 @@ def format_of(path: str | Path, formats: Sequence[str]) -> str | None:
         return ending
     if Path(text).is_dir():
         return None
-    wanted = f"use .{', .'.join(formats)}, or name a folder" if formats else "a folder is written; name one"
+    wanted = f"use .{', .'.join(formats)}, or end it in / for a folder" if formats else "end it in / for a folder"
     missing = "" if stem or ending not in formats else ", and no name stands before it"
     raise ValueError(f"{text} ends in .{ending}{missing}; {wanted}")
 

@@ -36,9 +36,9 @@ def test_endings_of_other_files_are_refused_and_nothing_is_made(ending, tmp_path
     for name in (f"clip.{ending}", f"clip.{ending}.", f"a.b.{ending} "):
         with pytest.raises(ValueError, match=rf"ends in \.{ending.rpartition('.')[2].lower()}; use \.mp4, \.mov"):
             format_of(tmp_path / name, VIDEO_FORMATS)
-        with pytest.raises(ValueError, match="a folder is written; name one"):
+        with pytest.raises(ValueError, match="; end it in / for a folder"):
             check_folder(tmp_path / name)
-        with pytest.raises(DataError, match=r"use \.zip, or name a folder"):
+        with pytest.raises(DataError, match=r"use \.zip, or end it in / for a folder"):
             DatasetWriter(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -48,7 +48,7 @@ def test_formats_are_known_in_any_case_and_need_a_name():
         assert format_of(f"a.{format}", VIDEO_FORMATS) == format_of(f"a.b.{format.upper()}", VIDEO_FORMATS) == format
         with pytest.raises(ValueError, match="no name stands before it"):
             format_of(f"there/.{format}", VIDEO_FORMATS)
-        with pytest.raises(ValueError, match="a folder is written"):
+        with pytest.raises(ValueError, match="; end it in / for a folder"):
             check_folder(f"a.{format}")
         assert format_of(f"a.{format}/", VIDEO_FORMATS) is None, "a slash says folder"
 

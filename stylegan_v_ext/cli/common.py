@@ -75,7 +75,11 @@ def device_to_use(name: str) -> Any:
 
 
 def check_gpus(count: int, device: str) -> None:
-    """Raise `UserError` if --gpus asks for more GPUs than there are; on the CPU, note that processes share cores."""
+    """Raise `UserError` if --gpus asks for more GPUs than there are; on the CPU, note that processes share cores.
+
+    count: value of --gpus.
+    device: value of --device.
+    """
     import torch
 
     from stylegan_v_ext.device import pick_device
@@ -232,8 +236,11 @@ class OutputFile(OutputPath):
 PATH, FOLDER = PathText(), OutputPath()
 
 
-def agrees(question: str, remedy: str) -> bool:
-    """Whether the user answers yes. Raises `UserError` if nobody answers. remedy: what to do in that case."""
+def user_agrees(question: str, remedy: str) -> bool:
+    """Ask a question; return whether the user answers yes. Only "y" and "yes" are a yes.
+
+    remedy: what to do if nobody answers, for the `UserError` that is raised then.
+    """
     try:
         return click.confirm(printable(question, LONGEST_MESSAGE), default=False, err=True)
     except click.Abort:
@@ -241,17 +248,18 @@ def agrees(question: str, remedy: str) -> bool:
         raise UserError(f"no answer, so nothing was written; {remedy}") from None
 
 
-def replaced_by_us(paths: Iterable[Path], ask: bool = True) -> set[Path]:
-    """The files among some paths that are there, so that they will be replaced; other files stay.
+def files_to_replace(paths: Iterable[Path], ask: bool = True) -> set[Path]:
+    """Return the paths that exist, which the caller is about to replace.
 
-    ask: whether to ask the user in a terminal; without a terminal nobody is asked.
+    paths: all files that the caller will write.
+    ask: whether to ask the user, if there is a terminal.
     Raises `UserError` if the user does not agree.
     """
     existing = sorted({path for path in paths if path.exists()})
     if existing and ask and sys.stdin is not None and sys.stdin.isatty():
         more = f" and {len(existing) - _MOST_NAMED} more" if len(existing) > _MOST_NAMED else ""
         names = ", ".join(map(str, existing[:_MOST_NAMED]))
-        if not agrees(f"{names}{more} exist{'s' if len(existing) == 1 else ''} already. Replace?", _OTHER_OUTPUT):
+        if not user_agrees(f"{names}{more} exist{'s' if len(existing) == 1 else ''} already. Replace?", _OTHER_OUTPUT):
             raise UserError(f"nothing was written; {_OTHER_OUTPUT}")
     return set(existing)
 

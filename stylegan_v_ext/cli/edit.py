@@ -15,8 +15,8 @@ from stylegan_v_ext.cli.common import (
     SeedList,
     UserError,
     device_to_use,
+    files_to_replace,
     progress_bar,
-    replaced_by_us,
     report_user_errors,
     say_written,
 )
@@ -115,7 +115,7 @@ def edit(context: click.Context, **o: Any) -> None:
     targets = [folder / f"{name}-{edit.name}.mp4" for name, _ in sources for edit in edits]
     if len(set(targets)) < len(targets):
         raise UserError("two edits have one name; give them a `name` of their own in --prompts")
-    replaced = replaced_by_us(_targets(o, edits, [name for name, _ in sources]))
+    replaced = files_to_replace(_targets(o, edits, [name for name, _ in sources]))
     encoder = load_encoder(o["clip_name"], sampler.device)
     folder.mkdir(parents=True, exist_ok=True)
     job = _LatentJob(context, o, sampler, encoder, replaced) if o["method"] == "latent" else \

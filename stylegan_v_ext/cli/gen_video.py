@@ -19,8 +19,8 @@ from stylegan_v_ext.cli.common import (
     SeedList,
     UserError,
     device_to_use,
+    files_to_replace,
     progress_bar,
-    replaced_by_us,
     report_user_errors,
     say_written,
 )
@@ -178,7 +178,7 @@ def _replaced(targets: list[Path], ask: bool) -> set[Path]:
     existing = next((folder for folder in folders if folder.exists()), None)
     if existing is not None:
         raise UserError(f"{existing} exists already; name another folder or delete it first")
-    return replaced_by_us((path for path in targets if path.suffix.lower() not in _FRAMES), ask)
+    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask)
 
 
 def _is_file(output: str) -> bool:

@@ -22,9 +22,9 @@ from stylegan_v_ext.cli.common import (
     UserError,
     check_gpus,
     device_to_use,
+    files_to_replace,
     own_arguments,
     progress_bar,
-    replaced_by_us,
     report_user_errors,
     say_written,
 )
@@ -420,7 +420,7 @@ def plot(run_dir: str, output: str | None) -> None:
     from stylegan_v_ext.metrics.plot import plot_run
 
     target = Path(output) if output else Path(run_dir) / "metrics.png"
-    replaced = replaced_by_us([target], ask=False)
+    replaced = files_to_replace([target], ask=False)
     for name, num_snapshots, best, kimg in plot_run(Path(run_dir), target):
         say(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
     say_written(target, replaced)

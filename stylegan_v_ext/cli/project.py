@@ -12,8 +12,8 @@ from stylegan_v_ext.cli.common import (
     PATH,
     UserError,
     device_to_use,
+    files_to_replace,
     progress_bar,
-    replaced_by_us,
     report_user_errors,
     say_written,
 )
@@ -201,7 +201,7 @@ def _write_results(
     frames = np.stack(list(VideoSampler(generator, device).frames(latents, latents.times)))
     picture = "loss.png" if "projection" in curves else "tuning-loss.png"
     written = [folder / name for name in ["comparison.mp4", *([picture] if curves else [])]]
-    replaced = replaced_by_us(written, ask=False)
+    replaced = files_to_replace(written, ask=False)
     layout = Layout(2, padding=2, labels=["clip", "projection"])
     pairs = (layout.compose(pair) for pair in zip(target, frames, strict=True))
     write_video(folder / "comparison.mp4", pairs, fps or 25.0)

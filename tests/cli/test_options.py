@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from patches.__main__ import main as patches
-from stylegan_v_ext.cli.common import OutputFile, OutputPath, PathText, replaced_by_us, report_user_errors
+from stylegan_v_ext.cli.common import OutputFile, OutputPath, PathText, files_to_replace, report_user_errors
 from stylegan_v_ext.cli.entry import Command, Group
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
@@ -192,7 +192,7 @@ def test_more_gpus_than_there_are(monkeypatch, tmp_path):
 def test_files_are_replaced_in_a_terminal_after_a_yes_only(tmp_path, monkeypatch, answer, code):
     @click.command(cls=Command)
     def write():
-        report_user_errors(lambda: outcome.append(replaced_by_us([tmp_path / "a.mp4", tmp_path / "b.mp4"])))()
+        report_user_errors(lambda: outcome.append(files_to_replace([tmp_path / "a.mp4", tmp_path / "b.mp4"])))()
 
     (tmp_path / "a.mp4").write_text("mine")
     outcome = []
@@ -211,5 +211,5 @@ def test_files_are_replaced_in_a_terminal_after_a_yes_only(tmp_path, monkeypatch
 def test_nobody_is_asked_without_a_terminal(tmp_path):
     (tmp_path / "a.mp4").write_text("mine")
     with CliRunner().isolation(input="n\n"):
-        assert replaced_by_us([tmp_path / "a.mp4", tmp_path / "b.mp4"]) == {tmp_path / "a.mp4"}
-        assert replaced_by_us([]) == replaced_by_us([tmp_path / "b.mp4"]) == set()
+        assert files_to_replace([tmp_path / "a.mp4", tmp_path / "b.mp4"]) == {tmp_path / "a.mp4"}
+        assert files_to_replace([]) == files_to_replace([tmp_path / "b.mp4"]) == set()
