@@ -53,12 +53,12 @@ def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
     handle = None
     try:
         handle = _make(temporary, folder, 0o666 if mode is None else 0o600)
+        mode = stat.S_IMODE(os.lstat(temporary).st_mode) if mode is None else mode
         yield temporary
         if not folder:
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-        if mode is not None:
-            os.chmod(temporary, mode)
+            os.chmod(temporary, mode)  # also if a library has put a private file of its own in the place
         os.replace(temporary, path)
     except BaseException:
         _remove(temporary)

@@ -1,15 +1,16 @@
 """`python -m patches`: show, write and take out the patches of a checkout."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import report_user_errors
+from stylegan_v_ext.cli.common import report_user_errors, user_agrees
+from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.host.checkout import recognise
 
 
-@click.group(context_settings={"max_content_width": 110})
+@click.group(cls=Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """Patches for stock stylegan2-ada-pytorch and stylegan3 checkouts on today's Python and PyTorch.
 
@@ -46,12 +47,13 @@ def check(directory: Path) -> None:
 
 @main.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("-y", "--yes", help="Do not ask", is_flag=True)
+@click.option("-y", "--yes", help="Do not ask", cls=Switch)
+@click.pass_context
 @report_user_errors
-def apply(directory: Path, yes: bool) -> None:
+def apply(context: click.Context, directory: Path, yes: bool) -> None:
     """Write the patches that the installed versions need into a checkout, after showing the difference.
 
-    Its own `train.py` then takes --cfg=stylegan-v. `revert` restores every byte.
+    Its own `train.py` then takes --cfg=stylegan-v. `revert` restores every byte. Only the answer "y", or --yes, writes.
     """
     from patches import checkout_files
     from patches.patch import needed_patches
@@ -65,8 +67,9 @@ def apply(directory: Path, yes: bool) -> None:
         return
     for change in waiting:
         click.echo(change.difference(), nl=False)
-    if not yes and sys.stdin.isatty():
-        click.confirm(f"\nWrite this to {checkout.path}?", default=True, abort=True)
+    if not yes and not user_agrees(f"Write this to {checkout.path}?", "--yes writes without a question"):
+        click.echo("Nothing was written.")
+        context.exit(1)
     checkout_files.apply(checkout.path, changes, patches)
     click.echo(f"\n{checkout.path}: {len(waiting)} files patched; `python -m patches revert {directory}` undoes it")
 

@@ -82,6 +82,7 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     if o.cfg not in PRESETS:
         raise ValueError(f"--cfg={o.cfg} is not one of {', '.join(PRESETS)}")
     batch, batch_gpu = _batch_sizes(o, res)
+    _check_freezed(o.freezed, res)
     lr = 0.0025 if res < 1024 else 0.002
     gamma = o.gamma if o.gamma is not None else 0.0002 * res**2 / batch
 
@@ -248,6 +249,15 @@ def _batch_sizes(o: TrainOptions, resolution: int) -> tuple[int, int]:
             f"use --mbstd-group={math.gcd(batch_gpu, o.mbstd_group)}"
         )
     return batch, batch_gpu
+
+
+def _check_freezed(freezed: int, resolution: int) -> None:
+    """Raise `ValueError` for more layers than the discriminator can freeze."""
+    most = 3 * (resolution.bit_length() - 3) + 1  # three in each block from `resolution` to 8, and fromrgb
+    if freezed > most:
+        raise ValueError(
+            f"--freezed={freezed}: a discriminator of {resolution} px has {most} layers to freeze; use 0 to {most}"
+        )
 
 
 def _multiples(value: int, step: int) -> str:

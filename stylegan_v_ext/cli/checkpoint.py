@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.common import UserError, report_user_errors
+from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import printable, say
 
 _SETTINGS = {"context_settings": {"show_default": True, "max_content_width": 110}}
@@ -18,14 +20,14 @@ StyleGAN3-T and -R); the StyleGAN-V release; rosinality's .pt; TensorFlow StyleG
 with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its last.
 """
 trust_option = click.option(
-    "--trust-pickle", is_flag=True, help="Unpickle as Python does, which RUNS the code in the file"
+    "--trust-pickle", cls=Switch, help="Unpickle as Python does, which RUNS the code in the file"
 )
 nan_option = click.option(
-    "--allow-nan", is_flag=True, help="Use networks with NaN or infinite weights, which otherwise end in an error"
+    "--allow-nan", cls=Switch, help="Use networks with NaN or infinite weights, which otherwise end in an error"
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def checkpoint() -> None:
     """Look into checkpoints of any known format, and convert them. Nothing in them is run."""
 
@@ -121,7 +123,7 @@ def _source(record: Any) -> str:
 @checkpoint.command(epilog=_FORMATS, **_SETTINGS)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT", type=click.Path())
-@click.option("--image", is_flag=True, help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
+@click.option("--image", cls=Switch, help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
               "checkouts open (.pkl), this package installed or not")  # fmt: skip
 @click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
 @click.option("--motion-seed", help="With --image: the motion it is a moment of", type=click.IntRange(min=0), default=0)

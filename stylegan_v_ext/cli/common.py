@@ -3,19 +3,24 @@
 import functools
 import itertools
 import math
+import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from stylegan_v_ext.cli.entry import LONGEST_MESSAGE, printable_errors
 from stylegan_v_ext.interrupts import EndedBySignal
-from stylegan_v_ext.text import printable, sentence
+from stylegan_v_ext.outputs import format_of
+from stylegan_v_ext.text import printable, say, sentence
 
 _LONGEST_LABEL = 60
+_MOST_NAMED = 5  # files in a question
+_OTHER_OUTPUT = "name another --output, or delete what is there"
 
 
 class UserError(click.ClickException):
@@ -67,6 +72,24 @@ def device_to_use(name: str) -> Any:
         keep_freed_memory()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     return device
+
+
+def check_gpus(count: int, device: str) -> None:
+    """Raise `UserError` if --gpus asks for more GPUs than there are; on the CPU, note that processes share cores.
+
+    count: value of --gpus.
+    device: value of --device.
+    """
+    import torch
+
+    from stylegan_v_ext.device import pick_device
+
+    kind, cores = pick_device(device).type, os.cpu_count() or 1
+    if kind == "cuda" and count > torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise UserError(f"--gpus={count}: this machine has {found}; use --gpus={found} or less, or --device=cpu")
+    if kind == "cpu" and count > cores:
+        say(f"Note: --gpus={count} on the CPU: {count} processes share {cores} cores", err=True)
 
 
 class SeedList(click.ParamType):
@@ -128,7 +151,10 @@ class LayerSpan(click.ParamType):
         match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", value)
         if match is None:
             self.fail(f"{value!r} is not a resolution or a range of them, such as 16-64", param, ctx)
-        return int(match[1]), int(match[2] or match[1])
+        low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            self.fail(f"range {value} runs backwards; write {high}-{low}", param, ctx)
+        return low, high
 
 
 class ScheduleType(click.ParamType):
@@ -171,6 +197,76 @@ class FrameSize(click.ParamType):
         if not 0 < height <= width:
             self.fail(f"height {height} is not between 1 and the width {width}", param, ctx)
         return width, height
+
+
+class PathText(click.ParamType):
+    """A path or an address; `~` is the home folder, which shells leave alone inside `--data=~/x`."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        return os.path.expanduser(value)
+
+
+class OutputPath(PathText):
+    """Where results go: a file that ends in one of the formats, or a folder. Other files' endings are refused."""
+
+    def __init__(self, *formats: str):
+        self.formats = formats
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        path = super().convert(value, param, ctx)
+        try:
+            format_of(path, self.formats)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return path
+
+
+class OutputFile(OutputPath):
+    """A file to write, which has to end in one of the formats."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        path = super().convert(value, param, ctx)
+        if format_of(path, self.formats) is None:
+            self.fail(f"{path} is no name of a file; use one that ends in .{' or .'.join(self.formats)}", param, ctx)
+        return path
+
+
+PATH, FOLDER = PathText(), OutputPath()
+
+
+def user_agrees(question: str, remedy: str) -> bool:
+    """Ask a question; return whether the user answers yes. Only "y" and "yes" are a yes.
+
+    remedy: what to do if nobody answers, for the `UserError` that is raised then.
+    """
+    try:
+        return click.confirm(printable(question, LONGEST_MESSAGE), default=False, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise UserError(f"no answer, so nothing was written; {remedy}") from None
+
+
+def files_to_replace(paths: Iterable[Path], ask: bool = True) -> set[Path]:
+    """Return the paths that exist, which the caller is about to replace.
+
+    paths: all files that the caller will write.
+    ask: whether to ask the user, if there is a terminal.
+    Raises `UserError` if the user does not agree.
+    """
+    existing = sorted({path for path in paths if path.exists()})
+    if existing and ask and sys.stdin is not None and sys.stdin.isatty():
+        more = f" and {len(existing) - _MOST_NAMED} more" if len(existing) > _MOST_NAMED else ""
+        names = ", ".join(map(str, existing[:_MOST_NAMED]))
+        if not user_agrees(f"{names}{more} exist{'s' if len(existing) == 1 else ''} already. Replace?", _OTHER_OUTPUT):
+            raise UserError(f"nothing was written; {_OTHER_OUTPUT}")
+    return set(existing)
+
+
+def say_written(path: Path, replaced: Container[Path]) -> None:
+    """Name a file that was written, and say whether it took the place of another one."""
+    say(f"{path} (replaced the file that was there)" if path in replaced else path)
 
 
 def progress_bar(length: int, label: str) -> Any:

@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.common import FrameSize, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
@@ -17,7 +19,7 @@ Examples:
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """Make and check data sets."""
 
@@ -36,7 +38,7 @@ def data() -> None:
 @click.option("--clip-frames", help="Cut every source into clips of that many frames", type=click.IntRange(min=1))
 @click.option("--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]",
               type=click.IntRange(min=1))  # fmt: skip
-@click.option("--labels", help="The first folder below SRC is the class of what it holds", is_flag=True)
+@click.option("--labels", help="The first folder below SRC is the class of what it holds", cls=Switch)
 @click.option("--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]),
               default="jpg")  # fmt: skip
 @click.option("--quality", help="JPEG quality", type=click.IntRange(1, 100), default=95)

@@ -5,14 +5,15 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.common import device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import FOLDER, device_to_use, report_user_errors
+from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.text import say
 
 _FEATURE_VIDEOS, _FEATURE_FRAMES = 64, 8  # videos and frames of each that the distance is taken over
 
 
-@click.command(context_settings={"show_default": True})
-@click.option("--outdir", help="Where data, run folder and videos go", metavar="DIR", default="demo")
+@click.command(cls=Command, context_settings={"show_default": True})
+@click.option("--outdir", help="Where data, run folder and videos go", type=FOLDER, metavar="DIR", default="demo")
 @click.option("--kimg", help="Length of training in thousand clips", type=click.FloatRange(min=0, min_open=True),
               default=48.0)  # fmt: skip
 @click.option("--max-minutes", help="Training stops after this time at the latest", default=6.5,

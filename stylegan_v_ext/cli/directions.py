@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import nan_option, refuse_existing, trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import PATH, OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.text import say
 
 _EPILOG = """
@@ -18,8 +19,8 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--network", help="Video generator: file, run folder or URL", metavar="PKL|DIR", required=True)
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
 @click.option("--method", help="sefa: eigenvectors of the weights; pca: what random contents differ in; motion: what "
               "random motions differ in", type=click.Choice(["sefa", "pca", "motion"]), default="sefa")  # fmt: skip
 @click.option("--count", help="How many", type=click.IntRange(min=1), default=8)
@@ -27,8 +28,8 @@ Examples:
 @click.option("--reach", help="Standard deviations to either side in the preview",
               type=click.FloatRange(min=0, min_open=True), default=3.0)  # fmt: skip
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
-@click.option("--output", help="File for the directions; the preview gets its name and .png", metavar="NPZ",
-              default="directions.npz")  # fmt: skip
+@click.option("--output", help="File for the directions; the preview gets its name and .png", type=OutputFile("npz"),
+              metavar="NPZ", default="directions.npz")  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -45,8 +46,6 @@ def directions(**o: Any) -> None:
 
     path = Path(o["output"])
     preview = path.with_suffix(".png")
-    if path.suffix != ".npz":
-        raise UserError(f"--output={path} ends in {path.suffix!r}; use .npz")
     refuse_existing(path, preview)
     checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])

@@ -9,12 +9,13 @@ import click
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.cli.common import report_user_errors
+from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.text import say
 
 Row = tuple[bool, str, str]  # in order, what, its state with the remedy where it is not
 
 
-@click.command()
+@click.command(cls=Command)
 @report_user_errors
 def doctor() -> None:
     """Show the state of PyTorch, GPUs, CUDA kernels, ffmpeg, PyAV, host and detectors, and how to mend the rest.

@@ -9,7 +9,19 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    FOLDER,
+    PATH,
+    SeedList,
+    UserError,
+    device_to_use,
+    files_to_replace,
+    progress_bar,
+    report_user_errors,
+    say_written,
+)
+from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _FRAMES_OF_EDIT = 64
@@ -41,22 +53,22 @@ class Edit:
     disentangle: float
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--network", help="Video generator: file, run folder or URL", metavar="PKL|DIR", required=True)
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
 @click.option("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
 @click.option("--motion-seed", help="Their motion  [default: of its own for each content]",
               type=click.IntRange(0, 2**32 - 1))  # fmt: skip
 @click.option("--projection", "projections", help="A video that `stylegan-v project` or this command wrote; may be "
-              "given again", metavar="NPZ", multiple=True)  # fmt: skip
+              "given again", type=PATH, metavar="NPZ", multiple=True)  # fmt: skip
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
 @click.option("--prompt", help="What the video is to look like", metavar="TEXT")
 @click.option("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
-@click.option("--prompts", help="A YAML file of many", metavar="FILE")
+@click.option("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
 @click.option("--method", help="latent: move w by descent, for each video anew; global: a direction in style space, "
               "the same for all videos, in milliseconds once the network's channels are measured",
               type=click.Choice(["latent", "global"]), default="latent")  # fmt: skip
 @click.option("--clip", "clip_name", help="A CLIP model: a folder, or an id of the Hugging Face hub",
-              default="openai/clip-vit-base-patch32", metavar="DIR|ID")  # fmt: skip
+              default="openai/clip-vit-base-patch32", type=PATH, metavar="DIR|ID")  # fmt: skip
 @click.option("--steps", help="latent: steps of descent", type=click.IntRange(min=1), default=100)
 @click.option("--lr", help="latent: learning rate; larger goes further", default=0.05,
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
@@ -69,13 +81,13 @@ class Edit:
 @click.option("--disentangle", help="global: leave out channels below that share of the largest relevance; more "
               "changes less besides", type=click.FloatRange(0, 1), default=0.3)  # fmt: skip
 @click.option("--relevance", help="global: file for what the channels do; measured if it is not there  "
-              "[default: in the cache]", metavar="FILE")  # fmt: skip
+              "[default: in the cache]", type=PATH, metavar="FILE")  # fmt: skip
 @click.option("--relevance-images", help="global: random videos that it is measured on", default=16,
               type=click.IntRange(1, 1024))  # fmt: skip
-@click.option("--save-network", help="global: also write each edit as a network of its own", is_flag=True)
+@click.option("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
 @click.option("--frames", help="Length of the MP4s", type=click.IntRange(min=1), default=128)
 @click.option("--seed", help="Of all that is random", type=click.IntRange(0, 2**32 - 1), default=0)
-@click.option("--output", help="Folder", default="edits", metavar="DIR")
+@click.option("--output", help="Folder", default="edits", type=FOLDER, metavar="DIR")
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -103,13 +115,23 @@ def edit(context: click.Context, **o: Any) -> None:
     targets = [folder / f"{name}-{edit.name}.mp4" for name, _ in sources for edit in edits]
     if len(set(targets)) < len(targets):
         raise UserError("two edits have one name; give them a `name` of their own in --prompts")
+    replaced = files_to_replace(_targets(o, edits, [name for name, _ in sources]))
     encoder = load_encoder(o["clip_name"], sampler.device)
     folder.mkdir(parents=True, exist_ok=True)
-    job = _LatentJob(context, o, sampler, encoder) if o["method"] == "latent" else \
-        _GlobalJob(context, o, sampler, encoder, checkpoint)  # fmt: skip
+    job = _LatentJob(context, o, sampler, encoder, replaced) if o["method"] == "latent" else \
+        _GlobalJob(context, o, sampler, encoder, replaced, checkpoint)  # fmt: skip
     for wanted in edits:
         for name, source in sources:
             job.run(wanted, name, source, folder)
+
+
+def _targets(o: dict[str, Any], edits: list[Edit], names: list[str]) -> list[Path]:
+    """The files that will be written; a video that --method=latent has edited before is left as it is."""
+    stems = [Path(o["output"]) / f"{name}-{edit.name}" for name in names for edit in edits]
+    if o["method"] == "latent":
+        stems = [stem for stem in stems if not Path(f"{stem}.npz").exists()]
+    networks = edits if o["method"] == "global" and o["save_network"] else []
+    return [Path(f"{stem}.mp4") for stem in stems] + [Path(o["output"]) / f"{edit.name}.pkl" for edit in networks]
 
 
 def _edits(o: dict[str, Any]) -> list[Edit]:
@@ -174,8 +196,8 @@ def _sources(o: dict[str, Any], generator: Any) -> list[tuple[str, Any]]:
 class _LatentJob:
     """Edits by descent in w."""
 
-    def __init__(self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any):
-        self.context, self.o, self.sampler, self.encoder = context, o, sampler, encoder
+    def __init__(self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, replaced: set[Path]):
+        self.context, self.o, self.sampler, self.encoder, self.replaced = context, o, sampler, encoder, replaced
 
     def run(self, wanted: Edit, name: str, source: Any, folder: Path) -> None:
         import numpy as np
@@ -210,7 +232,7 @@ class _LatentJob:
         state.unlink(missing_ok=True)
         say(f"{wanted.prompt!r}: similarity {before:.4f} -> {after:.4f}", path)
         pair = [(self.sampler, source), (self.sampler, latents)]
-        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
+        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"], self.replaced)
 
 
 def measured_relevance(
@@ -236,8 +258,12 @@ def measured_relevance(
 class _GlobalJob:
     """Edits by directions in style space."""
 
-    def __init__(self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, checkpoint: Any):
+    def __init__(
+        self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, replaced: set[Path],
+        checkpoint: Any,
+    ):  # fmt: skip
         self.o, self.sampler, self.encoder, self.checkpoint = o, sampler, encoder, checkpoint
+        self.replaced = replaced
         path = Path(o["relevance"]) if o["relevance"] else None
         self.relevance = measured_relevance(context, sampler, encoder, o["relevance_images"], o["class_index"], path)
 
@@ -268,12 +294,12 @@ class _GlobalJob:
             exports.export_snapshot(
                 path, {"G_ema": NetworkData.of(copy.deepcopy(edited).cpu())}, self.checkpoint.training_set_kwargs
             )
-            say(str(path))
+            say_written(path, self.replaced)
         pair = [(self.sampler, source), (after, source)]
-        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"])
+        _write_pair(pair, folder / f"{name}-{wanted.name}.mp4", self.o["frames"], self.replaced)
 
 
-def _write_pair(pair: list[tuple[Any, Any]], target: Path, frames: int) -> None:
+def _write_pair(pair: list[tuple[Any, Any]], target: Path, frames: int, replaced: set[Path]) -> None:
     """Before and after side by side, each a (sampler, source)."""
     from stylegan_v_ext.generate.layout import Layout
     from stylegan_v_ext.generate.sampler import frame_times
@@ -289,4 +315,4 @@ def _write_pair(pair: list[tuple[Any, Any]], target: Path, frames: int) -> None:
                 bar.update(1)
 
         write_video(target, counted(), 25.0)
-    say(str(target))
+    say_written(target, replaced)

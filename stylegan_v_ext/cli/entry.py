@@ -3,6 +3,7 @@
 Entry points are a `Command` or a `Group` of this module; what they call needs to know nothing of it.
 """
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from dnnlib.util import Outlet
+from stylegan_v_ext.cli.switches import spelled_out
 from stylegan_v_ext.interrupts import EndedBySignal, StoppedBySignal, ending
 from stylegan_v_ext.text import printable
 
@@ -25,6 +27,16 @@ class _Entry:
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with edge():
             return super().main(*args, **kwargs)  # type: ignore[misc]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        parameters = self.get_params(ctx)  # type: ignore[attr-defined]
+        rest = super().parse_args(ctx, list(spelled_out(parameters, args)))  # type: ignore[misc]
+        for parameter in parameters:  # comparisons with a bound let NaN pass
+            value = ctx.params.get(parameter.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise click.BadParameter(f"{number} is not a finite number", ctx, parameter)
+        return rest
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with printable_errors():
@@ -41,6 +53,9 @@ class Command(_Entry, click.Command):
 
 class Group(_Entry, click.Group):
     """A group of commands that may be an entry point."""
+
+    command_class = Command
+    group_class = type
 
 
 @contextmanager

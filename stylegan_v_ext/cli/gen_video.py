@@ -1,7 +1,6 @@
 """`gen_video.py` and `stylegan-v generate`: videos from a snapshot."""
 
 import itertools
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,19 +11,24 @@ import click
 
 from stylegan_v_ext.cli.checkpoint import nan_option, say_notes, trust_option
 from stylegan_v_ext.cli.common import (
+    PATH,
     GridSize,
     LayerSpan,
+    OutputPath,
     ScheduleType,
     SeedList,
     UserError,
     device_to_use,
+    files_to_replace,
     progress_bar,
     report_user_errors,
+    say_written,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
 from stylegan_v_ext.text import printable, say
 
-FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 _EPILOG = """
 \b
 Examples:
@@ -46,6 +50,9 @@ Looks:
 """
 
 
+_FRAMES = (".png", ".jpg")
+
+
 @dataclass(frozen=True)
 class Item:
     """A video to make: a name for its file, where content and motion come from, and the ready video."""
@@ -57,15 +64,19 @@ class Item:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
-    "--network", help="Checkpoint of any known format, a run folder or a URL", metavar="PKL|DIR", required=True
+    "--network",
+    help="Checkpoint of any known format, a run folder or a URL",
+    type=PATH,
+    metavar="PKL|DIR",
+    required=True,
 )
 @click.option("--seeds", help="Content seeds, one video each", type=SeedList(), metavar="0-7,12")
 @click.option("--projection", "projections", help="Content, and motion, of a file that `stylegan-v project` or `edit` "
-              "wrote; may be given again", metavar="NPZ", multiple=True)  # fmt: skip
+              "wrote; may be given again", type=PATH, metavar="NPZ", multiple=True)  # fmt: skip
 @click.option("--motion-seeds", help="Motion seeds: one for all, one for each of --seeds, or several for a single "
               "content  [default: a motion of its own for each content]",
               type=SeedList(), metavar="0-7,12")  # fmt: skip
-@click.option("--motion-from", help="The motion of a projection, for all contents", metavar="NPZ")
+@click.option("--motion-from", help="The motion of a projection, for all contents", type=PATH, metavar="NPZ")
 @click.option("--frames", help="Length in frames  [default: 128]", type=click.IntRange(min=1))
 @click.option("--duration", help="Length in seconds, in place of --frames",
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
@@ -78,11 +89,11 @@ class Item:
 @click.option("--trunc", help="Truncation psi: 1 is all the variety, 0.7 safer pictures; or by frame, like "
               "0:0.5,99:1", type=ScheduleType(), default="1", metavar="PSI")  # fmt: skip
 @click.option("--decompose", help="A grid of every content with every motion: a column a content, a row a motion",
-              is_flag=True)  # fmt: skip
+              cls=Switch)  # fmt: skip
 @click.option("--interpolate", help="One video that goes from content to content while its motion goes on",
-              is_flag=True)  # fmt: skip
+              cls=Switch)  # fmt: skip
 @click.option("--loop", help="Make the end meet the beginning, for endless playing; time is stretched a little where "
-              "the length is no multiple of the motion distance", is_flag=True)  # fmt: skip
+              "the length is no multiple of the motion distance", cls=Switch)  # fmt: skip
 @click.option("--motion-amplitude", help="Smaller or larger movements; 0 is a still", type=click.FloatRange(min=0),
               default=1.0)  # fmt: skip
 @click.option("--mix-seed", help="Styles of this content seed for the layers of --mix-layers",
@@ -91,23 +102,25 @@ class Item:
 @click.option("--mix-weight", help="How much of them, or how much by frame like 0:0,99:1", type=ScheduleType(),
               default="1", metavar="SHARE")  # fmt: skip
 @click.option("--direction", help="A direction of `stylegan-v directions`: the file and its number",
-              metavar="NPZ:N")  # fmt: skip
+              type=PATH, metavar="NPZ:N")  # fmt: skip
 @click.option("--strength", help="How far along it, in standard deviations; by frame for directions of content",
               type=ScheduleType(), default="2", metavar="SIGMA")  # fmt: skip
 @click.option("--grid", help="One video with that many columns and rows, in place of one each", type=GridSize(),
               metavar="WxH")  # fmt: skip
 @click.option("--padding", help="Pixels between and around the cells of a grid", type=click.IntRange(0, 256), default=0)
-@click.option("--labels", help="Write above each cell of a grid what it is", is_flag=True)
+@click.option("--labels", help="Write above each cell of a grid what it is", cls=Switch)
 @click.option("--format", "format_", help="Of the files in a folder; png, jpg: a folder of frames each  "
-              "[default: mp4]", type=click.Choice(FORMATS))  # fmt: skip
-@click.option("--codec", help="In mp4: h264 plays everywhere, h265 and vp9 are smaller; in webm: vp9  "
-              "[default: the first that fits]", type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
+              "[default: mp4]", type=click.Choice(VIDEO_FORMATS))  # fmt: skip
+@click.option("--codec", help="In mp4 and mkv: h264 plays everywhere, h265 and vp9 are smaller; in mov: h264, "
+              "h265; in webm: vp9  [default: the first that fits]",
+              type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
 @click.option("--quality", help="Of all formats that lose some; 100 is largest", type=click.IntRange(1, 100),
               default=90)  # fmt: skip
-@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video",
-              default="out", metavar="PATH")  # fmt: skip
+@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video; asks "
+              "in a terminal before it replaces files",
+              default="out", type=OutputPath(*VIDEO_FORMATS), metavar="PATH")  # fmt: skip
 @click.option("--bf16", help="Compute in bfloat16, on CPUs with AMX: twice as fast, most colours the same",
-              type=bool, metavar="BOOL", default=False)  # fmt: skip
+              cls=Switch)  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -148,28 +161,38 @@ def gen_video(**options: Any) -> None:
     def times() -> Iterator[float]:
         return frame_times(o["frames"], o["start"], o["speed"])
 
+    targets = [target("grid")] if grid is not None else [target(item.name) for item in items]
+    replaced = _replaced(targets, ask=num_processes == 1)
     if grid is not None and rank == 0:
         labels = [item.label for item in items] if o["labels"] else None
         layout = Layout(grid[0], grid[1], o["padding"], labels)
-        _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o)
+        _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o,
+               replaced)  # fmt: skip
     for item in items[rank::num_processes] if grid is None else ():
-        _write(target(item.name), sampler.render(item.video, times()), o)
+        _write(target(item.name), sampler.render(item.video, times()), o, replaced)
+
+
+def _replaced(targets: list[Path], ask: bool) -> set[Path]:
+    """The files that will be replaced. Raises `UserError` if a folder of frames is there, or the user says no."""
+    folders = [path.with_suffix("") for path in targets if path.suffix.lower() in _FRAMES]
+    existing = next((folder for folder in folders if folder.exists()), None)
+    if existing is not None:
+        raise UserError(f"{existing} exists already; name another folder or delete it first")
+    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask)
 
 
 def _is_file(output: str) -> bool:
-    return Path(output).suffix.lower().removeprefix(".") in FORMATS
+    return format_of(output, VIDEO_FORMATS) is not None
 
 
 def _check(o: dict[str, Any]) -> dict[str, Any]:
     """The options, with the length in frames, or a `UsageError` about those that do not go together."""
-    from stylegan_v_ext.generate.writers import check_format
+    from stylegan_v_ext.generate.writers import FASTEST_GIF, check_format
 
     if not o["seeds"] and not o["projections"]:
         raise click.UsageError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
     if o["frames"] is not None and o["duration"] is not None:
         raise click.UsageError("--frames and --duration both give the length; use one of them")
-    if not math.isfinite(o["start"]):
-        raise click.UsageError(f"--start={o['start']} is not a finite number")
     if o["motion_seeds"] and o["motion_from"]:
         raise click.UsageError("--motion-seeds and --motion-from both give the motion; use one of them")
     if o["interpolate"] and o["decompose"]:
@@ -180,9 +203,11 @@ def _check(o: dict[str, Any]) -> dict[str, Any]:
         raise click.UsageError("--mix-layers says which layers, --mix-seed whose; give both")
     if (o["padding"] or o["labels"]) and not (o["grid"] or o["decompose"]):
         raise click.UsageError("--padding and --labels are for grids; add --grid=WxH or --decompose")
-    if _is_file(o["output"]) and o["format_"] and o["format_"] != check_format(o["output"].lower()):
+    if _is_file(o["output"]) and o["format_"] not in (None, format_of(o["output"], VIDEO_FORMATS)):
         raise click.UsageError(f"--output={o['output']} and --format={o['format_']} differ; leave one out")
-    check_format(o["output"] if _is_file(o["output"]) else f"video.{o['format_'] or 'mp4'}", o["codec"])
+    example = o["output"] if _is_file(o["output"]) else f"video.{o['format_'] or 'mp4'}"
+    if check_format(example, o["codec"], o["fps"]) == "gif" and o["fps"] > FASTEST_GIF:
+        say(f"Note: GIF plays {FASTEST_GIF} frames a second at most; of --fps={o['fps']:g} it keeps as many", err=True)
     o["frames"] = o["frames"] or (max(round(o["duration"] * o["fps"]), 1) if o["duration"] is not None else 128)
     return o
 
@@ -276,7 +301,7 @@ def _of_class(motion: Any, class_index: int | None) -> Any:
     return dataclasses.replace(motion, class_index=class_index)
 
 
-def _write(target: Path, stream: Any, o: dict[str, Any]) -> None:
+def _write(target: Path, stream: Any, o: dict[str, Any], replaced: set[Path]) -> None:
     from stylegan_v_ext.generate.writers import write_video
 
     with progress_bar(o["frames"], target.name) as bar:
@@ -287,7 +312,7 @@ def _write(target: Path, stream: Any, o: dict[str, Any]) -> None:
                 bar.update(1)
 
         write_video(target, counted(), o["fps"], o["codec"], o["quality"])
-    say(str(target.with_suffix("") if target.suffix.lower() in (".png", ".jpg") else target))
+    say_written(target.with_suffix("") if target.suffix.lower() in _FRAMES else target, replaced)
 
 
 def check_class(name: str, classes: int, class_index: int | None) -> None:

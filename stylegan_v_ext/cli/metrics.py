@@ -15,13 +15,21 @@ import click
 from stylegan_v_ext.classes import VIDEO_DATASET
 from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
+    FOLDER,
+    PATH,
     NameList,
+    OutputFile,
     UserError,
+    check_gpus,
     device_to_use,
+    files_to_replace,
     own_arguments,
     progress_bar,
     report_user_errors,
+    say_written,
 )
+from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _SIDES = ("_std", "_real", "_fake", "_real_std", "_fake_std")  # shown beside the figure that they belong to
@@ -40,30 +48,35 @@ through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figu
 """
 
 
-@click.group(invoke_without_command=True, epilog=_EPILOG, context_settings=_SETTINGS)
+@click.group(cls=Group, invoke_without_command=True, epilog=_EPILOG, context_settings=_SETTINGS)
 @click.option("--network", help="Checkpoint of a video or image model of this project, or a run folder",
-              metavar="PKL|DIR")  # fmt: skip
+              type=PATH, metavar="PKL|DIR")  # fmt: skip
 @click.option("--real", help="Data set, or folder of video files, to compare with in place of a network's",
-              metavar="PATH")  # fmt: skip
-@click.option("--fake", help="Data set, or folder of video files, to compare in place of a network", metavar="PATH")
+              type=PATH, metavar="PATH")  # fmt: skip
+@click.option(
+    "--fake", help="Data set, or folder of video files, to compare in place of a network", type=PATH, metavar="PATH"
+)
 @click.option("--metrics", "--metric", "names", help="What to measure, see `stylegan-v metrics list`; the numbers in "
               "the names may be others", metavar="NAME,...", type=NameList(), default="fvd2048_16f")  # fmt: skip
-@click.option("--data", help="Data set to compare a network with  [default: the one it was trained on]", metavar="PATH")
-@click.option("--mirror", help="Count mirror images of the real videos as well  [default: as in training]", type=bool,
-              metavar="BOOL")  # fmt: skip
+@click.option(
+    "--data", help="Data set to compare a network with  [default: the one it was trained on]", type=PATH, metavar="PATH"
+)
+@click.option("--mirror", help="Count mirror images of the real videos as well  [default: as in training]",
+              cls=Switch, default=None)  # fmt: skip
 @click.option("--repeat", help="Measure that many times with other clips of both sides; mean and standard deviation",
               type=click.IntRange(min=1), default=1)  # fmt: skip
 @click.option("--detectors", help="Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]",
-              metavar="DIR")  # fmt: skip
-@click.option("--detector", help="TorchScript file to look through in place of the usual network", metavar="FILE")
+              type=PATH, metavar="DIR")  # fmt: skip
+@click.option(
+    "--detector", help="TorchScript file to look through in place of the usual network", type=PATH, metavar="FILE"
+)
 @click.option("--outdir", help="Where metric-NAME.jsonl is added to  [default: beside the network; of --fake nowhere]",
-              metavar="DIR")  # fmt: skip
+              type=FOLDER, metavar="DIR")  # fmt: skip
 @click.option("--resolution", help="Side of frames from video files where neither side has one by itself",
               type=click.IntRange(min=8), default=256)  # fmt: skip
-@click.option("--cache", help="Keep statistics of real videos for the next time", type=bool, default=True,
-              metavar="BOOL")  # fmt: skip
+@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)  # fmt: skip
 @click.option("--host", help="stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]",
-              metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
+              type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
 @click.option("--gpus", help="Processes to share the work; torchrun brings its own", type=click.IntRange(min=1),
               default=1)  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
@@ -89,6 +102,7 @@ def metrics(ctx: click.Context, names: list[str], detectors: str | None, gpus: i
             raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
         os.environ[ENVIRONMENT] = os.path.abspath(detectors)
     if gpus > 1 and launched_processes() == 1:
+        check_gpus(gpus, request.device)
         ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *own_arguments(ctx)]))
     processes, request.device = join(str(device_to_use(request.device)))
     with contextlib.ExitStack() as stack:
@@ -365,7 +379,7 @@ def list_metrics() -> None:
 
 
 @metrics.command("detectors", context_settings=_SETTINGS)
-@click.option("--detectors", help="Folder to look into  [env: STYLEGAN_V_DETECTORS]", metavar="DIR")
+@click.option("--detectors", help="Folder to look into  [env: STYLEGAN_V_DETECTORS]", type=PATH, metavar="DIR")
 @report_user_errors
 def show_detectors(detectors: str | None) -> None:
     """Show which detectors are present, their checksums, and where to put those that are missing."""
@@ -398,7 +412,7 @@ def show_detectors(detectors: str | None) -> None:
 
 @metrics.command("plot", context_settings=_SETTINGS)
 @click.argument("run_dir")
-@click.option("--output", help="PNG to write  [default: RUN_DIR/metrics.png]", metavar="PNG")
+@click.option("--output", help="PNG to write  [default: RUN_DIR/metrics.png]", type=OutputFile("png"), metavar="PNG")
 @report_user_errors
 def plot(run_dir: str, output: str | None) -> None:
     """Draw the figures of a run over its snapshots."""
@@ -406,8 +420,7 @@ def plot(run_dir: str, output: str | None) -> None:
     from stylegan_v_ext.metrics.plot import plot_run
 
     target = Path(output) if output else Path(run_dir) / "metrics.png"
-    if target.suffix.lower() != ".png":
-        raise UserError(f"--output={target} is no .png")
+    replaced = files_to_replace([target], ask=False)
     for name, num_snapshots, best, kimg in plot_run(Path(run_dir), target):
         say(f"{name}: {count(num_snapshots, 'snapshot')}, best {best:.6g} at kimg {kimg:g}")
-    say(f"Written: {target}")
+    say_written(target, replaced)

@@ -7,7 +7,17 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
-from stylegan_v_ext.cli.common import UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    FOLDER,
+    PATH,
+    UserError,
+    device_to_use,
+    files_to_replace,
+    progress_bar,
+    report_user_errors,
+    say_written,
+)
+from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.text import say
 
 _EPILOG = """
@@ -25,12 +35,16 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
-    "--network", help="Video generator: file of any known format, run folder or URL", metavar="PKL|DIR", required=True
+    "--network",
+    help="Video generator: file of any known format, run folder or URL",
+    type=PATH,
+    metavar="PKL|DIR",
+    required=True,
 )
-@click.option("--video", help="The clip, a video file", metavar="FILE")
-@click.option("--images", help="The clip, a folder (or zip) of frames", metavar="DIR")
+@click.option("--video", help="The clip, a video file", type=PATH, metavar="FILE")
+@click.option("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
 @click.option("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
 @click.option("--skip", help="Leave out that many frames at its beginning", type=click.IntRange(min=0), default=0)
 @click.option("--fps", help="Resample the clip to that rate, best the training data's",
@@ -56,7 +70,7 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
               "write it as tuned.pkl", type=click.IntRange(min=0), default=0)  # fmt: skip
 @click.option("--seed", help="Of all that is random", type=click.IntRange(0, 2**32 - 1), default=0)
 @click.option("--output", help="Folder for projection.npz, comparison.mp4 and loss.png", default="projection",
-              metavar="DIR")  # fmt: skip
+              type=FOLDER, metavar="DIR")  # fmt: skip
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -185,14 +199,16 @@ def _write_results(
     from stylegan_v_ext.generate.writers import write_video
 
     frames = np.stack(list(VideoSampler(generator, device).frames(latents, latents.times)))
+    picture = "loss.png" if "projection" in curves else "tuning-loss.png"
+    written = [folder / name for name in ["comparison.mp4", *([picture] if curves else [])]]
+    replaced = files_to_replace(written, ask=False)
     layout = Layout(2, padding=2, labels=["clip", "projection"])
     pairs = (layout.compose(pair) for pair in zip(target, frames, strict=True))
     write_video(folder / "comparison.mp4", pairs, fps or 25.0)
     if curves:  # the curve of a projection that was made before stays
-        picture = "loss.png" if "projection" in curves else "tuning-loss.png"
         write_curve(folder / picture, curves, f"Projection of {len(target)} frames")
     closeness = psnr(frames, target), profile_correlation(frames, target)
     say("PSNR {:.2f} dB, correlation of the motion profiles {:.3f}".format(*closeness))
     for name in ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png"):
         if (folder / name).exists():
-            say(str(folder / name))
+            say_written(folder / name, replaced)

@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from stylegan_v_ext.cli.checkpoint import nan_option, refuse_existing, trust_option
-from stylegan_v_ext.cli.common import SeedList, UserError, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import (
+    PATH,
+    OutputFile,
+    SeedList,
+    device_to_use,
+    progress_bar,
+    report_user_errors,
+)
+from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _PREVIEW_FRAMES = 64
@@ -20,10 +29,10 @@ Examples:
 """
 
 
-@click.command(epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--video", help="Video generator: file, run folder or URL", metavar="PKL", required=True)
+@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
+@click.option("--video", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL", required=True)
 @click.option("--image", "images", help="StyleGAN2 image generator of any known format; may be given again, then "
-              "--split, --take and --blend-width go with it by order", metavar="PKL", required=True,
+              "--split, --take and --blend-width go with it by order", type=PATH, metavar="PKL", required=True,
               multiple=True)  # fmt: skip
 @click.option("--split", "splits", help="Resolution where the layers change hands, or a range LOW-HIGH to take",
               metavar="N|LOW-HIGH", multiple=True, required=True)  # fmt: skip
@@ -36,9 +45,10 @@ Examples:
               type=click.Choice(["video", "image"]), default="video")  # fmt: skip
 @click.option("--noise", help="Noise inputs that image models have and the video model has not",
               type=click.Choice(["drop", "keep"]), default="drop")  # fmt: skip
-@click.option("--output", help="New snapshot; must not exist yet", metavar="PKL", default="swapped.pkl")
+@click.option("--output", help="New snapshot; must not exist yet", type=OutputFile("pkl"), metavar="PKL",
+              default="swapped.pkl")  # fmt: skip
 @click.option("--preview", help="Also write OUTPUT.mp4: columns are the video model, the image models and the "
-              "result, rows are seeds", is_flag=True)  # fmt: skip
+              "result, rows are seeds", cls=Switch)  # fmt: skip
 @click.option("--seeds", help="Seeds of the preview", type=SeedList(), default="0-3", metavar="0-7,12")
 @click.option("--class", "class_index", help="Class for the preview of conditional models", type=click.IntRange(min=0))
 @click.option("--device", help="For the preview: auto, cuda, cpu or mps (mps is untested)", default="auto",
@@ -62,8 +72,6 @@ def swap(
 
     path = Path(output)
     movie = path.with_suffix(".mp4")
-    if path.suffix != ".pkl":
-        raise UserError(f"--output={output} ends in {path.suffix!r}; use .pkl")
     refuse_existing(path, *([movie] if preview else []))
     count = len(images)
     splits = _one_each("--split", splits, count)

@@ -14,14 +14,19 @@ from click.core import ParameterSource
 
 from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
+    FOLDER,
+    PATH,
     NameList,
     UserError,
+    check_gpus,
     device_to_use,
     own_arguments,
     progress_bar,
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.pointers import Preset, check_resume
+from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
 from stylegan_v_ext.text import printable, say
 
@@ -47,13 +52,13 @@ Examples:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
-              + "  [required for a new run]", type=click.Choice(list(PRESETS)), metavar="CFG")  # fmt: skip
+              + "  [required for a new run]", type=Preset(list(PRESETS)), metavar="CFG")  # fmt: skip
 @click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
-              "the built-in sky time-lapse  [required for a new run]", metavar="PATH")  # fmt: skip
-@click.option("--outdir", help="Where run folders go", metavar="DIR", default="runs")
+              "the built-in sky time-lapse  [required for a new run]", type=PATH, metavar="PATH")  # fmt: skip
+@click.option("--outdir", help="Where run folders go", type=FOLDER, metavar="DIR", default="runs")
 @click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
               "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
-              metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
+              type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
 @click.option("--gpus", help="Processes on this machine, one a GPU, or on the CPU; short for torchrun "
               "--nproc-per-node, which also spans machines (docs/scaling.md)", type=click.IntRange(min=1),
               default=1)  # fmt: skip
@@ -62,8 +67,8 @@ Examples:
               type=click.IntRange(min=1, max=2**12))  # fmt: skip
 @click.option("--gamma", help="R1 weight per frame  [default: from resolution and batch]",
               type=click.FloatRange(min=0))  # fmt: skip
-@click.option("--cond", help="Use the classes in dataset.json", type=bool, metavar="BOOL", default=False)
-@click.option("--mirror", help="Add mirrored videos", type=bool, metavar="BOOL", default=False)
+@click.option("--cond", help="Use the classes in dataset.json", cls=Switch)
+@click.option("--mirror", help="Add mirrored videos", cls=Switch)
 @click.option("--aug", help="Augmentation: none, adaptive, or with fixed probability",
               type=click.Choice(AUGMENT_MODES), default="ada")  # fmt: skip
 @click.option("--augpipe", help="Transforms: blit, geom, color, filter, noise, cutout, or b, bg, bgc, ... bgcfnc",
@@ -77,7 +82,7 @@ Examples:
               "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from its "
               "networks (transfer learning; counters and optimizers start anew); sizes of networks follow it unless "
               "given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
-              metavar="DIR|latest|PKL")  # fmt: skip
+              type=PATH, metavar="DIR|latest|PKL")  # fmt: skip
 @trust_option
 @nan_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
@@ -117,22 +122,20 @@ Examples:
               type=click.FloatRange(min=1e-9))  # fmt: skip
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
-@click.option(
-    "--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", type=bool, metavar="BOOL", default=False
-)
-@click.option("--tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
-              type=bool, metavar="BOOL", default=False)  # fmt: skip
+@click.option("--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", cls=Switch)
+@click.option("--tf32", "--allow-tf32", "tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: "
+              "faster, less exact", cls=Switch)  # fmt: skip
 @click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
-              "takes minutes. On CPUs slower than without", type=bool, metavar="BOOL", default=False)  # fmt: skip
-@click.option("--nobench", help="No cuDNN benchmarking", type=bool, metavar="BOOL", default=False)
+              "takes minutes. On CPUs slower than without", cls=Switch)  # fmt: skip
+@click.option("--nobench", help="No cuDNN benchmarking", cls=Switch)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0, max=256), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
-@click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", is_flag=True)
+@click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", cls=Switch)
 @click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
               "and stops at the 101st frame", type=click.Choice(["stop", "skip"]), default="stop")  # fmt: skip
 @click.option("--nan-policy", help="A loss that becomes NaN: stop and keep the last good state, or ignore, which "
               "leaves out its gradients", type=click.Choice(["stop", "ignore"]), default="stop")  # fmt: skip
-@click.option("-n", "--dry-run", help="Print the training options and stop", is_flag=True)
+@click.option("-n", "--dry-run", help="Print the training options and stop", cls=Switch)
 @click.pass_context
 @report_user_errors
 def train(
@@ -152,6 +155,7 @@ def train(
     given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
     options = {**kwargs, "data": data, "num_frames": num_frames}
     reading = {"trust_pickle": trust_pickle, "allow_nan": allow_nan}
+    check_resume(kwargs["resume"])
     if host:
         if kwargs["resume"] == "latest":
             raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
@@ -163,6 +167,7 @@ def train(
             raise UserError(f"--gpus={kwargs['gpus']}: torchrun has started {launched} processes; leave --gpus out")
         options["gpus"] = launched
     elif kwargs["gpus"] > 1 and not dry_run:
+        check_gpus(kwargs["gpus"], kwargs["device"])
         ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
     processes, options["device"] = join(str(device_to_use(kwargs["device"])))
     with contextlib.ExitStack() as stack:
@@ -236,6 +241,8 @@ def _begin(
     say(*describe(config).split("\n"))
     if host is not None:
         say(f"Engine: the training loop of {host}", "")
+    if options.freezed and source is None:
+        print(f"Note: --freezed={options.freezed} without --resume keeps those layers at random weights\n")
     if config.device == "cpu" and options.cbase is None:
         print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
     if dry_run:

@@ -8,29 +8,33 @@ from types import TracebackType
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.metadata import METADATA_NAME
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.outputs import format_of
 
 
 class DatasetWriter:
-    """Context manager that writes frames and metadata to `dest` (`.zip`, else a folder).
+    """Context manager that writes frames and metadata to `dest` (`.zip`, else a folder; see `outputs.format_of`).
 
     Everything goes to a temporary name beside it, which is renamed at the end and removed if the
-    block fails. Raises `DataError` where `dest` exists or cannot be written.
+    block fails. Raises `DataError` if `dest` exists, has the ending of another kind of file or cannot be written.
     """
 
     def __init__(self, dest: str | Path):
         self.dest = Path(dest)
+        try:
+            self._is_zip = format_of(dest, ("zip",)) == "zip"
+        except ValueError as error:
+            raise DataError(error) from None
         self._zip: zipfile.ZipFile | None = None
 
     def __enter__(self) -> "DatasetWriter":
         if self.dest.exists():
             raise DataError(f"{self.dest} exists already; name another destination or delete it first")
-        is_zip = self.dest.suffix == ".zip"
-        self._place = atomic_path(self.dest, folder=not is_zip)
+        self._place = atomic_path(self.dest, folder=not self._is_zip)
         try:
             self._temporary = self._place.__enter__()
         except OSError as error:
             raise DataError(f"{self.dest} cannot be written ({error.strerror}); name another destination") from None
-        if is_zip:
+        if self._is_zip:
             self._zip = zipfile.ZipFile(self._temporary, "w", zipfile.ZIP_STORED)
         return self
 

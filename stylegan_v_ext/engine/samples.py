@@ -8,7 +8,7 @@ import torch
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.generate.layout import Layout, tile
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.writers import write_png, write_video
+from stylegan_v_ext.generate.writers import FASTEST, SLOWEST, write_png, write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _STEP = 4  # frames between the pictures of a row
@@ -28,7 +28,7 @@ class SampleSheets:
         self.rows = self.columns = int(np.clip(1024 // dataset.resolution, 4, 8))
         self.items = np.random.RandomState(seed).permutation(len(dataset))[: self.rows]
         self.names = [VideoName(row, class_index=self._class_of_row(row)) for row in range(self.rows)]
-        self.fps = dataset.fps or _DEFAULT_FPS
+        self.fps = min(max(dataset.fps or _DEFAULT_FPS, SLOWEST), FASTEST)  # what a data set says may be anything
 
     def _class_of_row(self, row: int) -> int | None:
         """Class of the real video in that row, so that sheets of reals and fakes compare."""

@@ -1,6 +1,7 @@
 """From a stream of frames to a file: H.264, H.265, VP9, GIF, animated WebP, folders of images, NumPy arrays."""
 
 import contextlib
+import math
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,12 +13,14 @@ import PIL.Image
 
 from stylegan_v_ext.data.ffmpeg import FfmpegError, read_log, start_ffmpeg, telling_line
 from stylegan_v_ext.files import atomic_path
+from stylegan_v_ext.outputs import CODECS, VIDEO_FORMATS, format_of
 
-FORMATS = ("mp4", "webm", "gif", "webp", "png", "jpg", "npy")
 IMAGE_FORMATS = ("png", "jpg")
-CODECS = ("h264", "h265", "vp9")
 DEFAULT_QUALITY = 90
-_FASTEST_GIF = 50  # frames a second; the format counts hundredths of a second, and players slow down single ones
+_MILLISECONDS = ("webm", "mkv", "webp")  # formats that count time in them, so that faster frames would coincide
+FASTEST = 1_000_000.0  # frames a second that ffmpeg takes
+SLOWEST = 0.001
+FASTEST_GIF = 50  # frames a second; the format counts hundredths of a second, and players slow down single ones
 
 
 def write_video(
@@ -25,16 +28,20 @@ def write_video(
 ) -> int:
     """Write frames uint8 `[H, W, 1, 3 or 4]` as they come; returns how many there were.
 
-    The ending of path says the format: .mp4, .webm, .gif, .webp or .npy (uint8 `[T, H, W, 3]`); a
+    The ending of path says the format: .mp4, .mov, .mkv, .webm, .gif, .webp or .npy (uint8 `[T, H, W, 3]`); a
     folder of frames is asked for as `folder.png` or `folder.jpg` and named without the ending.
-    codec: "h264", "h265" or "vp9" in mp4, "vp9" in webm, `None` for the first of them. quality: 1 to 100,
-    of all that lose some. Grey frames become RGB, alpha is left out, and odd sides grow by a pixel
-    where a codec wants even ones.
-    The result appears under its name when it is complete. Raises `ValueError` for a name or a codec
-    that is none, `FfmpegError` where ffmpeg is missing or fails, `OSError` where nothing can be written.
+    Grey frames become RGB, alpha is left out, and odd sides grow by a pixel if a codec wants even ones. Videos are
+    BT.709, and say so in the stream and in the container.
+
+    fps: frames a second.
+    codec: one of `outputs.CODECS` of the format; None for the first of them.
+    quality: 1 to 100, for all formats that lose some.
+
+    The result appears under its name when it is complete. Raises `ValueError` for an unknown format, a codec or a
+    rate that does not go into it, `FfmpegError` if ffmpeg is missing or fails, `OSError` if nothing can be written.
     """
     path = Path(path)
-    format = check_format(path, codec)
+    format = check_format(path, codec, fps)
     rgb = _rgb(frames)
     if format in IMAGE_FORMATS:
         return _write_folder(path.with_suffix(""), rgb, format, quality)
@@ -48,15 +55,21 @@ def write_video(
     return count
 
 
-def check_format(path: str | Path, codec: str | None = None) -> str:
-    """The format that a name asks for. Raises `ValueError` if it is none or cannot hold the codec."""
-    format = Path(path).suffix.lower().removeprefix(".")
-    if format not in FORMATS:
-        raise ValueError(f"{path} ends in {Path(path).suffix!r}, which is none of {', '.join(FORMATS)}")
-    fitting = {"mp4": CODECS, "webm": ("vp9",)}.get(format, ())
+def check_format(path: str | Path, codec: str | None = None, fps: float = 25.0) -> str:
+    """The format that a name asks for.
+
+    Raises `ValueError` if the name asks for another one, or if the codec or the rate does not go into the format.
+    """
+    format = format_of(path, VIDEO_FORMATS)
+    if format is None:
+        raise ValueError(f"{path} has the ending of no format; use .{', .'.join(VIDEO_FORMATS)}")
+    fitting = CODECS.get(format, ())
     if codec is not None and codec not in fitting:
         remedy = f"use {' or '.join(fitting)}" if fitting else "leave the codec out"
         raise ValueError(f"codec {codec} does not go into .{format}; {remedy}")
+    fastest = 1000.0 if format in _MILLISECONDS else FASTEST
+    if not SLOWEST <= fps <= fastest or not math.isfinite(fps):
+        raise ValueError(f"{fps:g} frames a second do not go into .{format}; use {SLOWEST:g} to {fastest:.0f}")
     return format
 
 
@@ -68,14 +81,15 @@ def _rgb(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[str]:
     """ffmpeg's arguments for the output."""
     if format == "gif":  # a palette for each frame, so that no more than one is held
-        rate = f"fps={_FASTEST_GIF}," if fps > _FASTEST_GIF else ""
+        rate = f"fps={FASTEST_GIF}," if fps > FASTEST_GIF else ""
         palette = f"{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
         return ["-filter_complex", palette, "-loop", "0", "-f", "gif"]
-    if format == "webp":
-        lossless = ["-lossless", "1"] if quality == 100 else ["-quality", str(quality)]
-        return ["-c:v", "libwebp_anim", *lossless, "-loop", "0", "-pix_fmt", "bgra" if quality == 100 else "yuv420p",
-                "-f", "webp"]  # fmt: skip
-    codec = codec or {"mp4": "h264", "webm": "vp9"}[format]
+    if format == "webp":  # whose lossy form is BT.601 by definition
+        coding = ["-lossless", "1", "-pix_fmt", "bgra"]
+        if quality != 100:
+            coding = ["-quality", str(quality), "-vf", _as_yuv("bt601"), "-pix_fmt", "yuv420p"]
+        return ["-c:v", "libwebp_anim", *coding, "-loop", "0", "-f", "webp"]
+    codec = codec or CODECS[format][0]
     crf = max(51 * (1 - quality / 100) ** 0.477, 1)  # 17 at 90, 26 at 75
     settings = {
         "h264": ["-c:v", "libx264", "-crf", f"{crf:.0f}", "-preset", "medium"],
@@ -83,8 +97,19 @@ def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[s
                  "-x265-params", "log-level=error"],
         "vp9": ["-c:v", "libvpx-vp9", "-crf", f"{crf * 63 / 51:.0f}", "-b:v", "0", "-row-mt", "1"],
     }[codec]  # fmt: skip
-    container = ["-movflags", "+faststart", "-f", "mp4"] if format == "mp4" else ["-f", "webm"]
-    return [*settings, "-pix_fmt", "yuv420p", *container]
+    tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
+    tagged = f"{_as_yuv('bt709')},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+    container = {
+        "mp4": ["-movflags", "+faststart", "-f", "mp4"], "mov": ["-movflags", "+faststart", "-f", "mov"],
+        "mkv": ["-f", "matroska"], "webm": ["-f", "webm"],
+    }[format]  # fmt: skip
+    return ["-vf", tagged, *settings, "-pix_fmt", "yuv420p", *tags, *container]
+
+
+def _as_yuv(matrix: str) -> str:
+    """ffmpeg's filter from RGB to 4:2:0, by the coefficients of a standard and without its coarse short cuts."""
+    exact = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
+    return f"scale=out_color_matrix={matrix}:out_range=tv:{exact},format=yuv420p"
 
 
 def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], fps: float, encoder: list[str]) -> int:

@@ -120,6 +120,10 @@ TRAIN_FAULTS = {
     "batch not divisible": (["--batch=10", "--batch-gpu=4"], "use 8 or 12"),
     "group not divisible": (["--batch=6"], "--mbstd-group=2"),
     "unknown preset": (["--cfg=stylegan-x"], "stylegan-x"),
+    "more frozen layers than there are": (
+        ["--freezed=99"],
+        "a discriminator of 16 px has 7 layers to freeze; use 0 to 7",
+    ),
     "negative gamma": (["--gamma=-1"], "-1"),
     "labels asked for, none there": (["--cond=1"], "has no labels"),
     "unknown transforms": (["--augpipe=xyz"], "--augpipe=xyz is not one of"),
@@ -171,10 +175,16 @@ GENERATE_FAULTS = {
     "standing still": (["--seeds=0", "--speed=0"], "0"),
     "grid too small": (["--seeds=0-7", "--grid=2x2"], "holds 4 videos, 8 were asked for"),
     "grid that is none": (["--seeds=0", "--grid=4by2"], "such as 4x2"),
+    "format that is none": (["--seeds=0", "--output=clip.avi"], "clip.avi ends in .avi; use .mp4, .mov, .mkv"),
+    "ending and format": (["--seeds=0", "--output=a.mov", "--format=mp4"], "differ; leave one out"),
+    "codec of another container": (["--seeds=0", "--output=a.mov", "--codec=vp9"], "use h264 or h265"),
+    "rate of another container": (["--seeds=0", "--format=webm", "--fps=1200"], "use 0.001 to 1000"),
+    "layers backwards": (["--seeds=0", "--mix-seed=1", "--mix-layers=16-8"], "write 8-16"),
+    "layers above the network's": (["--seeds=0", "--mix-seed=1", "--mix-layers=64"], "it ends at 16 px"),
     "one file for many": (["--seeds=0-1", "--output=a.mp4"], "one file for 2 videos"),
     "motion seeds that do not match": (["--seeds=0-2", "--motion-seeds=0-1"], "2 --motion-seeds for 3 contents"),
     "class of a model without": (["--seeds=0", "--class=1"], "no classes; leave --class out"),
-    "time that is none": (["--seeds=0", "--start=nan"], "--start=nan"),
+    "time that is none": (["--seeds=0", "--start=nan"], "nan is not a finite number"),
 }
 
 

@@ -211,3 +211,49 @@ def test_demo_goes_from_nothing_to_videos_and_says_how_close_they_come(tmp_path)
 def test_demo_too_short_to_compare_says_so(tmp_path):
     output = run_demo(tmp_path, kimg=0.02)
     assert "not measured" in output and "times lower" not in output
+
+
+def test_generation_says_what_it_replaced_and_leaves_the_rest(trained_path, tmp_path):
+    def generate(*words):
+        options = [f"--network={trained_path}", "--frames=2", "--device=cpu", *words]
+        result = CliRunner().invoke(gen_video, options)
+        return result.exit_code, result.output
+
+    out = tmp_path / "run.v2"
+    assert generate("--seeds=0-1", "--format=mov", f"--output={out}")[0] == 0
+    (out / "seed0001.mov").write_text("mine")
+    (out / "seed0002.mov").write_text("of another seed")
+    code, output = generate("--seeds=0-1", "--format=mov", f"--output={out}/")
+    assert code == 0 and output.count("(replaced the file that was there)") == 2
+    assert (out / "seed0001.mov").read_bytes() != b"mine" and (out / "seed0002.mov").read_text() == "of another seed"
+    code, output = generate("--seeds=3", "--format=mov", f"--output={out}")
+    assert code == 0 and "replaced" not in output
+    assert sorted(path.name for path in out.iterdir()) == [f"seed000{number}.mov" for number in range(4)]
+
+    (out / "seed0005").mkdir()
+    code, output = generate("--seeds=4-5", "--format=png", f"--output={out}")
+    assert code == 2 and "seed0005 exists already" in output
+    assert not (out / "seed0004").exists(), "it is said before anything is made"
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.MKV", "a.mp4"])
+def test_generation_writes_what_the_ending_says(trained_path, tmp_path, name):
+    words = [
+        f"--network={trained_path}",
+        "--frames=3",
+        "--seeds=0",
+        "--fps=12.5",
+        f"--output={tmp_path / name}",
+        "--loop",
+    ]
+    assert CliRunner().invoke(gen_video, words).exit_code == 0
+    frames, fps = video(tmp_path / name)
+    assert len(frames) == 3 and fps == 12.5 and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_gif_says_what_becomes_of_fast_frames(trained_path, tmp_path):
+    words = [f"--network={trained_path}", "--frames=10", "--seeds=0", f"--output={tmp_path / 'a.gif'}"]
+    result = CliRunner().invoke(gen_video, [*words, "--fps=100"])
+    assert result.exit_code == 0 and "Note: GIF plays 50 frames a second at most; of --fps=100" in result.output
+    assert len(video(tmp_path / "a.gif")[0]) == 5, "the same length in seconds"
+    assert "Note: GIF" not in CliRunner().invoke(gen_video, [*words, "--fps=50"]).output

@@ -242,6 +242,9 @@ def test_global_edits_come_from_a_file_of_prompts(trained_path, clip_model, tmp_
         frames.append(np.load(tmp_path / "y.npy").astype(int))
     assert np.abs(frames[0] - frames[1]).max() > 5, "the edit is in the saved network"
     assert load(tmp_path / "out" / "dusk.pkl").format == "stylegan_v_ext snapshot"
+    (tmp_path / "out" / "mine.mp4").write_text("mine")
+    assert works(*options, f"--output={tmp_path / 'out'}").count("mp4 (replaced the file that was there)") == 2
+    assert (tmp_path / "out" / "mine.mp4").read_text() == "mine"
 
 
 def test_edits_refuse_what_they_cannot_do(trained_path, clip_model, tmp_path):

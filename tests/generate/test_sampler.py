@@ -146,9 +146,9 @@ def test_a_stream_that_fails_leaves_the_old_file(tmp_path):
 
 
 def test_frames_that_cannot_be_encoded_are_an_error(tmp_path):
-    frames = (np.zeros((16, 16, 3), dtype=np.uint8) for _ in range(3))
+    frames = (np.zeros((16, 16400, 3), dtype=np.uint8) for _ in range(3))  # wider than the encoder takes
     with pytest.raises(FfmpegError, match="could not be encoded"):
-        write_video(tmp_path / "a.mp4", frames, fps=-1)
+        write_video(tmp_path / "a.mp4", frames, fps=5)
     with pytest.raises(ValueError, match="no frames"):
         write_video(tmp_path / "a.mp4", [], fps=5)
     assert os.listdir(tmp_path) == []

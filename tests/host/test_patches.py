@@ -85,17 +85,51 @@ def test_apply_and_revert_twice_each_leave_every_byte(small_host):
         + b"# torch.device('cuda')\r\n"
     )  # fmt: skip
     before = contents(small_host)
-    shown = call("apply", small_host)
+    shown = call("apply", small_host, "--yes")
     assert "betas=[0.0," in shown and "+from stylegan_v_ext import host" in shown
     patched = contents(small_host)
     assert patched["train.py"] != before["train.py"]
     if "without_cuda" in {patch.name for patch in needed_patches()}:
         assert patched["training/loss.py"] == before["training/loss.py"].replace(b"'cuda'", b"'cpu'")
-    assert "nothing to write" in call("apply", small_host)
+    assert "nothing to write" in call("apply", small_host, "--yes")
     assert contents(small_host) == patched
     assert "restored" in call("revert", small_host)
     assert contents(small_host) == before
     assert "nothing to revert" in call("revert", small_host)
+    assert contents(small_host) == before
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [("n\n", 1), ("no\n", 1), ("\n", 1), ("", 2), ("what\n", 2), (KeyboardInterrupt, 2), ("y\n", 0)]
+)
+def test_apply_writes_after_a_yes_and_nothing_without(small_host, monkeypatch, answer, code):
+    before = contents(small_host)
+    if answer is KeyboardInterrupt:
+
+        def interrupt(*prompt):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("click.termui.visible_prompt_func", interrupt)
+    result = CliRunner().invoke(main, ["apply", str(small_host)], input=answer if isinstance(answer, str) else "")
+    assert result.exit_code == code, result.output
+    if code == 0:
+        assert "files patched" in result.output and contents(small_host) != before
+        return
+    assert contents(small_host) == before, "not a byte, and no folder of originals"
+    assert "Write this to" in result.output and "files patched" not in result.output
+    assert (
+        "Nothing was written" if code == 1 else "nothing was written; --yes writes without a question"
+    ) in result.output
+
+
+def test_apply_with_yes_asks_nothing(small_host):
+    for words in (["--yes"], ["-y"], ["--yes=1"]):
+        result = CliRunner().invoke(main, ["apply", str(small_host), *words], input="n\n")
+        assert result.exit_code == 0 and "Write this to" not in result.output
+        assert "files patched" in result.output
+        call("revert", small_host)
+    before = contents(small_host)
+    assert CliRunner().invoke(main, ["apply", str(small_host), "--yes=0"], input="").exit_code == 2
     assert contents(small_host) == before
 
 
@@ -104,7 +138,7 @@ def test_check_says_what_is_in_force(small_host):
     assert small_host.name in output
     assert "betas            needed      in memory when it is entered: train.py" in output
     assert "our torch_utils.ops.grid_sample_gradfix takes the place" in output
-    call("apply", small_host)
+    call("apply", small_host, "--yes")
     assert "betas            needed      written to train.py" in call("check", small_host)
     assert "command          needed      written to gen_images.py, train.py" in call("check", small_host)
 
@@ -115,7 +149,7 @@ def test_list_names_every_patch():
 
 
 def test_work_on_a_patched_file_is_never_overwritten(small_host):
-    call("apply", small_host)
+    call("apply", small_host, "--yes")
     (small_host / "train.py").write_text("mine")
     for command in ("apply", "revert"):
         assert "was changed after it was patched" in call(command, small_host, code=2)
@@ -124,7 +158,7 @@ def test_work_on_a_patched_file_is_never_overwritten(small_host):
 
 def test_an_interrupted_apply_can_be_continued_or_reverted(small_host, tmp_path, monkeypatch):
     before = contents(small_host)
-    for outcome in ("apply", "revert"):
+    for outcome in (["apply", "--yes"], ["revert"]):
         writes = []
         write = checkout_files._write
 
@@ -140,8 +174,8 @@ def test_an_interrupted_apply_can_be_continued_or_reverted(small_host, tmp_path,
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(checkout_files, "_write", stop_half_way)
             checkout_files.apply(small_host, changes, patches)
-        call(outcome, small_host)
-        if outcome == "apply":
+        call(*outcome, small_host)
+        if outcome[0] == "apply":
             assert all(change.is_written for change in checkout_files.plan(small_host, patches))
             call("revert", small_host)
         assert contents(small_host) == before
@@ -152,7 +186,7 @@ def test_an_original_that_an_attempt_without_a_record_left_is_not_trusted(small_
     left.parent.mkdir(parents=True)
     left.write_text("of long ago")
     before = (small_host / "train.py").read_bytes()
-    call("apply", small_host)
+    call("apply", small_host, "--yes")
     call("revert", small_host)
     assert (small_host / "train.py").read_bytes() == before
 
@@ -172,7 +206,7 @@ def test_new_versions_change_what_is_written(small_host):
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"patches": 3}', '{"files": {"../x.py": "y"}}'])
 def test_a_damaged_record_is_named(small_host, damage):
-    call("apply", small_host)
+    call("apply", small_host, "--yes")
     (small_host / checkout_files.RECORD_DIR / "record.json").write_text(damage)
     assert "record.json" in call("revert", small_host, code=2)
 
@@ -185,7 +219,7 @@ def test_a_folder_that_is_no_checkout_is_refused_in_one_line(tmp_path):
 
 
 def test_a_patched_train_py_knows_our_models(small_host, sky_zip, tmp_path):
-    call("apply", small_host)
+    call("apply", small_host, "--yes")
     stock = run_python("train.py", "--cfg=stylegan2", "--outdir=x", cwd=small_host)
     assert stock.returncode == 0, stock.stderr
     assert stock.stdout == "stylegan2 x [0.0, 0.99] 8\n"  # metrics: its own and ours of videos

@@ -159,7 +159,7 @@ def test_patches_can_be_written_used_and_taken_out(checkout, sky_zip, tmp_path):
     shutil.copytree(checkout, copy, ignore=shutil.ignore_patterns(".git", "__pycache__"))
     before = contents(copy)
     for _ in range(2):
-        result = run_python("-m", "patches", "apply", copy)
+        result = run_python("-m", "patches", "apply", copy, "--yes")
         assert result.returncode == 0, result.stderr
     options = [
         "--cfg=stylegan-v", f"--data={sky_zip}", f"--outdir={tmp_path / 'runs'}", "--gpus=1", "--batch=4", "--gamma=1",

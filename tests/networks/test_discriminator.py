@@ -78,6 +78,19 @@ def test_frozen_layers_are_buffers_counted_from_the_image(make_discriminator):
     assert set(network.state_dict()) == set(make_discriminator().state_dict())
 
 
+@pytest.mark.parametrize("resolution", [8, 16, 64])
+def test_the_option_freezes_as_many_layers_as_there_are_and_no_more(make_discriminator, resolution):
+    from stylegan_v_ext.config import _check_freezed
+
+    layers = 3 * len(range(3, resolution.bit_length())) + 1
+    with pytest.raises(ValueError, match=rf"--freezed={layers + 1}: .* {layers} layers to freeze; use 0 to {layers}"):
+        _check_freezed(layers + 1, resolution)
+    for freezed, learns in ((layers, False), (layers - 1, True)):
+        _check_freezed(freezed, resolution)
+        network = make_discriminator(img_resolution=resolution, block_kwargs={"freeze_layers": freezed})
+        assert ("b8.skip.weight" in dict(network.named_parameters())) == learns
+
+
 def test_first_image_model_is_stylegan2(make_discriminator):
     network = make_discriminator(num_frames=1)
     assert network.mapping is None and network.b4.out.weight.shape[0] == 1
