@@ -411,10 +411,11 @@ def check_data(
     with progress_bar(total, "Checking the data") as bar:
         report = check_dataset(path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update)
     left_out, stopping = report.left_out(use_labels), report.stopping(use_labels)
-    if use_labels and not report.num_classes and not report.unlabelled:
-        raise UserError(f"--cond=1: {path} has no labels; add them to its dataset.json or leave --cond out")
     if stopping and not (skip_bad and report.is_curable(use_labels)):
         raise UserError(_fault(path, report, stopping, use_labels))
+    if use_labels and not report.num_classes:
+        why = next((f" ({note})" for note in report.notes if "dataset.json" in note), "")
+        raise UserError(f"--cond=1: {path} has no labels{why}; add them to its dataset.json or leave --cond out")
     for folder in left_out[:_MOST_LINES]:
         say(f"Left out: {folder}", err=True)
     if len(left_out) > _MOST_LINES:
@@ -422,7 +423,8 @@ def check_data(
     for sentence in _notes(path, report, use_labels)[:_MOST_LINES]:
         say(f"Note: {sentence}", err=True)
     if max_dist is not None:
-        _check_distance(max_dist, [length for folder, length in report.lengths.items() if folder not in set(left_out)])
+        out = set(left_out)
+        _check_distance(max_dist, [length for folder, length in report.lengths.items() if folder not in out])
     return left_out
 
 

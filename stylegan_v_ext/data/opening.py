@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import re
 import shlex
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def _without_frames(path: str, archive: Archive) -> str:
             "makes a data set of them"
         )
     if zips:
-        return f"{path} holds no frames, but zips ({shortened(zips)}); name one of them, such as {Path(path) / zips[0]}"
+        one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the name of shards
+        return f"{path} holds no frames, but zips ({shortened(zips)}); name one of them, such as {one}"
     found = f", but other files ({shortened(others)})" if others else ""
     return f"{path} holds no frames{found}; expected folders of .jpg or .png files, one folder a video"
 

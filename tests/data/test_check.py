@@ -1,9 +1,12 @@
 """What a look through a data set finds, in how many words, and whether the remedies work."""
 
+import io
+import json
 import re
 import shlex
 
 import numpy as np
+import PIL.Image
 import pytest
 from click.testing import CliRunner
 
@@ -11,6 +14,7 @@ from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.check import LONGEST_USED, check_dataset
 from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import grouped
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
@@ -136,3 +140,74 @@ def test_notes_alone_leave_the_exit_code_at_0(tmp_path):
     output = call("data", "check", write_zip(tmp_path / "a.zip", video_files(2, 4, metadata=metadata)))
     assert "Note: no video has class 0; classes are numbered from 0, the highest here is 2" in output
     assert "Classes: 3 (0: 0, 1: 1, 2: 1)" in output
+
+
+def animation(value=40, frames=6):
+    """An animated GIF, which is a video."""
+    pictures = [PIL.Image.new("RGB", (16, 16), (value + 20 * i,) * 3) for i in range(frames)]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, format="GIF", save_all=True, append_images=pictures[1:], duration=40)
+    return buffer.getvalue()
+
+
+def test_the_command_for_videos_makes_a_set_that_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_folder("videos", {"a.gif": animation(), "b.gif": animation(0)})
+    (convert,) = commands(call(*TRAIN, "--data=videos/", code=2))
+    assert convert == ["data", "convert", "videos/", "videos.zip"]
+    call(*convert, "--resolution=16")
+    assert "Videos:             2" in call(*TRAIN, "--data=videos.zip")
+    write_folder("both", {"a.gif": animation(), **video_files(1, 4)})
+    (convert,) = commands(call("data", "check", "both"))
+    call(*convert, "--resolution=16")
+    assert check_dataset("both.zip").lengths == {"000000": 6, "000001": 4}
+
+
+def described(path, files, content):
+    return write_zip(path, {**files, "dataset.json": content if isinstance(content, bytes) else json.dumps(content)})
+
+
+REPAIRS = {
+    "no labels": ({}, "add them to its dataset.json or leave --cond out", {"labels": {"v0": 0, "v1": 1}}),
+    "a list": ([["v0", 1]], "has no labels (dataset.json holds a list, and is not used;", {"labels": {"v0": 0, "v1": 1}}),
+    "broken": (b"{", "mend it or take it out", {"labels": [["v0", 0], ["v1", 1]], "fps": 3}),
+    "fps": ({"fps": "fast", "labels": {"v0": 0, "v1": 1}}, "mend it or take it out", {"labels": {"v0": 0, "v1": 1}}),
+    "from 0": ({"labels": {"v0": -1, "v1": 0}}, "classes are numbered from 0", {"labels": {"v0": 0, "v1": 0}}),
+    "two": ({"labels": [["v0", 0], ["v1", 0], ["v1", 1]]}, "a video has one class", {"labels": [["v0", 0], ["v1", 1]]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(REPAIRS))
+def test_mending_labels_as_advised_lets_classes_train(tmp_path, name):
+    faulty, message, mended = REPAIRS[name]
+    train = [*TRAIN, "--cond=1", f"--data={tmp_path / 'a.zip'}", f"--outdir={tmp_path}"]
+    described(tmp_path / "a.zip", video_files(2, 4), faulty)
+    assert message in call(*train, code=2)
+    described(tmp_path / "a.zip", video_files(2, 4), mended)
+    call(*train)
+
+
+def test_files_of_several_classes_train_from_folders_of_their_own(tmp_path):
+    files = [f"0000{v}/img{i}.png" for v in range(2) for i in range(4)]
+    train = ["train", "--cfg=stylegan2", "-n", "--device=cpu", f"--outdir={tmp_path}", f"--data={tmp_path / 'a.zip'}"]
+    described(
+        tmp_path / "a.zip",
+        dict.fromkeys(files, image_bytes()),
+        {"labels": [[name, number % 3] for number, name in enumerate(files)]},
+    )
+    assert "Videos:             2" in call(*train)
+    output = call(*train, "--cond=1", code=2)
+    assert "move files of each class to a folder of their own and label the folders" in output
+    assert "--skip-bad" not in output and "or train without --cond" in output
+    moved = {f"{number % 3}/{name.rpartition('/')[2]}{number}.png": image_bytes() for number, name in enumerate(files)}
+    described(tmp_path / "a.zip", moved, {"labels": [["0", 0], ["1", 1], ["2", 2]]})
+    assert "Classes:            3 (0: 1, 1: 1, 2: 1)" in call(*train, "--cond=1")
+
+
+def test_data_of_another_size_name_the_command_that_makes_them_fit(tmp_path):
+    path = write_zip(tmp_path / "a.zip", video_files(2, 4))
+    with pytest.raises(DataError) as caught:
+        SparseVideoDataset(path, resolution=8)
+    (convert,) = commands(str(caught.value))
+    call(*convert)
+    assert len(SparseVideoDataset(convert[3], resolution=8)) == 2
