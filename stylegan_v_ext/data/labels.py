@@ -24,12 +24,14 @@ _LONGEST_NAME = 100  # characters that a message shows
 class Entry(NamedTuple):
     """A label in a `dataset.json`.
 
-    folder: folder of this file in the archive, in the form of `tidy`; "" for the top.
+    folder: folder of this file in the archive; "" for the top.
+    base: the same in the form of `tidy`.
     name: what the label is of, as the file writes it.
     value: any JSON value.
     """
 
     folder: str
+    base: str
     name: str
     value: Any
 
@@ -79,24 +81,7 @@ def classes_of(
     numbers = _Numbers([entry.value for entry in entries], names)
     found = Classes(names=numbers.names)
     folders = _Folders(videos)
-    whole, of_files = _by_name(entries, folders)
-    placed: dict[str, tuple[list[Entry], bool]] = {}
-    left = []
-    for is_of_files, groups in ((True, of_files), (False, whole)):  # a label of a whole folder counts before the others
-        for name, group in groups.items():
-            folder = folders.exact(name, group[0].folder)
-            if folder is None:
-                left.append((name, group, is_of_files))
-            else:
-                before, was_of_files = placed.get(folder, ([], is_of_files))
-                placed[folder] = (before + group if was_of_files == is_of_files else group, is_of_files)
-    for name, folder, group, is_of_files in folders.alike(left, placed):
-        if folder is None:
-            found.missing.append(name or group[0].name)
-        else:
-            found.elsewhere.append((name, folder))
-            placed[folder] = (group, is_of_files)
-    for folder, (group, is_of_files) in placed.items():
+    for folder, (group, is_of_files) in _placed(entries, folders, found).items():
         decided = _decide(group, numbers, is_of_files)
         if is_of_files and not isinstance(decided, Reason):
             decided = _all_labelled(archive, folders.videos[folder], group) or decided
@@ -104,20 +89,54 @@ def classes_of(
             found.unusable[folder] = decided
         else:
             found.labels[folder] = decided
-    found.num_classes = max((numbers.highest, *found.labels.values())) + 1 if found.labels else 0
+    found.num_classes = max(numbers.highest, *found.labels.values()) + 1 if found.labels else 0
     return found
 
 
+_Group = tuple[list[Entry], bool]  # labels of one folder; whether they are of its files
+
+
+def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> dict[str, _Group]:
+    """Labels by the folder of the video that they are of; those of other folders go to `found`.
+
+    A label of a whole folder counts before labels of its files.
+    """
+    placed: dict[str, _Group] = {}
+    left: list[tuple[str, _Group]] = []
+    whole, of_files = _by_name(entries, folders)
+    for is_of_files, groups in ((True, of_files), (False, whole)):
+        for name, group in groups.items():
+            folder = folders.exact(name, group[0].base)
+            if folder is None:
+                left.append((name, (group, is_of_files)))
+                continue
+            before, was_of_files = placed.get(folder, ([], is_of_files))
+            placed[folder] = (before + group if was_of_files == is_of_files else group, is_of_files)
+    guesses = folders.alike([(name, group[0].base) for name, (group, _) in left], set(placed)) if left else []
+    for (name, group_of), folder in zip(left, guesses, strict=True):
+        if folder is None:
+            found.missing.append(name or group_of[0][0].name)
+        else:
+            found.elsewhere.append((name, folder))
+            placed[folder] = group_of
+    return placed
+
+
 def _by_name(entries: Iterable[Entry], folders: "_Folders") -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
-    """Labels of folders and labels of files by tidy name of their folder, behind that of their `dataset.json`."""
+    """Labels of folders, and labels of files, by the path of their folder in the archive."""
     whole: dict[str, list[Entry]] = {}
     of_files: dict[str, list[Entry]] = {}
     for entry in entries:
         name = tidy(entry.name)
-        if is_picture(name) and folders.exact(_joined(entry.folder, name), entry.folder) is None:
-            of_files.setdefault(_joined(entry.folder, name.rpartition("/")[0]), []).append(entry)
+        written = _joined(entry.folder, entry.name.strip("/"))
+        if written in folders.videos:  # two folders may differ in what `tidy` takes away
+            whole.setdefault(written, []).append(entry)
+        elif is_picture(name) and folders.exact(_joined(entry.base, name), entry.base) is None:
+            above = written.rpartition("/")[0]
+            place = above if above in folders.videos else _joined(entry.base, name.rpartition("/")[0])
+            of_files.setdefault(place, []).append(entry)
         else:
-            whole.setdefault(_joined(entry.folder, name), []).append(entry)
+            whole.setdefault(_joined(entry.base, name), []).append(entry)
     return whole, of_files
 
 
@@ -218,50 +237,43 @@ class _Folders:
 
     def __init__(self, videos: Sequence[Video]):
         self.videos = {video.folder: video for video in videos}
-        self._by_tidy: dict[str, str] = {}
-        for folder in self.videos:
-            self._by_tidy.setdefault(tidy(folder), folder)
+        forms = [(tidy(folder), folder) for folder in self.videos]
+        alike = Counter(form for form, _ in forms)
+        self._by_tidy = {form: folder for form, folder in forms if alike[form] == 1}
 
     def exact(self, name: str, base: str) -> str | None:
-        """The folder of this tidy name, or of the part below `base`, if the name is written from the top."""
-        found = self._by_tidy.get(name)
-        if found is None and base:
+        """The folder of a name; None if there is no such folder.
+
+        name: path from the top of the archive, tidy or as it is.
+        base: tidy folder in which the `dataset.json` lies; its labels may be written from the top all the same.
+        """
+        found = name if name in self.videos else self._by_tidy.get(name)
+        if found is None and base and len(name) > len(base):
             found = self._by_tidy.get(name[len(base) + 1 :])
         return found
 
-    def alike(
-        self, left: list[tuple[str, list[Entry], bool]], placed: dict[str, Any]
-    ) -> list[tuple[str, str | None, list[Entry], bool]]:
-        """Labels that name no folder, with the one folder whose path ends as theirs does, or None.
+    def alike(self, names: list[tuple[str, str]], taken: set[str]) -> list[str | None]:
+        """For names that are no folders: the one folder whose path ends as the name does, or None.
 
-        left: (tidy name, labels, labels are of files).
-        placed: folders that have labels already.
+        names: (path, tidy folder of the `dataset.json`), as for `exact`.
+        taken: folders that have labels already.
         """
-        if not left:
-            return []
-        endings: dict[str, list[str]] = {}
-        for place, folder in self._by_tidy.items():
-            if folder not in placed:
-                for ending in _endings(place):
-                    endings.setdefault(ending, []).append(folder)
-        guesses = [self._guess(name, group[0].folder, endings, placed) for name, group, _ in left]
-        claims = Counter(guesses)
-        return [
-            (name, guess if claims[guess] == 1 else None, group, is_of_files)
-            for (name, group, is_of_files), guess in zip(left, guesses, strict=True)
-        ]
+        free = {form: folder for form, folder in self._by_tidy.items() if folder not in taken}
+        longer: dict[str, list[str]] = {}
+        for form, folder in free.items():
+            for ending in _endings(form):
+                longer.setdefault(ending, []).append(folder)
 
-    def _guess(self, name: str, base: str, endings: dict[str, list[str]], placed: dict[str, Any]) -> str | None:
-        below = name[len(base) + 1 :] if base else name
-        longer = endings.get(below, [])
-        if len(longer) == 1:
-            return longer[0]
-        if not longer:
-            for ending in _endings(below):
-                for place in (_joined(base, ending), ending):
-                    if place in self._by_tidy and self._by_tidy[place] not in placed:
-                        return self._by_tidy[place]
-        return None
+        def guess(name: str, base: str) -> str | None:
+            below = name[len(base) + 1 :] if base else name
+            if below in longer:
+                return longer[below][0] if len(longer[below]) == 1 else None
+            places = (place for ending in _endings(below) for place in (_joined(base, ending), ending))
+            return next((free[place] for place in places if place in free), None)
+
+        guesses = [guess(name, base) for name, base in names]
+        claims = Counter(guesses)
+        return [folder if claims[folder] == 1 else None for folder in guesses]
 
 
 def tidy(name: str) -> str:

@@ -85,10 +85,10 @@ def _entries(metadata: Metadata, content: dict, name: str, folder: str) -> list[
     labels = content.get("labels") or []
     pairs = list(labels.items()) if isinstance(labels, dict) else labels
     entries, faulty = [], []
-    place = tidy(folder)
+    base = tidy(folder)
     for pair in pairs if isinstance(pairs, list) else [pairs]:
         if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str):
-            entries.append(Entry(place, *pair))
+            entries.append(Entry(folder, base, *pair))
             if type(pair[1]) is int and 0 <= pair[1] <= HIGHEST_CLASS:
                 written = pair[0].strip("/")
                 metadata.as_listed[f"{folder}/{written}" if folder else written] = pair[1]
@@ -146,6 +146,11 @@ def _classify(
         name, folder = found.elsewhere[0]
         more = f", and {len(found.elsewhere) - 1} more labels likewise" if len(found.elsewhere) > 1 else ""
         metadata.notes.append(f"the label for {name} is taken for {folder}, where the data lie{more}")
+    if names and found.labels and len(names) > found.num_classes:
+        metadata.notes.append(
+            f"no label has the last of the {len(names)} classes that {METADATA_NAME} names; there are "
+            f"{found.num_classes} for training"
+        )
     used = set(found.labels.values())
     unused = [number for number in range(found.num_classes) if number not in used]
     if unused:

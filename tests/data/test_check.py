@@ -169,7 +169,7 @@ def described(path, files, content):
 
 REPAIRS = {
     "no labels": ({}, "add them to its dataset.json or leave --cond out", {"labels": {"v0": 0, "v1": 1}}),
-    "a list": ([["v0", 1]], "has no labels (dataset.json holds a list, and is not used;", {"labels": {"v0": 0, "v1": 1}}),
+    "a list": ([["v0", 1]], "has no labels (dataset.json holds a list, and is", {"labels": {"v0": 0, "v1": 1}}),
     "broken": (b"{", "mend it or take it out", {"labels": [["v0", 0], ["v1", 1]], "fps": 3}),
     "fps": ({"fps": "fast", "labels": {"v0": 0, "v1": 1}}, "mend it or take it out", {"labels": {"v0": 0, "v1": 1}}),
     "from 0": ({"labels": {"v0": -1, "v1": 0}}, "classes are numbered from 0", {"labels": {"v0": 0, "v1": 0}}),

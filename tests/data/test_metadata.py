@@ -3,6 +3,7 @@
 import json
 import unicodedata
 import zipfile
+from random import Random
 
 import pytest
 
@@ -200,3 +201,53 @@ def test_folders_and_zips_and_shards_give_the_same_classes(tmp_path):
     for path in (write_folder(tmp_path / "folder", files), write_zip(tmp_path / "a.zip", files), tmp_path / "s.zip"):
         labels = read_metadata(open_archive(path)).labels
         assert {folder.rpartition("/")[2]: number for folder, number in labels.items()} == {"a": 1, "b": 0}
+
+
+class Described:
+    """An archive of these folders and of this dataset.json."""
+
+    def __init__(self, folders, num_frames, at, content):
+        self.names = [f"{folder}/{i}.jpg" for folder in folders for i in range(num_frames)] + [f"{at}dataset.json"]
+        self.content = json.dumps(content).encode()
+
+    def read(self, index):
+        return self.content
+
+
+def spelling(random, name):
+    """The name as somebody else may write it."""
+    name = unicodedata.normalize(random.choice(["NFC", "NFD"]), name)
+    name = random.choice(["", "./", "/"]) + name
+    return name.replace("/", "\\") if random.random() < 0.3 else name
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_spelling_of_names_and_classes_gives_the_same_classes(seed):
+    random = Random(seed)
+    parts = ["caf\u00e9", "\u304c\u304e", "v 1", "2020.01", "A", "a", "x.y", "\u00c5ngstr\u00f6m"]
+    inner = random.sample(parts, random.randint(2, 5))
+    depth = random.choice(["", "deep/", "class/b/"])
+    around, named_around = random.choice([("", ""), ("set/", ""), ("", "set/"), ("set/", "set/")])
+    at = "set/" if around and not named_around and random.random() < 0.5 else ""
+    folders = [around + depth + unicodedata.normalize(random.choice(["NFC", "NFD"]), name) for name in inner]
+    classes = [random.randrange(4) for _ in inner]
+    names = ["angry", "happy", "sad", "zest"]
+    form = random.choice([int, float, str, names.__getitem__])
+    labels = []
+    for name, number in zip(inner, classes, strict=True):
+        written = [named_around + depth + name]
+        if random.random() < 0.5:
+            written = [f"{written[0]}/{i}.{random.choice(['jpg', 'png', 'JPEG'])}" for i in range(3)]
+        labels += [[spelling(random, text), form(number)] for text in written]
+    random.shuffle(labels)
+    content = {"labels": dict(labels) if len(dict(labels)) == len(labels) and seed % 2 else labels, "classes": names}
+    metadata = read_metadata(Described(folders, 3, at, content))
+    assert metadata.labels == dict(zip(folders, classes, strict=True)), (folders, content)
+    assert not metadata.problems + metadata.label_problems and not metadata.unusable
+
+
+def test_folders_that_differ_in_their_normal_form_alone_keep_their_own_labels():
+    composed, split = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    both = [composed, split, "b"]
+    metadata = read_metadata(Described(both, 1, "", {"labels": [[composed, 0], [split, 1], ["b", 2]]}))
+    assert metadata.labels == {composed: 0, split: 1, "b": 2}
