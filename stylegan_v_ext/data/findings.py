@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-_MOST_EACH = 10  # faults of a kind that get a sentence each
+MOST_EACH = 10  # faults of a kind that get a sentence each
 _FEW = 3  # of those that all things have
 _PLURALS = {"is": "are", "has": "have"}
 
@@ -21,7 +21,7 @@ def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = 
         kinds.setdefault(re.sub("[0-9]+", "0", predicate), []).append((name, predicate))
     sentences = []
     for kind in kinds.values():
-        if len(kind) <= (_FEW if len(kind) == total else _MOST_EACH):
+        if len(kind) <= (_FEW if len(kind) == total else MOST_EACH):
             sentences += [f"{name} {predicate}" for name, predicate in kind]
         else:
             sentences.append(_shared(kind, noun, total))

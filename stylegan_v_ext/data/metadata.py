@@ -1,11 +1,10 @@
 """What `dataset.json` says of a data set: labels, frames a second, hints for training."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.findings import grouped, spelled
+from stylegan_v_ext.data.findings import MOST_EACH, grouped, shortened, spelled
 from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Entry, Reason, classes_of, shown_value, tidy
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.videos import Video, list_videos
@@ -103,12 +102,9 @@ def _class_names(metadata: Metadata, content: dict, name: str) -> dict[str, list
     classes = content.get("classes")
     if classes is None:
         return {}
-    if (
-        isinstance(classes, list)
-        and all(isinstance(text, str) for text in classes)
-        and len(set(classes)) == len(classes)
-    ):
-        return {name: classes}
+    texts = isinstance(classes, list) and [text for text in classes if isinstance(text, str)]
+    if texts and len(set(texts)) == len(classes):
+        return {name: texts}
     metadata.notes.append(f"{name}: classes {shown_value(classes)} is not a list of names, and is not used")
     return {}
 
@@ -118,7 +114,7 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
         value = content.get(key)
         if value is None:
             continue
-        if isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e6:
+        if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
             setattr(metadata, key, value)
         else:
             fault = f"{name}: {key} {shown_value(value)} is not a number above 0 and below a million"
@@ -139,13 +135,12 @@ def _classify(
         metadata.label_problems.append(f"{other} names its classes otherwise than another {METADATA_NAME}")
     metadata.labels, metadata.unusable = found.labels, found.unusable
     metadata.classes, metadata.num_classes = found.names, found.num_classes
-    metadata.label_problems += grouped(
-        [(f"label for {printable(name, 100)},", "which is not in the data") for name in found.missing], "label"
-    )
+    metadata.label_problems += _missing([printable(name, 100) for name in found.missing])
     if found.elsewhere:
         name, folder = found.elsewhere[0]
         more = f", and {len(found.elsewhere) - 1} more labels likewise" if len(found.elsewhere) > 1 else ""
-        metadata.notes.append(f"the label for {name} is taken for {folder}, where the data lie{more}")
+        shown = printable(name, 100), printable(folder, 100)
+        metadata.notes.append(f"the label for {shown[0]} is taken for {shown[1]}, where the data lie{more}")
     if names and found.labels and len(names) > found.num_classes:
         metadata.notes.append(
             f"no label has the last of the {len(names)} classes that {METADATA_NAME} names; there are "
@@ -158,6 +153,13 @@ def _classify(
             f"no video has class {spelled(_ranges(unused))}; classes are numbered from 0, the highest here is "
             f"{found.num_classes - 1}"
         )
+
+
+def _missing(names: list[str]) -> list[str]:
+    """Sentences about labels whose video is not there."""
+    if len(names) <= MOST_EACH:
+        return [f"label for {name}, which is not in the data" for name in names]
+    return [f"{len(names):,} labels are for videos that are not in the data ({shortened(names)})"]
 
 
 def _ranges(numbers: list[int]) -> list[str]:

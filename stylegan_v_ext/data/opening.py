@@ -80,7 +80,7 @@ def _check_file(path: str) -> None:
     if start[:2] == b"PK":
         return
     if Path(path).suffix.lower() in VIDEO_SUFFIXES or any(start[at:].startswith(mark) for at, mark in _VIDEO_STARTS):
-        raise DataError(f"{path} is a video, and training reads frames; {convert_command(path)} makes a data set of it")
+        raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
     for at, mark, kind in _KINDS:
         if start[at:].startswith(mark):
             raise DataError(f"{path} is {kind}, which is not read; unpack it and name the folder, or make a zip of it")
@@ -94,8 +94,7 @@ def _without_frames(path: str, archive: Archive) -> str:
     zips = [name for name in others if name.lower().endswith(".zip")]
     if videos:
         return (
-            f"{path} holds videos ({shortened(videos)}) and no frames, which training reads; {convert_command(path)} "
-            "makes a data set of them"
+            f"{path} holds videos ({shortened(videos)}) and no frames; {convert_command(path)} makes a data set of them"
         )
     if zips:
         one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the name of shards

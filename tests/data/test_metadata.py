@@ -130,6 +130,10 @@ def test_labels_without_a_video_are_a_mistake_that_leaves_the_others_sound(descr
     assert report.label_problems == ["label for gone, which is not in the data"]
     assert report.is_curable(use_labels=True) and report.left_out(use_labels=True) == []
     assert SparseVideoDataset(path, use_labels=True).num_classes == 6 == metadata.num_classes
+    _, metadata = described(["a"], [["a", 0], *[[f"gone{i}", 1] for i in range(40)]])
+    assert metadata.label_problems == [
+        "40 labels are for videos that are not in the data (gone0, gone1, gone2 and 37 more)"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_a_folder_of_videos_points_to_the_command_that_converts_it(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     write_folder("videos", {"a.mp4": MP4, "deep/b.MOV": MP4, ".DS_Store": b"x"})
     assert refusal("videos/") == (
-        "videos/ holds videos (a.mp4, deep/b.MOV) and no frames, which training reads; "
+        "videos/ holds videos (a.mp4, deep/b.MOV) and no frames; "
         "`stylegan-v data convert videos/ videos.zip` makes a data set of them"
     )
     write_zip("videos.zip", {"c.mp4": MP4})
@@ -39,7 +39,7 @@ def test_a_folder_of_videos_points_to_the_command_that_converts_it(tmp_path, mon
 def test_a_video_points_to_the_command_that_converts_it(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
-    assert f"is a video, and training reads frames; {convert_command(str(path))} makes" in refusal(path)
+    assert f"is a video, not a data set of frames; {convert_command(str(path))} makes" in refusal(path)
     (command,) = re.findall("`(.*)`", convert_command(str(path)))
     assert shlex.split(command)[3:] == [str(path), str(tmp_path / f"{path.stem}.zip")]
 
