@@ -169,10 +169,10 @@ def _report_lengths(report: Report, videos: Sequence[Video], num_frames: int, pa
                 "each video"
             )
         many = [str(video) for video in videos if len(video) > LONGEST_USED]
+        clip = f" --clip-frames={max(min(report.shortest, LONGEST_USED), num_frames)}"  # loses no video
         report.notes.append(
-            f"of videos longer than {LONGEST_USED:,} frames ({shortened(many)}), training sees the first "
-            f"{LONGEST_USED:,}; {convert_command(path, report.resolution, f' --clip-frames={LONGEST_USED}')} "
-            "cuts them into clips"
+            f"training sees {LONGEST_USED:,} frames of a video, and no more of {shortened(many)}; "
+            f"{convert_command(path, report.resolution, clip)} cuts all into clips"
         )
 
 

@@ -130,9 +130,13 @@ def test_frames_that_training_never_sees_are_said(tmp_path):
     path = write_zip(tmp_path / "a.zip", {f"{i}.png": frame for i in range(LONGEST_USED + 6)})
     report = check_dataset(path, headers_only=True)
     assert report.problems == [] and "all 1,030 frames lie in one folder and so are one video" in report.notes[0]
-    assert "training sees the first 1,024" in report.notes[1]
-    (convert,) = commands(report.notes[1])
-    assert convert[-2:] == ["--resolution=8", "--clip-frames=1024"]
+    assert "training sees 1,024 frames of a video, and no more of the top folder" in report.notes[1]
+    assert "--resolution=8 --clip-frames=1024` cuts all into clips" in report.notes[1]
+    files = {f"{folder}/{i}.png": frame for folder, length in (("a", 1030), ("b", 300)) for i in range(length)}
+    report = check_dataset(write_zip(tmp_path / "b.zip", files), headers_only=True)
+    (convert,) = commands(report.notes[0])
+    call(*convert)
+    assert list(check_dataset(convert[3], headers_only=True).lengths.values()) == [300] * 4
 
 
 def test_notes_alone_leave_the_exit_code_at_0(tmp_path):

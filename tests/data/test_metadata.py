@@ -153,6 +153,9 @@ def test_classes_that_no_video_has_are_said(described, numbers, sentence):
 def test_names_of_classes_give_numbers(described):
     _, metadata = described(["a", "b"], [["a", "happy"], ["b", "angry"]], classes=["happy", "sad", "angry"])
     assert metadata.labels == {"a": 0, "b": 2} and metadata.classes == ["happy", "sad", "angry"]
+    assert metadata.notes == ["no video has class 1; classes are numbered from 0, the highest here is 2"]
+    _, metadata = described(["a"], [["a", 0]], classes=["happy", "sad"])
+    assert metadata.num_classes == 1 and "no label has the last of the 2 classes" in metadata.notes[0]
     path, metadata = described(["a", "b", "c"], [["a", "take 10"], ["b", "take 2"], ["c", "take 2"]])
     assert metadata.labels == {"a": 1, "b": 0, "c": 0} and metadata.classes == ["take 2", "take 10"]
     assert class_sizes(metadata, list_videos(open_archive(path))) == [("take 2", 2), ("take 10", 1)]
