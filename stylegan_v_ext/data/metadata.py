@@ -115,6 +115,10 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
         if value is None:
             continue
         if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
+            if getattr(metadata, key) not in (None, value):
+                metadata.notes.append(
+                    f"{name} gives {key} {value:g}, another {METADATA_NAME} does not; this one counts"
+                )
             setattr(metadata, key, value)
         else:
             fault = f"{name}: {key} {shown_value(value)} is not a number above 0 and below a million"

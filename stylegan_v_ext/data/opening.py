@@ -4,6 +4,7 @@ import difflib
 import itertools
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 from stylegan_v_ext.data.archive import Archive, open_archive
@@ -36,7 +37,7 @@ def open_dataset(path: str) -> tuple[Archive, list[Video]]:
             _check_file(path)
     archive = open_archive(path)
     videos = list_videos(archive)
-    if not videos:
+    if not videos or _are_thumbnails(archive, videos):
         raise DataError(_without_frames(path, archive))
     return archive, videos
 
@@ -66,8 +67,11 @@ def nearest(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
         return ""
-    alike = difflib.get_close_matches(path.name, names, n=1)
-    return f" (is it {path.parent / alike[0]}?)" if alike and alike[0] != path.name else ""
+    stems = {Path(name).stem.lower(): name for name in names}
+    lower = {name.lower(): name for name in names}
+    alike = difflib.get_close_matches(path.name.lower(), lower, n=1)
+    found = stems.get(path.stem.lower()) or (lower[alike[0]] if alike else None)
+    return f" (is it {path.parent / found}?)" if found and found != path.name else ""
 
 
 def _check_file(path: str) -> None:
@@ -88,13 +92,22 @@ def _check_file(path: str) -> None:
         raise DataError(f"{path} is a picture; name a folder that holds one folder of frames for each video")
 
 
+def _are_thumbnails(archive: Archive, videos: list[Video]) -> bool:
+    """Whether every folder that holds pictures holds as many video files beside them, or more."""
+    if len(archive.names) < 2 * sum(map(len, videos)):  # spares data sets a look at all names
+        return False
+    beside = Counter(name.rpartition("/")[0] for name in other_files(archive) if name.lower().endswith(VIDEO_SUFFIXES))
+    return all(len(video) <= beside[video.folder] for video in videos)
+
+
 def _without_frames(path: str, archive: Archive) -> str:
     others = other_files(archive)
     videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
     zips = [name for name in others if name.lower().endswith(".zip")]
     if videos:
         return (
-            f"{path} holds videos ({shortened(videos)}) and no frames; {convert_command(path)} makes a data set of them"
+            f"{path} holds videos ({shortened(videos)}) and no folder of frames; {convert_command(path)} makes a data "
+            "set of them"
         )
     if zips:
         one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the name of shards

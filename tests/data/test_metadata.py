@@ -186,6 +186,13 @@ def test_classes_in_words():
     assert many.startswith("101 (class 0 0, ") and many.endswith("class 9 9, and 91 more of 10 to 100 videos)")
 
 
+def test_hints_that_differ_are_said(tmp_path):
+    files = {f"{folder}/dataset.json": json.dumps({"fps": fps}) for folder, fps in (("x", 25), ("y", 12.5))}
+    metadata = read_metadata(open_archive(write_zip(tmp_path / "two.zip", {**members(["x/a", "y/b"]), **files})))
+    assert metadata.fps == 12.5
+    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json does not; this one counts"]
+
+
 @pytest.mark.parametrize("content", [b"[1]", b'[["a", 1]]', b'{"a": 1}', b"3", b"null"])
 def test_a_file_of_another_kind_is_said_and_not_used(tmp_path, content):
     path = write_zip(tmp_path / "a.zip", {**members(["a"]), "dataset.json": content})

@@ -27,12 +27,20 @@ def test_a_folder_of_videos_points_to_the_command_that_converts_it(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     write_folder("videos", {"a.mp4": MP4, "deep/b.MOV": MP4, ".DS_Store": b"x"})
     assert refusal("videos/") == (
-        "videos/ holds videos (a.mp4, deep/b.MOV) and no frames; "
+        "videos/ holds videos (a.mp4, deep/b.MOV) and no folder of frames; "
         "`stylegan-v data convert videos/ videos.zip` makes a data set of them"
     )
     write_zip("videos.zip", {"c.mp4": MP4})
     assert "`stylegan-v data convert videos.zip videos-2.zip`" in refusal("videos.zip")
     assert "`stylegan-v data convert videos videos-2.zip`" in refusal("videos")
+
+
+def test_thumbnails_beside_videos_are_no_frames(tmp_path):
+    videos = {f"{kind}/{i}.mp4": MP4 for kind in "ab" for i in range(4)}
+    thumbnails = {name.replace("mp4", "jpg"): image_bytes() for name in videos}
+    path = write_folder(tmp_path / "videos", {**videos, **thumbnails})
+    assert f"{path} holds videos (a/0.mp4, a/1.mp4, a/2.mp4 and 5 more) and no folder of frames; " in refusal(path)
+    assert len(open_dataset(write_folder(tmp_path / "videos", video_files(1, 5)))[1]) == 3
 
 
 @pytest.mark.parametrize(("name", "content"), [("my clip.mp4", MP4), ("no ending", MP4), ("a.webm", b"\x1aE\xdf\xa3")])
@@ -72,6 +80,7 @@ def test_a_path_that_does_not_exist_is_said_with_the_name_most_like_it(tmp_path)
     for wrong, right in (("faces265.zip", "faces256.zip"), ("clisp", "clips"), ("clip/train", "clips")):
         message = refusal(tmp_path / wrong)
         assert f"{tmp_path / wrong} does not exist (is it {tmp_path / right}?); give a .zip" in message
+    assert f"(is it {tmp_path / 'clips'}?)" in refusal(tmp_path / "CLIPS.zip")
     assert f"{tmp_path / 'other'} does not exist; give a .zip" in refusal(tmp_path / "other")
 
 
@@ -107,5 +116,7 @@ def test_files_that_are_not_read_are_named(tmp_path):
 def test_commands_say_it_in_one_line(tmp_path, command):
     path = write_folder(tmp_path / "videos", {"a.mp4": MP4})
     result = CliRunner().invoke(main, [*command, path])
-    assert result.exit_code == 2 and result.output.startswith(f"Error: {path} holds videos (a.mp4) and no frames")
+    assert result.exit_code == 2 and result.output.startswith(
+        f"Error: {path} holds videos (a.mp4) and no folder of frames"
+    )
     assert result.output.count("\n") == 1
