@@ -25,7 +25,7 @@ class Report:
     """What a data set holds and what is wrong with it.
 
     lengths: frames by folder of every video.
-    resolution: side of the frames in pixels; None if no frame is square.
+    resolution: side of the frames in pixels; None if they are not square, or not readable.
     class_sizes: (name or number, videos) of every class; empty without usable labels.
     problems: sentences that name the file, about all that stops training.
     fatal: those of the problems that leaving videos out does not cure.
@@ -229,5 +229,6 @@ def summary_of_classes(class_sizes: Sequence[tuple[str, int]]) -> str:
     rest = class_sizes[_MOST_CLASSES:]
     if rest:
         sizes = [number for _, number in rest]
-        shown.append(f"and {len(rest)} more of {min(sizes)} to {max(sizes)} videos")
+        span = f"{min(sizes)} to {max(sizes)} videos" if min(sizes) < max(sizes) else f"{count(sizes[0], 'video')} each"
+        shown.append(f"and {len(rest)} more of {span}")
     return f"{len(class_sizes)} ({', '.join(shown)})"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.findings import MOST_EACH, grouped, shortened, spelled
-from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Entry, Reason, classes_of, shown_value, tidy
+from stylegan_v_ext.data.findings import MOST_EACH, count, grouped, shortened, spelled
+from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classes_of, shown_value, tidy
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.videos import Video, list_videos
 from stylegan_v_ext.documents import parse_json
@@ -140,12 +140,22 @@ def _classify(
     metadata.labels, metadata.unusable = found.labels, found.unusable
     metadata.classes, metadata.num_classes = found.names, found.num_classes
     metadata.label_problems += _missing([printable(name, 100) for name in found.missing])
+    _note_what_is_odd(metadata, found, names)
+
+
+def _note_what_is_odd(metadata: Metadata, found: Classes, names: list[str] | None) -> None:
+    """Notes about labels that are used otherwise than they are written, and classes without videos or names."""
     if found.elsewhere:
         name, folder = found.elsewhere[0]
-        more = f", and {len(found.elsewhere) - 1} more labels likewise" if len(found.elsewhere) > 1 else ""
+        others = len(found.elsewhere) - 1
+        more = f", and {count(others, 'more label')} likewise" if others else ""
         shown = printable(name, 100), printable(folder, 100)
         metadata.notes.append(f"the label for {shown[0]} is taken for {shown[1]}, where the data lie{more}")
-    if names and found.labels and len(names) > found.num_classes:
+    if names and len(names) < found.num_classes:  # perhaps the numbers begin at 1, and no name is right
+        metadata.classes = None
+        highest = f"labels go up to {found.num_classes - 1}"
+        metadata.notes.append(f"{METADATA_NAME} names {len(names)} classes, and {highest}; the names are not used")
+    elif names and found.labels and len(names) > found.num_classes:
         metadata.notes.append(
             f"no label has the last of the {len(names)} classes that {METADATA_NAME} names; there are "
             f"{found.num_classes} for training"

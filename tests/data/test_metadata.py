@@ -156,6 +156,9 @@ def test_names_of_classes_give_numbers(described):
     assert metadata.notes == ["no video has class 1; classes are numbered from 0, the highest here is 2"]
     _, metadata = described(["a"], [["a", 0]], classes=["happy", "sad"])
     assert metadata.num_classes == 1 and "no label has the last of the 2 classes" in metadata.notes[0]
+    _, metadata = described(["a", "b"], [["a", 1], ["b", 2]], classes=["happy", "sad"])
+    assert metadata.classes is None and metadata.labels == {"a": 1, "b": 2}
+    assert metadata.notes[0] == "dataset.json names 2 classes, and labels go up to 2; the names are not used"
     path, metadata = described(["a", "b", "c"], [["a", "take 10"], ["b", "take 2"], ["c", "take 2"]])
     assert metadata.labels == {"a": 1, "b": 0, "c": 0} and metadata.classes == ["take 2", "take 10"]
     assert class_sizes(metadata, list_videos(open_archive(path))) == [("take 2", 2), ("take 10", 1)]
@@ -183,6 +186,7 @@ def test_classes_in_words():
     assert summary_of_classes([("Apply", 2), ("Bowling", 2), ("Cut", 2)]) == "3 (Apply 2, Bowling 2, Cut 2)"
     assert summary_of_classes([("0", 4), ("1", 0)]) == "2 (0: 4, 1: 0)" and summary_of_classes([]) == ""
     many = summary_of_classes([(f"class {number}", number) for number in range(101)])
+    assert summary_of_classes([("x", 1)] * 12).endswith(", and 2 more of 1 video each)")
     assert many.startswith("101 (class 0 0, ") and many.endswith("class 9 9, and 91 more of 10 to 100 videos)")
 
 
