@@ -185,7 +185,10 @@ def _faults(archive: Archive, video: Video, resolution: int | None, headers_only
             decode_frame(archive.read(index), name, resolution, headers_only)
         except DataError as error:
             shown = printable(name)
-            faults.append((shown, str(error).rpartition(shown)[2].strip() or "cannot be read"))
+            predicate = str(error).rpartition(shown)[2].strip() or "cannot be read"
+            if resolution is None:
+                predicate = predicate.partition("; ")[0]  # the remedy is said once for all frames
+            faults.append((shown, predicate))
     return faults
 
 

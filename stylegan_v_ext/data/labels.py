@@ -24,13 +24,11 @@ _LONGEST_NAME = 100  # characters that a message shows
 class Entry(NamedTuple):
     """A label in a `dataset.json`.
 
-    folder: folder of this file in the archive; "" for the top.
-    base: the same in the form of `tidy`.
+    base: folder of this file in the archive, in the form of `tidy`; "" for the top.
     name: what the label is of, as the file writes it.
     value: any JSON value.
     """
 
-    folder: str
     base: str
     name: str
     value: Any
@@ -128,13 +126,8 @@ def _by_name(entries: Iterable[Entry], folders: "_Folders") -> tuple[dict[str, l
     of_files: dict[str, list[Entry]] = {}
     for entry in entries:
         name = tidy(entry.name)
-        written = _joined(entry.folder, entry.name.strip("/"))
-        if written in folders.videos:  # two folders may differ in what `tidy` takes away
-            whole.setdefault(written, []).append(entry)
-        elif is_picture(name) and folders.exact(_joined(entry.base, name), entry.base) is None:
-            above = written.rpartition("/")[0]
-            place = above if above in folders.videos else _joined(entry.base, name.rpartition("/")[0])
-            of_files.setdefault(place, []).append(entry)
+        if is_picture(name) and folders.exact(_joined(entry.base, name), entry.base) is None:
+            of_files.setdefault(_joined(entry.base, name.rpartition("/")[0]), []).append(entry)
         else:
             whole.setdefault(_joined(entry.base, name), []).append(entry)
     return whole, of_files
@@ -237,17 +230,15 @@ class _Folders:
 
     def __init__(self, videos: Sequence[Video]):
         self.videos = {video.folder: video for video in videos}
-        forms = [(tidy(folder), folder) for folder in self.videos]
-        alike = Counter(form for form, _ in forms)
-        self._by_tidy = {form: folder for form, folder in forms if alike[form] == 1}
+        self._by_tidy = {tidy(folder): folder for folder in self.videos}
 
     def exact(self, name: str, base: str) -> str | None:
         """The folder of a name; None if there is no such folder.
 
-        name: path from the top of the archive, tidy or as it is.
+        name: path from the top of the archive, in the form of `tidy`.
         base: tidy folder in which the `dataset.json` lies; its labels may be written from the top all the same.
         """
-        found = name if name in self.videos else self._by_tidy.get(name)
+        found = self._by_tidy.get(name)
         if found is None and base and len(name) > len(base):
             found = self._by_tidy.get(name[len(base) + 1 :])
         return found

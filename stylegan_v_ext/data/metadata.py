@@ -87,7 +87,7 @@ def _entries(metadata: Metadata, content: dict, name: str, folder: str) -> list[
     base = tidy(folder)
     for pair in pairs if isinstance(pairs, list) else [pairs]:
         if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str):
-            entries.append(Entry(folder, base, *pair))
+            entries.append(Entry(base, *pair))
             if type(pair[1]) is int and 0 <= pair[1] <= HIGHEST_CLASS:
                 written = pair[0].strip("/")
                 metadata.as_listed[f"{folder}/{written}" if folder else written] = pair[1]
@@ -117,7 +117,7 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
         if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
             if getattr(metadata, key) not in (None, value):
                 metadata.notes.append(
-                    f"{name} gives {key} {value:g}, another {METADATA_NAME} does not; this one counts"
+                    f"{name} gives {key} {value:g}, another {METADATA_NAME} does not; training takes the last"
                 )
             setattr(metadata, key, value)
         else:

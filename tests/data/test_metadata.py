@@ -194,7 +194,7 @@ def test_hints_that_differ_are_said(tmp_path):
     files = {f"{folder}/dataset.json": json.dumps({"fps": fps}) for folder, fps in (("x", 25), ("y", 12.5))}
     metadata = read_metadata(open_archive(write_zip(tmp_path / "two.zip", {**members(["x/a", "y/b"]), **files})))
     assert metadata.fps == 12.5
-    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json does not; this one counts"]
+    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json does not; training takes the last"]
 
 
 @pytest.mark.parametrize("content", [b"[1]", b'[["a", 1]]', b'{"a": 1}', b"3", b"null"])
@@ -262,10 +262,3 @@ def test_any_spelling_of_names_and_classes_gives_the_same_classes(seed):
     metadata = read_metadata(Described(folders, 3, at, content))
     assert metadata.labels == dict(zip(folders, classes, strict=True)), (folders, content)
     assert not metadata.problems + metadata.label_problems and not metadata.unusable
-
-
-def test_folders_that_differ_in_their_normal_form_alone_keep_their_own_labels():
-    composed, split = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
-    both = [composed, split, "b"]
-    metadata = read_metadata(Described(both, 1, "", {"labels": [[composed, 0], [split, 1], ["b", 2]]}))
-    assert metadata.labels == {composed: 0, split: 1, "b": 2}

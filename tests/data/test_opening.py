@@ -87,7 +87,7 @@ def test_a_path_that_does_not_exist_is_said_with_the_name_most_like_it(tmp_path)
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({"a/notes.txt": b"", "b.md": b""}, "holds no frames, but other files (b.md, a/notes.txt); expected folders"),
+        ({"b/notes.txt": b"", "a.md": b""}, "holds no frames, but other files (a.md, b/notes.txt); expected folders"),
         ({"part.zip": b""}, "holds no frames, but zips (part.zip); name one of them, such as "),
         ({"a-00000.zip": b"", "b.txt": b""}, "/set/a.zip"),
         ({"dataset.json": b"{}", ".x/1.png": b""}, "holds no frames; expected folders"),
