@@ -10,6 +10,7 @@ from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
+_MOST_LINES = 20  # of problems, and of notes, on the screen
 _CONVERT_EPILOG = """
 \b
 Examples:
@@ -85,29 +86,50 @@ def convert(
 def check(path: str, num_frames: int, workers: int) -> None:
     """Decode every frame of a data set and list all that is wrong with it.
 
-    Exit code 0 for a sound set, 2 for one with problems.
+    Exit code 0 for a sound set, 2 for one with problems. Notes tell what is not used, such as other files.
     """
-    from stylegan_v_ext.data.archive import open_archive
-    from stylegan_v_ext.data.check import check_dataset, count
-    from stylegan_v_ext.data.videos import list_videos
+    from stylegan_v_ext.data.check import check_dataset
+    from stylegan_v_ext.data.findings import count
+    from stylegan_v_ext.data.opening import open_dataset
 
-    total = sum(len(video) for video in list_videos(open_archive(path)))
+    total = sum(len(video) for video in open_dataset(path)[1])
     with progress_bar(total, "Checking") as bar:
         report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
-    for sentence in report.problems:
-        say(sentence)
+    problems = report.problems + report.label_problems
+    _say_some(problems)
+    _say_some([f"Note: {sentence}" for sentence in report.notes + report.label_notes])
     _print_summary(path, report)
-    if report.problems:
-        sound = report.num_videos - len(report.bad_videos)
-        cure = "mend them" if report.fatal else f"mend them, or train on the {sound} sound videos with --skip-bad"
-        raise UserError(f"{path} has {count(len(report.problems), 'problem')}; {cure}")
+    if problems:
+        raise UserError("; ".join([f"{path} has {count(len(problems), 'problem')}", *report.remedies, _cure(report)]))
+
+
+def _say_some(sentences: list[str]) -> None:
+    """Print the first sentences of many."""
+    say(*sentences[:_MOST_LINES])
+    if len(sentences) > _MOST_LINES:
+        say(f"... and {len(sentences) - _MOST_LINES:,} more")
+
+
+def _cure(report: Any) -> str:
+    """What the data are good for in spite of their problems."""
+    if report.problems and not report.is_curable(use_labels=False):
+        return "mend them"
+    sound = report.num_videos - len(report.left_out(use_labels=True))
+    ways = [f"train on the {sound} sound videos with --skip-bad"] if report.is_curable(use_labels=True) else []
+    ways += ["train without --cond"] if report.label_problems and not report.problems else []
+    ways += ["train with --skip-bad and without --cond"] if report.problems and not ways else []
+    return ", or ".join(["mend them", *ways])
 
 
 def _print_summary(path: str, report: Any) -> None:
+    from stylegan_v_ext.data.check import summary_of_classes
+
     size = f"{report.resolution}x{report.resolution}" if report.resolution else "unknown size"
     fps = f", {report.fps:g} frames a second" if report.fps else ""
-    classes = f", {report.num_classes} classes" if report.num_classes else ", no labels"
+    labels = "" if report.num_classes else ", no usable labels" if report.unlabelled else ", no labels"
     say(
         f"{path}: {report.num_videos} videos of {report.shortest} to {report.longest} frames, "
-        f"{report.num_frames} frames of {size}{fps}{classes}"
+        f"{report.num_frames} frames of {size}{fps}{labels}"
     )
+    if report.num_classes:
+        say(f"Classes: {summary_of_classes(report.class_sizes)}")

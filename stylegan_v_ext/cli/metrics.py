@@ -145,7 +145,9 @@ class Request:
         for option in ("real", "fake", "data", "detector"):
             path = getattr(self, option)
             if path is not None and not _exists(path):
-                raise UserError(f"--{option}={path}: no such file or folder")
+                from stylegan_v_ext.data.opening import nearest
+
+                raise UserError(f"--{option}={path}: no such file or folder{nearest(Path(path))}")
         if self.host and self.network is not None and (self.repeat > 1 or self.detector is not None):
             raise click.UsageError("--repeat and --detector are for our own metrics; leave them or --host out")
         self.host = self.host if self.network is not None and self.host else None

@@ -27,10 +27,10 @@ from stylegan_v_ext.cli.common import (
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import Preset, check_resume
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.training_data import check_data
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
 from stylegan_v_ext.text import printable, say
 
-_DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 _FREE_OPTIONS = {
     "resume", "outdir", "data", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench",
@@ -87,8 +87,8 @@ Examples:
 @nan_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1, max=1024))
-@click.option("--max-dist", help="Largest distance between the frames of a clip", type=click.IntRange(min=1, max=2**31),
-              default=32)  # fmt: skip
+@click.option("--max-dist", help="Largest distance between the frames of a clip, below the length of the longest video",
+              type=click.IntRange(min=1, max=2**31), default=32)  # fmt: skip
 @click.option("--motion-distance", help="Frames between motion anchors: 16 suits faces, 256 time-lapses  "
               "[default: the data's hint, or 16]", type=click.IntRange(min=1, max=2**31))  # fmt: skip
 @click.option("--min-period", help="Shortest period of motion in frames  [default: --motion-distance]",
@@ -130,7 +130,8 @@ Examples:
 @click.option("--nobench", help="No cuDNN benchmarking", cls=Switch)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0, max=256), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
-@click.option("--skip-bad", help="Train without the videos that are damaged, too short or unlabelled", cls=Switch)
+@click.option("--skip-bad", help="Train without the videos that are damaged, too short or, with --cond, without a class",
+              cls=Switch)  # fmt: skip
 @click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
               "and stops at the 101st frame", type=click.Choice(["stop", "skip"]), default="stop")  # fmt: skip
 @click.option("--nan-policy", help="A loss that becomes NaN: stop and keep the last good state, or ignore, which "
@@ -212,6 +213,9 @@ def _begin(
         o["num_frames"] = 1 if image_model else 3
     if image_model != (o["num_frames"] == 1):
         raise UserError(f"--num-frames={o['num_frames']} with --cfg={o['cfg']}: 1 frame is what stylegan2 means")
+    if o["max_dist"] < o["num_frames"] - 1:
+        room = f"--max-dist={o['max_dist']} has no room for {o['num_frames']} frames"
+        raise UserError(f"{room}; use --max-dist={o['num_frames'] - 1} or more")
     source = None
     if o["resume"]:
         from stylegan_v_ext.checkpoints import load
@@ -223,7 +227,7 @@ def _begin(
         if o["data"] == "demo":
             o["data"] = processes.from_leader(lambda: demo_dataset(o["outdir"], scratch if dry_run else None))
         options = TrainOptions(**o)
-        config = make_config(options, skip_bad, processes)
+        config, classes = _prepare(options, given, skip_bad, processes)
     if source is not None:
         if reading["trust_pickle"]:
             config.resume_trusted = True
@@ -238,7 +242,7 @@ def _begin(
     config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
-    say(*describe(config).split("\n"))
+    say(*describe(config, classes).split("\n"))
     if host is not None:
         say(f"Engine: the training loop of {host}", "")
     if options.freezed and source is None:
@@ -360,11 +364,18 @@ def _host_device(wanted: str) -> str:
 
 def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = None) -> Any:
     """Check the data set, in the leading process, and build the config of a run on it. Raises `ValueError`."""
+    return _prepare(options, set(), skip_bad, processes)[0]
+
+
+def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: Any) -> tuple[Any, str]:
+    """Config of a run, and the classes of its videos in words. given: options that the user chose."""
     from stylegan_v_ext.classes import construct
+    from stylegan_v_ext.data.check import summary_of_classes
     from stylegan_v_ext.data.remote import absolute
 
     def check() -> list[str]:
-        return check_data(options.data, options.num_frames, options.cond, skip_bad)
+        max_dist = options.max_dist if "max_dist" in given and options.num_frames > 1 else None
+        return check_data(options.data, options.num_frames, options.cond, skip_bad, max_dist)
 
     exclude = check() if processes is None else processes.from_leader(check)
     training_set_kwargs = data_kwargs(options, absolute(options.data), exclude)
@@ -373,7 +384,7 @@ def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = 
     training_set_kwargs["num_classes"] = training_set.num_classes
     config = build_config(options, training_set, training_set_kwargs)
     config.num_videos = len(training_set)
-    return config
+    return config, summary_of_classes(training_set.class_sizes)
 
 
 def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
@@ -389,27 +400,6 @@ def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     follow_source(config, generator.kwargs, discriminator and discriminator.kwargs, given)
 
 
-def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool) -> list[str]:
-    """Folders to leave out of a data set. Raises `UserError` unless it is sound or `skip_bad` makes it so."""
-    from stylegan_v_ext.data.archive import open_archive
-    from stylegan_v_ext.data.check import check_dataset
-    from stylegan_v_ext.data.videos import list_videos
-
-    total = sum(len(video) for video in list_videos(open_archive(path)))
-    with progress_bar(total, "Checking the data") as bar:
-        report = check_dataset(path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update)
-    if report.fatal or (report.problems and not skip_bad):
-        first = report.problems[0]
-        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
-        cure = "" if report.fatal else ", or train with --skip-bad"
-        raise UserError(f"{path}: {first}{more}; see `stylegan-v data check {path}`{cure}")
-    for folder in report.bad_videos:
-        say(f"Left out: {folder}", err=True)
-    if use_labels and not report.num_classes:
-        raise UserError(f"--cond=1: {path} has no labels; add them to its dataset.json or leave --cond out")
-    return report.bad_videos
-
-
 def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) -> str:
     """Path of the built-in data set inside `outdir`, made if it is not there; in `scratch` a small one."""
     from stylegan_v_ext.data.synthetic import write_demo_dataset
@@ -422,12 +412,15 @@ def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) 
     return str(path)
 
 
-def describe(config: Any) -> str:
-    """The config as JSON and as a few lines for people."""
+def describe(config: Any, classes: str = "") -> str:
+    """The config as JSON and as a few lines for people.
+
+    classes: the classes in words; "" shows their number.
+    """
     data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
     rows = {
         "Data set": printable(data["path"]), "Videos": config.num_videos, "Resolution": data["resolution"],
-        "Classes": data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
+        "Classes": classes or data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
         "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
         "Precision": _precision(config),
         "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}", "Augmentation": _augmentation(config),

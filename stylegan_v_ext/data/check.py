@@ -1,35 +1,86 @@
 """Looking through a data set for everything that would stop training, by name."""
 
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from stylegan_v_ext.data.archive import Archive, open_archive
+from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.metadata import check_labels, read_metadata
-from stylegan_v_ext.data.pictures import decode_frame
-from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.data.findings import count, grouped, shortened
+from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
+from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
+from stylegan_v_ext.data.pictures import decode_frame, image_faults, open_image
+from stylegan_v_ext.data.videos import Video
+from stylegan_v_ext.text import printable
+
+LONGEST_USED = 1024  # frames of a video that training draws from, `max_num_frames` of the sampler
+_MOST_CLASSES = 10  # that are shown
+_SAMPLED = 100  # videos whose first frame is asked for its size
 
 
 @dataclass
 class Report:
     """What a data set holds and what is wrong with it.
 
-    problems: sentences that name the file. bad_videos: folders that hold a faulty frame, too few
-    frames or no label; training without them is sound. fatal: problems that leaving videos out does
-    not cure.
+    lengths: frames by folder of every video.
+    resolution: side of the frames in pixels; None if they are not square, or not readable.
+    class_sizes: (name or number, videos) of every class; empty without usable labels.
+    problems: sentences that name the file, about all that stops training.
+    fatal: those of the problems that leaving videos out does not cure.
+    bad_videos: folders that hold a faulty frame or too few frames; training without them is sound.
+    label_problems: sentences about mistakes in labels, which stop training with classes alone.
+    label_notes: sentences about labels that are no classes, which stop training with classes alone.
+    unlabelled: folders of videos without a class; empty if the data have no labels.
+    notes: sentences about what stops nothing.
+    remedies: what to do about the problems.
     """
 
-    num_videos: int = 0
-    num_frames: int = 0
-    shortest: int = 0
-    longest: int = 0
+    lengths: dict[str, int] = field(default_factory=dict)
     resolution: int | None = None
-    num_classes: int = 0
+    class_sizes: list[tuple[str, int]] = field(default_factory=list)
     fps: float | None = None
     problems: list[str] = field(default_factory=list)
     fatal: list[str] = field(default_factory=list)
     bad_videos: list[str] = field(default_factory=list)
+    label_problems: list[str] = field(default_factory=list)
+    label_notes: list[str] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    remedies: list[str] = field(default_factory=list)
+
+    @property
+    def num_videos(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def num_frames(self) -> int:
+        return sum(self.lengths.values())
+
+    @property
+    def shortest(self) -> int:
+        return min(self.lengths.values())
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths.values())
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_sizes)
+
+    def stopping(self, use_labels: bool) -> list[str]:
+        """Sentences about all that stops a training."""
+        return self.problems + (self.label_problems + self.label_notes if use_labels else [])
+
+    def left_out(self, use_labels: bool) -> list[str]:
+        """Folders of the videos without which training is sound."""
+        return sorted({*self.bad_videos, *(self.unlabelled if use_labels else [])})
+
+    def is_curable(self, use_labels: bool) -> bool:
+        """Whether leaving videos out makes training sound."""
+        return not self.fatal and len(self.left_out(use_labels)) < self.num_videos
 
 
 def check_dataset(
@@ -41,76 +92,146 @@ def check_dataset(
 ) -> Report:
     """Check every frame, label and length of a data set. Raises `DataError` if it cannot be opened.
 
-    num_frames: frames a training clip needs. headers_only: read sizes and modes without decoding.
+    path: a zip, a folder, shards or an address.
+    num_frames: frames that a training clip needs.
+    headers_only: read sizes and modes without decoding.
+    workers: threads that decode.
     progress: called with a number of frames done.
     """
-    archive = open_archive(path)
-    videos = list_videos(archive)
-    if not videos:
-        raise DataError(f"{path} holds no frames; expected folders of .jpg or .png files, one folder a video")
-    metadata = read_metadata(archive)
-    lengths = [len(video) for video in videos]
-    report = Report(
-        num_videos=len(videos), num_frames=sum(lengths), shortest=min(lengths), longest=max(lengths),
-        resolution=_common_resolution(archive, videos), fps=metadata.fps,
-        num_classes=max(metadata.labels.values(), default=-1) + 1,
-    )  # fmt: skip
-    report.problems += metadata.problems
+    archive, videos = open_dataset(path)
+    metadata = read_metadata(archive, videos)
+    report = Report({video.folder: len(video) for video in videos}, fps=metadata.fps, problems=list(metadata.problems))
     report.fatal += metadata.problems
-    if report.resolution is None:
-        report.problems.append("no frame can be read")
-        report.fatal.append("no frame can be read")
-        return report
-    if report.resolution < 8 or report.resolution & (report.resolution - 1):
-        sentence = (
-            f"resolution {report.resolution} is not a power of two from 8 on; "
-            "convert the data with `stylegan-v data convert --resolution=...`"
-        )
-        report.problems.append(sentence)
-        report.fatal.append(sentence)
-
-    report.problems += check_labels(metadata, videos)
-    bad = {video.folder for video in videos if metadata.labels and video.folder not in metadata.labels}
-    for video in videos:
-        if len(video) < num_frames:
-            report.problems.append(f"{video} has {count(len(video), 'frame')}, a clip needs {num_frames}")
-            bad.add(video.folder)
-
-    def faults(video: Video) -> list[str]:
-        return [fault for index in video.frames if (fault := _fault(archive, index, report.resolution, headers_only))]
-
+    report.notes += metadata.notes + files_left_out(archive, path)
+    _report_labels(report, metadata, videos)
+    size = _usual_size(archive, videos)
+    report.resolution = size[0] if size is not None and size[0] == size[1] else None
+    if report.resolution is not None and (report.resolution < 8 or report.resolution & (report.resolution - 1)):
+        report.fatal.append(f"resolution {report.resolution} is not a power of two from 8 on")
+        report.problems.append(report.fatal[-1])
+    _report_lengths(report, videos, num_frames, path)
+    faulty: list[tuple[str, str]] = []
     with ThreadPoolExecutor(workers) as pool:
-        for video, found in zip(videos, pool.map(faults, videos), strict=True):
-            report.problems += found
-            if found:
-                bad.add(video.folder)
+        found = pool.map(lambda video: _faults(archive, video, report.resolution, headers_only), videos)
+        for video, faults in zip(videos, found, strict=True):
+            faulty += faults
+            if faults:
+                report.bad_videos.append(video.folder)
             if progress is not None:
                 progress(len(video))
-    report.bad_videos = sorted(bad)
-    if len(bad) == len(videos):
-        report.fatal.append("no video is sound")
+    report.problems += grouped(faulty, "frame", report.num_frames)
+    report.bad_videos = sorted(set(report.bad_videos))
+    if report.resolution is None:
+        report.fatal.append("the frames are not square" if size else "no frame is readable")
+    if size and (report.fatal != metadata.problems or any("expected" in predicate for _, predicate in faulty)):
+        command = convert_command(path, _nearest_side(min(size)), " --transform=center-crop")
+        report.remedies.append(f"{command} makes frames of one size and kind (--transform=fit keeps whole pictures)")
     return report
 
 
-def _fault(archive: Archive, index: int, resolution: int | None, headers_only: bool) -> str | None:
+def _report_labels(report: Report, metadata: Metadata, videos: Sequence[Video]) -> None:
+    """What the labels are good for; nothing if there are none."""
+    if not (metadata.labels or metadata.unusable or metadata.label_problems):
+        return
+    report.class_sizes = class_sizes(metadata, videos)
+    without = [video for video in videos if video.folder not in metadata.labels]
+    report.unlabelled = [video.folder for video in without]
+    for mistake, sentences in ((True, report.label_problems), (False, report.label_notes)):
+        reasons = [(str(video), metadata.reason(video)) for video in without]
+        findings = [(name, reason.text) for name, reason in reasons if reason.mistake == mistake]
+        sentences += grouped(findings, "video", len(videos))
+    report.label_problems[:0] = metadata.label_problems
+
+
+def _report_lengths(report: Report, videos: Sequence[Video], num_frames: int, path: str) -> None:
+    """Videos that are too short for a clip, and those of which training does not see the end."""
+    short = [video for video in videos if len(video) < num_frames]
+    report.problems += grouped(
+        [(str(video), f"has {count(len(video), 'frame')}, a clip needs {num_frames}") for video in short],
+        "video", len(videos),
+    )  # fmt: skip
+    report.bad_videos += [video.folder for video in short]
+    if report.longest == 1 < num_frames:
+        report.remedies.append(
+            "no folder holds more than a picture, so these are no videos; --cfg=stylegan2 trains on pictures"
+        )
+    elif report.longest < num_frames:
+        report.remedies.append(f"no video is long enough; use --num-frames={report.longest} or less")
+    single = [str(video) for video in videos if len(video) == 1]
+    if num_frames == 1 and 0 < len(single) < len(videos) / 2:
+        report.notes.append(
+            f"{shortened(single)}: folders of a single picture are trained on as well, thumbnails or not"
+        )
+    if report.longest > LONGEST_USED:
+        if len(videos) == 1:
+            report.notes.append(
+                f"all {report.longest:,} frames lie in one folder and so are one video; a data set has a folder for "
+                "each video"
+            )
+        many = [str(video) for video in videos if len(video) > LONGEST_USED]
+        clip = f" --clip-frames={max(min(report.shortest, LONGEST_USED), num_frames)}"  # loses no video
+        report.notes.append(
+            f"training sees {LONGEST_USED:,} frames of a video, and no more of {shortened(many)}; "
+            f"{convert_command(path, report.resolution, clip)} cuts all into clips"
+        )
+
+
+def _faults(archive: Archive, video: Video, resolution: int | None, headers_only: bool) -> list[tuple[str, str]]:
+    """(name, predicate) of every faulty frame of a video."""
+    faults = []
+    for index in video.frames:
+        name = archive.names[index]
+        try:
+            decode_frame(archive.read(index), name, resolution, headers_only)
+        except DataError as error:
+            shown = printable(name)
+            predicate = str(error).rpartition(shown)[2].strip() or "cannot be read"
+            if resolution is None:
+                predicate = predicate.partition("; ")[0]  # the remedy is said once for all frames
+            faults.append((shown, predicate))
+    return faults
+
+
+def _usual_size(archive: Archive, videos: Sequence[Video]) -> tuple[int, int] | None:
+    """(width, height) of most frames, by the first readable one of up to 100 videos; None if no frame is readable.
+
+    Square frames come first if they are a quarter or more: training can go on with them alone.
+    """
+    frames: Counter[tuple[int, int]] = Counter()
+    step = math.ceil(len(videos) / _SAMPLED)
+    for video in videos[::step]:
+        size = next(filter(None, (_size(archive, int(index)) for index in video.frames)), None)
+        if size is not None:
+            frames[size] += len(video)
+    squares = [size for size in frames if size[0] == size[1] and 4 * frames[size] >= frames.total()]
+    return max(squares or frames, key=lambda size: frames[size], default=None)
+
+
+def _size(archive: Archive, index: int) -> tuple[int, int] | None:
+    """(width, height) of a frame; None if it is not readable."""
     try:
-        decode_frame(archive.read(index), archive.names[index], resolution, headers_only)
-    except DataError as error:
-        return str(error)
-    return None
+        with image_faults("not readable"), open_image(archive.read(index)) as image:
+            return image.size
+    except DataError:
+        return None
 
 
-def _common_resolution(archive: Archive, videos: list[Video]) -> int | None:
-    """Size of the first frame that is square and readable; the others are held against it."""
-    for video in videos:
-        for index in video.frames:
-            try:
-                return decode_frame(archive.read(index), archive.names[index], header_only=True).shape[0]
-            except DataError:
-                continue
-    return None
+def _nearest_side(side: int) -> int:
+    """The power of two from 8 to 1024 that is nearest to a side in pixels."""
+    return 2 ** min(max(round(math.log2(side)), 3), 10)
 
 
-def count(number: int, what: str) -> str:
-    """`1 frame`, `2 frames`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def summary_of_classes(class_sizes: Sequence[tuple[str, int]]) -> str:
+    """`3 (Apply 2, Bowling 2, Cut 2)`: the number of classes, and of the videos in each; "" without classes."""
+    if not class_sizes:
+        return ""
+    shown = [
+        f"{printable(name, 40)}{':' if name.isdecimal() else ''} {number}"
+        for name, number in class_sizes[:_MOST_CLASSES]
+    ]
+    rest = class_sizes[_MOST_CLASSES:]
+    if rest:
+        sizes = [number for _, number in rest]
+        span = f"{min(sizes)} to {max(sizes)} videos" if min(sizes) < max(sizes) else f"{count(sizes[0], 'video')} each"
+        shown.append(f"and {len(rest)} more of {span}")
+    return f"{len(class_sizes)} ({', '.join(shown)})"

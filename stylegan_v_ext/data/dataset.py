@@ -8,12 +8,12 @@ import torch
 
 import dnnlib
 from stylegan_v_ext.clip import TimestampSampler
-from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import count
 from stylegan_v_ext.data.fingerprint import fingerprint
-from stylegan_v_ext.data.metadata import read_metadata
+from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
+from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame
-from stylegan_v_ext.data.videos import list_videos
 
 
 class SparseVideoDataset(torch.utils.data.Dataset):
@@ -49,24 +49,29 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         self.name = Path(path).stem
         self.num_frames = num_frames
         self.sampler = TimestampSampler(num_frames, max_num_frames, max_dist, sampling, spans)
-        self._archive = open_archive(path)
+        self._archive, videos = open_dataset(path)
         excluded = set(exclude)
-        self._videos = [video for video in list_videos(self._archive) if video.folder not in excluded]
+        self._videos = [video for video in videos if video.folder not in excluded]
         if not self._videos:
-            raise DataError(f"{path} holds no frames; expected folders of .jpg or .png files, one folder a video")
+            raise DataError(f"{path} holds no videos but those that are left out; take sound ones")
         short = next((video for video in self._videos if len(video) < num_frames), None)
         if short is not None:
             raise DataError(
-                f"{path}: {short} has {len(short)} frames, a clip needs {num_frames}; leave it out with --skip-bad"
+                f"{path}: {short} has {count(len(short), 'frame')}, a clip needs {num_frames}; take it out, or train "
+                "with --skip-bad"
             )
-        metadata = read_metadata(self._archive)
+        metadata = read_metadata(self._archive, videos)
         self.fps, self.motion_distance = metadata.fps, metadata.motion_distance
         first = self._videos[0].frames[0]
         self.resolution = decode_frame(self._archive.read(first), self._archive.names[first]).shape[0]
         if resolution is not None and resolution != self.resolution:
-            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; convert it")
-        self.num_classes = self._count_classes(metadata.labels, use_labels, num_classes)
+            command = convert_command(path, resolution)
+            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} makes it so")
+        self.num_classes = self._count_classes(metadata, use_labels, num_classes)
         self._classes = [metadata.labels.get(video.folder, 0) for video in self._videos]
+        listed = {**metadata.labels, **metadata.as_listed}
+        self._listed = [listed.get(video.folder, 0) for video in self._videos]  # so that old runs know their data
+        self.class_sizes = class_sizes(metadata, self._videos) if self.num_classes else []
 
         order = np.arange(len(self._videos))
         if max_size is not None and max_size < len(order):
@@ -75,19 +80,20 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         if xflip:
             self._items += [(video, True) for video, _ in self._items]
 
-    def _count_classes(self, labels: dict[str, int], use_labels: bool, num_classes: int | None) -> int:
+    def _count_classes(self, metadata: Metadata, use_labels: bool, num_classes: int | None) -> int:
+        """K. Raises `DataError` unless every video has a class below it, if classes are asked for."""
         wanted = num_classes if num_classes is not None else (None if use_labels else 0)
         if wanted == 0:
             return 0
-        if not labels:
+        if not (metadata.labels or metadata.unusable):
             raise DataError(f"{self.path} has no labels; add them to its dataset.json or train without --cond")
-        unlabelled = next((video.folder for video in self._videos if video.folder not in labels), None)
-        if unlabelled is not None:
-            raise DataError(f"{self.path}: {unlabelled} has no label; add it to dataset.json or use --skip-bad")
-        found = max(labels.values()) + 1
-        if wanted is not None and found > wanted:
-            raise DataError(f"{self.path} has {found} classes, more than num_classes {wanted}")
-        return found if wanted is None else wanted
+        without = next((video for video in self._videos if video.folder not in metadata.labels), None)
+        if without is not None:
+            cure = "mend dataset.json, or train with --skip-bad or without --cond"
+            raise DataError(f"{self.path}: {without} {metadata.reason(without).text}; {cure}")
+        if wanted is not None and metadata.num_classes > wanted:
+            raise DataError(f"{self.path} has {metadata.num_classes} classes, more than num_classes {wanted}")
+        return metadata.num_classes if wanted is None else wanted
 
     def __len__(self) -> int:
         return len(self._items)
@@ -129,7 +135,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
     def fingerprint(self) -> dict[str, str]:
         """What tells these data from others, wherever they lie (`stylegan_v_ext.data.fingerprint`)."""
         hints = {"resolution": self.resolution, "fps": self.fps, "motion_distance": self.motion_distance}
-        return fingerprint(self._archive, self._videos, self._classes, hints)
+        return fingerprint(self._archive, self._videos, self._listed, hints)
 
     def read_video(self, index: int, start: int = 0, num_frames: int | None = None, stride: int = 1) -> np.ndarray:
         """Every stride-th of `num_frames` consecutive frames of item `index`, uint8 `[T, 3, H, W]`."""

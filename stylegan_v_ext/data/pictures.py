@@ -13,6 +13,11 @@ from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture by the ending of its name."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
 def open_image(data: bytes) -> PIL.Image.Image:
     """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out.
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.names import is_hidden, natural_key
-from stylegan_v_ext.data.pictures import IMAGE_SUFFIXES
+from stylegan_v_ext.data.pictures import IMAGE_SUFFIXES, is_picture
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,15 @@ def _counts_up(names: list[str]) -> bool:
     end = len(names[0]) - suffix
     numbers = "".join([name[prefix:end] for name in names])
     return numbers.isascii() and numbers.isdecimal() and len({name[end:] for name in names}) == 1
+
+
+def other_files(archive: Archive) -> list[str]:
+    """Names of files that are neither pictures nor `dataset.json` nor hidden."""
+    return [
+        name
+        for name in archive.names
+        if not name.endswith("/")
+        and not is_picture(name)
+        and not is_hidden(name)
+        and name.rpartition("/")[2] != "dataset.json"
+    ]

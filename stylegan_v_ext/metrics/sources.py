@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from stylegan_v_ext import clip
-from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, files_below, open_archive
+from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, files_below
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
@@ -24,8 +24,9 @@ from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.names import is_hidden, natural_key
+from stylegan_v_ext.data.opening import open_dataset
 from stylegan_v_ext.data.pictures import image_faults, open_image
-from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.data.videos import Video
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
@@ -85,11 +86,11 @@ class DatasetVideos(VideoSource):
         random_seed: int = 0,
     ):  # fmt: skip
         self.name = str(path)
-        self._archive = open_archive(path)
+        self._archive, videos = open_dataset(path)
         excluded = set(exclude)
-        videos = [video for video in list_videos(self._archive) if video.folder not in excluded]
+        videos = [video for video in videos if video.folder not in excluded]
         if not videos:
-            raise DataError(f"{path} holds no frames; expected folders of .jpg or .png files, one folder a video")
+            raise DataError(f"{path} holds no videos but those that were left out of training; name others")
         if max_size is not None and max_size < len(videos):
             chosen = np.sort(np.random.RandomState(random_seed).permutation(len(videos))[:max_size])
             videos = [videos[number] for number in chosen]

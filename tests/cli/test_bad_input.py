@@ -78,19 +78,50 @@ DATA_FAULTS = {
     "RGBA frame": (changed("v1/2.png", image_bytes(mode="RGBA")), "v1/2.png has colour mode RGBA"),
     "empty folder": (empty_folder, "holds no frames"),
     "one-frame videos": (lambda f: write_zip(f / "one.zip", video_files(3, 1)), "v0 has 1 frame, a clip needs 3"),
-    "labels for missing videos": (
-        lambda f: write_zip(f / "l.zip", video_files(2, 5, metadata={"labels": [["v0", 0], ["v1", 1], ["gone", 0]]})),
-        "label for gone, which is not in the data",
-    ),
-    "video without label": (
-        lambda f: write_zip(f / "l.zip", video_files(2, 5, metadata={"labels": [["v0", 0]]})), "v1 has no label",
-    ),
     "broken dataset.json": (changed("dataset.json", b"{"), "dataset.json is not valid JSON"),
-    "not square": (lambda f: write_zip(f / "wide.zip", video_files(2, 5, size=(32, 16))), "no frame can be read"),
+    "not square": (
+        lambda f: write_zip(f / "wide.zip", video_files(2, 5, size=(32, 16))),
+        "all 10 frames are 32x16, expected a square",
+    ),
     "not a power of two": (lambda f: write_zip(f / "odd.zip", video_files(2, 5, size=(24, 24))), "not a power of two"),
     "no such path": (lambda f: f / "nothing.zip", "does not exist"),
     "not an archive": (lambda f: write_folder(f, {"a.zip": b"hello"}) + "/a.zip", "is not a sound zip archive"),
 }  # fmt: skip
+
+
+LABEL_FAULTS = {
+    "label of a missing video": ([["v0", 0], ["v1", 1], ["gone", 0]], "label for gone, which is not in the data", True),
+    "video without label": ([["v0", 0]], "v1 has no label", True),
+    "two classes for a video": ([["v0", 0], ["v1", 1], ["v1", 0]], "v1 has the classes 0 and 1 in dataset.json", True),
+    "vector": ([["v0", 0], ["v1", [0.1, 0.2]]], "v1 is labelled with a vector of 2 numbers", False),
+    "files": ([["v0", 0], ["v1/1.png", 0], ["v1/2.png", 1]], "v1 has files of the classes 0 and 1", False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(LABEL_FAULTS))
+def test_faults_of_labels_stop_training_with_classes_alone(tmp_path, name):
+    labels, message, mistake = LABEL_FAULTS[name]
+    path = write_zip(tmp_path / "l.zip", video_files(2, 5, metadata={"labels": labels}))
+    train = ["train", "--cfg=stylegan-v", f"--data={path}", f"--outdir={tmp_path}/runs", "-n"]
+    code, output = run(*train)
+    assert code == 0 and f"Note: --cond would stop at labels, which are not used now: {message}" in output
+    code, output = run(*train, "--cond=1")
+    assert code == 2
+    assert_one_line_error(output, message)
+    assert "or train with --skip-bad, or train without --cond" in output
+    code, output = run(*train, "--cond=1", "--skip-bad")
+    assert code == 0 and ("Left out: v1" in output) == (name != "label of a missing video")
+    assert '"use_labels": true' in output and "Classes:            " in output
+    code, output = run("data", "check", path)
+    assert (code == 2) == mistake and message in output and ("Error:" in output) == mistake
+
+
+def test_classes_are_named_with_their_sizes(tmp_path):
+    metadata = {"labels": [["v0", 0], ["v1", 1], ["v2", 1]], "classes": ["Apply", "Bow"]}
+    path = write_zip(tmp_path / "named.zip", video_files(3, 5, metadata=metadata))
+    assert "Classes: 2 (Apply 1, Bow 2)" in run("data", "check", path)[1]
+    code, output = run("train", "--cfg=stylegan-v", f"--data={path}", f"--outdir={tmp_path}/runs", "-n", "--cond=1")
+    assert code == 0 and "Classes:            2 (Apply 1, Bow 2)" in output
 
 
 @pytest.mark.parametrize("name", list(DATA_FAULTS))

@@ -1,0 +1,55 @@
+"""Many faults of the same kind as few sentences."""
+
+import re
+from collections.abc import Sequence
+
+MOST_EACH = 10  # faults of a kind that get a sentence each
+_FEW = 3  # of those that all things have
+_PLURALS = {"is": "are", "has": "have"}
+
+
+def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = None) -> list[str]:
+    """Sentences about things that have a fault each; few of a kind get a sentence each, more share a sentence.
+
+    findings: (name, predicate), such as ("v0/1.png", "is 16x8, expected 16x16"); predicates that differ in numbers
+        alone are of a kind.
+    noun: what the things are, in the singular.
+    total: number of all such things, sound ones included; None if it is not known.
+    """
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for name, predicate in findings:
+        kinds.setdefault(re.sub("[0-9]+", "0", predicate), []).append((name, predicate))
+    sentences = []
+    for kind in kinds.values():
+        if len(kind) <= (_FEW if len(kind) == total else MOST_EACH):
+            sentences += [f"{name} {predicate}" for name, predicate in kind]
+        else:
+            sentences.append(_shared(kind, noun, total))
+    return sentences
+
+
+def _shared(kind: list[tuple[str, str]], noun: str, total: int | None) -> str:
+    name, predicate = kind[0]
+    whole = total is not None and len(kind) == total
+    if any(other != predicate for _, other in kind):
+        more = f"all other {noun}s have" if whole else f"{len(kind) - 1:,} more {noun}s have"
+        return f"{name} {predicate}; {more} a fault of this kind ({shortened([name for name, _ in kind[1:]])})"
+    verb, _, rest = predicate.partition(" ")
+    part = f"all {total:,}" if whole else f"{len(kind):,}" + (f" of {total:,}" if total is not None else "")
+    return f"{part} {noun}s {_PLURALS.get(verb, verb)} {rest} ({shortened([name for name, _ in kind])})"
+
+
+def shortened(names: Sequence[str], most: int = 3) -> str:
+    """The first few of many names, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def spelled(items: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
+
+
+def count(number: int, what: str) -> str:
+    """`1 frame`, `2 frames`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,129 @@
+"""Opening a data set; what holds no frames is named for what it is, with the way from there to a data set."""
+
+import difflib
+import itertools
+import re
+import shlex
+from collections import Counter
+from pathlib import Path
+
+from stylegan_v_ext.data.archive import Archive, open_archive
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
+from stylegan_v_ext.data.findings import shortened
+from stylegan_v_ext.data.pictures import is_picture
+from stylegan_v_ext.data.recorded import is_here
+from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.videos import Video, list_videos, other_files
+
+_KINDS = [
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (0, b"Rar!", "a rar archive"), (257, b"ustar", "a tar archive"),
+    (0, b"\x1f\x8b", "a gzip file"), (0, b"BZh", "a bzip2 file"), (0, b"\xfd7zXZ", "an xz file"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd file"), (0, b"\x89HDF", "an HDF5 file"), (0, b"\x93NUMPY", "a NumPy file"),
+]  # fmt: skip
+_VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
+
+
+def open_dataset(path: str) -> tuple[Archive, list[Video]]:
+    """A data set and its videos, at least one. Raises `DataError` that says what is at the path, and what to do.
+
+    path: a zip, a folder, shards or an address, as the user writes it.
+    """
+    if not is_remote(path):
+        if not is_here(path):
+            raise DataError(f"{path} does not exist{nearest(Path(path))}; give a .zip, a folder of frame folders, or "
+                            "name-00000.zip shards")  # fmt: skip
+        if Path(path).is_file():
+            _check_file(path)
+    archive = open_archive(path)
+    videos = list_videos(archive)
+    if not videos or _are_thumbnails(archive, videos):
+        raise DataError(_without_frames(path, archive))
+    return archive, videos
+
+
+def convert_command(path: str, side: int | None = None, more: str = "") -> str:
+    """The command that makes a data set of what lies at a path, as it can be pasted into a shell.
+
+    side: width and height of the frames in pixels; None leaves the default.
+    more: further options.
+    """
+    place = Path(path.rpartition("/")[2] if is_remote(path) else path)
+    if place.name in ("", ".."):
+        place = place.resolve()
+    stem = place.stem if place.suffix.lower() in (".zip", *VIDEO_SUFFIXES) else place.name
+    stem = f"{stem}-{side}" if side else stem
+    endings = (f"-{number}.zip" if number > 1 else ".zip" for number in itertools.count(1))
+    target = next(target for ending in endings if not (target := place.parent / f"{stem}{ending}").exists())
+    size = f" --resolution={side}" if side else ""
+    return f"`stylegan-v data convert {shlex.quote(path)} {shlex.quote(str(target))}{size}{more}`"
+
+
+def nearest(path: Path) -> str:
+    """A clause with the name most like one that does not exist, as a question; "" if no name is like it."""
+    while path.parent != path and not path.parent.is_dir():
+        path = path.parent
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    stems = {Path(name).stem.lower(): name for name in names}
+    lower = {name.lower(): name for name in names}
+    alike = difflib.get_close_matches(path.name.lower(), lower, n=1)
+    found = stems.get(path.stem.lower()) or (lower[alike[0]] if alike else None)
+    return f" (is it {path.parent / found}?)" if found and found != path.name else ""
+
+
+def _check_file(path: str) -> None:
+    """Raise `DataError` for a file that is no zip, if it is known what else it is."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror})") from None
+    if start[:2] == b"PK":
+        return
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES or any(start[at:].startswith(mark) for at, mark in _VIDEO_STARTS):
+        raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
+    for at, mark, kind in _KINDS:
+        if start[at:].startswith(mark):
+            raise DataError(f"{path} is {kind}, which is not read; unpack it and name the folder, or make a zip of it")
+    if is_picture(path):
+        raise DataError(f"{path} is a picture; name a folder that holds one folder of frames for each video")
+
+
+def _are_thumbnails(archive: Archive, videos: list[Video]) -> bool:
+    """Whether every folder that holds pictures holds as many video files beside them, or more."""
+    if len(archive.names) < 2 * sum(map(len, videos)):  # spares data sets a look at all names
+        return False
+    beside = Counter(name.rpartition("/")[0] for name in other_files(archive) if name.lower().endswith(VIDEO_SUFFIXES))
+    return all(len(video) <= beside[video.folder] for video in videos)
+
+
+def _without_frames(path: str, archive: Archive) -> str:
+    others = other_files(archive)
+    videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
+    zips = [name for name in others if name.lower().endswith(".zip")]
+    if videos:
+        return (
+            f"{path} holds videos ({shortened(videos)}) and no folder of frames; {convert_command(path)} makes a data "
+            "set of them"
+        )
+    if zips:
+        one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the name of shards
+        return f"{path} holds no frames, but zips ({shortened(zips)}); name one of them, such as {one}"
+    found = f", but other files ({shortened(others)})" if others else ""
+    return f"{path} holds no frames{found}; expected folders of .jpg or .png files, one folder a video"
+
+
+def files_left_out(archive: Archive, path: str) -> list[str]:
+    """Sentences about files of a data set that are not read as frames."""
+    others = other_files(archive)
+    videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
+    rest = [name for name in others if not name.lower().endswith(VIDEO_SUFFIXES)]
+    notes = []
+    if videos:
+        notes.append(f"videos beside the frames are not read ({shortened(videos)}); {convert_command(path)} reads both")
+    if rest:
+        notes.append(f"files that are no frames are not read ({shortened(rest)})")
+    return notes
