@@ -11,7 +11,7 @@ import numpy as np
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.names import is_hidden, natural_key
-from stylegan_v_ext.data.pictures import IMAGE_SUFFIXES
+from stylegan_v_ext.data.pictures import is_picture
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def list_videos(archive: Archive) -> list[Video]:
     names = archive.names
     members: dict[str, array] = {}
     for index, name in enumerate(names):
-        if not name.endswith(IMAGE_SUFFIXES) and not name.lower().endswith(IMAGE_SUFFIXES):
+        if not is_picture(name):
             continue
         folder = name.rpartition("/")[0]
         try:
