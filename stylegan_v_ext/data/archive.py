@@ -31,6 +31,11 @@ _CHUNK = 2**20
 _SAFE_SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}")
 _STATS_AT_ONCE, _STAT_THREADS = 1000, 16  # questions to the file system
 _MOST_LEVELS = 100  # of folders in folders
+_OTHER_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip (.tar.gz)", b"BZh": "bzip2 (.tar.bz2)",
+    b"\xfd7zXZ\x00": "xz (.tar.xz)", b"\x28\xb5\x2f\xfd": "zstd (.tar.zst)",
+}  # fmt: skip
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
 
@@ -143,6 +148,9 @@ class ZipArchive(Archive):
         try:
             index = open_zip_index(path)
         except (BadZip, OSError) as error:
+            other = _other_archive(path)
+            if other:
+                raise DataError(f"{path} is a {other} archive; unpack it and give the folder, or zip that") from None
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
         unusual = index.encrypted.astype(bool) | ~np.isin(index.method, (STORED, DEFLATED))
         if unusual.any():
@@ -267,6 +275,16 @@ class ZipArchive(Archive):
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
         return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
+
+
+def _other_archive(path: Path) -> str:
+    """The kind of an archive that is no zip, by its first bytes; "" for anything else."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head = file.read(_TAR_MARK_AT + len(_TAR_MARK))
+        if head[_TAR_MARK_AT:] == _TAR_MARK:
+            return "tar"
+        return next((kind for mark, kind in _OTHER_ARCHIVES.items() if head.startswith(mark)), "")
+    return ""
 
 
 class ShardedArchive(Archive):
