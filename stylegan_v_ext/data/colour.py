@@ -22,7 +22,7 @@ def to_srgb(image: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Image:
     if profile and image.mode == "L" and _transform(profile, "L") is None:
         image = image.convert("RGB")  # the profile may be one of RGB
     transform = _transform(profile, image.mode) if profile else None
-    return image.convert("RGB") if transform is None else ImageCms.applyTransform(image, transform)
+    return image.convert("RGB") if transform is None else _applied(transform, image)
 
 
 def is_srgb(profile: bytes | None, mode: str = "RGB") -> bool:
@@ -46,8 +46,14 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     if mode == "CMYK":
         return transform
     samples = _samples(mode)
-    before, after = samples.convert("RGB").tobytes(), ImageCms.applyTransform(samples, transform).tobytes()
+    before, after = samples.convert("RGB").tobytes(), _applied(transform, samples).tobytes()
     return transform if max(abs(a - b) for a, b in zip(before, after, strict=True)) > _SAME else None
+
+
+def _applied(transform: ImageCms.ImageCmsTransform, image: PIL.Image.Image) -> PIL.Image.Image:
+    result = PIL.Image.new("RGB", image.size)
+    transform.apply(image, result)
+    return result
 
 
 def _samples(mode: str) -> PIL.Image.Image:

@@ -249,7 +249,8 @@ def _parse(directory: bytes, count: int, shift: int, file_length: int) -> ZipInd
     ends = np.cumsum(columns.pop("name_size"), dtype=np.int64)
     hashes = columns.pop("name_hash")
     index = ZipIndex(Names(np.frombuffer(names, np.uint8), ends), **columns)
-    return index if len(np.unique(hashes)) == len(hashes) else _without_earlier(index, hashes)
+    ordered = np.sort(hashes)
+    return _without_earlier(index, hashes) if (ordered[1:] == ordered[:-1]).any() else index
 
 
 def _without_earlier(index: ZipIndex, hashes: np.ndarray) -> ZipIndex:
