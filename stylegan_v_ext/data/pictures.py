@@ -17,8 +17,7 @@ PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
 )  # fmt: skip
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "PPM")
-_REMEDY = "convert the data: stylegan-v data convert"
-_SQUARE_REMEDY = f"{_REMEDY} SRC DEST --transform=center-crop (cuts) or --transform=fit (adds bars)"
+_REMEDY = "make frames of it: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT, 3: PIL.Image.Transpose.ROTATE_180, 4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
@@ -99,7 +98,7 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     """RGB frame of a training set, uint8 `[H, W, 3]`. Unlike `read_picture` it changes nothing.
 
     data, name: as in `read_picture`.
-    resolution: required width and height, None for any square.
+    resolution: required width and height; None for any square, and the message then says how to convert the data.
     header_only: look at size and mode without decoding; the array is then empty.
     Raises `DataError` naming the frame if it is not square, upright, opaque, 8-bit RGB in sRGB, and sound.
     """
@@ -108,7 +107,9 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
         return pixels
     with image_faults(f"{name} is not a readable image"):
         image = open_image(data)
-        reason = _unlike_a_frame(image, data, resolution)
+        change, reason = _unlike_a_frame(image, data, resolution), _unreadable(image, data)
+    if change:
+        raise DataError(f"{name} {change}" + (f"; {_REMEDY}" if resolution is None else ""))
     if reason:
         raise DataError(f"{name} {reason}")
     if header_only:
@@ -118,22 +119,18 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
 
 
 def _unlike_a_frame(image: PIL.Image.Image, data: bytes, resolution: int | None) -> str:
-    """Why a picture cannot be a frame as it is stored; "" if it can."""
+    """What has to be changed before a picture can be a frame, which `data convert` does; "" for nothing."""
     width, height = image.size
-    if width != height:
-        wanted = "square frames" if resolution is None else f"{resolution}x{resolution}"
-        return f"is {width}x{height}, expected {wanted}; {_SQUARE_REMEDY}"
-    if resolution not in (None, width):
-        return f"is {width}x{height}, expected {resolution}x{resolution}; {_REMEDY} SRC DEST --resolution={resolution}"
+    wanted = width if resolution is None else resolution
+    if (width, height) != (wanted, wanted):
+        return f"is {width}x{height}, expected {'a square' if resolution is None else f'{wanted}x{wanted}'}"
     if image.mode != "RGB":
-        return f"has colour mode {image.mode}, expected RGB; {_REMEDY}"
+        return f"has colour mode {image.mode}, expected RGB"
     if "transparency" in image.info:
-        return f"has a transparent colour, expected RGB without transparency; {_REMEDY}"
+        return "has a transparent colour, expected RGB without transparency"
     if (orientation := _orientation(image, data)) != 1:
-        return f"is stored turned or mirrored (EXIF orientation {orientation}); {_REMEDY}"
-    if not is_srgb(image.info.get("icc_profile")):
-        return f"has a colour profile that is not sRGB; {_REMEDY}"
-    return _unreadable(image, data)
+        return f"is stored turned or mirrored (EXIF orientation {orientation}), expected an upright picture"
+    return "" if is_srgb(image.info.get("icc_profile")) else "has another colour profile, expected sRGB"
 
 
 def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
