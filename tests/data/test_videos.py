@@ -221,7 +221,7 @@ def test_pictures_have_at_most_8192_by_8192_pixels(tmp_path, kind, size):
         decode_frame(data, "v/1.x")
     with pytest.raises(DataError, match="1.png is not a readable image"):
         DatasetVideos(write_zip(tmp_path / "in.zip", {"v/1.png": data}))
-    with pytest.raises(DataError, match="1.png cannot be read"):
+    with pytest.raises(DataError, match=r"1.png (cannot be read|is not a readable image)"):
         convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
 
 
