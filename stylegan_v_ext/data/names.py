@@ -1,8 +1,9 @@
 """Names of files: their natural order, their normal form, and which are hidden.
 
-A number is a run of digits of any script. `1.5` is a decimal number, `1.2.10` counts in three places. If the names of
-a folder show that `1.5` counts in two places (`1.9`, `1.10`), it does. Exponents, as `5e-05`, are read. A minus sign
-counts only if other names lack it, as in `t-1`, `t0`, `t1`.
+A number is a run of digits of any script. `1.5` and `1,5` are decimal numbers, `1.2.10` counts in three places. If the
+names of a folder show that `1.5` counts in two places (`1.9`, `1.10`), it does; if they show that `1_05` or `1p05` are
+decimal (`1_05`, `1_1`), they are. Exponents, as `5e-05`, are read. A minus sign counts only if other names lack it, as
+in `t-1`, `t0`, `t1`.
 """
 
 import re
@@ -11,9 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_RUN = re.compile(r"([0-9]+(?:\.[0-9]+)*(?:[eE][+-][0-9]{2,3}(?![0-9a-zA-Z]))?)")
+_RUN = re.compile(r"([0-9]+(?:[.,][0-9]+)*(?:[eE][+-][0-9]{2,3}(?![0-9a-zA-Z]))?)")
 _ENDING = re.compile(r"\.[a-zA-Z][0-9a-zA-Z]{0,4}$")
-_DOUBTFUL = re.compile(r"[0-9]\.[0-9]|-[0-9]|[^\x00-\x7f]")  # runs that other names help to read
+_POINT = re.compile("[.,]")
+_POINTS_OF_SOME = ("_", "p", "-")  # that stand for a decimal point in some names
+_DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # runs that other names help to read
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
 _DIGITS = unicodedata.ucd_3_2_0  # the same in all Python versions
@@ -31,10 +34,12 @@ class _Reading:
     """How the runs of digits in names are meant, by the number of a run in its name.
 
     counters: runs whose points part numbers that count.
+    decimals: runs that are what stands behind a decimal point.
     signed: lower-case texts before a run whose last character is a minus sign.
     """
 
     counters: frozenset[int] = frozenset()
+    decimals: frozenset[int] = frozenset()
     signed: dict[int, frozenset[str]] = field(default_factory=dict)
 
 
@@ -67,7 +72,8 @@ def _key(name: str, reading: _Reading) -> tuple:
         for text, digits in zip(pieces[::2], pieces[1::2], strict=False):
             before = text.lower()
             is_negative = before in reading.signed.get(run, ())
-            number = _number(digits, run in reading.counters)
+            is_decimal = run in reading.decimals and before in _POINTS_OF_SOME
+            number = ((0, digits.rstrip("0")),) if is_decimal else _number(digits, run in reading.counters)
             key += [before[:-1], _negative(number)] if is_negative else [before, number]
             run += 1
         fields.append([*key, pieces[-1].lower()] if pieces[-1] else key)
@@ -96,22 +102,31 @@ def _reading(names: Sequence[str]) -> _Reading:
         number: frozenset(text for text in found if text.endswith("-") and text[:-1] in found)
         for number, found in texts.items()
     }
-    return _Reading(frozenset(number for number, found in runs.items() if _count(found)), signed)
+    return _Reading(
+        frozenset(number for number, found in runs.items() if _count(found)),
+        frozenset(number for number, found in runs.items() if number and _are_decimals(found, texts[number])), signed,
+    )  # fmt: skip
 
 
 def _count(runs: set[str]) -> bool:
     """Whether points in runs part numbers that count, rather than decimals: `1.2.10`, or `1.9` beside `1.10`."""
-    groups = [run.split(".") for run in runs if "." in run]
+    groups = [group for group in map(_POINT.split, runs) if len(group) > 1]
     if any(len(group) > 2 for group in groups):
         return True
     decimals = [group[1] for group in groups]
     return len(set(map(len, decimals))) > 1 and any(len(digits) > 1 and digits.endswith("0") for digits in decimals)
 
 
+def _are_decimals(runs: set[str], texts: set[str]) -> bool:
+    """Whether runs behind one character are decimals: `05` beside the shorter `1`, which padded numbers are not."""
+    padded = [len(run) for run in runs if len(run) > 1 and run.startswith("0")]
+    return not texts.isdisjoint(_POINTS_OF_SOME) and bool(padded) and min(map(len, runs)) < max(padded)
+
+
 def _number(run: str, counts: bool) -> Part:
     """Sort key of a run of digits, in which all numbers may have any length; Python converts 4300 digits at most."""
     mantissa, _, exponent = run.lower().partition("e")
-    groups = mantissa.split(".")
+    groups = _POINT.split(mantissa)
     if counts or len(groups) > 2:
         return tuple(_integer(group) for group in re.split("[^0-9]+", run))
     whole, decimals = groups[0], groups[1] if len(groups) == 2 else ""

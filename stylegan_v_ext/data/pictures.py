@@ -17,6 +17,12 @@ PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
 )  # fmt: skip
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "PPM")
+_OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
+    ("HEIC", 4, b"ftyphei"), ("HEIC", 4, b"ftypmif1"), ("a video", 4, b"ftyp"), ("a video", 0, b"\x1aE\xdf\xa3"),
+    ("a GIF", 0, b"GIF8"), ("a Photoshop file", 0, b"8BPS"), ("JPEG 2000", 4, b"jP  "), ("JPEG XL", 0, b"\xff\x0a"),
+    ("JPEG XL", 4, b"JXL "), ("OpenEXR", 0, b"v/1\x01"), ("a web page or SVG", 0, b"<"), ("PDF", 0, b"%PDF"),
+    ("PostScript", 0, b"%!PS"), ("a zip", 0, b"PK\x03\x04"), ("a pointer of Git LFS", 0, b"version https://git-lfs"),
+)  # fmt: skip
 _REMEDY = "make frames of it: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
@@ -26,7 +32,7 @@ _TURNS = {
 }  # fmt: skip
 _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # what may turn a PNG, and lies anywhere in it
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
-_WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 16
+_WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
 _HDR = {16: "PQ", 18: "HLG"}  # by number of the transfer function (ITU-T H.273)
 _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # by number of the primaries
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -61,6 +67,14 @@ def image_faults(sentence: str) -> Iterator[None]:
         raise DataError(sentence) from None
 
 
+def _not_readable(data: bytes, name: str) -> str:
+    """The sentence about a file that is no picture of a format that is read."""
+    if not data:
+        return f"{name} is not a readable image (it is empty)"
+    kind = next((kind for kind, at, mark in _OTHER_KINDS if data.startswith(mark, at)), "")
+    return f"{name} is not a readable image" + (f" (it is {kind})" if kind else "")
+
+
 def read_pixels(data: bytes, name: str) -> np.ndarray:
     """`read_picture` as an array, uint8 `[H, W, 3]`, at full speed for plain JPEG files."""
     pixels = decode_jpeg(data)
@@ -76,7 +90,7 @@ def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLAC
     Raises `DataError` if the file is damaged, holds several pictures, or has values whose range it does not tell
     (32 bits, floating point, HDR).
     """
-    with image_faults(f"{name} is not a readable image"):
+    with image_faults(_not_readable(data, name)):
         image = open_image(data)
         reason = _unreadable(image, data)
     if reason:
@@ -105,7 +119,7 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
         return pixels
-    with image_faults(f"{name} is not a readable image"):
+    with image_faults(_not_readable(data, name)):
         image = open_image(data)
         change, reason = _unlike_a_frame(image, data, resolution), _unreadable(image, data)
     if change:
@@ -152,18 +166,18 @@ def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
 
 
 def _count_pages(image: PIL.Image.Image) -> int:
-    """Pictures that stand for themselves in a file; 0 if the first one is a preview.
+    """Pictures that stand for themselves in a file, of the first 100; 0 if the first one is a preview.
 
     Only the first picture of a camera's JPEG counts: those behind it are previews, depth or gain maps.
     """
-    count = getattr(image, "n_frames", 1)
-    if image.format == "MPO" or (image.format != "TIFF" and count == 1):
-        return 1
-    if image.format != "TIFF" or count > _MOST_PAGES:
-        return count
+    if image.format != "TIFF":
+        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     is_preview = []
-    for page in range(count):
-        image.seek(page)
+    for page in range(_MOST_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
         is_preview.append(bool(int(image.tag_v2.get(_TIFF_SUBFILE, 0)) & _PREVIEW_OR_MASK))  # type: ignore[attr-defined]
     image.seek(0)
     return 0 if is_preview[0] else is_preview.count(False)
@@ -195,8 +209,9 @@ def _eight_bits(image: PIL.Image.Image, data: bytes) -> tuple[PIL.Image.Image, P
     if image.mode == "LA":
         return image.getchannel("L"), image.getchannel("A")
     if image.mode in _WITH_ALPHA or (image.mode == "P" and key is not None):
-        image = image.convert("RGBA")
-        return image.convert("RGB"), image.getchannel("A")
+        opacity = image.convert("RGBA").getchannel("A")
+        is_unused = image.format == "BMP" and opacity.getextrema() == (0, 0)  # as many programs write it
+        return image.convert("RGBA").convert("RGB"), None if is_unused else opacity
     if image.mode in (*_GREY_16, "I"):
         values = np.asarray(image).astype(np.int64)
         return _scaled(image, values), None if key is None else _opacity(values != key)

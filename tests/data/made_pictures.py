@@ -34,6 +34,16 @@ def png(values, colour_type, bits=8, chunks=b"", late=b""):
     ])  # fmt: skip
 
 
+def bitmap(values):
+    """A BMP of version 5 with opacity, of RGBA values `[H, W, 4]`."""
+    height, width = values.shape[:2]
+    masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 124, width, -height, 1, 32, 3, values.size, 0, 0, 0, 0)
+    header = (header + struct.pack("<4I4s", *masks, b"BGRs")).ljust(124, b"\0")
+    pixels = values[..., [2, 1, 0, 3]].astype(np.uint8).tobytes()
+    return struct.pack("<2sIII", b"BM", 14 + 124 + len(pixels), 0, 14 + 124) + header + pixels
+
+
 def tiff(values, bits, photometric, order="<", sample_format=1, extra=None, orientation=None):
     """An uncompressed TIFF of samples `[H, W, C]`, of 12 (packed), 8, 16 or 32 bits."""
     height, width, channels = values.shape

@@ -11,6 +11,7 @@ from stylegan_v_ext.data.geometry import TRANSFORMS, Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.pictures import decode_frame, is_picture, read_picture, read_pixels
 from tests.data.made_pictures import (
+    bitmap,
     cmyk_jpeg,
     cmyk_profile,
     encoded,
@@ -297,6 +298,13 @@ def test_what_pillow_knows_of_a_file_does_not_get_into_the_next(tmp_path):
     assert read_picture(data, "x").info == {}
 
 
+def test_a_bitmap_without_any_opacity_is_opaque():
+    check_sprite(bitmap(np.asarray(sprite("RGBA", 51))), 51)
+    clear = PIL.Image.new("RGBA", (8, 8), (200, 100, 50, 0))
+    assert near(pixels(bitmap(np.asarray(clear)), BLUE), (200, 100, 50), 0)
+    assert near(pixels(encoded(clear, "PNG"), BLUE), BLUE, 0)
+
+
 # Several pictures, HDR
 
 
@@ -394,6 +402,17 @@ def test_damaged_pictures_of_new_kinds_are_named():
                 assert "v/1.png" in str(error)
                 refused += 1
         assert refused > 10
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [(b"", "empty"), (b"\0\0\0\x18ftypheic", "HEIC"), (b"GIF89a", "a GIF"), (b"<!doctype html>", "a web page"),
+     (b"\0\0\0\x18ftypisom", "a video"), (b"%!PS-Adobe-3.0 EPSF", "PostScript")],
+)  # fmt: skip
+def test_a_file_that_is_no_picture_is_named_as_what_it_is(head, kind):
+    for reader in (pixels, lambda data: decode_frame(data, "v/1.png")):
+        with pytest.raises(DataError, match=rf"v/1.png is not a readable image \(it is {kind}"):
+            reader(head + (bytes(50) if head else b""))
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
