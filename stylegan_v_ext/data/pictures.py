@@ -16,7 +16,7 @@ from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
 )  # fmt: skip
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
 _OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
     ("HEIC", 4, b"ftyphei"), ("HEIC", 4, b"ftypmif1"), ("a video", 4, b"ftyp"), ("a video", 0, b"\x1aE\xdf\xa3"),
     ("a GIF", 0, b"GIF8"), ("a Photoshop file", 0, b"8BPS"), ("JPEG 2000", 4, b"jP  "), ("JPEG XL", 0, b"\xff\x0a"),

@@ -48,7 +48,7 @@ _LENGTHS_AT = 28
 _ALL_ONES = 0xFFFFFFFF  # the value is in the Zip64 extra field
 _UTF8_FLAG, _ENCRYPTED_FLAG = 1 << 11, 1
 _UNIX, _FOLDER_ATTRIBUTE = 3, 0x10
-_UNICODE_PATH, _UNICODE_PATH_BYTES = 0x7075, b"up"
+_UNICODE_PATH = 0x7075
 _AT_ONCE = 1 << 16  # members
 _UNUSUAL = (b"\\", b"//", b"./", b".\n", b":", b"\n/", b"\n\n")  # what names that need a closer look contain
 _DOUBTFUL_BACKSLASH = re.compile(rb"[\x80-\xff]\\")  # may be half a character of Japanese or Chinese code pages
@@ -355,20 +355,38 @@ def _names(directory: bytes, at: np.ndarray, headers: np.ndarray, encoding: str)
     ends = begins + headers["name_size"]
     names = [directory[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
     together = b"\n".join([b"", *names, b""])
-    has_second_names = bool(headers["extra_size"].any()) and directory.find(_UNICODE_PATH_BYTES) >= 0
-    if not has_second_names and together.isascii() and not any(mark in together for mark in _UNUSUAL):
-        return names
-    flags = (headers["flags"] & _UTF8_FLAG).tolist()
-    return [
-        _member_name(
-            name, encoding if not flag else "utf-8", bool(flag), directory, place if has_second_names else None
-        )
-        for name, flag, place in zip(names, flags, at.tolist(), strict=True)
-    ]
+    is_plain = together.isascii() and not any(mark in together for mark in _UNUSUAL)
+    has_second = _may_have_second_names(directory, at, headers)
+    flags, places = (headers["flags"] & _UTF8_FLAG).astype(bool).tolist(), at.tolist()
+    for member in np.flatnonzero(has_second).tolist() if is_plain else range(len(names)):
+        place = places[member] if has_second[member] else None
+        names[member] = _member_name(names[member], encoding, flags[member], directory, place)
+    return names
+
+
+def _may_have_second_names(directory: bytes, at: np.ndarray, headers: np.ndarray) -> np.ndarray:
+    """Whether the extra fields of each member, bool, hold the bytes that a Unicode path begins with."""
+    result = np.zeros(len(at), dtype=bool)
+    if not headers["extra_size"].any():
+        return result
+    begins = at + _HEADER.itemsize + headers["name_size"]
+    ends = begins + headers["extra_size"]
+    data = np.frombuffer(directory, dtype=np.uint8)[at[0] : ends[-1]]
+    first, second = _UNICODE_PATH.to_bytes(2, "little")
+    marks = np.flatnonzero((data[:-1] == first) & (data[1:] == second)) + at[0]
+    member = np.searchsorted(at, marks, side="right") - 1
+    result[member[(marks >= begins[member]) & (marks < ends[member])]] = True
+    return result
 
 
 def _member_name(raw: bytes, encoding: str, is_flagged: bool, directory: bytes, at: int | None) -> bytes:
-    """The name of a member as `_names` gives it. at: its header's place if it may have a second name, else None."""
+    """The name of a member as `_names` gives it.
+
+    raw: as it is stored.
+    encoding: of names without the flag of UTF-8.
+    at: place of its header if it may have a second name, else None.
+    """
+    encoding = "utf-8" if is_flagged else encoding
     second = None if at is None or is_flagged else _second_name(raw, directory, at)
     try:
         text = raw.decode(encoding) if second is None else second
