@@ -6,6 +6,7 @@ decimal (`1_05`, `1_1`), they are. Exponents, as `5e-05`, are read. A minus sign
 in `t-1`, `t0`, `t1`.
 """
 
+import os
 import re
 import unicodedata
 from collections import defaultdict
@@ -17,6 +18,8 @@ _ENDING = re.compile(r"\.[a-zA-Z][0-9a-zA-Z]{0,4}$")
 _POINT = re.compile("[.,]")
 _POINTS_OF_SOME = ("_", "p", "-")  # that stand for a decimal point in some names
 _DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # runs that other names help to read
+_PART_OF_NUMBER = re.compile(r"[0-9](?:[.,_pP-]|[eE][+-])$")  # in front of the rest of its digits
+_FEW_DIGITS = 18
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
 _DIGITS = unicodedata.ucd_3_2_0  # the same in all Python versions
@@ -45,6 +48,9 @@ class _Reading:
 
 def natural_order(names: Sequence[str]) -> list[int]:
     """The numbers of names in natural order: folder by folder, `2.jpg` before `10.jpg`, `t0.05` before `t0.1`."""
+    numbers = _numbers_alone(names)
+    if numbers is not None:
+        return sorted(range(len(names)), key=lambda index: (numbers[index], names[index]))
     reading = _reading(names) if _DOUBTFUL.search("\n".join(names)) else _Reading()
     return sorted(range(len(names)), key=lambda index: _key(names[index], reading))
 
@@ -62,6 +68,22 @@ def normal_form(text: str) -> str:
 def is_hidden(name: str) -> bool:
     """Whether a file, or a folder it lies in, is one that file managers, NAS and cameras hide or leave behind."""
     return any(part.startswith(".") or part.lower() in _HIDDEN for part in name.split("/"))
+
+
+def _numbers_alone(names: Sequence[str]) -> list[int] | None:
+    """The numbers in names that differ in one whole number and nothing else; None for other names. The short way."""
+    prefix = os.path.commonprefix(names).rstrip("0123456789")
+    ending = os.path.splitext(names[0])[1] if names else ""
+    if ending[1:2].isdecimal() or _PART_OF_NUMBER.search(prefix):
+        return None
+    if not all(name.endswith(ending) for name in names):
+        return None
+    start, end = len(prefix), -len(ending) or None
+    digits = [name[start:end] for name in names]
+    together = "".join(digits)
+    if not (together.isascii() and together.isdecimal() and all(digits)) or max(map(len, digits)) > _FEW_DIGITS:
+        return None
+    return list(map(int, digits))
 
 
 def _key(name: str, reading: _Reading) -> tuple:

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from stylegan_v_ext.data import names as names_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
@@ -101,6 +102,23 @@ def test_the_short_way_for_sorted_names_agrees_with_the_order():
         (video,) = list_videos(Names([f"v/{name}.png" for name in names]))
         assert [names[index] for index in video.frames] == order(*names)
     assert order("1e-05", "1e-06", "1e-07") == ["1e-07", "1e-06", "1e-05"]
+
+
+def test_the_short_way_for_whole_numbers_agrees_with_the_order():
+    rng, short = random.Random(0), 0
+    for _ in range(400):
+        before = rng.choice(["", "v", "clip-", "t0.", "1_", "x0p", "1e-", "a1b", "é", "5-", "frame.", "a/", "-"])
+        after = rng.choice(["", ".png", ".5", ".PNG", "s.png"])
+        numbers = [
+            rng.choice(["{}", "0{}", "{:03d}"]).format(rng.randint(0, 10 ** rng.choice([1, 2, 4]))) for _ in range(8)
+        ]
+        names = sorted({before + number + after for number in numbers})
+        short += names_module._numbers_alone(names) is not None
+        found = order(*names)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(names_module, "_numbers_alone", lambda names: None)
+            assert order(*names) == found
+    assert 50 < short < 350
 
 
 def test_one_name_in_two_forms_of_unicode_is_said():
