@@ -12,7 +12,7 @@ from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.fingerprint import fingerprint
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
 from stylegan_v_ext.data.videos import list_videos
 
 
@@ -62,7 +62,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         metadata = read_metadata(self._archive)
         self.fps, self.motion_distance = metadata.fps, metadata.motion_distance
         first = self._videos[0].frames[0]
-        self.resolution = decode_frame(self._archive.read(first), self._archive.names[first]).shape[0]
+        self.resolution = side_of_frames(self._archive.read(first), self._archive.names[first])
         if resolution is not None and resolution != self.resolution:
             raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; convert it")
         self.num_classes = self._count_classes(metadata.labels, use_labels, num_classes)

@@ -132,7 +132,7 @@ def _reading(names: Sequence[str]) -> _Reading:
 
 def _count(runs: set[str]) -> bool:
     """Whether points in runs part numbers that count, rather than decimals: `1.2.10`, or `1.9` beside `1.10`."""
-    groups = [group for group in map(_POINT.split, runs) if len(group) > 1]
+    groups = [group for group in map(_POINT.split, runs) if len(group) > 1 and group[-1].isdecimal()]
     if any(len(group) > 2 for group in groups):
         return True
     decimals = [group[1] for group in groups]

@@ -23,7 +23,9 @@ _OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
     ("JPEG XL", 4, b"JXL "), ("OpenEXR", 0, b"v/1\x01"), ("a web page or SVG", 0, b"<"), ("PDF", 0, b"%PDF"),
     ("PostScript", 0, b"%!PS"), ("a zip", 0, b"PK\x03\x04"), ("a pointer of Git LFS", 0, b"version https://git-lfs"),
 )  # fmt: skip
-_REMEDY = "make frames of it: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
+_REMEDY = (
+    "make frames of the pictures: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
+)
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT, 3: PIL.Image.Transpose.ROTATE_180, 4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
@@ -38,6 +40,10 @@ _WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # by number of the prima
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
+
+
+class NotAFrame(DataError):
+    """A sound picture that cannot be a frame as it is; `stylegan-v data convert` makes one of it."""
 
 
 def is_picture(name: str) -> bool:
@@ -112,9 +118,10 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
     """RGB frame of a training set, uint8 `[H, W, 3]`. Unlike `read_picture` it changes nothing.
 
     data, name: as in `read_picture`.
-    resolution: required width and height; None for any square, and the message then says how to convert the data.
+    resolution: required width and height; None for any square.
     header_only: look at size and mode without decoding; the array is then empty.
-    Raises `DataError` naming the frame if it is not square, upright, opaque, 8-bit RGB in sRGB, and sound.
+    Raises `NotAFrame` naming the frame if it is not square, upright, opaque, and 8-bit RGB in sRGB; `DataError` if it
+    is not sound.
     """
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
@@ -123,13 +130,24 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
         image = open_image(data)
         change, reason = _unlike_a_frame(image, data, resolution), _unreadable(image, data)
     if change:
-        raise DataError(f"{name} {change}" + (f"; {_REMEDY}" if resolution is None else ""))
+        raise NotAFrame(f"{name} {change}")
     if reason:
         raise DataError(f"{name} {reason}")
     if header_only:
         return np.empty([image.height, image.width, 0], dtype=np.uint8)
     with image_faults(f"{name} is truncated or damaged"):
         return np.asarray(image)
+
+
+def side_of_frames(data: bytes, name: str) -> int:
+    """Width and height of the frames of a training set, by its first frame.
+
+    Raises `DataError` as `decode_frame` does, which says how to make frames of such pictures.
+    """
+    try:
+        return decode_frame(data, name).shape[0]
+    except NotAFrame as error:
+        raise DataError(f"{error}; {_REMEDY}") from None
 
 
 def _unlike_a_frame(image: PIL.Image.Image, data: bytes, resolution: int | None) -> str:

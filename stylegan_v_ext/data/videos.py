@@ -66,12 +66,11 @@ def list_videos(archive: Archive) -> list[Video]:
 
 
 def other_files(archive: Archive) -> list[str]:
-    """Names of the files that are no pictures, no `dataset.json`, and not hidden; in natural order."""
+    """Names of the files that are no pictures, no `dataset.json`, and not hidden; in their order there."""
     from stylegan_v_ext.data.metadata import METADATA_NAME  # it imports this module
 
     others = [name for name in archive.names if not is_picture(name)]
-    others = [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
-    return [others[number] for number in natural_order(others)]
+    return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
 
 
 def _refuse_twins(names: list[str], where: str) -> None:
