@@ -4,9 +4,12 @@ Archives are listed once. A zip member is then read with one `pread` at its offs
 file position: forked and spawned workers and threads may all read at the same time.
 """
 
+import contextlib
 import os
 import re
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +26,16 @@ from stylegan_v_ext.text import printable
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MOST_BYTES = 2**28  # of a member: frames are far smaller
+_MOST_FILE_BYTES = 2**36  # of a member that is copied to a file: a video
+_CHUNK = 2**20
+_SAFE_SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}")
 _STATS_AT_ONCE, _STAT_THREADS = 1000, 16  # questions to the file system
 _MOST_LEVELS = 100  # of folders in folders
+_OTHER_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip (.tar.gz)", b"BZh": "bzip2 (.tar.bz2)",
+    b"\xfd7zXZ\x00": "xz (.tar.xz)", b"\x28\xb5\x2f\xfd": "zstd (.tar.zst)",
+}  # fmt: skip
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
 
@@ -36,6 +47,14 @@ class Archive:
 
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
+        raise NotImplementedError
+
+    def local_file(self, index: int) -> contextlib.AbstractContextManager[Path]:
+        """A local path of file `names[index]`, for readers that want a file; do not write to it.
+
+        A file in a zip is copied, with its checksum compared; the copy keeps the ending of its name, and goes when
+        the block ends. Raises `DataError` when the block begins, if the file is damaged, too large, or without room.
+        """
         raise NotImplementedError
 
     def sizes(self) -> np.ndarray:
@@ -113,6 +132,13 @@ class FolderArchive(Archive):
         except OSError as error:
             raise DataError(f"{self.path / self.names[index]} cannot be read ({error.strerror})") from None
 
+    @contextlib.contextmanager
+    def local_file(self, index: int) -> Iterator[Path]:
+        path = self.path / self.names[index]
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise DataError(f"{path} cannot be read; it may have been removed meanwhile")
+        yield path
+
 
 class ZipArchive(Archive):
     """All members of a zip file, stored or deflated. Raises `DataError` if it is damaged or encrypted."""
@@ -122,6 +148,9 @@ class ZipArchive(Archive):
         try:
             index = open_zip_index(path)
         except (BadZip, OSError) as error:
+            other = _other_archive(path)
+            if other:
+                raise DataError(f"{path} is a {other} archive; unpack it and give the folder, or zip that") from None
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
         unusual = index.encrypted.astype(bool) | ~np.isin(index.method, (STORED, DEFLATED))
         if unusual.any():
@@ -168,8 +197,69 @@ class ZipArchive(Archive):
             except zlib.error:
                 data = None
         if data is None or len(data) != size or zlib.crc32(data) != where.crc[index]:
-            raise DataError(f"{self.path}: {self.names[index]} is damaged (its checksum does not match)")
+            raise self._damage(index)
         return data
+
+    def _damage(self, index: int) -> DataError:
+        return DataError(f"{self.path}: {self.names[index]} is damaged (its checksum does not match)")
+
+    @contextlib.contextmanager
+    def local_file(self, index: int) -> Iterator[Path]:
+        name, size = self.names[index], int(self._index.size[index])
+        if size > _MOST_FILE_BYTES:
+            raise DataError(f"{self.path}: {name} has {size} bytes, the most is {_MOST_FILE_BYTES}")
+        suffix = os.path.splitext(name)[1]
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stylegan-v-")))
+                if size > shutil.disk_usage(folder).free:
+                    raise DataError(
+                        f"{self.path}: {name} needs {size} bytes in {folder.parent}; free them, or set TMPDIR"
+                    )
+                copy = folder / f"member{suffix if _SAFE_SUFFIX.fullmatch(suffix) else ''}"
+                with open(copy, "xb") as file:
+                    for chunk in self._unpacked(index):
+                        file.write(chunk)
+            except OSError as error:
+                raise DataError(f"{self.path}: {name} cannot be copied to a file ({error.strerror})") from None
+            yield copy
+
+    def _unpacked(self, index: int) -> Iterator[bytes]:
+        """Content of a member, piece by piece. Raises `DataError` at the end if it is not what the zip states."""
+        where = self._index
+        size, at = int(where.size[index]), self._content_at(int(where.offset[index]))
+        if at is None:
+            raise self._damage(index)
+        end = at + int(where.packed_size[index])
+        decoder = zlib.decompressobj(-15) if where.method[index] == DEFLATED else None
+        made, checksum, waiting = 0, 0, b""
+        while made < size:
+            if not waiting and at < end:
+                waiting = os.pread(self._file, min(_CHUNK, end - at), at)
+                at += len(waiting)
+            data, waiting, had = waiting, b"", bool(waiting)
+            if decoder is not None:
+                try:
+                    data = decoder.decompress(data, _CHUNK)
+                except zlib.error:
+                    break
+                waiting = decoder.unconsumed_tail
+            if not data and not had:
+                break
+            made, checksum = made + len(data), zlib.crc32(data, checksum)
+            if made > size:
+                break
+            yield data
+        if made != size or checksum != where.crc[index]:
+            raise self._damage(index)
+
+    def _content_at(self, offset: int) -> int | None:
+        """Where the content of a member begins in the file; None if its header is damaged."""
+        try:
+            magic, *_, name_size, extra_size = _LOCAL_HEADER.unpack(os.pread(self._file, _LOCAL_HEADER.size, offset))
+        except struct.error:
+            return None
+        return offset + _LOCAL_HEADER.size + name_size + extra_size if magic == b"PK\x03\x04" else None
 
     def _packed(self, offset: int, packed_size: int) -> bytes | None:
         """Bytes of a member as they lie in the file; the name's length there need not be the listed one."""
@@ -185,6 +275,16 @@ class ZipArchive(Archive):
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
         return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
+
+
+def _other_archive(path: Path) -> str:
+    """The kind of an archive that is no zip, by its first bytes; "" for anything else."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head = file.read(_TAR_MARK_AT + len(_TAR_MARK))
+        if head[_TAR_MARK_AT:] == _TAR_MARK:
+            return "tar"
+        return next((kind for mark, kind in _OTHER_ARCHIVES.items() if head.startswith(mark)), "")
+    return ""
 
 
 class ShardedArchive(Archive):
@@ -203,8 +303,17 @@ class ShardedArchive(Archive):
         return np.concatenate([shard.checksums() for shard in self.shards])
 
     def read(self, index: int) -> bytes:
+        shard, member = self._locate(index)
+        return shard.read(member)
+
+    def local_file(self, index: int) -> contextlib.AbstractContextManager[Path]:
+        shard, member = self._locate(index)
+        return shard.local_file(member)
+
+    def _locate(self, index: int) -> tuple[ZipArchive, int]:
+        """(shard, number in it) of a file."""
         shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self.shards[shard].read(index - int(self._starts[shard]))
+        return self.shards[shard], index - int(self._starts[shard])
 
 
 class _ShardedNames(Sequence[str]):

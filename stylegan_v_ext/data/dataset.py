@@ -11,9 +11,15 @@ from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import count
 from stylegan_v_ext.data.fingerprint import fingerprint
+<<<<<<< HEAD
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame
+=======
+from stylegan_v_ext.data.metadata import read_metadata
+from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
+from stylegan_v_ext.data.videos import list_videos
+>>>>>>> picture
 
 
 class SparseVideoDataset(torch.utils.data.Dataset):
@@ -63,7 +69,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         metadata = read_metadata(self._archive, videos)
         self.fps, self.motion_distance = metadata.fps, metadata.motion_distance
         first = self._videos[0].frames[0]
-        self.resolution = decode_frame(self._archive.read(first), self._archive.names[first]).shape[0]
+        self.resolution = side_of_frames(self._archive.read(first), self._archive.names[first])
         if resolution is not None and resolution != self.resolution:
             command = convert_command(path, resolution)
             raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} makes it so")

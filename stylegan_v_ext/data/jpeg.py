@@ -5,7 +5,11 @@ decodes to the same pixels without it. Where it is not installed, or a file is n
 has the say.
 """
 
+import struct
+
 import numpy as np
+
+from stylegan_v_ext.data.colour import is_srgb
 
 try:
     import simplejpeg
@@ -14,16 +18,62 @@ except ImportError:  # no wheel for this platform
 
 MOST_PIXELS = 8192**2  # of a picture, whatever its format; Pillow alone would decode twice as many
 _MARKER = b"\xff\xd8\xff"
+_EXIF, _XMP, _ICC = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00", b"ICC_PROFILE\x00"
+_APP1, _APP2, _START_OF_SCAN = 0xE1, 0xE2, 0xDA
+_ORIENTATION, _ENTRY_NBYTES = 0x0112, 12
 
 
 def decode_jpeg(data: bytes) -> np.ndarray | None:
-    """RGB frame uint8 `[H, W, 3]` of a sound JPEG file in colour; `None` for anything else, and for too many pixels."""
+    """RGB frame uint8 `[H, W, 3]` of a sound JPEG file in colour, stored upright and in sRGB.
+
+    None for anything else, and for too many pixels.
+    """
     if simplejpeg is None or not data.startswith(_MARKER):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-        if colours not in ("YCbCr", "RGB") or height * width > MOST_PIXELS:
+        if colours not in ("YCbCr", "RGB") or height * width > MOST_PIXELS or not _is_plain(data):
             return None
         return simplejpeg.decode_jpeg(data, "RGB")
     except ValueError:
         return None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether the header of a JPEG file leaves its pixels as they are stored: upright, and in sRGB."""
+    profile, at, end = b"", 2, len(data) - 4
+    while at < end and data[at] == 0xFF:
+        kind = data[at + 1]
+        if kind == _START_OF_SCAN:
+            break
+        if kind == 0xFF:  # a filling byte
+            at += 1
+            continue
+        next_at = at + 2 + (data[at + 2] << 8 | data[at + 3])
+        if kind == _APP1:
+            if data.startswith(_EXIF, at + 4):
+                if _orientation(data[at + 10 : next_at]) != 1:
+                    return False
+            elif data.startswith(_XMP, at + 4) and data.find(b"tiff:Orientation", at, next_at) >= 0:
+                return False  # Pillow has the say
+        elif kind == _APP2 and data.startswith(_ICC, at + 4):
+            profile += data[at + 18 : next_at]  # its parts are in order, or Pillow has the say
+        at = next_at
+    return is_srgb(profile)
+
+
+def _orientation(tiff: bytes) -> int:
+    """Orientation, 1 (upright) to 8, that the EXIF part of a file states; 1 if it states none."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    at = struct.unpack_from(order + "I", tiff, 4)[0]
+    if at + 2 > len(tiff):
+        return 1
+    count = struct.unpack_from(order + "H", tiff, at)[0]
+    last = min(at + 2 + count * _ENTRY_NBYTES, len(tiff) - _ENTRY_NBYTES + 1)
+    for entry in range(at + 2, last, _ENTRY_NBYTES):
+        tag, _, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
+        if tag == _ORIENTATION:
+            return value if 1 <= value <= 8 else 1
+    return 1

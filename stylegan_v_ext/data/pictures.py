@@ -6,11 +6,49 @@ from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
+import PIL.ImageChops
 
+from stylegan_v_ext.data.colour import is_srgb, to_srgb
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import BLACK
 from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PICTURE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
+_OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
+    ("HEIC", 4, b"ftyphei"), ("HEIC", 4, b"ftypmif1"), ("a video", 4, b"ftyp"), ("a video", 0, b"\x1aE\xdf\xa3"),
+    ("a GIF", 0, b"GIF8"), ("a Photoshop file", 0, b"8BPS"), ("JPEG 2000", 4, b"jP  "), ("JPEG XL", 0, b"\xff\x0a"),
+    ("JPEG XL", 4, b"JXL "), ("OpenEXR", 0, b"v/1\x01"), ("a web page or SVG", 0, b"<"), ("PDF", 0, b"%PDF"),
+    ("PostScript", 0, b"%!PS"), ("a zip", 0, b"PK\x03\x04"), ("a pointer of Git LFS", 0, b"version https://git-lfs"),
+)  # fmt: skip
+_REMEDY = (
+    "make frames of the pictures: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
+)
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT, 3: PIL.Image.Transpose.ROTATE_180, 4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE, 6: PIL.Image.Transpose.ROTATE_270, 7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}  # fmt: skip
+_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # what may turn a PNG, and lies anywhere in it
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
+_WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
+_HDR = {16: "PQ", 18: "HLG"}  # by number of the transfer function (ITU-T H.273)
+_WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # by number of the primaries
+_WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
+_EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
+
+
+class NotAFrame(DataError):
+    """A sound picture that cannot be a frame as it is; `stylegan-v data convert` makes one of it."""
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture, by the ending of its name."""
+    return name.endswith(PICTURE_SUFFIXES) or name.lower().endswith(PICTURE_SUFFIXES)
 
 
 def is_picture(name: str) -> bool:
@@ -23,7 +61,7 @@ def open_image(data: bytes) -> PIL.Image.Image:
 
     Raises whatever PIL raises for a damaged file, which `image_faults` turns into a `DataError`.
     """
-    image = PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP"))
+    image = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
     if image.width * image.height > MOST_PIXELS:
         raise PIL.Image.DecompressionBombError(f"{image.width}x{image.height} pixels")
     return image
@@ -40,25 +78,192 @@ def image_faults(sentence: str) -> Iterator[None]:
         raise DataError(sentence) from None
 
 
-def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
-    """RGB frame, uint8 `[H, W, 3]`. Raises `DataError` naming the frame that is not sound.
+def _not_readable(data: bytes, name: str) -> str:
+    """The sentence about a file that is no picture of a format that is read."""
+    if not data:
+        return f"{name} is not a readable image (it is empty)"
+    kind = next((kind for kind, at, mark in _OTHER_KINDS if data.startswith(mark, at)), "")
+    return f"{name} is not a readable image" + (f" (it is {kind})" if kind else "")
 
-    resolution: required width and height, `None` for any square. header_only: look at size and mode
-    without decoding; the array is then empty.
+
+def read_pixels(data: bytes, name: str) -> np.ndarray:
+    """`read_picture` as an array, uint8 `[H, W, 3]`, at full speed for plain JPEG files."""
+    pixels = decode_jpeg(data)
+    return np.asarray(read_picture(data, name)) if pixels is None else pixels
+
+
+def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLACK) -> PIL.Image.Image:
+    """The picture in a file as a viewer shows it: upright, sRGB, mode "RGB", 8 bits.
+
+    data: content of a file of any format in `PICTURE_SUFFIXES`; its first bytes tell the format, not its name.
+    name: of the file, for messages.
+    background: RGB colour, 0 to 255, behind what is transparent.
+    Raises `DataError` if the file is damaged, holds several pictures, or has values whose range it does not tell
+    (32 bits, floating point, HDR).
+    """
+    with image_faults(_not_readable(data, name)):
+        image = open_image(data)
+        reason = _unreadable(image, data)
+    if reason:
+        raise DataError(f"{name} {reason}")
+    with image_faults(f"{name} is truncated or damaged"):
+        image.load()
+        colours, alpha = _eight_bits(image, data)
+        picture = to_srgb(colours, image.info.get("icc_profile"))
+        if alpha is not None:
+            picture = PIL.Image.composite(picture, PIL.Image.new("RGB", picture.size, background), alpha)
+        turn = _TURNS.get(_orientation(image, data))
+        if turn is not None:
+            picture = picture.transpose(turn)
+    picture.info = {}  # so that nothing of the file gets into another one
+    return picture
+
+
+def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
+    """RGB frame of a training set, uint8 `[H, W, 3]`. Unlike `read_picture` it changes nothing.
+
+    data, name: as in `read_picture`.
+    resolution: required width and height; None for any square.
+    header_only: look at size and mode without decoding; the array is then empty.
+    Raises `NotAFrame` naming the frame if it is not square, upright, opaque, and 8-bit RGB in sRGB; `DataError` if it
+    is not sound.
     """
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
         return pixels
-    with image_faults(f"{name} is not a readable image"):
+    with image_faults(_not_readable(data, name)):
         image = open_image(data)
-    width, height = image.size
-    wanted = resolution if resolution is not None else width
-    if (width, height) != (wanted, wanted):
-        expected = f"{wanted}x{wanted}" if resolution is not None else "a square"
-        raise DataError(f"{name} is {width}x{height}, expected {expected}")
-    if image.mode != "RGB":
-        raise DataError(f"{name} has colour mode {image.mode}, expected RGB")
+        change, reason = _unlike_a_frame(image, data, resolution), _unreadable(image, data)
+    if change:
+        raise NotAFrame(f"{name} {change}")
+    if reason:
+        raise DataError(f"{name} {reason}")
     if header_only:
-        return np.empty([height, width, 0], dtype=np.uint8)
+        return np.empty([image.height, image.width, 0], dtype=np.uint8)
     with image_faults(f"{name} is truncated or damaged"):
         return np.asarray(image)
+
+
+def side_of_frames(data: bytes, name: str) -> int:
+    """Width and height of the frames of a training set, by its first frame.
+
+    Raises `DataError` as `decode_frame` does, which says how to make frames of such pictures.
+    """
+    try:
+        return decode_frame(data, name).shape[0]
+    except NotAFrame as error:
+        raise DataError(f"{error}; {_REMEDY}") from None
+
+
+def _unlike_a_frame(image: PIL.Image.Image, data: bytes, resolution: int | None) -> str:
+    """What has to be changed before a picture can be a frame, which `data convert` does; "" for nothing."""
+    width, height = image.size
+    wanted = width if resolution is None else resolution
+    if (width, height) != (wanted, wanted):
+        return f"is {width}x{height}, expected {'a square' if resolution is None else f'{wanted}x{wanted}'}"
+    if image.mode != "RGB":
+        return f"has colour mode {image.mode}, expected RGB"
+    if "transparency" in image.info:
+        return "has a transparent colour, expected RGB without transparency"
+    if (orientation := _orientation(image, data)) != 1:
+        return f"is stored turned or mirrored (EXIF orientation {orientation}), expected an upright picture"
+    return "" if is_srgb(image.info.get("icc_profile")) else "has another colour profile, expected sRGB"
+
+
+def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
+    """Why a picture that is sound has no meaning here; "" if it has."""
+    pages = _count_pages(image)
+    if pages != 1:
+        what = f"holds {pages} pictures" if pages else "begins with a preview of another picture"
+        return f"{what}; a frame is a file of one picture, so split it, or make a video file of it"
+    if image.mode == "I" and image.format == "TIFF":
+        return "has 32 bits or signed values, whose range is unknown; save it with 8 or 16 bits"
+    if image.mode == "F":
+        return "has floating-point values, whose range is unknown; save it with 8 or 16 bits"
+    if image.mode not in (*_EIGHT_BITS, *_GREY_16, "I"):
+        return f"has colour mode {image.mode}, which is not read; save it as RGB"
+    primaries, transfer = _coded_colours(image, data)
+    if transfer in _HDR:
+        return f"is HDR ({_HDR[transfer]}), which is not read; save it as sRGB"
+    return f"has {_WIDE[primaries]} colours, which are not read; save it as sRGB" if primaries in _WIDE else ""
+
+
+def _count_pages(image: PIL.Image.Image) -> int:
+    """Pictures that stand for themselves in a file, of the first 100; 0 if the first one is a preview.
+
+    Only the first picture of a camera's JPEG counts: those behind it are previews, depth or gain maps.
+    """
+    if image.format != "TIFF":
+        return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    is_preview = []
+    for page in range(_MOST_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            break
+        is_preview.append(bool(int(image.tag_v2.get(_TIFF_SUBFILE, 0)) & _PREVIEW_OR_MASK))  # type: ignore[attr-defined]
+    image.seek(0)
+    return 0 if is_preview[0] else is_preview.count(False)
+
+
+def _coded_colours(image: PIL.Image.Image, data: bytes) -> tuple[int, int]:
+    """Numbers of the primaries and the transfer function that a file states instead of a profile; (2, 2): unknown."""
+    if image.format == "PNG":
+        at = data.find(b"cICP", 0, max(data.find(b"IDAT"), 0))
+        return (data[at + 4], data[at + 5]) if at >= 0 else (2, 2)
+    at = data.find(b"colrnclx") if image.format == "AVIF" and not image.info.get("icc_profile") else -1
+    return (data[at + 9], data[at + 11]) if at >= 0 else (2, 2)
+
+
+def _orientation(image: PIL.Image.Image, data: bytes) -> int:
+    """EXIF orientation, 1 (upright) to 8, of an image as it is now; damaged EXIF counts as upright."""
+    if image.format == "PNG" and not any(mark in data for mark in _PNG_EXIF):
+        return 1  # Pillow would decode the picture to look behind it
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - as `image_faults`
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def _eight_bits(image: PIL.Image.Image, data: bytes) -> tuple[PIL.Image.Image, PIL.Image.Image | None]:
+    """(picture of mode "L", "RGB" or "CMYK", opacity of mode "L"; None if all is opaque) of a loaded image."""
+    key = image.info.get("transparency")
+    if image.mode == "LA":
+        return image.getchannel("L"), image.getchannel("A")
+    if image.mode in _WITH_ALPHA or (image.mode == "P" and key is not None):
+        opacity = image.convert("RGBA").getchannel("A")
+        is_unused = image.format == "BMP" and opacity.getextrema() == (0, 0)  # as many programs write it
+        return image.convert("RGBA").convert("RGB"), None if is_unused else opacity
+    if image.mode in (*_GREY_16, "I"):
+        values = np.asarray(image).astype(np.int64)
+        return _scaled(image, values), None if key is None else _opacity(values != key)
+    if image.mode == "CMYK":
+        is_positive = image.format in ("JPEG", "MPO") and "adobe" not in image.info  # Pillow takes all for Adobe's
+        return PIL.ImageChops.invert(image) if is_positive else image, None
+    if key is None:
+        return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"), None
+    values = np.asarray(image.convert("L") if image.mode == "1" else image)
+    shown = values != np.array(_eight_bit_key(key, data))
+    return image.convert("RGB" if image.mode == "RGB" else "L"), _opacity(shown.any(-1) if shown.ndim == 3 else shown)
+
+
+def _scaled(image: PIL.Image.Image, values: np.ndarray) -> PIL.Image.Image:
+    """Grey values of the 16 bits, or fewer in a TIFF, that the file says, as 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    top = 2 ** tags.get(_TIFF_BITS, (16,))[0] - 1
+    if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        values = top - values
+    return PIL.Image.fromarray(((values * 255 + top // 2) // top).clip(0, 255).astype(np.uint8))
+
+
+def _opacity(shown: np.ndarray) -> PIL.Image.Image:
+    return PIL.Image.fromarray(np.where(shown, 255, 0).astype(np.uint8))
+
+
+def _eight_bit_key(key: int | tuple[int, ...], data: bytes) -> list[int]:
+    """The transparent colour of a PNG, in the scale that Pillow gives its pixels; a list of one or three values."""
+    values, bits = [key] if isinstance(key, int) else list(key), data[24]
+    if bits == 16:
+        return [value >> 8 for value in values]
+    return [value * 255 // (2**bits - 1) if bits in (2, 4) else value for value in values]

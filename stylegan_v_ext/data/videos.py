@@ -1,6 +1,7 @@
-"""Which files of an archive are the frames of which video, in which order."""
+"""Which files of an archive are the frames of which video, in which order, and which files are left."""
 
 import os
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,16 @@ from operator import lt
 import numpy as np
 
 from stylegan_v_ext.data.archive import Archive
+<<<<<<< HEAD
 from stylegan_v_ext.data.names import is_hidden, natural_key
 from stylegan_v_ext.data.pictures import IMAGE_SUFFIXES, is_picture
+=======
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.names import is_hidden, natural_order, normal_form
+from stylegan_v_ext.data.pictures import is_picture
+
+_EXPONENT = re.compile(r"[0-9][eE][+-][0-9]*$")  # before digits: 1e-05 is more than 1e-06
+>>>>>>> picture
 
 
 @dataclass(frozen=True)
@@ -29,25 +38,54 @@ class Video:
 
 
 def list_videos(archive: Archive) -> list[Video]:
-    """Every folder, at any depth, that directly holds image files; in natural order."""
+    """Every folder, at any depth, that directly holds image files; in natural order.
+
+    Raises `DataError` if two names differ in their form of Unicode alone, or hold a backslash: which frames belong
+    together is then unknown.
+    """
     names = archive.names
     members: dict[str, array] = {}
     for index, name in enumerate(names):
-        if not name.endswith(IMAGE_SUFFIXES) and not name.lower().endswith(IMAGE_SUFFIXES):
+        if not is_picture(name):
             continue
+        if "\\" in name and not is_hidden(name):
+            raise DataError(
+                f"{name} has a backslash in its name; give the zip that it is from, or unpack it with 7-Zip"
+            )
         folder = name.rpartition("/")[0]
         try:
             members[folder].append(index)
         except KeyError:
             members[folder] = array("q", [index])
+    folders = [folder for folder in members if not is_hidden(folder)]
+    _refuse_twins(folders, "the data")
     videos = []
-    for folder in sorted(members, key=natural_key):
-        if not is_hidden(folder):
-            numbers = members[folder]
-            first, last = numbers[0], numbers[-1]
-            texts = names[first : last + 1] if last - first + 1 == len(numbers) else [names[n] for n in numbers]
-            videos.append(Video(folder, _in_natural_order(numbers, [text.rpartition("/")[2] for text in texts])))
+    for folder in (folders[number] for number in natural_order(folders)):
+        numbers = members[folder]
+        first, last = numbers[0], numbers[-1]
+        texts = names[first : last + 1] if last - first + 1 == len(numbers) else [names[n] for n in numbers]
+        bases = [text.rpartition("/")[2] for text in texts]
+        _refuse_twins(bases, folder or "the top folder")
+        videos.append(Video(folder, _in_natural_order(numbers, bases)))
     return [video for video in videos if len(video)]
+
+
+def other_files(archive: Archive) -> list[str]:
+    """Names of the files that are no pictures, no `dataset.json`, and not hidden; in their order there."""
+    from stylegan_v_ext.data.metadata import METADATA_NAME  # it imports this module
+
+    others = [name for name in archive.names if not is_picture(name)]
+    return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
+
+
+def _refuse_twins(names: list[str], where: str) -> None:
+    """Raise `DataError` if a name is there twice, in two forms of Unicode: as Macs and as other systems write it."""
+    forms: dict[str, str] = {}
+    for name in names:
+        if not name.isascii() and forms.setdefault(normal_form(name), name) != name:
+            raise DataError(
+                f"{where} holds {name} twice, in two forms of Unicode (NFC, NFD); remove or rename one of them"
+            )
 
 
 def _in_natural_order(numbers: Sequence[int], bases: list[str]) -> np.ndarray:
@@ -56,8 +94,7 @@ def _in_natural_order(numbers: Sequence[int], bases: list[str]) -> np.ndarray:
     if not all(shown):
         numbers, bases = list(compress(numbers, shown)), list(compress(bases, shown))
     if not _counts_up(bases):
-        order = sorted(range(len(bases)), key=lambda i: natural_key(bases[i]))
-        numbers = [numbers[i] for i in order]
+        numbers = [numbers[i] for i in natural_order(bases)]
     return np.array(numbers, dtype=np.int64)
 
 
@@ -68,6 +105,8 @@ def _counts_up(names: list[str]) -> bool:
     if len(set(map(len, names))) > 1 or not all(map(lt, names, names[1:])):
         return False
     prefix = len(os.path.commonprefix([names[0], names[-1]]))  # and so of all between them
+    if _EXPONENT.search(names[0][:prefix]):
+        return False
     suffix = len(os.path.splitext(names[0])[1])
     end = len(names[0]) - suffix
     numbers = "".join([name[prefix:end] for name in names])

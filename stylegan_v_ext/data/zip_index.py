@@ -3,7 +3,10 @@
 Python's `zipfile` makes an object of thirty attributes for each member, which takes seconds and much memory for
 the hundreds of thousands of frames of a data set, in every process that reads it. Here they are columns of
 arrays; those of large archives are kept in a file that all processes map, so that they are in memory once.
-Layout of zip files: PKWARE's APPNOTE 6.3.10, sections 4.3.12 to 4.3.16 and 4.5.3 (Zip64).
+Layout of zip files: PKWARE's APPNOTE 6.3.10, sections 4.3.12 to 4.3.16, 4.5.3 (Zip64), 4.6.9 (Unicode path).
+
+Names are those that unpacking gives: `./` and doubled slashes go, backslashes part folders as Windows writes them,
+and the last of several members of a name counts.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ import os
 import re
 import stat
 import struct
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,21 +36,31 @@ _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 # A member in the directory, before its name.
 _HEADER = np.dtype({
-    "names": ["magic", "made_by", "flags", "method", "crc", "packed_size", "size", "name_size", "attributes", "offset"],
-    "formats": ["S4", "<u2", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u4", "<u4"],
-    "offsets": [0, 4, 8, 10, 16, 20, 24, 28, 38, 42], "itemsize": 46,
+    "names": [
+        "magic", "made_by", "flags", "method", "crc", "packed_size", "size", "name_size", "extra_size", "attributes",
+        "offset",
+    ],
+    "formats": ["S4", "<u2", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u2", "<u4", "<u4"],
+    "offsets": [0, 4, 8, 10, 16, 20, 24, 28, 30, 38, 42], "itemsize": 46,
 })  # fmt: skip
 _LENGTHS = struct.Struct("<3H")  # of name, extra field and comment
 _LENGTHS_AT = 28
 _ALL_ONES = 0xFFFFFFFF  # the value is in the Zip64 extra field
 _UTF8_FLAG, _ENCRYPTED_FLAG = 1 << 11, 1
-_UNIX = 3
+_UNIX, _FOLDER_ATTRIBUTE = 3, 0x10
+_UNICODE_PATH = 0x7075
 _AT_ONCE = 1 << 16  # members
+_UNUSUAL = (b"\\", b"//", b"./", b".\n", b":", b"\n/", b"\n\n")  # what names that need a closer look contain
+_DOUBTFUL_BACKSLASH = re.compile(rb"[\x80-\xff]\\")  # may be half a character of Japanese or Chinese code pages
 _LEADS_OUT = re.compile(r"^[/\\]|^[a-zA-Z]:|(^|[/\\])\.\.($|[/\\])")
 
 
 class BadZip(ValueError):
     """Not a zip file, or a damaged or unsafe one; the message says what is wrong with it."""
+
+
+class _NotUnicode(ValueError):
+    """Names without the flag of UTF-8 are in another encoding."""
 
 
 class Names(Sequence[str]):
@@ -141,7 +155,7 @@ def _kept_path(path: Path) -> Path:
     return Path(dnnlib.make_cache_dir_path("zip-index", f"{'-'.join(parts)}.index"))
 
 
-_MAGIC = b"SGVZIP02"
+_MAGIC = b"SGVZIP03"
 _COLUMNS = {
     "ends": np.int64, "offset": np.int64, "packed_size": np.int64, "size": np.int64, "crc": np.uint32,
     "method": np.uint16, "encrypted": np.uint8,
@@ -196,7 +210,9 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or at + _END.size > len(tail):
         raise BadZip("it has no end record")
-    *_, count, size, start, _ = _END.unpack_from(tail, at)
+    _, part, first_part, _, count, size, start, _ = _END.unpack_from(tail, at)
+    if 0 < max(part, first_part) < 0xFFFF:
+        raise BadZip("it is one part of a split archive; join the parts: zip -s 0 LAST.zip --out WHOLE.zip")
     end = tail_at + at
     locator_at = end - _END64_LOCATOR.size
     if locator_at >= 0:
@@ -218,41 +234,71 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
 def _parse(directory: bytes, count: int, shift: int, file_length: int) -> ZipIndex:
     """Some members at a time: what is made on the way does not grow with their number."""
     at = _header_positions(directory, count)
-    parts = [_parse_some(directory, at[start : start + _AT_ONCE], shift) for start in range(0, len(at), _AT_ONCE)]
+    try:
+        parts = _parse_parts(directory, at, shift, "utf-8")
+    except _NotUnicode:
+        parts = _parse_parts(directory, at, shift, "cp437")
     names = b"".join(part.pop("names") for part in parts)
     columns: dict[str, Any] = {
         name: np.concatenate([part.pop(name) for part in parts] or [np.empty(0, np.int64)])
-        for name in ("name_size", "offset", "packed_size", "size", "crc", "method", "encrypted")
+        for name in ("name_size", "name_hash", "offset", "packed_size", "size", "crc", "method", "encrypted")
     }
     offset, packed_size = columns["offset"], columns["packed_size"]
     if not ((offset >= 0) & (packed_size >= 0) & (columns["size"] >= 0) & (offset + packed_size <= file_length)).all():
         raise BadZip("a member lies outside of the file")
     ends = np.cumsum(columns.pop("name_size"), dtype=np.int64)
-    return ZipIndex(Names(np.frombuffer(names, np.uint8), ends), **columns)
+    hashes = columns.pop("name_hash")
+    index = ZipIndex(Names(np.frombuffer(names, np.uint8), ends), **columns)
+    ordered = np.sort(hashes)
+    return _without_earlier(index, hashes) if (ordered[1:] == ordered[:-1]).any() else index
 
 
-def _parse_some(directory: bytes, at: np.ndarray, shift: int) -> dict[str, Any]:
+def _without_earlier(index: ZipIndex, hashes: np.ndarray) -> ZipIndex:
+    """The index with the last of all members of one name, as unpacking them in turn leaves it."""
+    _, kind, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    keep = np.ones(len(hashes), dtype=bool)
+    seen = set()
+    for member in np.flatnonzero(counts[kind] > 1)[::-1].tolist():
+        name = index.names[member]
+        keep[member] = name not in seen
+        seen.add(name)
+    names = [name.encode() for name, kept in zip(index.names, keep.tolist(), strict=True) if kept]
+    ends = np.cumsum([len(name) for name in names], dtype=np.int64)
+    columns = {name: getattr(index, name)[keep] for name in _COLUMNS if name != "ends"}
+    return ZipIndex(Names(np.frombuffer(b"".join(names), np.uint8), ends), **columns)
+
+
+def _parse_parts(directory: bytes, at: np.ndarray, shift: int, encoding: str) -> list[dict[str, Any]]:
+    starts = range(0, len(at), _AT_ONCE)
+    return [_parse_some(directory, at[start : start + _AT_ONCE], shift, encoding) for start in starts]
+
+
+def _parse_some(directory: bytes, at: np.ndarray, shift: int, encoding: str) -> dict[str, Any]:
     """Columns of the members with headers at these places, without those that are folders."""
     data = np.frombuffer(directory, dtype=np.uint8)
     headers = sliding_window_view(data, _HEADER.itemsize)[at].view(_HEADER)[:, 0]
     if not (headers["magic"] == b"PK\x01\x02").all():
         raise BadZip("its directory is damaged")
     ends = at + (_HEADER.itemsize - 1) + headers["name_size"]
-    files = data[ends] != ord("/")
+    marked = (headers["attributes"] & _FOLDER_ATTRIBUTE).astype(bool) & (headers["size"] == 0)
+    files = (data[ends] != ord("/")) & ~marked
     headers, at = headers[files], at[files]
+    names = _names(directory, at, headers, encoding)
+    if not all(names):  # folders that end in a backslash or a dot
+        files = np.array([bool(name) for name in names])
+        headers, at, names = headers[files], at[files], [name for name in names if name]
     size, packed_size, offset = wide = tuple(
         headers[name].astype(np.int64) for name in ("size", "packed_size", "offset")
     )
     for member in np.flatnonzero((size == _ALL_ONES) | (packed_size == _ALL_ONES) | (offset == _ALL_ONES)):
         _fill_from_zip64(directory, int(at[member]), wide, int(member))
-    names_at = at + _HEADER.itemsize
-    names = _names(directory, names_at, names_at + headers["name_size"], headers["flags"])
     mode = headers["attributes"] >> 16
     links = (headers["made_by"] >> 8 == _UNIX) & (mode & 0o170000 == stat.S_IFLNK)
     if links.any():
         raise BadZip(f"its member {names[int(links.argmax())].decode()!r} is a link")
     return {
         "names": b"".join(names), "name_size": np.array([len(name) for name in names], dtype=np.int64),
+        "name_hash": np.fromiter(map(hash, names), np.int64, len(names)),
         "offset": offset + shift, "packed_size": packed_size, "size": size, "crc": headers["crc"],
         "method": headers["method"], "encrypted": (headers["flags"] & _ENCRYPTED_FLAG).astype(np.uint8),
     }  # fmt: skip
@@ -274,40 +320,101 @@ def _header_positions(directory: bytes, count: int) -> np.ndarray:
     return np.frombuffer(positions, dtype=np.int64) if positions else np.empty(0, dtype=np.int64)
 
 
-def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...], member: int) -> None:
-    """Put in the 64-bit values of a member, which has those that do not fit, in the order of `columns`."""
+def _extra_fields(directory: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """(Kind, content) of the extra fields of the member with its header at this place."""
     name, extra, _ = _LENGTHS.unpack_from(directory, at + _LENGTHS_AT)
     begin = at + _HEADER.itemsize + name
     field, where = directory[begin : begin + extra], 0
     while where + 4 <= len(field):
         kind, nbytes = struct.unpack_from("<2H", field, where)
+        yield kind, field[where + 4 : where + 4 + nbytes]
+        where += 4 + nbytes
+
+
+def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...], member: int) -> None:
+    """Put in the 64-bit values of a member, which has those that do not fit, in the order of `columns`."""
+    for kind, values in _extra_fields(directory, at):
         if kind == 1:
-            values = field[where + 4 : where + 4 + nbytes]
             wanting = [column for column in columns if column[member] == _ALL_ONES]
             if len(values) < 8 * len(wanting):
                 break
             for column, (value,) in zip(wanting, struct.iter_unpack("<q", values[: 8 * len(wanting)]), strict=True):
                 column[member] = value
             return
-        where += 4 + nbytes
     raise BadZip("a Zip64 field is damaged")
 
 
-def _names(directory: bytes, begins: np.ndarray, ends: np.ndarray, flags: np.ndarray) -> list[bytes]:
-    """Names in UTF-8. Raises `BadZip` for one that would lead out of the folder that it is unpacked in."""
+def _names(directory: bytes, at: np.ndarray, headers: np.ndarray, encoding: str) -> list[bytes]:
+    """Names in UTF-8, with plain slashes between folders; empty for a folder.
+
+    encoding: of the names that do not say that they are in UTF-8.
+    Raises `BadZip` for a name that would lead out of the folder that it is unpacked in, `_NotUnicode` if such names
+    are not in the encoding.
+    """
+    begins = at + _HEADER.itemsize
+    ends = begins + headers["name_size"]
     names = [directory[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-    together = b"\n".join(names)
-    if not together.isascii():
-        try:
-            texts = [
-                name.decode("utf-8" if flag & _UTF8_FLAG else "cp437")
-                for name, flag in zip(names, flags.tolist(), strict=True)
-            ]
-        except UnicodeDecodeError:
-            raise BadZip("a name in it is not in UTF-8, as it says") from None
-        names = [text.encode() for text in texts]
-    if b".." in together or b"\n/" in b"\n" + together or b"\\" in together or b":" in together:
-        for name in names:
-            if _LEADS_OUT.search(name.decode()):
-                raise BadZip(f"its member {name.decode()!r} leads out of it")
+    together = b"\n".join([b"", *names, b""])
+    is_plain = together.isascii() and not any(mark in together for mark in _UNUSUAL)
+    has_second = _may_have_second_names(directory, at, headers)
+    flags, places = (headers["flags"] & _UTF8_FLAG).astype(bool).tolist(), at.tolist()
+    for member in np.flatnonzero(has_second).tolist() if is_plain else range(len(names)):
+        place = places[member] if has_second[member] else None
+        names[member] = _member_name(names[member], encoding, flags[member], directory, place)
     return names
+
+
+def _may_have_second_names(directory: bytes, at: np.ndarray, headers: np.ndarray) -> np.ndarray:
+    """Whether the extra fields of each member, bool, hold the bytes that a Unicode path begins with."""
+    result = np.zeros(len(at), dtype=bool)
+    if not headers["extra_size"].any():
+        return result
+    begins = at + _HEADER.itemsize + headers["name_size"]
+    ends = begins + headers["extra_size"]
+    data = np.frombuffer(directory, dtype=np.uint8)[at[0] : ends[-1]]
+    first, second = _UNICODE_PATH.to_bytes(2, "little")
+    marks = np.flatnonzero((data[:-1] == first) & (data[1:] == second)) + at[0]
+    member = np.searchsorted(at, marks, side="right") - 1
+    result[member[(marks >= begins[member]) & (marks < ends[member])]] = True
+    return result
+
+
+def _member_name(raw: bytes, encoding: str, is_flagged: bool, directory: bytes, at: int | None) -> bytes:
+    """The name of a member as `_names` gives it.
+
+    raw: as it is stored.
+    encoding: of names without the flag of UTF-8.
+    at: place of its header if it may have a second name, else None.
+    """
+    encoding = "utf-8" if is_flagged else encoding
+    second = None if at is None or is_flagged else _second_name(raw, directory, at)
+    try:
+        text = raw.decode(encoding) if second is None else second
+    except UnicodeDecodeError:
+        if not is_flagged:
+            raise _NotUnicode from None
+        raise BadZip("a name in it is not in UTF-8, as it says") from None
+    if _LEADS_OUT.search(text):
+        raise BadZip(f"its member {text!r} leads out of it")
+    if encoding != "utf-8" and second is None and _DOUBTFUL_BACKSLASH.search(raw):
+        raise BadZip(f"the name of its member {text!r} is in an unknown encoding; zip it again with names in UTF-8")
+    text = text.replace("\\", "/")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if text.endswith(("/", "/.")) or (text == "."):
+        return b""
+    if not parts:
+        raise BadZip("it has a member without a name")
+    return "/".join(parts).encode()
+
+
+def _second_name(raw: bytes, directory: bytes, at: int) -> str | None:
+    """The name in UTF-8 that Info-ZIP and others store beside one in a code page; None if there is none for it."""
+    for kind, content in _extra_fields(directory, at):
+        if kind == _UNICODE_PATH and len(content) > 5 and content[0] == 1:
+            if int.from_bytes(content[1:5], "little") != zlib.crc32(raw):
+                return None
+            try:
+                return content[5:].decode("utf-8")
+            except UnicodeDecodeError:
+                raise BadZip("a Unicode path field is damaged") from None
+    return None

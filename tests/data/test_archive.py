@@ -3,8 +3,14 @@
 import io
 import multiprocessing
 import pickle
+import shutil
+import tarfile
+import tempfile
+import types
 import zipfile
+from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -163,6 +169,82 @@ def test_members_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
     (tmp_path / "b.zip").write_bytes(data.replace((10**6).to_bytes(4, "little"), (10**4).to_bytes(4, "little")))
     with pytest.raises(DataError, match="is damaged"):  # it says less than it unpacks to
         open_archive(tmp_path / "b.zip").read(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "kind"),
+    [("a.tar", "w", "tar"), ("a.tar.gz", "w:gz", "gzip"), ("a.tgz", "w:gz", "gzip"), ("a.zip", "w", "tar"),
+     ("a.tar.bz2", "w:bz2", "bzip2"), ("a.tar.xz", "w:xz", "xz")],
+)  # fmt: skip
+def test_a_tar_is_named_as_such(tmp_path, name, mode, kind):
+    folder = write_folder(tmp_path / "in", {"v/1.png": b"x"})
+    with tarfile.open(tmp_path / name, mode) as file:
+        file.add(folder, "in")
+    with pytest.raises(DataError, match=f"{name} is a {kind}.* archive; unpack it"):
+        open_archive(tmp_path / name)
+
+
+@pytest.mark.parametrize(("name", "head"), [("a.7z", b"7z\xbc\xaf\x27\x1c\0\4"), ("a.rar", b"Rar!\x1a\7\1\0")])
+def test_other_archives_are_named_as_such(tmp_path, name, head):
+    (tmp_path / name).write_bytes(head + bytes(100))
+    with pytest.raises(DataError, match=f"{name} is a {name[2:]} archive; unpack it"):
+        open_archive(tmp_path / name)
+
+
+def test_a_member_can_be_had_as_a_file(tmp_path):
+    random = np.random.default_rng(0)
+    files = {
+        "a/clip one.mp4": random.bytes(2_500_001),
+        "b/zeros.MKV": bytes(3_000_000),
+        "c.avi": b"",
+        "d.e/f g": b"abc" * 9,
+    }
+    archives = [
+        open_archive(write_zip(tmp_path / "a.zip", files)),
+        open_archive(write_zip(tmp_path / "b.zip", files, zipfile.ZIP_DEFLATED)),
+        open_archive(write_folder(tmp_path / "folder", files)),
+    ]
+    write_zip(tmp_path / "set-00000.zip", {"x.mp4": b"no"})
+    write_zip(tmp_path / "set-00001.zip", files)
+    archives.append(open_archive(tmp_path / "set.zip"))
+    for archive in archives:
+        for index, name in enumerate(archive.names):
+            wanted = next((data for end, data in files.items() if name.endswith(end)), b"no")
+            with archive.local_file(index) as path:
+                assert path.read_bytes() == wanted
+                assert path.suffix.lower() in (".mp4", ".mkv", ".avi", "")
+            assert path.exists() == (archive is archives[2]), "a copy goes, a file stays"
+
+
+def test_a_file_of_an_archive_that_cannot_be_had_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "temporary").mkdir()
+    data = {"v/clip.mp4": np.random.default_rng(0).bytes(300_000)}
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        whole = Path(write_zip(tmp_path / "a.zip", data, compression)).read_bytes()
+        for at in (0, 200, 150_000, whole.rfind(b"PK\x01\x02") + 24):  # header, content, the size that is stated
+            broken = bytearray(whole)
+            broken[at] ^= 1
+            (tmp_path / "b.zip").write_bytes(broken)
+            with pytest.raises(DataError, match="v/clip.mp4 is damaged"):  # noqa: SIM117
+                with open_archive(tmp_path / "b.zip").local_file(0):
+                    raise AssertionError("not reached")
+    archive = open_archive(tmp_path / "a.zip")
+    with pytest.raises(RuntimeError), archive.local_file(0):
+        raise RuntimeError("an error in the block")
+    monkeypatch.setattr(archive_module, "_MOST_FILE_BYTES", 299_999)
+    with pytest.raises(DataError, match="v/clip.mp4 has 300000 bytes, the most is 299999"), archive.local_file(0):
+        pass
+    monkeypatch.setattr(archive_module, "_MOST_FILE_BYTES", 10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=10))
+    with pytest.raises(DataError, match="needs 300000 bytes in .*temporary; free them"), archive.local_file(0):
+        pass
+    assert not list((tmp_path / "temporary").iterdir())
+    folder = open_archive(write_folder(tmp_path / "folder", data))
+    (tmp_path / "folder/v/clip.mp4").unlink()
+    with pytest.raises(DataError, match="clip.mp4 cannot be read"), folder.local_file(0):
+        pass
 
 
 def test_pictures_of_too_many_pixels_are_refused(monkeypatch):

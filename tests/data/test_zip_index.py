@@ -5,11 +5,13 @@ import pickle
 import random
 import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
 
 from stylegan_v_ext.data import zip_index
+from stylegan_v_ext.data.archive import ZipArchive
 from stylegan_v_ext.data.names import natural_key
 from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.data.zip_index import BadZip, open_zip_index, read_zip_index
@@ -49,12 +51,104 @@ def test_members_are_those_that_zipfile_finds(tmp_path):
 def test_names_in_any_script_are_read(tmp_path):
     names = ["plain/1.jpg", "überall/1.jpg", "雲/2.jpg"]
     assert agrees_with_zipfile(write(tmp_path / "a.zip", names)).names == names
-    data = bytearray((tmp_path / "a.zip").read_bytes())
-    at = data.find(b"PK\x01\x02", data.find(b"PK\x01\x02") + 1)
-    flags = struct.unpack_from("<H", data, at + 8)[0]
-    struct.pack_into("<H", data, at + 8, flags & ~(1 << 11))  # not UTF-8 after all: code page 437
-    (tmp_path / "b.zip").write_bytes(data)
-    agrees_with_zipfile(tmp_path / "b.zip")
+
+
+def raw_zip(path, members, flags=0, made_by=0):
+    """A zip of stored members {raw name: content}, or pairs, with extra fields if a value is (content, extra)."""
+    body, directory = b"", b""
+    pairs = list(members.items() if isinstance(members, dict) else members)
+    for name, value in pairs:
+        content, extra = value if isinstance(value, tuple) else (value, b"")
+        common = struct.pack("<5H3I", 20, flags, 0, 0, 0, zlib.crc32(content), len(content), len(content))
+        directory += b"PK\x01\x02" + struct.pack("<BB", 20, made_by) + common
+        directory += struct.pack("<5H2I", len(name), len(extra), 0, 0, 0, 0, len(body)) + name + extra
+        body += b"PK\x03\x04" + common + struct.pack("<2H", len(name), 0) + name + content
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, len(pairs), len(pairs), len(directory), len(body), 0)
+    path.write_bytes(body + directory + end)
+    return path
+
+
+def second_name(text, raw):
+    content = b"\x01" + struct.pack("<I", zlib.crc32(raw)) + text.encode()
+    other = struct.pack("<2H", 0x5455, 5) + b"\x03up\0\0"
+    return other + struct.pack("<2H", 0x7075, len(content)) + content
+
+
+def test_names_without_the_flag_are_in_utf8_if_all_of_them_can_be(tmp_path):
+    names = ["plain/1.jpg", "überall/1.jpg", "雲/2.jpg", "🎥/3.jpg"]
+    assert read_zip_index(raw_zip(tmp_path / "a.zip", {name.encode(): b"x" for name in names})).names == names
+    for encoding in ("cp437", "cp932", "gbk", "cp866"):
+        word = {"cp437": "über", "cp932": "雲海", "gbk": "猫联通", "cp866": "привет"}[encoding]
+        raw = {f"{word}{number}/1.jpg".encode(encoding): b"x" for number in range(3)}
+        found = list(read_zip_index(raw_zip(tmp_path / "b.zip", raw | {b"plain/1.jpg": b"x"})).names)
+        assert found == [name.decode("cp437") for name in raw] + ["plain/1.jpg"]
+
+
+def test_a_second_name_in_unicode_counts(tmp_path):
+    for encoding, name in (("cp932", "雲/1.jpg"), ("gbk", "猫狗/1.jpg"), ("ascii", "雲/1.jpg")):
+        raw = name.encode(encoding, "replace")
+        data = {raw: (b"x", second_name(name, raw)), b"group/2.jpg": b"y"}
+        assert read_zip_index(raw_zip(tmp_path / "a.zip", data)).names == [name, "group/2.jpg"]
+        stale = {raw: (b"x", second_name(name, b"renamed since"))}
+        assert read_zip_index(raw_zip(tmp_path / "b.zip", stale)).names == [raw.decode("cp437")]
+    with pytest.raises(BadZip, match="leads out of it"):
+        read_zip_index(raw_zip(tmp_path / "c.zip", {b"1.jpg": (b"x", second_name("../1.jpg", b"1.jpg"))}))
+
+
+def test_backslashes_part_folders_as_windows_writes_them(tmp_path):
+    names = [b"v0\\", b"v0\\1.jpg", b"v0/2.jpg", b"v1\\deep\\1.jpg", "über\\雲.jpg".encode()]
+    index = read_zip_index(raw_zip(tmp_path / "a.zip", dict.fromkeys(names, b"")))
+    assert index.names == ["v0/1.jpg", "v0/2.jpg", "v1/deep/1.jpg", "über/雲.jpg"]
+    half = "ソ/1.jpg".encode("cp932")
+    assert half[1:2] == b"\\"
+    with pytest.raises(BadZip, match="unknown encoding; zip it again with names in UTF-8"):
+        read_zip_index(raw_zip(tmp_path / "b.zip", {half: b"x"}))
+    ok = {half: (b"x", second_name("ソ/1.jpg", half))}
+    assert read_zip_index(raw_zip(tmp_path / "c.zip", ok)).names == ["ソ/1.jpg"]
+
+
+def test_dots_and_doubled_slashes_in_names_go(tmp_path):
+    names = ["./v0/1.jpg", "v0//2.jpg", "v0/./3.jpg", ".\\v0\\4.jpg", "./", ".", "v0/.", "data/v1/1.jpg"]
+    index = read_zip_index(raw_zip(tmp_path / "a.zip", {name.encode(): b"" for name in names}))
+    assert index.names == ["v0/1.jpg", "v0/2.jpg", "v0/3.jpg", "v0/4.jpg", "data/v1/1.jpg"]
+    with pytest.raises(BadZip, match="without a name"):
+        read_zip_index(raw_zip(tmp_path / "b.zip", {b"": b"x", b"a.jpg": b""}))
+
+
+@pytest.mark.parametrize(
+    "name", ["//server/1.jpg", "\\\\server\\1.jpg", "c:\\1.jpg", "v/..\\..\\1.jpg", ".\\..\\1.jpg"]
+)
+def test_names_of_windows_may_not_lead_out_either(tmp_path, name):
+    with pytest.raises(BadZip, match="leads out of it"):
+        read_zip_index(raw_zip(tmp_path / "a.zip", {name.encode(): b"x"}))
+
+
+def test_folders_without_a_slash_are_no_files(tmp_path):
+    data = bytearray(raw_zip(tmp_path / "a.zip", {b"v0": b"", b"v0/1.jpg": b"x"}).read_bytes())
+    data[data.find(b"PK\x01\x02") + 38] = 0x10
+    (tmp_path / "a.zip").write_bytes(data)
+    assert read_zip_index(tmp_path / "a.zip").names == ["v0/1.jpg"]
+
+
+def test_the_last_member_of_a_name_counts(tmp_path, monkeypatch):
+    members = [(b"v/1.jpg", b"old"), (b"v/2.jpg", b"two"), (b"v/1.jpg", b"newer"), (b"w/1.jpg", b"w"),
+               (b"v\\1.jpg", b"the newest"), (b"./v/2.jpg", b"second")]  # fmt: skip
+    path = raw_zip(tmp_path / "a.zip", members)
+    for at_once in (2, 1 << 16):
+        monkeypatch.setattr(zip_index, "_AT_ONCE", at_once)
+        index = read_zip_index(path)
+        assert index.names == ["w/1.jpg", "v/1.jpg", "v/2.jpg"]
+        assert index.size.tolist() == [1, 10, 6]
+    archive = ZipArchive(path)
+    assert [archive.read(number) for number in range(3)] == [b"w", b"the newest", b"second"]
+
+
+def test_a_part_of_a_split_archive_is_named(tmp_path):
+    data = bytearray(raw_zip(tmp_path / "a.zip", {b"v/1.jpg": b"x"}).read_bytes())
+    struct.pack_into("<2H", data, len(data) - 18, 2, 2)
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(BadZip, match="one part of a split archive"):
+        read_zip_index(tmp_path / "a.zip")
 
 
 def test_large_archives_and_members_have_64_bit_fields(tmp_path):
