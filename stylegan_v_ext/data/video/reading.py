@@ -1,0 +1,233 @@
+"""From a file to decoded frames with their times, up to the first sign of damage."""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+import av.error
+import av.logging
+
+from stylegan_v_ext.data.video import Problem
+from stylegan_v_ext.data.video.containers import broken_place, missing_end, other_kind
+from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size
+from stylegan_v_ext.data.video.timing import Clock, Timed
+
+# FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
+FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
+_LATE_END = 0.5  # seconds by which a file may end before the time that it announces
+_HEAD = 4096  # bytes
+# Codecs that check what they decode if they are told to, and of which each frame stands for itself.
+_STRICT = "mjpeg,png,apng,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,dnxhd,gif,qtrle".split(",")
+_BROKEN_CONTAINER = re.compile(
+    r"^\[(matroska,webm|ogg|asf|flv|gif|apng|mxf) @ .*(EBML|exceeds containing|CRC mismatch|incomplete packet|mismatch|"
+    r"Invalid|invalid)"
+)
+_BROKEN_FRAME = re.compile(r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)")
+
+
+class Messages:
+    """What FFmpeg's libraries print, in a pipe that never blocks them."""
+
+    def __init__(self) -> None:
+        self._pipe: int | None = None
+        if not hasattr(os, "set_blocking") or os.name == "nt":
+            return
+        self._pipe, end = os.pipe()
+        os.set_blocking(self._pipe, False)
+        os.set_blocking(end, False)
+        os.dup2(end, 2)
+        os.close(end)
+        av.logging.restore_default_callback()  # the one of C; PyAV's own may wait for Python's lock for ever
+        av.logging.set_libav_level(av.logging.INFO)
+
+    def new(self) -> list[str]:
+        """The lines since the last call."""
+        if self._pipe is None:
+            return []
+        try:
+            return os.read(self._pipe, 2**16).decode("utf-8", "replace").splitlines()
+        except BlockingIOError:
+            return []
+
+
+class _Nameless:
+    """A file without its name, so that the name plays no part in how it is read."""
+
+    def __init__(self, file: BinaryIO):
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
+class Reading:
+    """The video track of a file.
+
+    file: open for reading.
+    messages: what FFmpeg prints, with nothing in it.
+    tick_over: called before and after each frame is decoded, for the limit of time.
+
+    `frames` yields the frames; `problem` says afterwards what is wrong with the rest, None if the file is sound.
+    """
+
+    def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any):
+        self._file, self._messages, self._tick_over = file, messages, tick_over
+        head = file.read(_HEAD)
+        if kind := other_kind(head):
+            raise Problem(kind)
+        self._broken_at = broken_place(file)
+        self._missing_end = missing_end(file)
+        file.seek(0)
+        nothing_else = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_pixels": str(MOST_PIXELS)}
+        try:
+            self._container = av.open(
+                _Nameless(file), "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18
+            )
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            raise Problem(self._why_unreadable()) from None
+        self._stream: Any = self._container.streams.best("video")
+        if self._stream is None:
+            raise Problem("it has no video track")
+        check_size(self._stream.width, self._stream.height)
+        self._context = self._decoder()
+        self._suspect = any(map(_BROKEN_CONTAINER.search, messages.new()))
+        self.clock = Clock(self._stream.time_base, self._stated_rates())
+        self.problem: Exception | None = None
+        self._first_aspect = self._context.sample_aspect_ratio
+        self._end = 0.0
+        self._damage: Problem | None = None
+        self._last_time: float | None = None
+        self._last_step = math.inf
+
+    def _why_unreadable(self) -> str:
+        """A clause from FFmpeg's own words."""
+        lines = self._messages.new()
+        if any("moov atom not found" in line for line in lines):
+            return "moov atom not found: its index is missing, the recording was cut off"
+        return self._missing_end or "it is damaged, cut off, or in another format"
+
+    def _decoder(self) -> Any:
+        stream = self._stream
+        context = stream.codec_context
+        with_alpha = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(context.name)
+        if with_alpha in av.codecs_available and stream.metadata.get("alpha_mode") == "1":
+            extradata = context.extradata
+            context = av.CodecContext.create(with_alpha, "r")
+            context.extradata = extradata
+        context.options = {"max_pixels": str(MOST_PIXELS)}
+        if context.name in _STRICT:
+            context.options |= {"err_detect": "crccheck+explode"}
+        context.thread_type, context.thread_count = "AUTO", THREADS
+        return context
+
+    def _stated_rates(self) -> list[Fraction | None]:
+        """Rates in the head of the file; the nominal one first if the mean says the same."""
+        mean, nominal = self._stream.average_rate, self._stream.guessed_rate
+        if self._container.format.name == "dv":
+            return [nominal]
+        return [nominal, mean] if mean and nominal and abs(nominal - mean) < mean / 100 else [mean, nominal]
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the file announces; None if it does not."""
+        if self._stream.duration is not None:
+            seconds = float(self._stream.duration * self._stream.time_base)
+        else:
+            seconds = (self._container.duration or 0) / av.time_base
+        return seconds if 0 < seconds < math.inf else None
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a pixel by its height for the frame that was decoded last; the container's word counts first."""
+        now = self._context.sample_aspect_ratio
+        return now if now and now != self._first_aspect else self._stream.sample_aspect_ratio or now
+
+    def frames(self) -> Iterator[Timed]:
+        """Frames with their times. Keeps the reason in `problem` if the rest cannot be used."""
+        try:
+            for frame in self._decoded():
+                yield Timed(frame, self.clock.time(frame.pts if frame.pts is not None else frame.dts), frame.duration)
+        except (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, av.error.FFmpegError) as problem:
+            self.problem = problem
+
+    def _decoded(self) -> Iterator[Any]:
+        """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
+
+        A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
+        """
+        waiting = None
+        count = 0
+        for packet in self._packets():
+            self._tick_over()
+            frames = self._context.decode(packet)
+            if any(map(_BROKEN_FRAME.search, self._messages.new())):
+                raise Problem("a frame is damaged")
+            for frame in frames:
+                self._tick_over()
+                if frame.is_corrupt:
+                    raise Problem("a frame is damaged")
+                check_size(frame.width, frame.height)
+                count += 1
+                if waiting is not None:
+                    yield waiting
+                waiting = frame
+        if waiting is not None:
+            yield waiting
+        if not count:
+            raise self._damage or Problem(self._missing_end or "it has no frames")
+        if self._damage is not None:
+            raise self._damage
+        self._check_end()
+
+    def _packets(self) -> Iterator[Any]:
+        """Packets before the damage, then the empty one that brings out what the decoder holds.
+
+        A packet waits for the next one, and is lost if the file is broken between the two: it may be broken, too.
+        """
+        held = None
+        for packet in self._container.demux():
+            if packet.pts is not None:
+                self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if any(map(_BROKEN_CONTAINER.search, self._messages.new())):
+                self._damage, held = Problem("it is damaged"), None
+                break
+            if packet.stream is not self._stream or (not packet.size and packet.dts is not None):
+                continue
+            if packet.is_corrupt:
+                lost = self._missing_end or self._broken_at is not None
+                self._damage = Problem("it is cut off" if lost else "it is damaged")
+                break
+            if self._follows_damage(packet):
+                self._damage, held = Problem("it is damaged or cut off"), None
+                break
+            if held is not None:
+                yield held
+            held = packet
+        if held is not None:
+            yield held
+        if self._damage is not None:
+            yield None
+
+    def _follows_damage(self, packet: Any) -> bool:
+        """Whether the place that is known to be broken lies before a packet."""
+        if self._broken_at is not None and (not packet.size or packet.pos is not None and packet.pos > self._broken_at):
+            return True
+        if not self._suspect or packet.dts is None:
+            return False
+        time = float(packet.dts * packet.time_base)
+        step = math.inf if self._last_time is None else time - self._last_time
+        follows = step > 1.5 * self._last_step
+        self._last_time, self._last_step = time, step
+        return follows
+
+    def _check_end(self) -> None:
+        """Raises `Problem` if the file ends before its time."""
+        announced = self._container.duration / av.time_base if self._container.duration else 0.0
+        stated = [rate for rate in self._stated_rates() if rate]
+        if announced - self._end > max(_LATE_END, 5 / (stated[0] if stated else math.inf)):
+            raise Problem(f"it ends after {self._end:.1f} of {announced:.1f} seconds")
+        if self._missing_end:
+            raise Problem(self._missing_end)
+        if self._suspect or self._broken_at is not None:
+            raise Problem("it is damaged")
