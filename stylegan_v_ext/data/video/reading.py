@@ -99,6 +99,8 @@ class Reading:
         self._damage: Problem | None = None
         self._last_time: float | None = None
         self._last_step = math.inf
+        self._last_fed: int | None = None  # time of decoding, in ticks, of the last packet that the decoder got
+        self._step_fed = 1
 
     def _why_unreadable(self) -> str:
         """A clause from FFmpeg's own words."""
@@ -166,8 +168,11 @@ class Reading:
             for frame in frames:
                 self._tick_over()
                 if frame.is_corrupt:
-                    raise Problem("a frame is damaged")
+                    raise self._damage or Problem("a frame is damaged")
+                if packet is None and self._damage is not None and not self._is_before_the_damage(frame):
+                    break
                 check_size(frame.width, frame.height)
+                frame.time_base = self.clock.tick  # PyAV forgets it at the end
                 count += 1
                 if waiting is not None:
                     yield waiting
@@ -175,10 +180,14 @@ class Reading:
         if waiting is not None:
             yield waiting
         if not count:
-            raise self._damage or Problem(self._missing_end or "it has no frames")
+            raise self._damage or Problem("it has no frames")
         if self._damage is not None:
             raise self._damage
-        self._check_end()
+
+    def _is_before_the_damage(self, frame: Any) -> bool:
+        """Whether no frame is missing before this one: a packet that is lost may hold one that is shown earlier."""
+        time = frame.pts if frame.pts is not None else frame.dts
+        return self._last_fed is not None and time is not None and time < self._last_fed + self._step_fed
 
     def _packets(self) -> Iterator[Any]:
         """Packets before the damage, then the empty one that brings out what the decoder holds.
@@ -192,7 +201,7 @@ class Reading:
             if any(map(_BROKEN_CONTAINER.search, self._messages.new())):
                 self._damage, held = Problem("it is damaged"), None
                 break
-            if packet.stream is not self._stream or (not packet.size and packet.dts is not None):
+            if packet.stream is not self._stream or not packet.size:
                 continue
             if packet.is_corrupt:
                 lost = self._missing_end or self._broken_at is not None
@@ -202,16 +211,26 @@ class Reading:
                 self._damage, held = Problem("it is damaged or cut off"), None
                 break
             if held is not None:
-                yield held
+                yield self._fed(held)
             held = packet
+        if self._damage is None:
+            self._damage = self._early_end()
+            if self._broken_at is not None:
+                held = None
         if held is not None:
-            yield held
-        if self._damage is not None:
-            yield None
+            yield self._fed(held)
+        yield None
+
+    def _fed(self, packet: Any) -> Any:
+        if packet.dts is not None:
+            if self._last_fed is not None:
+                self._step_fed = max(packet.dts - self._last_fed, 1)
+            self._last_fed = packet.dts
+        return packet
 
     def _follows_damage(self, packet: Any) -> bool:
         """Whether the place that is known to be broken lies before a packet."""
-        if self._broken_at is not None and (not packet.size or packet.pos is not None and packet.pos > self._broken_at):
+        if self._broken_at is not None and packet.pos is not None and packet.pos > self._broken_at:
             return True
         if not self._suspect or packet.dts is None:
             return False
@@ -221,13 +240,12 @@ class Reading:
         self._last_time, self._last_step = time, step
         return follows
 
-    def _check_end(self) -> None:
-        """Raises `Problem` if the file ends before its time."""
+    def _early_end(self) -> Problem | None:
+        """What is wrong with a file that has been read to its end."""
         announced = self._container.duration / av.time_base if self._container.duration else 0.0
         stated = [rate for rate in self._stated_rates() if rate]
         if announced - self._end > max(_LATE_END, 5 / (stated[0] if stated else math.inf)):
-            raise Problem(f"it ends after {self._end:.1f} of {announced:.1f} seconds")
+            return Problem(f"it ends after {self._end:.1f} of {announced:.1f} seconds")
         if self._missing_end:
-            raise Problem(self._missing_end)
-        if self._suspect or self._broken_at is not None:
-            raise Problem("it is damaged")
+            return Problem(self._missing_end)
+        return Problem("it is damaged or cut off") if self._suspect or self._broken_at is not None else None
