@@ -1,5 +1,6 @@
 """From a file to decoded frames with their times, up to the first sign of damage."""
 
+import contextlib
 import math
 import os
 import re
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 import av
 import av.error
 import av.logging
+from av.error import FFmpegError
 
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import broken_place, missing_end, other_kind
@@ -26,7 +28,7 @@ _BROKEN_CONTAINER = re.compile(
     r"^\[(matroska,webm|ogg|asf|flv|gif|apng|mxf) @ .*(EBML|exceeds containing|CRC mismatch|incomplete packet|mismatch|"
     r"Invalid|invalid)"
 )
-_BROKEN_FRAME = re.compile(r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)")
+_BROKEN_FRAME = re.compile(r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)|concealing")
 
 
 class Messages:
@@ -48,10 +50,11 @@ class Messages:
         """The lines since the last call."""
         if self._pipe is None:
             return []
-        try:
-            return os.read(self._pipe, 2**16).decode("utf-8", "replace").splitlines()
-        except BlockingIOError:
-            return []
+        text = b""
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self._pipe, 2**16):
+                text += part
+        return text.decode("utf-8", "replace").splitlines()
 
 
 class _Nameless:
@@ -78,11 +81,17 @@ class Reading:
             raise Problem(kind)
         self._broken_at = broken_place(file)
         self._missing_end = missing_end(file)
-        file.seek(0)
+        self._open(THREADS)
+        self.clock = Clock(self._stream.time_base, self._stated_rates())
+        self.problem: Exception | None = None
+
+    def _open(self, threads: int) -> None:
+        """Begin at the beginning."""
+        self._file.seek(0)
         nothing_else = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_pixels": str(MOST_PIXELS)}
         try:
-            self._container = av.open(
-                _Nameless(file), "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18
+            self._container: Any = av.open(
+                _Nameless(self._file), "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18
             )
         except (av.error.InvalidDataError, av.error.ArgumentError):
             raise Problem(self._why_unreadable()) from None
@@ -91,9 +100,8 @@ class Reading:
             raise Problem("it has no video track")
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
-        self._suspect = any(map(_BROKEN_CONTAINER.search, messages.new()))
-        self.clock = Clock(self._stream.time_base, self._stated_rates())
-        self.problem: Exception | None = None
+        self._context.thread_type, self._context.thread_count = "AUTO", threads
+        self._suspect = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
         self._first_aspect = self._context.sample_aspect_ratio
         self._end = 0.0
         self._damage: Problem | None = None
@@ -101,6 +109,12 @@ class Reading:
         self._last_step = math.inf
         self._last_fed: int | None = None  # time of decoding, in ticks, of the last packet that the decoder got
         self._step_fed = 1
+
+    def _close(self) -> None:
+        """End the threads of the decoder, and forget what they printed."""
+        self._container.close()
+        self._container = self._stream = self._context = None
+        self._messages.new()
 
     def _why_unreadable(self) -> str:
         """A clause from FFmpeg's own words."""
@@ -120,7 +134,6 @@ class Reading:
         context.options = {"max_pixels": str(MOST_PIXELS)}
         if context.name in _STRICT:
             context.options |= {"err_detect": "crccheck+explode"}
-        context.thread_type, context.thread_count = "AUTO", THREADS
         return context
 
     def _stated_rates(self) -> list[Fraction | None]:
@@ -146,12 +159,27 @@ class Reading:
         return now if now and now != self._first_aspect else self._stream.sample_aspect_ratio or now
 
     def frames(self) -> Iterator[Timed]:
-        """Frames with their times. Keeps the reason in `problem` if the rest cannot be used."""
-        try:
-            for frame in self._decoded():
-                yield Timed(frame, self.clock.time(frame.pts if frame.pts is not None else frame.dts), frame.duration)
-        except (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, av.error.FFmpegError) as problem:
-            self.problem = problem
+        """Frames with their times. Keeps the reason in `problem` if the rest cannot be used.
+
+        Which thread notices damage first is chance. So a damaged file is decoded once more by one thread, which goes on
+        behind the frames that are out.
+        """
+        given = 0
+        for threads in (THREADS, 1):
+            try:
+                if threads == 1:
+                    self._close()
+                    self._open(threads)
+                for number, frame in enumerate(self._decoded()):
+                    if number >= given:
+                        given += 1
+                        ticks = frame.pts if frame.pts is not None else frame.dts
+                        yield Timed(frame, self.clock.time(ticks), frame.duration)
+                self.problem = None
+            except (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError) as problem:
+                self.problem = problem
+            if self.problem is None or self.problem is self._damage:
+                return
 
     def _decoded(self) -> Iterator[Any]:
         """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
