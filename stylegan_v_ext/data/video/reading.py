@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -185,8 +186,10 @@ class Reading:
         """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
 
         A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
+        With several threads it waits for a few more, so that one thread finds none of what is out damaged.
         """
-        waiting = None
+        waiting: deque[Any] = deque()
+        longest = 1 if self._context.thread_count == 1 else THREADS
         count = 0
         for packet in self._packets():
             self._tick_over()
@@ -202,11 +205,10 @@ class Reading:
                 check_size(frame.width, frame.height)
                 frame.time_base = self.clock.tick  # PyAV forgets it at the end
                 count += 1
-                if waiting is not None:
-                    yield waiting
-                waiting = frame
-        if waiting is not None:
-            yield waiting
+                waiting.append(frame)
+                if len(waiting) > longest:
+                    yield waiting.popleft()
+        yield from waiting
         if not count:
             raise self._damage or Problem("it has no frames")
         if self._damage is not None:
