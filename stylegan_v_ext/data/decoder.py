@@ -148,10 +148,10 @@ def _records(file: BinaryIO, webp: bool, messages: Messages, settings: dict[str,
     if fps:
         shown = resampled(frames, reading.clock, Fraction(fps))
     else:
-        shown = ((item.frame, 1) for item in frames)
+        shown = ((item, 1) for item in frames)
     told, count = None, 0
-    for frame, times in shown:
-        pixels = shaper.pixels(frame, reading.pixel_aspect) if times else b""
+    for item, times in shown:
+        pixels = shaper.pixels(item.frame, item.pixel_aspect) if times else b""
         for _ in range(times):
             tick_over()
             if count & (count - 1) == 0:  # what is known by now; a reader may leave before the end

@@ -30,7 +30,6 @@ def import_pillow() -> None:
 class AnimationReading:
     """The frames of an animated WebP; see `reading.Reading`."""
 
-    pixel_aspect = None
     duration = None
 
     def __init__(self, file: BinaryIO, tick_over: Any):

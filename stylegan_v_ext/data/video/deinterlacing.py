@@ -43,11 +43,7 @@ class _Filter:
             yield item
             return
         if self._graph is None:
-            source = (
-                f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"
-                f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-            )
-            self._graph, self._form = filter_graph(source, ["bwdif=mode=send_frame:parity=auto:deint=all"]), form
+            self._graph, self._form = filter_graph(frame, ["bwdif=mode=send_frame:parity=auto:deint=all"]), form
         frame.pts = item.time
         self._inside.append(item)
         self._graph.vpush(frame)

@@ -16,11 +16,12 @@ from av.error import FFmpegError
 
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import broken_place, missing_end, other_kind
-from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size
+from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
+_SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _LATE_END = 0.5  # seconds by which a file may end before the time that it announces
 _HEAD = 4096  # bytes
 # Codecs that check what they decode if they are told to, and of which each frame stands for itself.
@@ -104,6 +105,7 @@ class Reading:
         self._context.thread_type, self._context.thread_count = "AUTO", threads
         self._suspect = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
         self._first_aspect = self._context.sample_aspect_ratio
+        self._asks_frames = False
         self._end = 0.0
         self._damage: Problem | None = None
         self._last_time: float | None = None
@@ -153,11 +155,26 @@ class Reading:
             seconds = (self._container.duration or 0) / av.time_base
         return seconds if 0 < seconds < math.inf else None
 
-    @property
-    def pixel_aspect(self) -> Fraction | None:
-        """Width of a pixel by its height for the frame that was decoded last; the container's word counts first."""
-        now = self._context.sample_aspect_ratio
-        return now if now and now != self._first_aspect else self._stream.sample_aspect_ratio or now
+    def _pixel_aspect(self, frame: Any) -> Fraction | None:
+        """Width of a pixel of a frame by its height; the word of the container counts more than that of the frame.
+
+        PyAV tells the one that the decoder saw last, which may belong to a later frame. So as soon as it changes, the
+        frames themselves are asked.
+        """
+        stated = self._stream.sample_aspect_ratio
+        if stated and stated != self._first_aspect:
+            return stated
+        if self._asks_frames or self._context.sample_aspect_ratio != self._first_aspect:
+            self._asks_frames = True
+            return self._aspect_of(frame)
+        return self._first_aspect
+
+    def _aspect_of(self, frame: Any) -> Fraction | None:
+        graph = filter_graph(frame, ["showinfo=checksum=0"])
+        graph.vpush(frame)
+        graph.vpull()
+        found = re.search(r" sar:(\d+)/(\d+) ", " ".join(self._messages.new()))
+        return Fraction(int(found[1]), int(found[2])) if found and int(found[2]) else None
 
     def frames(self) -> Iterator[Timed]:
         """Frames with their times. Keeps the reason in `problem` if the rest cannot be used.
@@ -171,19 +188,19 @@ class Reading:
                 if threads == 1:
                     self._close()
                     self._open(threads)
-                for number, frame in enumerate(self._decoded()):
+                for number, (frame, aspect) in enumerate(self._decoded()):
                     if number >= given:
                         given += 1
                         ticks = frame.pts if frame.pts is not None else frame.dts
-                        yield Timed(frame, self.clock.time(ticks), frame.duration)
+                        yield Timed(frame, self.clock.time(ticks), frame.duration, aspect)
                 self.problem = None
             except (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError) as problem:
                 self.problem = problem
             if self.problem is None or self.problem is self._damage:
                 return
 
-    def _decoded(self) -> Iterator[Any]:
-        """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
+    def _decoded(self) -> Iterator[tuple[Any, Fraction | None]]:
+        """(frame as the decoder gives it, its pixel aspect). Raises `Problem` and FFmpeg's errors at the first sign of damage.
 
         A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
         With several threads it waits for a few more, so that one thread finds none of what is out damaged.
@@ -205,7 +222,7 @@ class Reading:
                 check_size(frame.width, frame.height)
                 frame.time_base = self.clock.tick  # PyAV forgets it at the end
                 count += 1
-                waiting.append(frame)
+                waiting.append((frame, self._pixel_aspect(frame)))
                 if len(waiting) > longest:
                     yield waiting.popleft()
         yield from waiting
@@ -224,32 +241,43 @@ class Reading:
 
         A packet waits for the next one, and is lost if the file is broken between the two: it may be broken, too.
         """
-        held = None
+        held: list[Any] = []
         for packet in self._container.demux():
             if packet.pts is not None:
                 self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if any(map(_BROKEN_CONTAINER.search, self._messages.new())):
-                self._damage, held = Problem("it is damaged"), None
-                break
-            if packet.stream is not self._stream or not packet.size:
+            broken = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
+            if not broken and (packet.stream is not self._stream or not packet.size):
                 continue
-            if packet.is_corrupt:
+            if broken or self._follows_damage(packet):
+                self._damage, held = Problem("it is damaged or cut off"), []
+                break
+            if packet.is_corrupt and self._container.format.name != "mpegts":
                 lost = self._missing_end or self._broken_at is not None
                 self._damage = Problem("it is cut off" if lost else "it is damaged")
                 break
-            if self._follows_damage(packet):
-                self._damage, held = Problem("it is damaged or cut off"), None
+            doubtful = held and held[0].is_corrupt and not self._is_joined(held[-1], packet)
+            if doubtful and len(held) > _SEAM:
+                self._damage, held = Problem("it is damaged"), []
                 break
-            if held is not None:
-                yield self._fed(held)
-            held = packet
+            if not doubtful:
+                yield from map(self._fed, held)
+                held = []
+            held.append(packet)
         if self._damage is None:
             self._damage = self._early_end()
-            if self._broken_at is not None:
-                held = None
-        if held is not None:
-            yield self._fed(held)
+            if self._broken_at is not None or held and held[0].is_corrupt:
+                self._damage, held = self._damage or Problem("it is damaged or cut off"), []
+        yield from map(self._fed, held)
         yield None
+
+    def _is_joined(self, packet: Any, following: Any) -> bool:
+        """Whether two files of MPEG-TS were put together here: FFmpeg calls one of the last packets of the first corrupt.
+
+        If it is, the decoder will notice. Packets that are lost at the seam leave a hole in time.
+        """
+        if not following.is_keyframe or packet.dts is None or following.dts is None:
+            return False
+        return following.dts - packet.dts <= 1.5 * self._step_fed
 
     def _fed(self, packet: Any) -> Any:
         if packet.dts is not None:

@@ -8,7 +8,7 @@ import av.filter
 import numpy as np
 from av.sidedata.sidedata import Type
 
-from stylegan_v_ext.data.geometry import Geometry, Plan
+from stylegan_v_ext.data.geometry import BLACK, Geometry, Plan
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.colours import CURVES, GAMUTS, PEAK, WHITE, Conversion
 
@@ -18,6 +18,7 @@ THREADS = 4  # the same on every machine, so that a damaged file gives the same 
 _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
 _RGB, _BT709, _UNKNOWN, _BT601, _BT2020 = 0, 1, 2, 6, 9  # FFmpeg's numbers of colour matrices
 _MATRICES = {_BT709, 4, 5, _BT601, 7, _BT2020, 10}  # that FFmpeg's scaler knows
+_NAMES = {BLACK: "black", (255, 255, 255): "white"}
 _LIMITED = 1  # FFmpeg's number of the range that leaves room below black and above white
 
 
@@ -36,7 +37,8 @@ class Shaper:
 
     def __init__(self, geometry: Geometry | None, notes: list[str]):
         self._geometry, self._notes = geometry, notes
-        self._background = np.array(geometry.background if geometry else (0, 0, 0), dtype=np.float32)
+        self._colour = tuple(geometry.background) if geometry else BLACK
+        self._background = np.array(self._colour, dtype=np.float32)
         self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
         self._form: tuple | None = None
         self._graph: Any = None
@@ -97,18 +99,14 @@ class Shaper:
         alpha = _has_alpha(frame)
         limited_grey = len(frame.format.components) == 1 and not frame.format.has_palette and frame.color_range == _LIMITED
         self._alpha, self._limited_grey = alpha, limited_grey
-        self._say_what_is_done(curve, primaries, alpha)
+        self._say_what_is_done(curve, primaries)
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
         if alpha:  # the colour behind what is transparent has no part in the scaling
             parts += [f"scale={_SCALING}", "format=gbrap16le", "premultiply=inplace=1"]
         parts.append(f"scale={scaled[0]}:{scaled[1]}:{_SCALING}")
         deep = alpha or converted or limited_grey
         parts += ["format=" + ("rgba64le" if alpha else "rgb48le" if deep else "rgb24"), *turns]
-        source = (
-            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"
-            f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-        )
-        self._graph = filter_graph(source, parts)
+        self._graph = filter_graph(frame, parts)
 
     def _plan(self, frame: Any, quarter: bool, aspect: float) -> Plan:
         width, height = _upright(frame, quarter)
@@ -122,15 +120,11 @@ class Shaper:
         scaled = tuple(min(max(round(side * scale), 1), most) for side, most in zip(shown, self.size))
         return Plan((0, 0, width, height), (scaled[0], scaled[1]))
 
-    def _say_what_is_done(self, curve: int, primaries: int, alpha: bool) -> None:
+    def _say_what_is_done(self, curve: int, primaries: int) -> None:
         if curve in CURVES:
             self._note(f"HDR ({CURVES[curve]}) is tone-mapped to SDR")
         elif primaries in GAMUTS:
             self._note(f"its colours ({GAMUTS[primaries]}) are converted to BT.709")
-        if alpha:
-            colour = tuple(int(value) for value in self._background)
-            names = {(0, 0, 0): "black", (255, 255, 255): "white"}
-            self._note(f"what is transparent is shown on {names.get(colour, f'the colour {colour}')}")
 
     def _placed(self, frame: Any) -> bytes:
         """The pixels in the middle of the frame that comes out."""
@@ -164,13 +158,22 @@ class Shaper:
             return self._conversion(colours)
         else:
             shown = colours.astype(np.float32) / 257
-        if self._alpha:
+        if self._alpha and opaque.min() < 1:
+            self._note(f"what is transparent is shown on {_NAMES.get(self._colour, f'the colour {self._colour}')}")
             shown = shown + self._background * (1 - opaque)
         return np.clip(shown + 0.5, 0, 255).astype(np.uint8)
 
 
-def filter_graph(source: str, parts: list[str]) -> Any:
-    """A chain of FFmpeg's filters from a buffer of frames to a sink; parts: `name` or `name=arguments`."""
+def filter_graph(frame: Any, parts: list[str]) -> Any:
+    """A chain of FFmpeg's filters.
+
+    frame: one of the form that the chain takes.
+    parts: `name` or `name=arguments`.
+    """
+    source = (
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"
+        f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
+    )
     graph = av.filter.Graph()
     graph.threads = THREADS
     chain = [("buffer", source), *((name, rest) for name, _, rest in (part.partition("=") for part in parts))]

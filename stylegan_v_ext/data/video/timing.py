@@ -23,11 +23,13 @@ class Timed(NamedTuple):
     frame: any object.
     time: in ticks of the file's clock since the first frame; never less than that of the frame before.
     duration: in ticks; 0 if unknown.
+    pixel_aspect: width of a pixel by its height; None if unknown.
     """
 
     frame: Any
     time: int
     duration: int
+    pixel_aspect: Fraction | None = None
 
 
 class Clock:
@@ -116,7 +118,7 @@ class Clock:
         return across / along, math.sqrt(max(float(rest), 0.0)) / n
 
 
-def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Any, int]]:
+def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
     """(frame, how many times it is shown) at `fps` frames a second; the number may be 0.
 
     A frame is shown from the output frame that is nearest to its time. Raises `Problem` if a frame lasts too long.
@@ -129,10 +131,10 @@ def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[
     for item in frames:
         if waiting is not None:
             if (item.time - waiting.time) * clock.tick > LONGEST_HOLD:
-                yield waiting.frame, 1
+                yield waiting, 1
                 begin, end = (float(time * clock.tick) for time in (waiting.time, item.time))
                 raise Problem(f"its time jumps from {begin:.6g} to {end:.6g} seconds")
-            yield waiting.frame, place(item.time) - place(waiting.time)
+            yield waiting, place(item.time) - place(waiting.time)
         waiting = item
     if waiting is not None:
         rate = clock.rate
@@ -140,4 +142,4 @@ def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[
         if duration * clock.tick > LONGEST_HOLD:
             duration = 0
         shown = place(waiting.time + duration) - place(waiting.time)
-        yield waiting.frame, max(shown, 0 if place(waiting.time) else 1)
+        yield waiting, max(shown, 0 if place(waiting.time) else 1)
