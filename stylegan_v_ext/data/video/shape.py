@@ -19,7 +19,22 @@ _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dithe
 _RGB, _BT709, _UNKNOWN, _BT601, _BT2020 = 0, 1, 2, 6, 9  # FFmpeg's numbers of colour matrices
 _MATRICES = {_BT709, 4, 5, _BT601, 7, _BT2020, 10}  # that FFmpeg's scaler knows
 _NAMES = {BLACK: "black", (255, 255, 255): "white"}
+_OPAQUE = 0.998  # alpha that is 1 but for rounding
 _LIMITED = 1  # FFmpeg's number of the range that leaves room below black and above white
+
+
+def _allow_unknown_kinds() -> None:
+    """Let PyAV pass over what its FFmpeg attaches to frames and it has no name for; it would refuse the whole frame."""
+
+    def unknown(cls: type[Type], value: int) -> Type:
+        member = object.__new__(cls)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+    Type._missing_ = classmethod(unknown)
+
+
+_allow_unknown_kinds()
 
 
 def check_size(width: int, height: int) -> None:
@@ -158,7 +173,7 @@ class Shaper:
             return self._conversion(colours)
         else:
             shown = colours.astype(np.float32) / 257
-        if self._alpha and opaque.min() < 1:
+        if self._alpha and opaque.min() < _OPAQUE:
             self._note(f"what is transparent is shown on {_NAMES.get(self._colour, f'the colour {self._colour}')}")
             shown = shown + self._background * (1 - opaque)
         return np.clip(shown + 0.5, 0, 255).astype(np.uint8)

@@ -100,10 +100,9 @@ class Clock:
         else:
             error = 2 * math.sqrt(12) * max(deviation, _ROUNDING) / (self.count**1.5 * interval)
         measured = 1 / (interval * float(self.tick))
-        near = [rate for rate in self._stated if abs(rate - measured) <= (error + 1e-6) * measured]
-        if not near:
-            near = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1]
-            near = [rate for rate in near if abs(rate - measured) <= error * measured]
+        common = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1] if error else []
+        plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
+        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= (error + 1e-6) * measured]
         rate = float(near[0]) if near else measured
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
 
