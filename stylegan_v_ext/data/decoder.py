@@ -9,9 +9,9 @@ decodes one file. `python -P decoder.py --serve` imports what is needed once, an
 parent sends through the socket at standard input, until the parent closes it or dies.
 
 The process writes records to its output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
-frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes": [text,
-…]}`, before the first frame and again if they are better known; last of all `{"end": TEXT}`, the text says what is wrong
-with the file, or with what follows the frames, and is empty for a sound file.
+frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes":
+[text, …]}`, before the first frame and again if they are better known; last of all `{"end": TEXT}`, the text says what
+is wrong with the file, or with what follows the frames, and is empty for a sound file.
 """
 
 import contextlib
@@ -66,8 +66,8 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
 
     file: open for reading, at its beginning.
     out: where the records go.
-    settings: geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None keeps the
-        frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame.
+    settings: geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None keeps
+        the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame.
     """
     try:
         head = file.read(16)
@@ -243,9 +243,14 @@ def _fork(settings: dict[str, Any], file: int, out: int, control: socket.socket)
         os.dup2(file, 0)
         os.dup2(out, 1)
         os.closerange(3, 1024)  # sockets of this job and of others
-        decode(open(0, "rb", buffering=0, closefd=False), open(1, "wb", closefd=False), settings)
+        _decode_standard_input(settings)
     finally:
         os._exit(0)
+
+
+def _decode_standard_input(settings: dict[str, Any]) -> None:
+    with open(0, "rb", buffering=0, closefd=False) as file, open(1, "wb", closefd=False) as out:
+        decode(file, out, settings)
 
 
 def _ended() -> Iterator[tuple[int, int]]:
@@ -273,7 +278,7 @@ def run(argument: str) -> None:
     if argument == "--serve":
         serve(socket.socket(fileno=0))
     else:
-        decode(open(0, "rb", buffering=0, closefd=False), sys.stdout.buffer, json.loads(argument))
+        _decode_standard_input(json.loads(argument))
 
 
 if __name__ == "__main__":

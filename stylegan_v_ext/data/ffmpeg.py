@@ -21,10 +21,11 @@ from stylegan_v_ext.data.video.protocol import LENGTH
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
-VIDEO_SUFFIXES = tuple(
+_ENDINGS = (
     ".mp4 .mov .webm .gif .avi .mkv .m4v .3gp .3g2 .wmv .asf .mpg .mpeg .m2v .vob .ts .mts .m2ts .flv .f4v .ogv .ogg "
-    ".mxf .dv .apng".split()
+    ".mxf .dv .apng"
 )
+VIDEO_SUFFIXES = tuple(_ENDINGS.split())
 ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # stills have most of them, too
 MOST_BYTES = 4 * 2**30  # of memory that decoding one video may take
 MOST_SECONDS = 120.0  # of processor time for one frame

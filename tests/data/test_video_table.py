@@ -184,7 +184,9 @@ def test_rates_are_exact_or_said_to_be_unequal(table):
             return "" if UNEQUAL in reader.notes and 3 < reader.fps < 6 else f"{reader.fps}, {reader.notes}"
         exact = float(Fraction(TIMES[row.time]))
         if row.ending in ("gif", "webp", "apng") or reader.notes:
-            return "" if abs(reader.fps - exact) < 0.01 * exact and not reader.notes else f"{reader.fps}, {reader.notes}"
+            return (
+                "" if abs(reader.fps - exact) < 0.01 * exact and not reader.notes else f"{reader.fps}, {reader.notes}"
+            )
         return "" if reader.fps == exact else f"{reader.fps}"
 
     assert faults(table, fault) == {}

@@ -1,7 +1,6 @@
 """Known shapes and colours through video files: what goes in comes out, upright, round, and within two levels."""
 
 import itertools
-import os
 import struct
 import subprocess
 
@@ -61,13 +60,25 @@ TURNS = {0: (0, -1), 90: (1, 0), 180: (0, 1), 270: (-1, 0)}  # where the top of 
 def test_circles_stay_round_and_up_stays_up(tmp_path, transform):
     size = {"center-crop-wide": (64, 36)}.get(transform, (64, 64))
     geometry = Geometry(size, transform) if transform else None
-    aspects = [(2, 1), (1, 2), (16, 11), (8, 9)]
-    for (num, den), turn, (width, height) in zip(aspects * 2, [0, 90, 180, 270, 90, 0, 270, 180], [(96, 64), (65, 97)] * 4):
+    aspects, sizes = [(2, 1), (1, 2), (16, 11), (8, 9)] * 2, [(96, 64), (65, 97)] * 4
+    for (num, den), turn, (width, height) in zip(aspects, [0, 90, 180, 270, 90, 0, 270, 180], sizes, strict=True):
         path = tmp_path / f"{num}-{den}-{turn}.mov"
         radius = min(height, width * num / den, 64 if transform is None else 1000) * (0.25 if size[1] < 64 else 0.4)
         frames = disc(width, height, num / den, radius)
         encode(tmp_path / "flat.mov", frames, "-vf", f"setsar={num}/{den}", *LOSSLESS_RGB)
-        turned = [FFMPEG, "-v", "error", "-y", "-display_rotation", str(-turn), "-i", tmp_path / "flat.mov", "-c", "copy", path]
+        turned = [
+            FFMPEG,
+            "-v",
+            "error",
+            "-y",
+            "-display_rotation",
+            str(-turn),
+            "-i",
+            tmp_path / "flat.mov",
+            "-c",
+            "copy",
+            path,
+        ]
         subprocess.run(turned, check=True)
         reader, seen = read(path, geometry)
         wide, high = extent(seen[1])
@@ -131,7 +142,20 @@ def assert_colours(path, tolerance=2, geometry=None):
 
 @pytest.mark.parametrize(
     "form",
-    "yuv444p yuv444p10le yuv444p12le yuvj444p yuv422p10le yuv420p gbrp gbrp10le gbrp16le rgb24 bgra rgb48le".split(),
+    [
+        "yuv444p",
+        "yuv444p10le",
+        "yuv444p12le",
+        "yuvj444p",
+        "yuv422p10le",
+        "yuv420p",
+        "gbrp",
+        "gbrp10le",
+        "gbrp16le",
+        "rgb24",
+        "bgra",
+        "rgb48le",
+    ],
 )
 def test_pixel_formats_keep_colours(tmp_path, form):
     codec = ("-c:v", "libx264", "-qp", "0") if form.startswith("yuvj") else EXACT
@@ -146,12 +170,15 @@ def test_pixel_formats_keep_colours(tmp_path, form):
 @pytest.mark.parametrize("matrix", ["bt709", "bt601", "smpte240m", "fcc", "bt2020nc"])
 @pytest.mark.parametrize("extent_of_values", ["tv", "pc"])
 def test_matrices_and_ranges_are_those_that_are_stated(tmp_path, matrix, extent_of_values):
-    scale = f"scale=out_color_matrix={matrix}:out_range={extent_of_values}:flags=accurate_rnd+full_chroma_int+full_chroma_inp"
+    flags = "accurate_rnd+full_chroma_int+full_chroma_inp"
+    scale = f"scale=out_color_matrix={matrix}:out_range={extent_of_values}:flags={flags}"
     path = encode(tmp_path / "a.mkv", bars()[0], "-vf", f"{scale},format=yuv444p", *EXACT)
     assert_colours(path)
 
 
-@pytest.mark.parametrize(("size", "matrix"), [("64x64", "bt601"), ("64x720", "bt709"), ("1280x64", "bt709"), ("64x576", "bt601")])
+@pytest.mark.parametrize(
+    ("size", "matrix"), [("64x64", "bt601"), ("64x720", "bt709"), ("1280x64", "bt709"), ("64x576", "bt601")]
+)
 def test_untagged_videos_have_the_matrix_of_their_size(tmp_path, size, matrix):
     width, height = map(int, size.split("x"))
     frames = plain((200, 60, 20), side=32)
@@ -201,7 +228,9 @@ def test_what_is_transparent_shows_the_background_and_never_what_it_hides(tmp_pa
         reader, seen = read(path, Geometry((side, side), background=background))
         assert any("transparent" in note for note in reader.notes)
         frame = seen[3].astype(int)
-        assert np.abs(frame[side // 2, side // 2] - (255, 0, 0)).max() <= (12 if lossy else 5 if name.endswith(("gif", "mov")) else 2)
+        assert np.abs(frame[side // 2, side // 2] - (255, 0, 0)).max() <= (
+            12 if lossy else 5 if name.endswith(("gif", "mov")) else 2
+        )
         assert np.abs(frame[-3, -3] - background).max() <= (4 if lossy else 2), frame[-3, -3]
         seen_through = frame
         if lossy:  # one chroma sample for four pixels: the file itself mixes the colours at the edge
@@ -262,7 +291,8 @@ def hdr(path, signal, transfer, primaries="bt2020"):
     """Two frames of an even grey or colour, 0 to 1, in 16 bits."""
     frames = plain(np.round(np.array(signal) * 65535).astype(int), dtype=np.uint16)
     tags = ("-color_primaries", primaries, "-color_trc", transfer)
-    filters = f"scale=out_color_matrix=bt2020nc:out_range=tv,format=yuv444p12le,setparams=color_primaries={primaries}:color_trc={transfer}"
+    filters = "scale=out_color_matrix=bt2020nc:out_range=tv,format=yuv444p12le,"
+    filters += f"setparams=color_primaries={primaries}:color_trc={transfer}"
     return encode(path, frames, "-vf", filters, *tags, *EXACT, form="rgb48le")
 
 
@@ -298,13 +328,28 @@ def test_the_curves_are_those_of_the_standards():
     assert colours.pq_to_nits(np.float64(0.58)) == pytest.approx(202, abs=2)
     assert colours.hlg_to_scene(np.float64(0.5)) == pytest.approx(1 / 12)
     assert colours.hlg_to_scene(np.float64(1.0)) == pytest.approx(1.0, abs=1e-4)
-    assert np.abs(colours.gamut_matrix(9) - [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]).max() < 1e-3  # BT.2087
+    assert (
+        np.abs(
+            colours.gamut_matrix(9)
+            - [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+        ).max()
+        < 1e-3
+    )  # BT.2087
     light = np.linspace(0.1, 1000, 500)
     mapped = colours.tone_map(light, 1000)
     assert (np.diff(mapped) >= 0).all() and mapped[-1] == pytest.approx(203, rel=1e-3)
 
 
 def test_a_matrix_that_nobody_knows_is_refused(tmp_path):
-    path = encode(tmp_path / "a.mkv", plain((1, 2, 3)), "-c:v", "libx264", "-pix_fmt", "yuv444p", "-bsf:v", "h264_metadata=matrix_coefficients=8")
+    path = encode(
+        tmp_path / "a.mkv",
+        plain((1, 2, 3)),
+        "-c:v",
+        "libx264",
+        "-pix_fmt",
+        "yuv444p",
+        "-bsf:v",
+        "h264_metadata=matrix_coefficients=8",
+    )
     with pytest.raises(FfmpegError, match="colour matrix, number 8 .* is not supported"):
         read(path)

@@ -43,8 +43,8 @@ def hlg_to_scene(signal: np.ndarray) -> np.ndarray:
 
 def tone_map(nits: np.ndarray, peak: float) -> np.ndarray:
     """Light up to `WHITE`, in cd/m², of light up to `peak`: the curve of BT.2390, which keeps dark light as it is."""
-    top = nits_to_pq(np.float64(peak))
-    most = nits_to_pq(np.float64(WHITE)) / top
+    top, white = nits_to_pq(np.array([peak, WHITE]))
+    most = white / top
     if most >= 1:
         return np.minimum(nits, WHITE)
     signal = np.minimum(nits_to_pq(nits) / top, 1)
@@ -65,7 +65,8 @@ def _white_shift(primaries: int) -> np.ndarray:
 
 
 def _to_xyz(chromaticities: tuple[float, ...]) -> np.ndarray:
-    xyz = [np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in zip(chromaticities[::2], chromaticities[1::2])]
+    pairs = zip(chromaticities[::2], chromaticities[1::2], strict=True)
+    xyz = [np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in pairs]
     columns = np.stack(xyz[:3], axis=1)
     return columns * np.linalg.solve(columns, xyz[3])
 

@@ -64,9 +64,13 @@ class _Forked:
     def __init__(self, file: BinaryIO, settings: str):
         self._control, control = socket.socketpair()
         reading, writing = os.pipe()
-        self.records: Any = open(reading, "rb")
+        self.records: Any = os.fdopen(reading, "rb")
         try:
-            _Server.current().start(settings.encode(), [file.fileno(), writing, control.fileno()])
+            descriptors = [file.fileno(), writing, control.fileno()]
+            try:
+                _Server.current().start(settings.encode(), descriptors)
+            except OSError:  # somebody has ended the server; a new one says why it cannot start
+                _Server.current().start(settings.encode(), descriptors)
         except BaseException:
             self.stop()
             raise
@@ -92,13 +96,13 @@ class _Server:
     def __init__(self) -> None:
         self.program = DECODER
         self._line, end = socket.socketpair()
-        self._log: IO[bytes] = tempfile.TemporaryFile()
-        with end:
-            # Its own session: a Ctrl-C is ours to handle, not its.
-            self._process = subprocess.Popen(
-                [*_command(), "--serve"], start_new_session=True, stdin=end, stdout=subprocess.DEVNULL,
-                stderr=self._log, env=_environment(),
-            )  # fmt: skip
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, it lives as long as the server
+        # Its own session: a Ctrl-C is ours to handle, not its.
+        self._process = subprocess.Popen(
+            [*_command(), "--serve"], start_new_session=True, stdin=end.fileno(), stdout=subprocess.DEVNULL,
+            stderr=self._log, env=_environment(),
+        )  # fmt: skip
+        end.close()
 
     @classmethod
     def current(cls) -> "_Server":
@@ -115,12 +119,12 @@ class _Server:
 
     def start(self, settings: bytes, descriptors: list[int]) -> None:
         """Start a process. Raises `OSError` if the server does not answer."""
-        with self._lock:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                socket.send_fds(self._line, [JOB.pack(len(settings))], descriptors)
-                self._line.sendall(settings)
-                if self._line.recv(1):
-                    return
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._line, [JOB.pack(len(settings))], descriptors)
+            self._line.sendall(settings)
+            if self._line.recv(1):
+                return
+        self._process.wait()
         raise OSError(f"the decoder did not start: {self._last_words()}")
 
     def _last_words(self) -> str:

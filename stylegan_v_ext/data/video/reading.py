@@ -22,15 +22,18 @@ from stylegan_v_ext.data.video.timing import Clock, Timed
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
+_FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LATE_END = 0.5  # seconds by which a file may end before the time that it announces
 _HEAD = 4096  # bytes
 # Codecs that check what they decode if they are told to, and of which each frame stands for itself.
-_STRICT = "mjpeg,png,apng,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,dnxhd,gif,qtrle".split(",")
+_STRICT = "mjpeg,png,apng,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,dnxhd,gif,qtrle"
 _BROKEN_CONTAINER = re.compile(
     r"^\[(matroska,webm|ogg|asf|flv|gif|apng|mxf) @ .*(EBML|exceeds containing|CRC mismatch|incomplete packet|mismatch|"
     r"Invalid|invalid)"
 )
-_BROKEN_FRAME = re.compile(r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)|concealing")
+_BROKEN_FRAME = re.compile(
+    r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)|concealing"
+)
 
 
 class Messages:
@@ -97,9 +100,10 @@ class Reading:
             )
         except (av.error.InvalidDataError, av.error.ArgumentError):
             raise Problem(self._why_unreadable()) from None
-        self._stream: Any = self._container.streams.best("video")
-        if self._stream is None:
+        stream: Any = self._container.streams.best("video")
+        if stream is None:
             raise Problem("it has no video track")
+        self._stream = stream
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
         self._context.thread_type, self._context.thread_count = "AUTO", threads
@@ -135,7 +139,7 @@ class Reading:
             context = av.CodecContext.create(with_alpha, "r")
             context.extradata = extradata
         context.options = {"max_pixels": str(MOST_PIXELS)}
-        if context.name in _STRICT:
+        if context.name in _STRICT.split(","):
             context.options |= {"err_detect": "crccheck+explode"}
         return context
 
@@ -194,13 +198,13 @@ class Reading:
                         ticks = frame.pts if frame.pts is not None else frame.dts
                         yield Timed(frame, self.clock.time(ticks), frame.duration, aspect)
                 self.problem = None
-            except (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError) as problem:
+            except _FAULTS as problem:
                 self.problem = problem
             if self.problem is None or self.problem is self._damage:
                 return
 
     def _decoded(self) -> Iterator[tuple[Any, Fraction | None]]:
-        """(frame as the decoder gives it, its pixel aspect). Raises `Problem` and FFmpeg's errors at the first sign of damage.
+        """(frame of the decoder, its pixel aspect). Raises `Problem` and FFmpeg's errors at the first sign of damage.
 
         A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
         With several threads it waits for a few more, so that one thread finds none of what is out damaged.
@@ -271,7 +275,7 @@ class Reading:
         yield None
 
     def _is_joined(self, packet: Any, following: Any) -> bool:
-        """Whether two files of MPEG-TS were put together here: FFmpeg calls one of the last packets of the first corrupt.
+        """Whether two files of MPEG-TS meet here: FFmpeg calls a packet at the end of the first one corrupt.
 
         If it is, the decoder will notice. Packets that are lost at the seam leave a hole in time.
         """

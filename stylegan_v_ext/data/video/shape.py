@@ -18,7 +18,7 @@ THREADS = 4  # the same on every machine, so that a damaged file gives the same 
 _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
 _RGB, _BT709, _UNKNOWN, _BT601, _BT2020 = 0, 1, 2, 6, 9  # FFmpeg's numbers of colour matrices
 _MATRICES = {_BT709, 4, 5, _BT601, 7, _BT2020, 10}  # that FFmpeg's scaler knows
-_NAMES = {BLACK: "black", (255, 255, 255): "white"}
+_NAMES: dict[tuple[int, ...], str] = {BLACK: "black", (255, 255, 255): "white"}
 _OPAQUE = 0.998  # alpha that is 1 but for rounding
 _LIMITED = 1  # FFmpeg's number of the range that leaves room below black and above white
 
@@ -26,12 +26,13 @@ _LIMITED = 1  # FFmpeg's number of the range that leaves room below black and ab
 def _allow_unknown_kinds() -> None:
     """Let PyAV pass over what its FFmpeg attaches to frames and it has no name for; it would refuse the whole frame."""
 
-    def unknown(cls: type[Type], value: int) -> Type:
-        member = object.__new__(cls)
+    def unknown(cls: Any, value: int) -> Any:
+        member: Any = object.__new__(cls)
         member._name_, member._value_ = f"UNKNOWN_{value}", value
         return member
 
-    Type._missing_ = classmethod(unknown)
+    kinds: Any = Type
+    kinds._missing_ = classmethod(unknown)
 
 
 _allow_unknown_kinds()
@@ -52,7 +53,7 @@ class Shaper:
 
     def __init__(self, geometry: Geometry | None, notes: list[str]):
         self._geometry, self._notes = geometry, notes
-        self._colour = tuple(geometry.background) if geometry else BLACK
+        self._colour: tuple[int, ...] = tuple(geometry.background) if geometry else BLACK
         self._background = np.array(self._colour, dtype=np.float32)
         self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
         self._form: tuple | None = None
@@ -74,8 +75,9 @@ class Shaper:
         return self._placed(self._graph.vpull())
 
     def _settle_colours(self, frame: Any) -> None:
-        """Fill in the colour matrix if the file leaves it open. Raises `Problem` if it is one that nobody here knows."""
-        if frame.format.is_rgb or frame.format.has_palette or len(frame.format.components) < 3:
+        """Fill in the colour matrix if the file leaves it open. Raises `Problem` if it is one that is not supported."""
+        form = frame.format
+        if form.is_rgb or form.has_palette or len(form.components) < 3 or form.name.startswith("xyz"):
             return
         matrix = int(frame.colorspace)
         if matrix == _UNKNOWN and Type.DOVI_METADATA in frame.side_data and int(frame.color_trc) == _UNKNOWN:
@@ -91,7 +93,9 @@ class Shaper:
         if not pixel_aspect or pixel_aspect < 0:
             return Fraction(1)
         if not Fraction(1, WIDEST_PIXEL) <= pixel_aspect <= WIDEST_PIXEL:
-            self._note(f"it says that its pixels are {float(pixel_aspect):.4g} times as wide as high; they are not believed")
+            self._note(
+                f"it says that its pixels are {float(pixel_aspect):.4g} times as wide as high; they are not believed"
+            )
             return Fraction(1)
         return pixel_aspect
 
@@ -112,7 +116,9 @@ class Shaper:
         converted = curve in CURVES or primaries in GAMUTS
         self._conversion = Conversion(curve, primaries, _peak(frame)) if converted else None
         alpha = _has_alpha(frame)
-        limited_grey = len(frame.format.components) == 1 and not frame.format.has_palette and frame.color_range == _LIMITED
+        limited_grey = (
+            len(frame.format.components) == 1 and not frame.format.has_palette and frame.color_range == _LIMITED
+        )
         self._alpha, self._limited_grey = alpha, limited_grey
         self._say_what_is_done(curve, primaries)
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
@@ -132,7 +138,7 @@ class Shaper:
             self.size = (max(round(shown[0]), 1), max(round(shown[1]), 1))
             check_size(*self.size)
         scale = min(self.size[0] / shown[0], self.size[1] / shown[1])
-        scaled = tuple(min(max(round(side * scale), 1), most) for side, most in zip(shown, self.size))
+        scaled = tuple(min(max(round(side * scale), 1), most) for side, most in zip(shown, self.size, strict=True))
         return Plan((0, 0, width, height), (scaled[0], scaled[1]))
 
     def _say_what_is_done(self, curve: int, primaries: int) -> None:
@@ -227,5 +233,3 @@ def _turns(frame: Any) -> tuple[str, ...]:
         kind = {(1, 0): "clock", (0, 1): "cclock", (1, 1): "cclock_flip"}.get((b > 0, c > 0), "clock_flip")
         return (f"transpose={kind}",)
     return tuple(name for name, value in (("hflip", a), ("vflip", d)) if value < 0)
-
-

@@ -36,7 +36,7 @@ class Clock:
     """Measures the rate of frames from their times.
 
     tick: seconds between two ticks of the file's clock.
-    stated: rates in the head of the file, in frames a second, the most trustworthy one first; none of them need be true.
+    stated: rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
     """
 
     def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = ()):
@@ -136,9 +136,8 @@ def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[
             yield waiting, place(item.time) - place(waiting.time)
         waiting = item
     if waiting is not None:
-        rate = clock.rate
-        duration = waiting.duration or (round(1 / (Fraction(rate) * clock.tick)) if rate else 0)
-        if duration * clock.tick > LONGEST_HOLD:
-            duration = 0
+        duration, rate = waiting.duration, clock.rate
+        if not 0 < duration * clock.tick <= LONGEST_HOLD:
+            duration = round(1 / (Fraction(rate) * clock.tick)) if rate else 0
         shown = place(waiting.time + duration) - place(waiting.time)
         yield waiting, max(shown, 0 if place(waiting.time) else 1)
