@@ -11,7 +11,8 @@ parent sends through the socket at standard input, until the parent closes it or
 The process writes records to its output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
 frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes":
 [text, …]}`, before the first frame and again if they are better known; last of all `{"end": TEXT}`, the text says what
-is wrong with the file, or with what follows the frames, and is empty for a sound file.
+is wrong with the file, or with what follows the frames, and is empty for a sound file. `{"again": true}` instead asks
+for a process that imports NumPy first, which few files need.
 """
 
 import contextlib
@@ -55,7 +56,7 @@ from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow,
 from stylegan_v_ext.data.video.deinterlacing import deinterlaced  # noqa: E402
 from stylegan_v_ext.data.video.protocol import JOB, LENGTH, STATUS  # noqa: E402
 from stylegan_v_ext.data.video.reading import Messages, Reading  # noqa: E402
-from stylegan_v_ext.data.video.shape import Shaper  # noqa: E402
+from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper  # noqa: E402
 from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled  # noqa: E402
 
 MOST_FRAMES = 10_000_000  # 4 days at 25 frames a second
@@ -67,13 +68,16 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
     file: open for reading, at its beginning.
     out: where the records go.
     settings: geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None keeps
-        the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame.
+        the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame;
+        numpy: import NumPy first.
     """
     try:
         head = file.read(16)
         file.seek(0)
         if not head:
             raise Problem("it is empty")
+        if settings["numpy"]:
+            import_numpy()
         if is_webp(head):
             import_pillow()
         messages = Messages()
@@ -81,6 +85,9 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
         for record in _records(file, is_webp(head), messages, settings):
             _send(out, record)
         reason = ""
+    except NeedsNumpy:
+        _send(out, {"again": True})
+        return
     except Problem as problem:
         reason = str(problem)
     except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):  # the last one: no room for a thread
@@ -114,6 +121,11 @@ def _import_all() -> None:
     """Import what PyAV would at the first video."""
     for module in pkgutil.iter_modules(av.subtitles.__path__, "av.subtitles."):
         importlib.import_module(module.name)
+
+
+def import_numpy() -> None:
+    """Import what counts with NumPy."""
+    importlib.import_module("stylegan_v_ext.data.video.colours")
 
 
 def _allow_time(seconds: float) -> None:
@@ -200,6 +212,8 @@ def serve(line: socket.socket) -> None:
                         for child in jobs:
                             os.kill(child, signal.SIGKILL)
                         return
+                    if job[0]["numpy"]:
+                        import_numpy()  # it stays for all files that follow
                     child = _fork(*job)
                     jobs[child] = job[-1]
                     selector.register(job[-1], selectors.EVENT_READ, child)

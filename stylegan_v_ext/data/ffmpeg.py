@@ -1,5 +1,6 @@
 """Starting ffmpeg, which writes videos, and reading video files a frame at a time."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import math
@@ -8,7 +9,7 @@ import re
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -92,33 +93,45 @@ class VideoReader:
         if importlib.util.find_spec("av") is None:
             raise DecoderMissing("PyAV, which decodes videos, was not found; install it with `pip install av`")
         count = 0
+        for numpy in (False, True):
+            again = False
+            with contextlib.closing(self._frames_of_a_process(numpy)) as frames:
+                for number, frame in enumerate(frames):
+                    again = frame is None
+                    if frame is not None and number >= count:
+                        count += 1
+                        yield frame
+            if not again:
+                break
+        if count == 0:
+            raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
+
+    def _frames_of_a_process(self, numpy: bool) -> Generator[np.ndarray | None, None, None]:
+        """Frames from the beginning of the file; the last one is None if the process asks for NumPy."""
+        settings = {
+            "geometry": dataclasses.asdict(self.geometry) if self.geometry else None, "fps": self.resampled_fps,
+            "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS, "numpy": numpy,
+        }  # fmt: skip
         try:
             with _open_file(self.path) as file:
-                process = start_decoding(file, self._settings())
+                process = start_decoding(file, settings)
         except OSError as error:
             raise FfmpegError(f"{self.path} holds no readable video ({error.strerror or error})") from None
         try:
             for record in self._records(process.records):
                 if isinstance(record, np.ndarray):
-                    count += 1
                     yield record
+                elif "again" in record:
+                    yield None
+                    return
                 elif "end" in record:
                     self.damage = printable(record["end"], _LONGEST_REASON)
-                    break
+                    return
                 else:
                     self._learn(record)
-            else:
-                self.damage = _cause(process.wait())
+            self.damage = _cause(process.wait())
         finally:
             process.stop()
-        if count == 0:
-            raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            "geometry": dataclasses.asdict(self.geometry) if self.geometry else None,
-            "fps": self.resampled_fps, "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS,
-        }  # fmt: skip
 
     def _learn(self, facts: dict) -> None:
         self.fps, self.duration = _number(facts.get("fps")), _number(facts.get("duration"))

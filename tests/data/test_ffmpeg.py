@@ -276,8 +276,10 @@ def test_what_holds_no_picture_is_named_with_its_reason(tmp_path, secret):
     (tmp_path / "short.gif").write_bytes(b"GIF89a")
     (tmp_path / "no-index.mp4").write_bytes(secret.read_bytes()[:500])
     os.mkdir(tmp_path / "folder.mp4")
-    reasons = {"sound.mp4": "no video track", "empty.mp4": "it is empty", "short.gif": "",
-               "no-index.mp4": "moov atom not found", "folder.mp4": "it is a folder", "nothing.mp4": "No such file"}  # fmt: skip
+    reasons = {
+        "sound.mp4": "no video track", "empty.mp4": "it is empty", "short.gif": "",
+        "no-index.mp4": "moov atom not found", "folder.mp4": "it is a folder", "nothing.mp4": "No such file",
+    }  # fmt: skip
     for name, reason in reasons.items():
         with pytest.raises(FfmpegError, match=rf"{name} holds no readable video \(.*({reason})"):
             read(tmp_path / name)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import missing_end
 from stylegan_v_ext.data.video.shape import MOST_PIXELS, check_size
@@ -22,7 +20,7 @@ def is_webp(head: bytes) -> bool:
 
 def import_pillow() -> None:
     """Import all that reading needs; a process that may open no more files could not."""
-    for name in ("PIL.Image", "PIL.WebPImagePlugin"):
+    for name in ("PIL.Image", "PIL.WebPImagePlugin", "numpy"):
         importlib.import_module(name)
     sys.modules["PIL.Image"].preinit()
 
@@ -50,6 +48,7 @@ class AnimationReading:
     def frames(self) -> Iterator[Timed]:
         """Frames with their times. Keeps the reason in `problem` if the rest cannot be used."""
         import av
+        import numpy as np
 
         time = 0
         try:

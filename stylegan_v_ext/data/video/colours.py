@@ -6,12 +6,12 @@ chromaticities of BT.709, BT.2020 and DCI-P3.
 
 import numpy as np
 
-PQ, HLG = 16, 18  # FFmpeg's numbers of transfer characteristics
-CURVES = {PQ: "PQ", HLG: "HLG"}
-GAMUTS = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # FFmpeg's numbers of primaries
+from stylegan_v_ext.data.video.tags import CURVES, GAMUTS, HLG, PQ
+
 WHITE = 203.0  # cd/m² of HDR that become the white of SDR
 PEAK = 1000.0  # cd/m² that HDR reaches if the file does not say
 _SDR_GAMMA = 2.4  # of a display by BT.1886
+_OPAQUE = 0.998  # alpha that is 1 but for rounding
 _BAND = 2**18  # pixels that are converted at a time
 _BT709 = (0.640, 0.330, 0.300, 0.600, 0.150, 0.060, 0.3127, 0.3290)  # x, y of red, green, blue, white
 _CHROMATICITIES = {
@@ -76,12 +76,12 @@ class Conversion:
 
     curve: FFmpeg's number of the transfer characteristic; one that is not HDR means SDR.
     primaries: FFmpeg's number; one that is not wide keeps the gamut. HDR without a known one has BT.2020.
-    peak: brightest light in cd/m² that PQ pixels show; HLG reaches 1000 always.
+    peak: brightest light in cd/m² that PQ pixels show, None if nobody knows; HLG reaches 1000 always.
     """
 
-    def __init__(self, curve: int, primaries: int, peak: float = PEAK):
+    def __init__(self, curve: int, primaries: int, peak: float | None = None):
         self._curve = curve
-        self._peak = PEAK if curve == HLG else peak
+        self._peak = PEAK if curve == HLG or peak is None else min(max(peak, WHITE), 10000.0)
         gamut = primaries if primaries in GAMUTS else 9 if curve in CURVES and primaries == 2 else 1
         self._matrix = None if gamut == 1 else gamut_matrix(gamut).astype(np.float32).T
         signal = np.arange(65536) / 65535
@@ -106,3 +106,36 @@ class Conversion:
             light = light @ self._matrix
         signal = np.clip(light / WHITE, 0, 1) ** (1 / _SDR_GAMMA)
         return (255 * signal + 0.5).astype(np.uint8)
+
+
+class Finish:
+    """The last step of pixels of 16 bits: grey of limited range, light that is not SDR, and what is transparent.
+
+    limited_grey: the range of the pixels is limited.
+    conversion: of the light; None if it is SDR with the colours of BT.709.
+    alpha: the pixels are RGBA, and their colours are multiplied by alpha.
+    background: RGB, 0 to 255, behind what is transparent.
+    """
+
+    def __init__(self, limited_grey: bool, conversion: Conversion | None, alpha: bool, background: tuple[int, ...]):
+        self._limited_grey, self._conversion, self._alpha = limited_grey, conversion, alpha
+        self._background = np.array(background, dtype=np.float32)
+        self.met_transparency = False
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 `[H, W, 3]` of uint16 `[H, W, 3]`, or `[H, W, 4]` with alpha."""
+        colours, opaque = pixels[..., :3], pixels[..., 3:].astype(np.float32) / 65535
+        if self._limited_grey:
+            expanded = (colours.astype(np.float32) / 257 - 16) * (65535 / 219)
+            colours = np.clip(expanded + 0.5, 0, 65535).astype(np.uint16)
+        if self._conversion is not None and self._alpha:
+            whole = np.minimum(colours / np.maximum(opaque, 1e-5), 65535).astype(np.uint16)
+            shown = self._conversion(whole) * opaque
+        elif self._conversion is not None:
+            return self._conversion(colours)
+        else:
+            shown = colours.astype(np.float32) / 257
+        if self._alpha and opaque.min() < _OPAQUE:
+            self.met_transparency = True
+            shown = shown + self._background * (1 - opaque)
+        return np.clip(shown + 0.5, 0, 255).astype(np.uint8)

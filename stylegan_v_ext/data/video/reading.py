@@ -23,6 +23,7 @@ from stylegan_v_ext.data.video.timing import Clock, Timed
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
+_LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
 _LATE_END = 0.5  # seconds by which a file may end before the time that it announces
 _HEAD = 4096  # bytes
 # Codecs that check what they decode if they are told to, and of which each frame stands for itself.
@@ -106,7 +107,8 @@ class Reading:
         self._stream = stream
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
-        self._context.thread_type, self._context.thread_count = "AUTO", threads
+        small = self._stream.width * self._stream.height < _LARGE
+        self._context.thread_type, self._context.thread_count = "AUTO", min(threads, 2 if small else THREADS)
         self._suspect = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
         self._first_aspect = self._context.sample_aspect_ratio
         self._asks_frames = False
@@ -210,7 +212,7 @@ class Reading:
         With several threads it waits for a few more, so that one thread finds none of what is out damaged.
         """
         waiting: deque[Any] = deque()
-        longest = 1 if self._context.thread_count == 1 else THREADS
+        longest = self._context.thread_count
         count = 0
         for packet in self._packets():
             self._tick_over()

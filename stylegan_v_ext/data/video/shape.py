@@ -1,26 +1,32 @@
 """From a decoded frame to the pixels of the frame that comes out: upright, square pixels, RGB, of one size."""
 
+import importlib
 import struct
 from fractions import Fraction
 from typing import Any
 
 import av.filter
-import numpy as np
 from av.sidedata.sidedata import Type
 
 from stylegan_v_ext.data.geometry import BLACK, Geometry, Plan
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.colours import CURVES, GAMUTS, PEAK, WHITE, Conversion
+from stylegan_v_ext.data.video.tags import (
+    BT601,
+    BT709,
+    BT2020,
+    CURVES,
+    GAMUTS,
+    LIMITED,
+    MATRICES,
+    RGB,
+    UNKNOWN,
+)  # fmt: skip
 
 MOST_PIXELS = 8192**2  # of a frame, as for pictures
 WIDEST_PIXEL = 16  # width of a pixel by its height, or the reverse; beyond this the file is wrong about it
 THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
 _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
-_RGB, _BT709, _UNKNOWN, _BT601, _BT2020 = 0, 1, 2, 6, 9  # FFmpeg's numbers of colour matrices
-_MATRICES = {_BT709, 4, 5, _BT601, 7, _BT2020, 10}  # that FFmpeg's scaler knows
 _NAMES: dict[tuple[int, ...], str] = {BLACK: "black", (255, 255, 255): "white"}
-_OPAQUE = 0.998  # alpha that is 1 but for rounding
-_LIMITED = 1  # FFmpeg's number of the range that leaves room below black and above white
 
 
 def _allow_unknown_kinds() -> None:
@@ -38,6 +44,10 @@ def _allow_unknown_kinds() -> None:
 _allow_unknown_kinds()
 
 
+class NeedsNumpy(Exception):
+    """NumPy has to be imported before the process gives up the right to open files."""
+
+
 def check_size(width: int, height: int) -> None:
     """Raises `Problem` if a frame has too many pixels."""
     if width * height > MOST_PIXELS:
@@ -53,12 +63,11 @@ class Shaper:
 
     def __init__(self, geometry: Geometry | None, notes: list[str]):
         self._geometry, self._notes = geometry, notes
-        self._colour: tuple[int, ...] = tuple(geometry.background) if geometry else BLACK
-        self._background = np.array(self._colour, dtype=np.float32)
+        self._ground: tuple[int, ...] = tuple(geometry.background) if geometry else BLACK
         self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
         self._form: tuple | None = None
         self._graph: Any = None
-        self._conversion: Conversion | None = None
+        self._finish: Any = None
 
     def pixels(self, frame: Any, pixel_aspect: Fraction | None) -> bytes:
         """RGB pixels of a frame of the decoder; pixel_aspect: width by height of its pixels, None if unknown."""
@@ -80,13 +89,13 @@ class Shaper:
         if form.is_rgb or form.has_palette or len(form.components) < 3 or form.name.startswith("xyz"):
             return
         matrix = int(frame.colorspace)
-        if matrix == _UNKNOWN and Type.DOVI_METADATA in frame.side_data and int(frame.color_trc) == _UNKNOWN:
+        if matrix == UNKNOWN and Type.DOVI_METADATA in frame.side_data and int(frame.color_trc) == UNKNOWN:
             raise Problem("its colours are those of Dolby Vision alone, which cannot be shown")
-        if matrix in (_UNKNOWN, _RGB):
+        if matrix in (UNKNOWN, RGB):
             high = frame.height >= 720 or frame.width >= 1280
             wide = int(frame.color_primaries) == 9 or int(frame.color_trc) in CURVES
-            frame.colorspace = _BT2020 if wide else _BT709 if high else _BT601
-        elif matrix not in _MATRICES:
+            frame.colorspace = BT2020 if wide else BT709 if high else BT601
+        elif matrix not in MATRICES:
             raise Problem(f"its colour matrix, number {matrix} of the standard H.273, is not supported")
 
     def _believable(self, pixel_aspect: Fraction | None) -> Fraction:
@@ -114,18 +123,19 @@ class Shaper:
             scaled = scaled[::-1]
         curve, primaries = int(frame.color_trc), int(frame.color_primaries)
         converted = curve in CURVES or primaries in GAMUTS
-        self._conversion = Conversion(curve, primaries, _peak(frame)) if converted else None
-        alpha = _has_alpha(frame)
-        limited_grey = (
-            len(frame.format.components) == 1 and not frame.format.has_palette and frame.color_range == _LIMITED
-        )
-        self._alpha, self._limited_grey = alpha, limited_grey
+        alpha, grey = _has_alpha(frame), len(frame.format.components) == 1 and not frame.format.has_palette
+        limited_grey = grey and frame.color_range == LIMITED
+        deep = alpha or converted or limited_grey
+        self._finish = None
+        if deep:
+            colours = _import_colours()
+            conversion = colours.Conversion(curve, primaries, _peak(frame)) if converted else None
+            self._finish = colours.Finish(limited_grey, conversion, alpha, self._ground)
         self._say_what_is_done(curve, primaries)
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
         if alpha:  # the colour behind what is transparent has no part in the scaling
             parts += [f"scale={_SCALING}", "format=gbrap16le", "premultiply=inplace=1"]
         parts.append(f"scale={scaled[0]}:{scaled[1]}:{_SCALING}")
-        deep = alpha or converted or limited_grey
         parts += ["format=" + ("rgba64le" if alpha else "rgb48le" if deep else "rgb24"), *turns]
         self._graph = filter_graph(frame, parts)
 
@@ -148,41 +158,30 @@ class Shaper:
             self._note(f"its colours ({GAMUTS[primaries]}) are converted to BT.709")
 
     def _placed(self, frame: Any) -> bytes:
-        """The pixels in the middle of the frame that comes out."""
+        """The pixels in the middle of the frame that comes out; what is around them is black."""
         assert self.size is not None
-        width, height = self.size
-        if frame.format.name == "rgb24" and (frame.width, frame.height) == self.size:
+        (width, height), row = self.size, 3 * frame.width
+        if self._finish is None:
             plane = frame.planes[0]
-            pixels, step, row = memoryview(plane), plane.line_size, width * 3
-            if step == row:
-                return bytes(pixels[: row * height])
-            return b"".join(pixels[at : at + row] for at in range(0, step * height, step))
-        picture = self._as_sdr(frame.to_ndarray())
-        canvas = np.zeros([height, width, 3], dtype=np.uint8)
-        left, top = (width - frame.width) // 2, (height - frame.height) // 2
-        canvas[top : top + frame.height, left : left + frame.width] = picture
-        return canvas.tobytes()
-
-    def _as_sdr(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 `[H, W, 3]` of uint8 RGB, or of uint16 RGB or RGBA; colours of RGBA are multiplied by alpha."""
-        if pixels.dtype == np.uint8:
-            return pixels
-        opaque = pixels[..., 3:].astype(np.float32) / 65535
-        colours = pixels[..., :3]
-        if self._limited_grey:
-            expanded = (colours.astype(np.float32) / 257 - 16) * (65535 / 219)
-            colours = np.clip(expanded + 0.5, 0, 65535).astype(np.uint16)
-        if self._conversion is not None and self._alpha:
-            whole = np.minimum(colours / np.maximum(opaque, 1e-5), 65535).astype(np.uint16)
-            shown = self._conversion(whole) * opaque
-        elif self._conversion is not None:
-            return self._conversion(colours)
+            pixels, step = memoryview(plane), plane.line_size
         else:
-            shown = colours.astype(np.float32) / 257
-        if self._alpha and opaque.min() < _OPAQUE:
-            self._note(f"what is transparent is shown on {_NAMES.get(self._colour, f'the colour {self._colour}')}")
-            shown = shown + self._background * (1 - opaque)
-        return np.clip(shown + 0.5, 0, 255).astype(np.uint8)
+            pixels, step = memoryview(self._finish(frame.to_ndarray()).tobytes()), row
+            if self._finish.met_transparency:
+                self._note(f"what is transparent is shown on {_NAMES.get(self._ground, f'the colour {self._ground}')}")
+        if (frame.width, frame.height) == self.size and step == row:
+            return bytes(pixels[: row * height])
+        left, top = 3 * ((width - frame.width) // 2), (height - frame.height) // 2
+        before, after = bytes(left), bytes(3 * width - row - left)
+        rows = [part for at in range(0, step * frame.height, step) for part in (before, pixels[at : at + row], after)]
+        return b"".join([bytes(3 * width * top), *rows, bytes(3 * width * (height - top - frame.height))])
+
+
+def _import_colours() -> Any:
+    """The module that counts with NumPy, which few files need. Raises `NeedsNumpy` if it is too late to import it."""
+    try:
+        return importlib.import_module("stylegan_v_ext.data.video.colours")
+    except (ImportError, OSError):
+        raise NeedsNumpy from None
 
 
 def filter_graph(frame: Any, parts: list[str]) -> Any:
@@ -211,15 +210,13 @@ def _has_alpha(frame: Any) -> bool:
     return frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
 
 
-def _peak(frame: Any) -> float:
-    """Brightest light of the display on which the film was graded, in cd/m²."""
+def _peak(frame: Any) -> float | None:
+    """Brightest light of the display on which the film was graded, in cd/m²; None if the file does not say."""
     data = frame.side_data.get(Type.MASTERING_DISPLAY_METADATA)
     if data is None or len(bytes(data)) < 88:
-        return PEAK
+        return None
     *_, numerator, denominator, _, has_luminance = struct.unpack("22i", bytes(data)[:88])
-    if not has_luminance or denominator <= 0 or numerator <= 0:
-        return PEAK
-    return min(max(numerator / denominator, WHITE), 10000.0)
+    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
 
 
 def _turns(frame: Any) -> tuple[str, ...]:
