@@ -15,19 +15,36 @@ from stylegan_v_ext.data.video.timing import UNEQUAL
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 COUNT, WIDTH, HEIGHT = 8, 64, 48
 CORNERS = [None, (200, 40, 40), (40, 180, 60), (50, 60, 210)]  # top left: grey that tells the number; then by rows
-EXACT = {
-    "h264": "-c:v libx264 -qp 0 -g 4 -bf 2", "h264 open": "-c:v libx264 -qp 0 -g 4 -bf 2 -x264-params open-gop=1",
-    "rgb": "-c:v libx264rgb -qp 0", "hevc": "-c:v libx265 -x265-params log-level=error:lossless=1",
-    "vp9": "-c:v libvpx-vp9 -lossless 1", "ffv1": "-c:v ffv1", "png": "-c:v png", "qtrle": "-c:v qtrle",
-    "huffyuv": "-c:v huffyuv", "utvideo": "-c:v utvideo", "apng": "-f apng", "raw": "-c:v rawvideo",
-    "webp": "-c:v libwebp_anim -lossless 1 -f webp", "av1": "-c:v libaom-av1 -cpu-used 8 -aom-params lossless=1",
-}  # fmt: skip
-CLOSE = {
-    "mpeg1": "-c:v mpeg1video -q 1", "mpeg2": "-c:v mpeg2video -q 1 -bf 2", "mpeg4": "-c:v mpeg4 -q 1 -bf 2",
-    "wmv2": "-c:v wmv2 -q 1", "theora": "-c:v libtheora -q 10", "mjpeg": "-c:v mjpeg -q 1", "flv1": "-c:v flv -q 1",
-    "vp8": "-c:v libvpx -crf 4 -b:v 4M", "prores": "-c:v prores_ks -q 1",
-    "gif": "-filter_complex split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none",
-}  # fmt: skip
+# Codecs and how they are asked for, with and without loss.
+EXACT = """
+h264: -c:v libx264 -qp 0 -g 4 -bf 2
+h264 open: -c:v libx264 -qp 0 -g 4 -bf 2 -x264-params open-gop=1
+rgb: -c:v libx264rgb -qp 0
+hevc: -c:v libx265 -x265-params log-level=error:lossless=1
+vp9: -c:v libvpx-vp9 -lossless 1
+av1: -c:v libaom-av1 -cpu-used 8 -aom-params lossless=1
+ffv1: -c:v ffv1
+png: -c:v png
+qtrle: -c:v qtrle
+huffyuv: -c:v huffyuv
+utvideo: -c:v utvideo
+raw: -c:v rawvideo
+apng: -f apng
+webp: -c:v libwebp_anim -lossless 1 -f webp
+"""
+CLOSE = """
+mpeg1: -c:v mpeg1video -q 1
+mpeg2: -c:v mpeg2video -q 1 -bf 2
+mpeg4: -c:v mpeg4 -q 1 -bf 2
+wmv2: -c:v wmv2 -q 1
+theora: -c:v libtheora -q 10
+mjpeg: -c:v mjpeg -q 1
+flv1: -c:v flv -q 1
+vp8: -c:v libvpx -crf 4 -b:v 4M
+prores: -c:v prores_ks -q 1
+gif: -filter_complex split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=none
+"""
+EXACT, CLOSE = (dict(line.split(": ", 1) for line in text.strip().splitlines()) for text in (EXACT, CLOSE))
 TIMES = {"25": "25", "ntsc": "30000/1001", "10": "10", "fast": "1000", "varied": "25"}
 # Ending and codec: pixel formats; times.
 ROWS = """
@@ -107,7 +124,7 @@ def picture():
 
 
 def write(row, folder):
-    options = [*EXACT.get(row.codec, CLOSE.get(row.codec, "")).split(), "-pix_fmt", row.form]
+    options = [*(EXACT | CLOSE)[row.codec].split(), "-pix_fmt", row.form]
     filters = ["scale=flags=accurate_rnd+full_chroma_int+full_chroma_inp"]
     if row.time == "varied":
         filters.append("settb=1/1000,setpts='(N*100+N*N*20)'")

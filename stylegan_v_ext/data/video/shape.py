@@ -136,7 +136,8 @@ class Shaper:
         if alpha:  # the colour behind what is transparent has no part in the scaling
             parts += [f"scale={_SCALING}", "format=gbrap16le", "premultiply=inplace=1"]
         parts.append(f"scale={scaled[0]}:{scaled[1]}:{_SCALING}")
-        parts += ["format=" + ("rgba64le" if alpha else "rgb48le" if deep else "rgb24"), *turns]
+        parts += ["format=" + ("rgba64le" if alpha else "rgb48le" if deep else "gbrp"), *turns]
+        parts += [] if deep else ["scale=flags=neighbor", "format=rgb24"]  # planes first: FFmpeg is quick at them
         self._graph = filter_graph(frame, parts)
 
     def _plan(self, frame: Any, quarter: bool, aspect: float) -> Plan:
