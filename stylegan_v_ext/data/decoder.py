@@ -1,88 +1,110 @@
-"""The program that decodes one video file; `VideoReader` starts a process of it for each file.
+"""The program that decodes video files; `data/video/process.py` starts it.
 
-A fault in a decoder ends this process and nothing else. Before FFmpeg sees a byte of the file, the process gives up
-the right to open files and connections, to write files, and to take more memory than its limit.
+A fault in a decoder ends one process and nothing else. Before FFmpeg sees a byte of a file, the process gives up the
+right to open files and connections, to write files, and to take more memory than its limit.
 
-    python -P decoder.py '{"path": …, "fps": …, "filters": …, "most_bytes": …, "most_seconds": …}'
+    python -P decoder.py '{"geometry": …, "fps": …, "most_bytes": …, "most_seconds": …}' < FILE
 
-It writes records to its standard output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
-frame is `f` and its RGB pixels. The objects: `{"fps": …, "duration": …}` before the first frame; last of all
-`{"end": TEXT}`, the text says what is wrong with the file, or with what follows the frames, and is empty for a
-sound file.
+decodes one file. `python -P decoder.py --serve` imports what is needed once, and forks a process for each file that its
+parent sends through the socket at standard input, until the parent closes it or dies.
+
+The process writes records to its output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
+frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes":
+[text, …]}`, before the first frame and again if they are better known; last of all `{"end": TEXT}`, the text says what
+is wrong with the file, or with what follows the frames, and is empty for a sound file. `{"again": true}` instead asks
+for a process that imports NumPy first, which few files need.
 """
 
+import contextlib
+import gc
 import importlib
+import importlib.util
 import json
-import math
 import os
 import pkgutil
-import re
+import selectors
 import signal
-import stat
-import struct
+import socket
 import sys
 from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any, BinaryIO
 
-import av
-import av.error
-import av.filter
-import av.subtitles
-from av.sidedata.sidedata import Type
 
-# FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
-FORMATS = "mov,matroska,avi,gif"
-MOST_PIXELS = 8192**2  # of a frame, as for pictures
+def _find_package() -> None:
+    """Make the package importable from the place of this file, whatever else is installed."""
+    root = Path(__file__).resolve().parents[1]
+    spec = importlib.util.spec_from_file_location(
+        root.name, root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    assert spec is not None and spec.loader is not None
+    sys.modules[root.name] = package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+
+
+if "stylegan_v_ext" not in sys.modules:
+    _find_package()
+
+import av  # noqa: E402
+import av.error  # noqa: E402
+import av.subtitles  # noqa: E402
+
+from stylegan_v_ext.data.geometry import Geometry  # noqa: E402
+from stylegan_v_ext.data.video import Problem  # noqa: E402
+from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_webp  # noqa: E402
+from stylegan_v_ext.data.video.deinterlacing import deinterlaced  # noqa: E402
+from stylegan_v_ext.data.video.protocol import JOB, LENGTH, STATUS  # noqa: E402
+from stylegan_v_ext.data.video.reading import Messages, Reading  # noqa: E402
+from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper  # noqa: E402
+from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled  # noqa: E402
+
 MOST_FRAMES = 10_000_000  # 4 days at 25 frames a second
-LONGEST_HOLD = 3600  # seconds that `fps` may repeat a frame for
-FASTEST = 1_000_000  # frames a second
-_LATE_END = 0.5  # seconds by which a file may end before the time that it announces
-_THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
 
 
-class Problem(Exception):
-    """The file, or what follows in it, cannot be used; the text says why."""
-
-
-def main(settings: dict[str, Any], out: BinaryIO) -> None:
+def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
     """Decode one file and write the records.
 
-    settings: path; fps: rate to resample to, None keeps the frames as they are; filters: a chain of FFmpeg's
-    filters; most_bytes: of memory; most_seconds: of processor time for one frame.
+    file: open for reading, at its beginning.
     out: where the records go.
+    settings: geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None keeps
+        the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame;
+        numpy: import NumPy first.
     """
     try:
-        with open(settings["path"], "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or not status.st_size:
-                raise Problem("it is empty")
-            _give_up_rights(settings["most_bytes"])
-            _allow_time(settings["most_seconds"])
-            for record in _records(file, settings):
-                _send(out, record)
+        head = file.read(16)
+        file.seek(0)
+        if not head:
+            raise Problem("it is empty")
+        if settings["numpy"]:
+            import_numpy()
+        if is_webp(head):
+            import_pillow()
+        messages = Messages()
+        _give_up_rights(settings["most_bytes"])
+        for record in _records(file, is_webp(head), messages, settings):
+            _send(out, record)
         reason = ""
+    except NeedsNumpy:
+        _send(out, {"again": True})
+        return
     except Problem as problem:
         reason = str(problem)
     except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):  # the last one: no room for a thread
         reason = f"it needs more than {settings['most_bytes'] / 2**30:.1f} GiB of memory"
     except av.error.InvalidDataError:
-        reason = "it is damaged, cut off, or in another format"
+        reason = "it is damaged"
     except (OSError, av.error.FFmpegError) as error:
         reason = error.strerror or type(error).__name__
     except (ValueError, RuntimeError, OverflowError) as error:  # PyAV's
         reason = str(error) or type(error).__name__
+    except Exception as error:
+        reason = f"the decoder failed ({type(error).__name__}: {error})"
     _send(out, {"end": reason})
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """`os.open` that does not wait for somebody to write into a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _give_up_rights(most_bytes: int) -> None:
     """Let this process open and write no more files, and take no more memory than `most_bytes`."""
-    for module in pkgutil.iter_modules(av.subtitles.__path__, "av.subtitles."):
-        importlib.import_module(module.name)  # PyAV would at the first video
     try:
         import resource
     except ImportError:  # Windows
@@ -93,6 +115,17 @@ def _give_up_rights(most_bytes: int) -> None:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
         except (ValueError, OSError):  # a lower limit holds already, or the system knows no such limit
             continue
+
+
+def _import_all() -> None:
+    """Import what PyAV would at the first video."""
+    for module in pkgutil.iter_modules(av.subtitles.__path__, "av.subtitles."):
+        importlib.import_module(module.name)
+
+
+def import_numpy() -> None:
+    """Import what counts with NumPy."""
+    importlib.import_module("stylegan_v_ext.data.video.colours")
 
 
 def _allow_time(seconds: float) -> None:
@@ -107,185 +140,160 @@ def _send(out: BinaryIO, record: dict | bytes) -> None:
         out.write(record)
     else:
         text = json.dumps(record).encode()
-        out.write(b"j" + struct.pack("<I", len(text)) + text)
+        out.write(b"j" + LENGTH.pack(len(text)) + text)
     out.flush()
 
 
-def _records(file: BinaryIO, settings: dict[str, Any]) -> Iterator[dict | bytes]:
-    """Facts, then frames after the filters as RGB pixels. Raises `Problem` and FFmpeg's errors."""
-    nothing_else = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_pixels": str(MOST_PIXELS)}
-    with av.open(file, "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18) as container:
-        stream: Any = container.streams.best("video")
-        if stream is None:
-            raise Problem("it has no video track")
-        _check_size(stream.width, stream.height)
-        context = stream.codec_context
-        context.options = {"max_pixels": str(MOST_PIXELS)}
-        if context.name == "mjpeg":  # each picture stands for itself, so a fault in it is damage
-            context.options |= {"err_detect": "explode"}
-        context.thread_type, context.thread_count = "AUTO", _THREADS
-        facts = {"fps": settings["fps"] or _rate(stream), "duration": _duration(container, stream)}
-        yield {**facts, "size": [stream.width, stream.height]}
-        count = 0
-        for pixels in _filtered(container, stream, settings):
-            _allow_time(settings["most_seconds"])
+def _records(file: BinaryIO, webp: bool, messages: Messages, settings: dict[str, Any]) -> Iterator[dict | bytes]:
+    """Facts, then frames as RGB pixels. Raises `Problem` and FFmpeg's errors."""
+
+    def tick_over() -> None:
+        _allow_time(settings["most_seconds"])
+
+    tick_over()
+    reading: Any = AnimationReading(file, tick_over) if webp else Reading(file, messages, tick_over)
+    notes: list[str] = []
+    geometry = settings["geometry"]
+    shaper = Shaper(None if geometry is None else Geometry(**geometry), notes)
+    fps = settings["fps"]
+    frames = deinterlaced(reading.frames(), notes)
+    if fps:
+        shown = resampled(frames, reading.clock, Fraction(fps))
+    else:
+        shown = ((item, 1) for item in frames)
+    told, count = None, 0
+    for item, times in shown:
+        pixels = shaper.pixels(item.frame, item.pixel_aspect) if times else b""
+        for _ in range(times):
+            tick_over()
+            if count & (count - 1) == 0:  # what is known by now; a reader may leave before the end
+                facts = _facts(reading, shaper, fps, notes)
+                if facts != told:
+                    yield facts
+                    told = facts
             count += 1
             if count > MOST_FRAMES:
                 raise Problem(f"it has more than {MOST_FRAMES} frames")
             yield pixels
-        if not count:
-            raise Problem("it has no frames")
+    if count:
+        yield _facts(reading, shaper, fps, notes)
+    if reading.problem is not None:
+        raise reading.problem
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise Problem(f"its frames are {width}x{height}; the most is {MOST_PIXELS} pixels, such as 8192x8192")
+def _facts(reading: Any, shaper: Shaper, fps: float | None, notes: list[str]) -> dict[str, Any]:
+    rate = reading.clock.rate
+    times = [] if fps else [UNEQUAL] * reading.clock.unequal + [UNKNOWN] * (rate is None)
+    return {"fps": fps or rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
 
 
-def _rate(stream: Any) -> float | None:
-    """Frames a second; None if the file does not tell. The mean rate, unless it is a rounded form of a nominal one."""
-    mean, nominal = float(stream.average_rate or 0), float(stream.guessed_rate or 0)
-    rate = nominal if not mean or abs(nominal - mean) < 0.01 * mean else mean
-    return rate if 0 < rate < FASTEST else None
+def serve(line: socket.socket) -> None:
+    """Fork a process for each file until the other end of `line` is closed.
 
-
-def _duration(container: Any, stream: Any) -> float | None:
-    """Seconds that the file announces; None if it does not."""
-    if stream.duration is not None:
-        seconds = float(stream.duration * stream.time_base)
-    else:
-        seconds = (container.duration or 0) / av.time_base
-    return seconds if 0 < seconds < math.inf else None
-
-
-def _filtered(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[bytes]:
-    """RGB pixels of all frames before the damage. Raises `Problem` and FFmpeg's errors after them."""
-    chain = _Chain(settings["filters"], settings["fps"])
-    try:
-        for frame in _decoded(container, stream, settings):
-            yield from chain.frames(frame)
-    except (Problem, av.error.FFmpegError):
-        yield from chain.frames(None)
-        raise
-    yield from chain.frames(None)
-
-
-def _decoded(container: Any, stream: Any, settings: dict[str, Any]) -> Iterator[Any]:
-    """Frames as the decoder gives them. Raises `Problem` and FFmpeg's errors at the first sign of damage.
-
-    A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
+    A job is `JOB`, the settings, and three descriptors: of the file, of the pipe for the records, and of a socket. The
+    exit status of the process, minus the number of the signal that ended it, goes to this socket; if the other end of
+    it is closed, the process is killed.
     """
-    announced = container.duration / av.time_base if container.duration and stream.duration is None else 0.0
-    end = 0.0
-    waiting = None
-    for packet in container.demux():
-        if packet.pts is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        if packet.stream is not stream or (not packet.size and packet.dts is not None):
-            continue
-        if packet.is_corrupt:
-            yield from () if waiting is None else (waiting,)
-            raise Problem("it is cut off")
-        for frame in packet.decode():
-            _allow_time(settings["most_seconds"])
-            if frame.is_corrupt:
-                raise Problem("a frame is damaged")
-            _check_size(frame.width, frame.height)
-            if settings["fps"]:
-                _shorten(frame)
-            if waiting is not None:
-                yield waiting
-                if settings["fps"]:
-                    _check_hold(waiting.time, frame.time)
-            waiting = frame
-    yield from () if waiting is None else (waiting,)
-    if announced - end > max(_LATE_END, 5 / (_rate(stream) or math.inf)):
-        raise Problem(f"it ends after {end:.1f} of {announced:.1f} seconds")
-
-
-def _shorten(frame: Any) -> None:
-    """Keep the resampling filter from repeating the last frame for days."""
-    tick = frame.time_base
-    if tick > LONGEST_HOLD:
-        raise Problem(f"its clock ticks every {float(tick):.6g} seconds")
-    if frame.duration * tick > LONGEST_HOLD:
-        frame.duration = 1
-
-
-def _check_hold(begin: float | None, end: float | None) -> None:
-    if begin is not None and end is not None and abs(end - begin) > LONGEST_HOLD:
-        raise Problem(f"its time jumps from {begin:.6g} to {end:.6g} seconds")
-
-
-class _Chain:
-    """FFmpeg's filters, set up anew if the form of the frames changes on the way.
-
-    filters: `name=arguments,name=arguments`; quotes protect commas.
-    fps: rate to resample to before the filters, None for no resampling.
-    """
-
-    def __init__(self, filters: str, fps: float | None):
-        self._filters = [f"fps={fps}"] if fps else []
-        self._rest = re.findall(r"(?:[^,']|'[^']*')+", filters)
-        self._form: tuple | None = None
-        self._graph: Any = None
-
-    def frames(self, frame: Any) -> Iterator[bytes]:
-        """RGB pixels of the frames that a frame brings out; None for `frame` brings out the last."""
-        form = None if frame is None else (frame.width, frame.height, frame.format.name, _turns(frame))
-        if form != self._form:
-            if self._graph is not None:
-                self._graph.vpush(None)
-                yield from self._out()
-            self._graph, self._form = self._set_up(frame, form), form
-        if form is not None:
-            self._graph.vpush(frame)
-            yield from self._out()
-
-    def _set_up(self, frame: Any, form: tuple | None) -> Any:
-        if form is None:
-            return None
-        graph = av.filter.Graph()
-        graph.threads = _THREADS
-        source = (
-            f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"
-            f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
-        )
-        parts = [("buffer", source)]
-        for text in [*self._filters, *form[-1], *self._rest, "format=rgb24"]:
-            name, _, arguments = text.partition("=")
-            parts.append((name, arguments))
-        nodes = [graph.add(name, arguments or None) for name, arguments in [*parts, ("buffersink", "")]]
-        graph.link_nodes(*nodes).configure()
-        return graph
-
-    def _out(self) -> Iterator[bytes]:
+    wake, wakened = socket.socketpair()
+    wake.setblocking(False)
+    wakened.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakened.fileno())
+    gc.freeze()  # what is imported stays in memory that all processes share
+    jobs: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(line, selectors.EVENT_READ)
+        selector.register(wake, selectors.EVENT_READ)
         while True:
-            try:
-                frame = self._graph.vpull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                return
-            plane = frame.planes[0]
-            pixels, step, row = memoryview(plane), plane.line_size, frame.width * 3
-            if step == row:
-                yield bytes(pixels[: row * frame.height])
-            else:
-                yield b"".join(pixels[at : at + row] for at in range(0, step * frame.height, step))
+            for key, _ in selector.select():
+                if key.fileobj is line:
+                    job = _next_job(line)
+                    if job is None:
+                        for child in jobs:
+                            os.kill(child, signal.SIGKILL)
+                        return
+                    if job[0]["numpy"]:
+                        import_numpy()  # it stays for all files that follow
+                    child = _fork(*job)
+                    jobs[child] = job[-1]
+                    selector.register(job[-1], selectors.EVENT_READ, child)
+                    line.sendall(b"k")
+                elif key.fileobj is wake:
+                    while _received(wake):
+                        pass
+                    for child, status in _ended():
+                        control = jobs.pop(child)
+                        if control in selector.get_map():
+                            selector.unregister(control)
+                        with control, contextlib.suppress(OSError):
+                            control.sendall(STATUS.pack(status))
+                elif jobs.get(key.data) is key.fileobj:  # nobody waits for this one any more
+                    selector.unregister(key.fileobj)
+                    os.kill(key.data, signal.SIGKILL)
 
 
-def _turns(frame: Any) -> tuple[str, ...]:
-    """Filters that turn a frame upright, as its display matrix asks for."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
-    if matrix is None:
-        return ()
-    # A point (x, y) of the frame is shown at (a x + c y, b x + d y).
-    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
-    if abs(b) > abs(a) and abs(c) > abs(d):
-        return (
-            "transpose=" + {(1, 0): "clock", (0, 1): "cclock", (1, 1): "cclock_flip"}.get((b > 0, c > 0), "clock_flip"),
-        )
-    return tuple(name for name, value in (("hflip", a), ("vflip", d)) if value < 0)
+def _next_job(line: socket.socket) -> tuple[dict[str, Any], int, int, socket.socket] | None:
+    """(settings, descriptor of the file, of the pipe, socket) of a job; None if there will be no more."""
+    data, descriptors, _, _ = socket.recv_fds(line, JOB.size, 3)
+    if len(data) < JOB.size or len(descriptors) < 3:
+        return None
+    (length,) = JOB.unpack(data)
+    text = b""
+    while len(text) < length and (part := line.recv(length - len(text))):
+        text += part
+    return json.loads(text), descriptors[0], descriptors[1], socket.socket(fileno=descriptors[2])
+
+
+def _fork(settings: dict[str, Any], file: int, out: int, control: socket.socket) -> int:
+    """Start the process for a job; its number."""
+    child = os.fork()
+    if child:
+        os.close(file)
+        os.close(out)
+        return child
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.dup2(file, 0)
+        os.dup2(out, 1)
+        os.closerange(3, 1024)  # sockets of this job and of others
+        _decode_standard_input(settings)
+    finally:
+        os._exit(0)
+
+
+def _decode_standard_input(settings: dict[str, Any]) -> None:
+    with open(0, "rb", buffering=0, closefd=False) as file, open(1, "wb", closefd=False) as out:
+        decode(file, out, settings)
+
+
+def _ended() -> Iterator[tuple[int, int]]:
+    """(number, exit status) of each process that has ended."""
+    while True:
+        try:
+            child, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not child:
+            return
+        yield child, os.waitstatus_to_exitcode(status)
+
+
+def _received(wake: socket.socket) -> bytes:
+    try:
+        return wake.recv(4096)
+    except BlockingIOError:
+        return b""
+
+
+def run(argument: str) -> None:
+    """Serve, or decode the file at standard input; argument: `--serve`, or the settings."""
+    _import_all()
+    if argument == "--serve":
+        serve(socket.socket(fileno=0))
+    else:
+        _decode_standard_input(json.loads(argument))
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.stdout.buffer)
+    run(sys.argv[1])

@@ -1,30 +1,35 @@
 """Starting ffmpeg, which writes videos, and reading video files a frame at a time."""
 
+import contextlib
+import dataclasses
 import importlib.util
-import json
 import math
 import os
 import re
 import signal
-import struct
+import stat
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.video.containers import is_animation
+from stylegan_v_ext.data.video.process import start_decoding
+from stylegan_v_ext.data.video.protocol import LENGTH
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".webm", ".gif", ".avi", ".mkv", ".m4v")
+_ENDINGS = (
+    ".mp4 .mov .webm .gif .avi .mkv .m4v .3gp .3g2 .wmv .asf .mpg .mpeg .m2v .vob .ts .mts .m2ts .flv .f4v .ogv .ogg "
+    ".mxf .dv .apng"
+)
+VIDEO_SUFFIXES = tuple(_ENDINGS.split())
+ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # stills have most of them, too
 MOST_BYTES = 4 * 2**30  # of memory that decoding one video may take
 MOST_SECONDS = 120.0  # of processor time for one frame
-_DECODER = Path(__file__).with_name("decoder.py")
-_LENGTH = struct.Struct("<I")
 _LONGEST_RECORD = 100_000  # bytes
 _LONGEST_REASON = 300  # characters
 _LONGEST_LOG = 1_000_000  # bytes of messages that are looked at, from the end
@@ -39,6 +44,12 @@ class FfmpegError(ValueError):
 
 class DecoderMissing(ValueError):
     """The library that decodes videos is not installed."""
+
+
+def is_video(path: str | Path) -> bool:
+    """Whether a file is one that `VideoReader` reads, by its ending; a file of a still's ending is looked into."""
+    ending = Path(path).suffix.lower()
+    return ending in VIDEO_SUFFIXES or ending in ANIMATION_SUFFIXES and is_animation(path)
 
 
 def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
@@ -56,16 +67,17 @@ def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
 
 
 class VideoReader:
-    """Iterates over the frames of a video file, uint8 `[height, width, 3]`, after a filter chain.
+    """Iterates over the frames of a video file, uint8 `[height, width, 3]`, upright, of square pixels, RGB.
 
     path: the file; it is the only one that is opened, whatever it refers to.
-    geometry: form of the frames; None keeps the size that the video has.
-    fps: rate to resample the video to, in frames a second; None keeps its frames as they are.
+    geometry: form of the frames; None keeps the size at which the video is shown.
+    fps: rate to resample the video to, in frames a second; None takes each of its frames once, whatever their times.
 
-    A process of its own decodes the file, within limits of memory and time. After the first frame the attributes
-    `fps` (of the frames that come out) and `duration` (seconds) hold what the file says, None if it says nothing.
-    After the last frame `damage` says why the rest of the file is not used; it is empty for a sound file. Raises
-    `FfmpegError` if no frame can be read, `DecoderMissing` if PyAV is not installed.
+    A process of its own decodes the file, within limits of memory and time. From the first frame on the attributes
+    `fps` (of the frames that come out), `duration` (seconds) and `notes` (clauses that say what is unusual about the
+    file, and what was done about it) hold what is known by then; None if nothing tells. After the last frame they are
+    final, and `damage` says why the rest of the file is not used; it is empty for a sound file. Raises `FfmpegError` if
+    no frame can be read, `DecoderMissing` if PyAV is not installed.
     """
 
     def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None):
@@ -75,42 +87,57 @@ class VideoReader:
         self.fps: float | None = None
         self.duration: float | None = None
         self.damage = ""
+        self.notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        if importlib.util.find_spec("av") is None:
+            raise DecoderMissing("PyAV, which decodes videos, was not found; install it with `pip install av`")
         count = 0
-        with tempfile.TemporaryFile() as log:
-            process = self._start(log)
-            try:
-                for record in self._records(process.stdout):
-                    if isinstance(record, np.ndarray):
+        for numpy in (False, True):
+            again = False
+            with contextlib.closing(self._frames_of_a_process(numpy)) as frames:
+                for number, frame in enumerate(frames):
+                    again = frame is None
+                    if frame is not None and number >= count:
                         count += 1
-                        yield record
-                    elif "end" in record:
-                        self.damage = str(record["end"])
-                        break
-                    else:
-                        self.fps, self.duration = _number(record.get("fps")), _number(record.get("duration"))
-                        self.size = self.size or _size(record.get("size"))
-                else:
-                    self.damage = _cause(process.wait(), log)
-            finally:
-                process.kill()
-                process.wait()
-                process.stdout.close()
+                        yield frame
+            if not again:
+                break
         if count == 0:
             raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
 
-    def _start(self, log: IO[bytes]) -> subprocess.Popen:
-        if importlib.util.find_spec("av") is None:
-            raise DecoderMissing("PyAV, which decodes videos, was not found; install it with `pip install av`")
+    def _frames_of_a_process(self, numpy: bool) -> Generator[np.ndarray | None, None, None]:
+        """Frames from the beginning of the file; the last one is None if the process asks for NumPy."""
         settings = {
-            "path": os.path.abspath(self.path), "fps": self.resampled_fps, "filters": _filters(self.geometry),
-            "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS,
+            "geometry": dataclasses.asdict(self.geometry) if self.geometry else None, "fps": self.resampled_fps,
+            "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS, "numpy": numpy,
         }  # fmt: skip
-        return subprocess.Popen(
-            [sys.executable, "-P", str(_DECODER), json.dumps(settings)], start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-        )  # fmt: skip
+        try:
+            with _open_file(self.path) as file:
+                process = start_decoding(file, settings)
+        except OSError as error:
+            raise FfmpegError(f"{self.path} holds no readable video ({error.strerror or error})") from None
+        try:
+            for record in self._records(process.records):
+                if isinstance(record, np.ndarray):
+                    yield record
+                elif "again" in record:
+                    yield None
+                    return
+                elif "end" in record:
+                    self.damage = printable(record["end"], _LONGEST_REASON)
+                    return
+                else:
+                    self._learn(record)
+            self.damage = _cause(process.wait())
+        finally:
+            process.stop()
+
+    def _learn(self, facts: dict) -> None:
+        self.fps, self.duration = _number(facts.get("fps")), _number(facts.get("duration"))
+        self.size = self.size or _size(facts.get("size"))
+        notes = facts.get("notes")
+        self.notes = tuple(printable(note) for note in notes) if isinstance(notes, list) else ()
 
     def _records(self, pipe: Any) -> Iterator[np.ndarray | dict]:
         """What the decoder writes, until it ends or writes something else."""
@@ -118,7 +145,7 @@ class VideoReader:
             width, height = self.size or (0, 0)
             length = 3 * width * height
             if kind != b"f":
-                length = min(_LENGTH.unpack(pipe.read(4).ljust(4, b"\0"))[0], _LONGEST_RECORD)
+                length = min(LENGTH.unpack(pipe.read(LENGTH.size).ljust(LENGTH.size, b"\0"))[0], _LONGEST_RECORD)
             data = pipe.read(length)
             if len(data) != length:
                 return
@@ -134,39 +161,29 @@ class VideoReader:
             yield record
 
 
+def _open_file(path: str) -> BinaryIO:
+    """A file open for reading. Raises `OSError` if there is none, or something else in its place; never waits."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        os.close(descriptor)
+        raise OSError("it is a folder" if is_folder else "it is not a file")
+    return open(descriptor, "rb", buffering=0)
+
+
 def _size(value: object) -> tuple[int, int] | None:
     return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else None
-
-
-def _filters(geometry: Geometry | None) -> str:
-    if geometry is None:
-        return "null"
-    width, height = geometry.size
-    shape = {
-        "center-crop": f"crop=w='min(iw,ih)':h='min(iw,ih)',scale={width}:{width}:flags=lanczos",
-        "center-crop-wide": (
-            f"crop=w='min(iw,ih*{width}/{height})':h='min(ih,iw*{height}/{width})',"
-            f"scale={width}:{height}:flags=lanczos,pad={width}:{width}:0:(oh-ih)/2"
-        ),
-        "fit": (
-            f"scale={width}:{width}:force_original_aspect_ratio=decrease:flags=lanczos,"
-            f"pad={width}:{width}:(ow-iw)/2:(oh-ih)/2"
-        ),
-    }[geometry.transform]
-    return f"{shape},setsar=1"
 
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, (int, float)) and 0 < value < math.inf else None
 
 
-def _cause(code: int, log: IO[bytes]) -> str:
-    """Why a decoder ended before it said so. code: its exit code, minus the signal's number if a signal ended it."""
-    if code >= 0:
-        return f"the decoder failed: {telling_line(read_log(log))}"
+def _cause(code: int) -> str:
+    """Why a decoder ended before it said so. code: its exit status, minus the signal's number if a signal ended it."""
     if code == -getattr(signal, "SIGPROF", 0):
         return f"a frame takes more than {MOST_SECONDS:g} seconds of processor time"
-    return f"the decoder failed with signal {-code}"
+    return f"the decoder failed with signal {-code}" if code < 0 else f"the decoder failed with status {code}"
 
 
 def read_log(log: IO[bytes]) -> str:

@@ -1,8 +1,12 @@
 """How a picture of any shape becomes a square frame: which part of it is taken, how large, and on what ground."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import PIL.Image
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 TRANSFORMS = ("center-crop", "center-crop-wide", "fit")
 BLACK = (0, 0, 0)
@@ -58,6 +62,8 @@ class Geometry:
 
     def apply(self, image: PIL.Image.Image) -> PIL.Image.Image:
         """The frame that an upright RGB picture of square pixels becomes."""
+        import PIL.Image  # late: the process that decodes videos plans without it
+
         plan = self.plan(*image.size)
         left, top, width, height = plan.crop
         box = (left, top, left + width, top + height)

@@ -18,6 +18,7 @@ from stylegan_v_ext.data import decoder, ffmpeg
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.video import process
 from stylegan_v_ext.generate.writers import write_video
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -275,8 +276,10 @@ def test_what_holds_no_picture_is_named_with_its_reason(tmp_path, secret):
     (tmp_path / "short.gif").write_bytes(b"GIF89a")
     (tmp_path / "no-index.mp4").write_bytes(secret.read_bytes()[:500])
     os.mkdir(tmp_path / "folder.mp4")
-    reasons = {"sound.mp4": "no video track", "empty.mp4": "it is empty", "short.gif": "", "no-index.mp4": "cut off",
-               "folder.mp4": "Is a directory", "nothing.mp4": "No such file"}  # fmt: skip
+    reasons = {
+        "sound.mp4": "no video track", "empty.mp4": "it is empty", "short.gif": "",
+        "no-index.mp4": "moov atom not found", "folder.mp4": "it is a folder", "nothing.mp4": "No such file",
+    }  # fmt: skip
     for name, reason in reasons.items():
         with pytest.raises(FfmpegError, match=rf"{name} holds no readable video \(.*({reason})"):
             read(tmp_path / name)
@@ -338,7 +341,7 @@ def test_absurd_rates_and_times_are_bounded(tmp_path):
     assert len(frames) == 6 and not reader.damage
     for fps in (10, 500):
         reader, frames = read(slow, fps=fps)
-        assert "its time jumps" in reader.damage and len(frames) == fps, "a second, which is one tick"
+        assert "its time jumps" in reader.damage and len(frames) == 1
 
 
 def test_absurd_sizes_and_counts_are_refused_in_one_line(tmp_path):
@@ -391,13 +394,19 @@ def test_time_and_memory_end_at_their_limits(tmp_path, monkeypatch, limit, value
 def test_a_decoder_that_crashes_costs_its_own_video_alone(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     for name in ("1", "2", "3"):
-        encode(tmp_path / "in" / f"{name}.mp4")
+        encode(tmp_path / "in" / f"{name}.mp4", frames=noise(5 + int(name)))
     program = tmp_path / "decoder.py"
-    program.write_text(
-        f"import os, runpy, sys\nif '2.mp4' in sys.argv[1]:\n    os.kill(os.getpid(), 11)\nsys.path.insert(0, '')\n"
-        f"runpy.run_path({str(ffmpeg._DECODER)!r}, run_name='__main__')\n"
-    )
-    monkeypatch.setattr(ffmpeg, "_DECODER", program)
+    program.write_text(f"""
+import importlib.util, os, sys
+spec = importlib.util.spec_from_file_location("decoder", {str(process.DECODER)!r})
+decoder = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(decoder)
+give_up = decoder._give_up_rights
+size = {(tmp_path / "in" / "2.mp4").stat().st_size}
+decoder._give_up_rights = lambda most: os.kill(os.getpid(), 11) if os.fstat(0).st_size == size else give_up(most)
+decoder.run(sys.argv[1])
+""")
+    monkeypatch.setattr(process, "DECODER", program)
     report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
     assert report.num_videos == 2
     assert (

@@ -1,0 +1,5 @@
+"""From the bytes of a video file to upright RGB frames; the sandboxed process of `data/decoder.py` runs all of it."""
+
+
+class Problem(Exception):
+    """The file, or what follows in it, cannot be used; the text says why."""

@@ -1,0 +1,67 @@
+"""Animated WebP, which FFmpeg's libraries do not read, frame by frame through Pillow."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+from stylegan_v_ext.data.video import Problem
+from stylegan_v_ext.data.video.containers import missing_end
+from stylegan_v_ext.data.video.shape import MOST_PIXELS, check_size
+from stylegan_v_ext.data.video.timing import Clock, Timed
+
+_TICK = Fraction(1, 1000)  # seconds
+
+
+def is_webp(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def import_pillow() -> None:
+    """Import all that reading needs; a process that may open no more files could not."""
+    for name in ("PIL.Image", "PIL.WebPImagePlugin", "numpy"):
+        importlib.import_module(name)
+    sys.modules["PIL.Image"].preinit()
+
+
+class AnimationReading:
+    """The frames of an animated WebP; see `reading.Reading`."""
+
+    duration = None
+
+    def __init__(self, file: BinaryIO, tick_over: Any):
+        import PIL.Image
+
+        self._tick_over = tick_over
+        self._missing_end = missing_end(file)
+        file.seek(0)
+        PIL.Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+        try:
+            self._image: Any = PIL.Image.open(file, formats=["WEBP"])
+        except (OSError, SyntaxError, ValueError):
+            raise Problem(self._missing_end or "it is damaged") from None
+        check_size(*self._image.size)
+        self.clock = Clock(_TICK)
+        self.problem: Exception | None = None
+
+    def frames(self) -> Iterator[Timed]:
+        """Frames with their times. Keeps the reason in `problem` if the rest cannot be used."""
+        import av
+        import numpy as np
+
+        time = 0
+        try:
+            for number in range(self._image.n_frames):
+                self._tick_over()
+                self._image.seek(number)
+                pixels = np.asarray(self._image.convert("RGBA"))
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
+                frame.time_base, frame.pts = _TICK, time
+                duration = int(self._image.info.get("duration", 0))
+                yield Timed(frame, self.clock.time(time), duration)
+                time += duration
+            if self._missing_end:
+                self.problem = Problem(self._missing_end)
+        except (OSError, EOFError, SyntaxError, ValueError, MemoryError) as error:
+            self.problem = error if isinstance(error, MemoryError) else Problem(self._missing_end or "it is damaged")

@@ -1,0 +1,233 @@
+"""From a decoded frame to the pixels of the frame that comes out: upright, square pixels, RGB, of one size."""
+
+import importlib
+import struct
+from fractions import Fraction
+from typing import Any
+
+import av.filter
+from av.sidedata.sidedata import Type
+
+from stylegan_v_ext.data.geometry import BLACK, Geometry, Plan
+from stylegan_v_ext.data.video import Problem
+from stylegan_v_ext.data.video.tags import (
+    BT601,
+    BT709,
+    BT2020,
+    CURVES,
+    GAMUTS,
+    LIMITED,
+    MATRICES,
+    RGB,
+    UNKNOWN,
+)  # fmt: skip
+
+MOST_PIXELS = 8192**2  # of a frame, as for pictures
+WIDEST_PIXEL = 16  # width of a pixel by its height, or the reverse; beyond this the file is wrong about it
+THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
+_SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
+_NAMES: dict[tuple[int, ...], str] = {BLACK: "black", (255, 255, 255): "white"}
+
+
+def _allow_unknown_kinds() -> None:
+    """Let PyAV pass over what its FFmpeg attaches to frames and it has no name for; it would refuse the whole frame."""
+
+    def unknown(cls: Any, value: int) -> Any:
+        member: Any = object.__new__(cls)
+        member._name_, member._value_ = f"UNKNOWN_{value}", value
+        return member
+
+    kinds: Any = Type
+    kinds._missing_ = classmethod(unknown)
+
+
+_allow_unknown_kinds()
+
+
+class NeedsNumpy(Exception):
+    """NumPy has to be imported before the process gives up the right to open files."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises `Problem` if a frame has too many pixels."""
+    if width * height > MOST_PIXELS:
+        raise Problem(f"its frames are {width}x{height}; the most is {MOST_PIXELS} pixels, such as 8192x8192")
+
+
+class Shaper:
+    """Makes frames of one size.
+
+    geometry: form of the frames; None takes the size at which the first frame is shown.
+    notes: gets a clause for each thing that was done to the picture.
+    """
+
+    def __init__(self, geometry: Geometry | None, notes: list[str]):
+        self._geometry, self._notes = geometry, notes
+        self._ground: tuple[int, ...] = tuple(geometry.background) if geometry else BLACK
+        self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
+        self._form: tuple | None = None
+        self._graph: Any = None
+        self._finish: Any = None
+
+    def pixels(self, frame: Any, pixel_aspect: Fraction | None) -> bytes:
+        """RGB pixels of a frame of the decoder; pixel_aspect: width by height of its pixels, None if unknown."""
+        self._settle_colours(frame)
+        aspect = self._believable(pixel_aspect)
+        form = (
+            frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range),
+            int(frame.color_trc), int(frame.color_primaries), _turns(frame), aspect,
+        )  # fmt: skip
+        if form != self._form:
+            self._set_up(frame, _turns(frame), aspect)
+            self._form = form
+        self._graph.vpush(frame)
+        return self._placed(self._graph.vpull())
+
+    def _settle_colours(self, frame: Any) -> None:
+        """Fill in the colour matrix if the file leaves it open. Raises `Problem` if it is one that is not supported."""
+        form = frame.format
+        if form.is_rgb or form.has_palette or len(form.components) < 3 or form.name.startswith("xyz"):
+            return
+        matrix = int(frame.colorspace)
+        if matrix == UNKNOWN and Type.DOVI_METADATA in frame.side_data and int(frame.color_trc) == UNKNOWN:
+            raise Problem("its colours are those of Dolby Vision alone, which cannot be shown")
+        if matrix in (UNKNOWN, RGB):
+            high = frame.height >= 720 or frame.width >= 1280
+            wide = int(frame.color_primaries) == 9 or int(frame.color_trc) in CURVES
+            frame.colorspace = BT2020 if wide else BT709 if high else BT601
+        elif matrix not in MATRICES:
+            raise Problem(f"its colour matrix, number {matrix} of the standard H.273, is not supported")
+
+    def _believable(self, pixel_aspect: Fraction | None) -> Fraction:
+        if not pixel_aspect or pixel_aspect < 0:
+            return Fraction(1)
+        if not Fraction(1, WIDEST_PIXEL) <= pixel_aspect <= WIDEST_PIXEL:
+            self._note(
+                f"it says that its pixels are {float(pixel_aspect):.4g} times as wide as high; they are not believed"
+            )
+            return Fraction(1)
+        return pixel_aspect
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def _set_up(self, frame: Any, turns: tuple[str, ...], aspect: Fraction) -> None:
+        """The chain of filters for frames of this form."""
+        quarter = any(turn.startswith("transpose") for turn in turns)
+        plan = self._plan(frame, quarter, float(1 / aspect if quarter else aspect))
+        left, top, width, height = plan.crop
+        scaled = plan.scaled
+        if quarter:
+            left, top, width, height = top, left, height, width
+            scaled = scaled[::-1]
+        curve, primaries = int(frame.color_trc), int(frame.color_primaries)
+        converted = curve in CURVES or primaries in GAMUTS
+        alpha, grey = _has_alpha(frame), len(frame.format.components) == 1 and not frame.format.has_palette
+        limited_grey = grey and frame.color_range == LIMITED
+        deep = alpha or converted or limited_grey
+        self._finish = None
+        if deep:
+            colours = _import_colours()
+            conversion = colours.Conversion(curve, primaries, _peak(frame)) if converted else None
+            self._finish = colours.Finish(limited_grey, conversion, alpha, self._ground)
+        self._say_what_is_done(curve, primaries)
+        parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
+        if alpha:  # the colour behind what is transparent has no part in the scaling
+            parts += [f"scale={_SCALING}", "format=gbrap16le", "premultiply=inplace=1"]
+        parts.append(f"scale={scaled[0]}:{scaled[1]}:{_SCALING}")
+        parts += ["format=" + ("rgba64le" if alpha else "rgb48le" if deep else "gbrp"), *turns]
+        parts += [] if deep else ["scale=flags=neighbor", "format=rgb24"]  # planes first: FFmpeg is quick at them
+        self._graph = filter_graph(frame, parts)
+
+    def _plan(self, frame: Any, quarter: bool, aspect: float) -> Plan:
+        width, height = _upright(frame, quarter)
+        if self._geometry is not None:
+            return self._geometry.plan(width, height, aspect)
+        shown = (width * max(aspect, 1), height / min(aspect, 1))
+        if self.size is None:
+            self.size = (max(round(shown[0]), 1), max(round(shown[1]), 1))
+            check_size(*self.size)
+        scale = min(self.size[0] / shown[0], self.size[1] / shown[1])
+        scaled = tuple(min(max(round(side * scale), 1), most) for side, most in zip(shown, self.size, strict=True))
+        return Plan((0, 0, width, height), (scaled[0], scaled[1]))
+
+    def _say_what_is_done(self, curve: int, primaries: int) -> None:
+        if curve in CURVES:
+            self._note(f"HDR ({CURVES[curve]}) is tone-mapped to SDR")
+        elif primaries in GAMUTS:
+            self._note(f"its colours ({GAMUTS[primaries]}) are converted to BT.709")
+
+    def _placed(self, frame: Any) -> bytes:
+        """The pixels in the middle of the frame that comes out; what is around them is black."""
+        assert self.size is not None
+        (width, height), row = self.size, 3 * frame.width
+        if self._finish is None:
+            plane = frame.planes[0]
+            pixels, step = memoryview(plane), plane.line_size
+        else:
+            pixels, step = memoryview(self._finish(frame.to_ndarray()).tobytes()), row
+            if self._finish.met_transparency:
+                self._note(f"what is transparent is shown on {_NAMES.get(self._ground, f'the colour {self._ground}')}")
+        if (frame.width, frame.height) == self.size and step == row:
+            return bytes(pixels[: row * height])
+        left, top = 3 * ((width - frame.width) // 2), (height - frame.height) // 2
+        before, after = bytes(left), bytes(3 * width - row - left)
+        rows = [part for at in range(0, step * frame.height, step) for part in (before, pixels[at : at + row], after)]
+        return b"".join([bytes(3 * width * top), *rows, bytes(3 * width * (height - top - frame.height))])
+
+
+def _import_colours() -> Any:
+    """The module that counts with NumPy, which few files need. Raises `NeedsNumpy` if it is too late to import it."""
+    try:
+        return importlib.import_module("stylegan_v_ext.data.video.colours")
+    except (ImportError, OSError):
+        raise NeedsNumpy from None
+
+
+def filter_graph(frame: Any, parts: list[str]) -> Any:
+    """A chain of FFmpeg's filters.
+
+    frame: one of the form that the chain takes.
+    parts: `name` or `name=arguments`.
+    """
+    source = (
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"
+        f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
+    )
+    graph = av.filter.Graph()
+    graph.threads = THREADS
+    chain = [("buffer", source), *((name, rest) for name, _, rest in (part.partition("=") for part in parts))]
+    nodes = [graph.add(name, arguments or None) for name, arguments in [*chain, ("buffersink", "")]]
+    graph.link_nodes(*nodes).configure()
+    return graph
+
+
+def _upright(frame: Any, quarter: bool) -> tuple[int, int]:
+    return (frame.height, frame.width) if quarter else (frame.width, frame.height)
+
+
+def _has_alpha(frame: Any) -> bool:
+    return frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
+
+
+def _peak(frame: Any) -> float | None:
+    """Brightest light of the display on which the film was graded, in cd/m²; None if the file does not say."""
+    data = frame.side_data.get(Type.MASTERING_DISPLAY_METADATA)
+    if data is None or len(bytes(data)) < 88:
+        return None
+    *_, numerator, denominator, _, has_luminance = struct.unpack("22i", bytes(data)[:88])
+    return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
+
+
+def _turns(frame: Any) -> tuple[str, ...]:
+    """Filters that turn a frame upright, as its display matrix asks for."""
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return ()
+    # A point (x, y) of the frame is shown at (a x + c y, b x + d y).
+    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
+    if abs(b) > abs(a) and abs(c) > abs(d):
+        kind = {(1, 0): "clock", (0, 1): "cclock", (1, 1): "cclock_flip"}.get((b > 0, c > 0), "clock_flip")
+        return (f"transpose={kind}",)
+    return tuple(name for name, value in (("hflip", a), ("vflip", d)) if value < 0)

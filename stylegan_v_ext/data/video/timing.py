@@ -1,0 +1,143 @@
+"""Times of frames: the rate that they show, and which frames a resampled video holds."""
+
+import math
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from stylegan_v_ext.data.video import Problem
+
+LONGEST_HOLD = 3600  # seconds that `fps` may repeat a frame for
+FASTEST = 1_000_000  # frames a second
+UNEQUAL = "its frames come at unequal times; --fps makes them equal"
+UNKNOWN = "it says no frame rate"
+_COMMON = [Fraction(n, 1001) * 1000 for n in (24, 30, 48, 60, 120)] + [Fraction(n) for n in (
+    5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)]  # fmt: skip
+_SLACK = 0.2  # by which an interval between equal frames may differ from the mean, as a share of it
+_ROUNDING = 0.3  # deviation of a time that is rounded to whole ticks, in ticks
+
+
+class Timed(NamedTuple):
+    """A frame and when it is shown.
+
+    frame: any object.
+    time: in ticks of the file's clock since the first frame; never less than that of the frame before.
+    duration: in ticks; 0 if unknown.
+    pixel_aspect: width of a pixel by its height; None if unknown.
+    """
+
+    frame: Any
+    time: int
+    duration: int
+    pixel_aspect: Fraction | None = None
+
+
+class Clock:
+    """Measures the rate of frames from their times.
+
+    tick: seconds between two ticks of the file's clock.
+    stated: rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
+    """
+
+    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = ()):
+        self.tick = tick
+        self._stated = [rate for rate in stated if rate and 1 / LONGEST_HOLD <= rate < FASTEST]
+        self.count = 0
+        self._origin: int | None = None
+        self._last = 0
+        self._shortest, self._longest = math.inf, 0
+        self._sum, self._sum_of_squares, self._sum_of_products = 0, 0, 0
+
+    def time(self, ticks: int | None) -> int:
+        """Time of the next frame in ticks since the first one.
+
+        ticks: what the file says; None if it says nothing. A time that goes back begins a new stretch, which goes on
+        one interval after the last frame.
+        """
+        if self._origin is None:
+            self._origin = ticks
+        now = None if ticks is None or self._origin is None else ticks - self._origin
+        if self.count and (now is None or now < self._last):
+            now = self._last + self._step()
+            self._origin = None if ticks is None else ticks - now
+        now = now or 0
+        if self.count:
+            self._shortest = min(self._shortest, now - self._last)
+            self._longest = max(self._longest, now - self._last)
+        self._sum += now
+        self._sum_of_squares += now * now
+        self._sum_of_products += now * self.count
+        self._last = now
+        self.count += 1
+        return now
+
+    def _step(self) -> int:
+        """Ticks between two frames, as far as is known."""
+        if self.count > 1 and self._last:
+            return max(round(self._last / (self.count - 1)), 1)
+        rate = self._stated[0] if self._stated else 25
+        return max(round(1 / (rate * self.tick)), 1)
+
+    @property
+    def unequal(self) -> bool:
+        """Whether the times between frames differ."""
+        if self.count < 3 or not self._last:
+            return False
+        mean = self._last / (self.count - 1)
+        slack = max(1.0, _SLACK * mean) + 1e-6
+        return self._longest - mean > slack or mean - self._shortest > slack
+
+    @property
+    def rate(self) -> float | None:
+        """Frames a second; None if nothing tells."""
+        if self.count < 2 or not self._last:
+            agreed = len(set(self._stated)) == 1 or self._stated and max(self._stated) < 1.01 * min(self._stated)
+            return float(self._stated[0]) if agreed else None
+        interval, deviation = self._line()
+        if deviation > 0.25 * interval:  # no steady rate at all
+            interval = self._last / (self.count - 1)
+            error = 0.0
+        else:
+            error = 2 * math.sqrt(12) * max(deviation, _ROUNDING) / (self.count**1.5 * interval)
+        measured = 1 / (interval * float(self.tick))
+        common = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1] if error else []
+        plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
+        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= (error + 1e-6) * measured]
+        rate = float(near[0]) if near else measured
+        return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
+
+    def _line(self) -> tuple[float, float]:
+        """(ticks between frames, root mean square deviation in ticks) of the straight line through all times."""
+        n = self.count
+        numbers = n * (n - 1) // 2
+        squares = (n - 1) * n * (2 * n - 1) // 6
+        across = n * self._sum_of_products - numbers * self._sum
+        along = n * squares - numbers * numbers
+        rest = n * self._sum_of_squares - self._sum * self._sum - Fraction(across * across, along)
+        return across / along, math.sqrt(max(float(rest), 0.0)) / n
+
+
+def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
+    """(frame, how many times it is shown) at `fps` frames a second; the number may be 0.
+
+    A frame is shown from the output frame that is nearest to its time. Raises `Problem` if a frame lasts too long.
+    """
+
+    def place(time: int) -> int:
+        return math.floor(time * clock.tick * fps + Fraction(1, 2))
+
+    waiting: Timed | None = None
+    for item in frames:
+        if waiting is not None:
+            if (item.time - waiting.time) * clock.tick > LONGEST_HOLD:
+                yield waiting, 1
+                begin, end = (float(time * clock.tick) for time in (waiting.time, item.time))
+                raise Problem(f"its time jumps from {begin:.6g} to {end:.6g} seconds")
+            yield waiting, place(item.time) - place(waiting.time)
+        waiting = item
+    if waiting is not None:
+        duration, rate = waiting.duration, clock.rate
+        if not 0 < duration * clock.tick <= LONGEST_HOLD:
+            duration = round(1 / (Fraction(rate) * clock.tick)) if rate else 0
+        shown = place(waiting.time + duration) - place(waiting.time)
+        yield waiting, max(shown, 0 if place(waiting.time) else 1)
