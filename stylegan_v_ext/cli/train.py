@@ -130,7 +130,7 @@ Examples:
 @click.option("--nobench", help="No cuDNN benchmarking", cls=Switch)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0, max=256), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
-@click.option("--skip-bad", help="Train without the videos that are damaged, too short or, with --cond, without a class",
+@click.option("--skip-bad", help="Train without videos that are damaged, too short or, with --cond, without a class",
               cls=Switch)  # fmt: skip
 @click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
               "and stops at the 101st frame", type=click.Choice(["stop", "skip"]), default="stop")  # fmt: skip

@@ -11,15 +11,9 @@ from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import count
 from stylegan_v_ext.data.fingerprint import fingerprint
-<<<<<<< HEAD
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
-from stylegan_v_ext.data.pictures import decode_frame
-=======
-from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
-from stylegan_v_ext.data.videos import list_videos
->>>>>>> picture
 
 
 class SparseVideoDataset(torch.utils.data.Dataset):

@@ -9,8 +9,6 @@ in `t-1`, `t0`, `t1`.
 import os
 import re
 import unicodedata
-<<<<<<< HEAD
-=======
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +30,6 @@ _HIDDEN_NAMES = (
 _HIDDEN = frozenset(_HIDDEN_NAMES.split("|"))
 
 Part = tuple[tuple[int, str], ...]
->>>>>>> picture
 
 
 @dataclass(frozen=True)
@@ -168,17 +165,6 @@ def _integer(digits: str) -> tuple[int, str]:
     return len(digits), digits
 
 
-<<<<<<< HEAD
-def is_hidden(name: str) -> bool:
-    """Whether a file, or a folder it lies in, is one that file managers hide or leave behind."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
-def normal_form(text: str) -> str:
-    """The text in Unicode's composed form (NFC), in which names that look alike are equal."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-=======
 def _negative(number: Part) -> Part:
     """The key of a number below zero: below all others, and in the opposite order."""
     return tuple((-1 - length, digits.translate(_COMPLEMENT) + _AFTER_DIGITS) for length, digits in number) + ((1, ""),)
->>>>>>> picture

@@ -51,11 +51,6 @@ def is_picture(name: str) -> bool:
     return name.endswith(PICTURE_SUFFIXES) or name.lower().endswith(PICTURE_SUFFIXES)
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file is a picture by the ending of its name."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
-
-
 def open_image(data: bytes) -> PIL.Image.Image:
     """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out.
 

@@ -11,16 +11,11 @@ from operator import lt
 import numpy as np
 
 from stylegan_v_ext.data.archive import Archive
-<<<<<<< HEAD
-from stylegan_v_ext.data.names import is_hidden, natural_key
-from stylegan_v_ext.data.pictures import IMAGE_SUFFIXES, is_picture
-=======
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.names import is_hidden, natural_order, normal_form
 from stylegan_v_ext.data.pictures import is_picture
 
 _EXPONENT = re.compile(r"[0-9][eE][+-][0-9]*$")  # before digits: 1e-05 is more than 1e-06
->>>>>>> picture
 
 
 @dataclass(frozen=True)
@@ -111,15 +106,3 @@ def _counts_up(names: list[str]) -> bool:
     end = len(names[0]) - suffix
     numbers = "".join([name[prefix:end] for name in names])
     return numbers.isascii() and numbers.isdecimal() and len({name[end:] for name in names}) == 1
-
-
-def other_files(archive: Archive) -> list[str]:
-    """Names of files that are neither pictures nor `dataset.json` nor hidden."""
-    return [
-        name
-        for name in archive.names
-        if not name.endswith("/")
-        and not is_picture(name)
-        and not is_hidden(name)
-        and name.rpartition("/")[2] != "dataset.json"
-    ]
