@@ -4,9 +4,11 @@ Archives are listed once. A zip member is then read with one `pread` at its offs
 file position: forked and spawned workers and threads may all read at the same time.
 """
 
+import contextlib
 import os
 import re
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +39,14 @@ class Archive:
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def local_file(self, index: int) -> Iterator[Path]:
+        """Context manager: the path of a file with the content of `names[index]`."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "file" + Path(self.names[index]).suffix)
+            path.write_bytes(self.read(index))
+            yield path
 
     def sizes(self) -> np.ndarray:
         """Bytes of every file, int64, in the order of `names`."""
@@ -87,6 +97,10 @@ class FolderArchive(Archive):
     def __init__(self, path: Path):
         self.path = path
         self.names = list(files_below(path, self._check_link))
+
+    @contextlib.contextmanager
+    def local_file(self, index: int) -> Iterator[Path]:
+        yield self.path / self.names[index]
 
     def _check_link(self, link: Path) -> None:
         if not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.path)):

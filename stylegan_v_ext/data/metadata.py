@@ -18,6 +18,7 @@ class Metadata:
     labels: dict[str, int] = field(default_factory=dict)
     fps: float | None = None
     motion_distance: int | None = None
+    classes: list[str] | None = None
     problems: list[str] = field(default_factory=list)
 
 
@@ -52,6 +53,9 @@ def _merge(metadata: Metadata, content: dict, name: str, folder: str) -> None:
             continue
         video = pair[0].strip("/")
         metadata.labels[f"{folder}/{video}" if folder else video] = pair[1]
+    names = content.get("classes")
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        metadata.classes = names
     for key, kind in (("fps", (int, float)), ("motion_distance", int)):
         value = content.get(key)
         if value is None:

@@ -1,6 +1,7 @@
 """Names of files: their natural order, and which are hidden."""
 
 import re
+import unicodedata
 
 
 def natural_key(name: str) -> list:
@@ -18,3 +19,8 @@ def _number_key(digits: str) -> tuple[int, str]:
 def is_hidden(name: str) -> bool:
     """Whether a file, or a folder it lies in, is one that file managers hide or leave behind."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def normal_form(text: str) -> str:
+    """The form (NFC) in which equal names are equal texts, whichever system wrote them."""
+    return unicodedata.normalize("NFC", text)

@@ -6,11 +6,32 @@ from collections.abc import Iterator
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import BLACK
 from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is a picture, by its ending."""
+    return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLACK) -> PIL.Image.Image:
+    """RGB picture of 8 bits, upright. Raises `DataError` naming a picture that cannot be read.
+
+    background: RGB colour, 0 to 255, behind what is transparent.
+    """
+    with image_faults(f"{name} cannot be read"), open_image(data) as image:
+        upright = PIL.ImageOps.exif_transpose(image)
+        if not upright.has_transparency_data:
+            return upright.convert("RGB")
+        picture = upright.convert("RGBA")
+        ground = PIL.Image.new("RGBA", picture.size, (*background, 255))
+        return PIL.Image.alpha_composite(ground, picture).convert("RGB")
 
 
 def open_image(data: bytes) -> PIL.Image.Image:

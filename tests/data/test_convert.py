@@ -233,7 +233,7 @@ def test_hour_long_input_is_streamed(tmp_path):
     alive = {"now": 0, "most": 0}
     original = conversion.encode_frame
 
-    class Source(conversion._FrameSource):
+    class Source(conversion.SourceReader):
         def __iter__(self):
             for frame in super().__iter__():
                 alive["now"] += 1
@@ -245,7 +245,7 @@ def test_hour_long_input_is_streamed(tmp_path):
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "_FrameSource", Source)
+        patch.setattr(conversion, "SourceReader", Source)
         patch.setattr(conversion, "encode_frame", encode)
         report = convert(
             str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(Geometry((16, 16)), workers=2)
