@@ -92,6 +92,9 @@ def convert(
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
         say(f"Note: {sentence}", err=True)
+    if report.fps is None:
+        say("Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
+            "--fps, or write it into dataset.json", err=True)  # fmt: skip
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
     say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
     if report.classes:

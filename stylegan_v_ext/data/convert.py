@@ -50,12 +50,14 @@ class ConvertOptions:
 class ConvertReport:
     """What was written.
 
+    fps: frames a second that are recorded; None if no source tells them.
     notes: sentences that name every source or file that is left out or cut short, and what is peculiar to sources.
     classes: (number and name, how many videos) of every class; empty without labels.
     """
 
     num_videos: int = 0
     num_frames: int = 0
+    fps: float | None = None
     notes: list[str] = field(default_factory=list)
     classes: list[tuple[str, int]] = field(default_factory=list)
 
@@ -94,8 +96,9 @@ def convert(
         report.notes = [*found.notes, *classes.notes, *motion_notes, *notes.sentences(), *rates.notes()]
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
+        report.fps = rates.common()
         about = {
-            "fps": rates.common(), "motion_distance": distance, "labels": labels or None, "classes": classes.names,
+            "fps": report.fps, "motion_distance": distance, "labels": labels or None, "classes": classes.names,
             "sources": origins,
         }  # fmt: skip
         writer.write_metadata({key: value for key, value in about.items() if value is not None or key == "labels"})
@@ -129,12 +132,10 @@ class _Rates:
         if len(self._known) > 1:
             found = ", ".join(f"{rate:g}" for rate in sorted(self._known))
             notes.append(f"the sources have {found} frames a second; --fps would make them equal")
-        if self._unknown:
-            whose = f"of {len(self._unknown)} sources ({first_of(self._unknown)})" if self._known else "of the sources"
-            written = f"is {self.common():g}" if self._known else "is left out, and sample videos play at 25"
+        if self._known and self._unknown:
             notes.append(
-                f"the frame rate {whose} is unknown; fps in dataset.json {written}; write there what is true, or "
-                "resample videos with --fps"
+                f"{len(self._unknown)} sources tell no frame rate ({first_of(self._unknown)}); {self.common():g} "
+                "frames a second, as others have, are recorded for all"
             )
         return notes
 

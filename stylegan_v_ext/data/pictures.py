@@ -25,7 +25,9 @@ def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLAC
 
     background: RGB colour, 0 to 255, behind what is transparent.
     """
-    with image_faults(f"{name} cannot be read"), open_image(data) as image:
+    with image_faults(f"{name} is not a readable image"):
+        image = open_image(data)
+    with image_faults(f"{name} is truncated or damaged"), image:
         upright = PIL.ImageOps.exif_transpose(image)
         if not upright.has_transparency_data:
             return upright.convert("RGB")

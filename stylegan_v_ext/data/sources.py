@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, is_animation
-from stylegan_v_ext.data.archive import Archive, ShardedArchive, open_archive
+from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
 from stylegan_v_ext.data.beside_videos import is_of_videos, looks_like_frames
 from stylegan_v_ext.data.errors import DataError
@@ -52,6 +52,17 @@ class Source:
         """The folders that the video lies in, the outermost first; a shard is no folder."""
         place = self.video.folder if self.video is not None else self.archive.names[self.member or 0]
         return place.split("/")[1 if isinstance(self.archive, ShardedArchive) else 0 : -1]
+
+    @property
+    def local_path(self) -> Path | None:
+        """Its file; None for a folder of pictures, and for a file in a zip."""
+        if self.member is None or not isinstance(self.archive, (FolderArchive, _OneFile)):
+            return None
+        return (
+            self.archive.path
+            if isinstance(self.archive, _OneFile)
+            else self.archive.path / self.archive.names[self.member]
+        )
 
     @property
     def is_folder(self) -> bool:

@@ -159,7 +159,7 @@ def test_bad_files_are_named_and_skipped(tmp_path):
     assert report.num_videos == 2
     text = "\n".join(report.notes)
     assert "bad.mp4 holds no readable video" in text and "empty.webm" in text
-    assert "frames/2.png cannot be read; the 1 frames before it are used" in text
+    assert "frames/2.png is not a readable image; the 1 frames before it are used" in text
 
 
 def test_unequal_frame_rates_are_noted(tmp_path):

@@ -97,8 +97,9 @@ def test_a_damaged_picture_is_named_by_every_reader(tmp_path, kind):
         def conversion(source=source):
             (tmp_path / "out.zip").unlink(missing_ok=True)
             report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
-            if report.notes:
-                raise DataError(report.notes[0])
+            faults = [note for note in report.notes if "it has one frame" not in note]
+            if faults:
+                raise DataError(faults[0])
 
         for number, reader in enumerate((training, metrics, conversion)):
             try:
@@ -135,7 +136,7 @@ def test_pictures_have_at_most_8192_by_8192_pixels(tmp_path, kind, size):
         decode_frame(data, "v/1.x")
     with pytest.raises(DataError, match="1.png is not a readable image"):
         DatasetVideos(write_zip(tmp_path / "in.zip", {"v/1.png": data}))
-    with pytest.raises(DataError, match="1.png cannot be read"):
+    with pytest.raises(DataError, match="1.png is not a readable image"):
         convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
 
 

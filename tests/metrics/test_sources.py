@@ -17,7 +17,6 @@ from stylegan_v_ext.metrics.sources import (
     Pick,
     VideoFiles,
     archive_fingerprint,
-    find_video_files,
     open_source,
 )
 
@@ -72,8 +71,9 @@ def test_what_a_path_is_follows_from_what_is_there(video_folder, sky_zip, tmp_pa
     assert isinstance(open_source(str(video_folder), 32), VideoFiles)
     assert isinstance(open_source(str(video_folder / "0.mp4")), VideoFiles)
     assert isinstance(open_source(sky_zip), DatasetVideos)
-    assert [path.name for path in find_video_files(video_folder)] == [f"{n}.mp4" for n in (0, 1, 2, 3, 4, 9, 5)]
-    with pytest.raises(DataError, match="holds no frames"):
+    names = [VideoFiles(str(video_folder), 16).video_name(number) for number in range(6)]
+    assert names == [*(f"{number}.mp4" for number in range(5)), "more/5.mp4"]
+    with pytest.raises(DataError, match="holds neither videos"):
         open_source(str(tmp_path))
     with pytest.raises(DataError, match="does not exist"):
         open_source(str(tmp_path / "nothing"))
