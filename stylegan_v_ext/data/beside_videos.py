@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import PurePosixPath
 
 _FRAMES = 8  # numbered pictures that may be a video
 _FOLDERS_BESIDE = re.compile("(covers?|posters?|previews?|thumb(nail)?s?)", re.IGNORECASE)
-_NUMBER = re.compile(r"([0-9]{1,18})(?!.*[0-9])")  # the last number
+_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
 
 def looks_like_frames(pictures: list[str], num_videos: int) -> bool:
@@ -15,18 +16,18 @@ def looks_like_frames(pictures: list[str], num_videos: int) -> bool:
     pictures: their names.
     num_videos: how many video files the folder holds; as many thumbnails may be numbered as they are.
     """
-    groups: dict[str, list[int]] = {}
+    groups: dict[str, list[Fraction]] = {}
     for name in pictures:
         stem = PurePosixPath(name).stem
         if found := _NUMBER.search(stem):
-            groups.setdefault(stem[: found.start()] + "#" + stem[found.end() :], []).append(int(found[1]))
+            groups.setdefault(stem[: found.start()] + "#" + stem[found.end() :], []).append(Fraction(found[0]))
     return any(
         len(numbers) >= max(_FRAMES, num_videos + 1) and _has_equal_steps(sorted(numbers))
         for numbers in groups.values()
     )
 
 
-def _has_equal_steps(numbers: list[int]) -> bool:
+def _has_equal_steps(numbers: list[Fraction]) -> bool:
     return len({after - before for before, after in zip(numbers, numbers[1:], strict=False)}) == 1
 
 

@@ -269,9 +269,8 @@ class _Search:
         sentences = [*self._sentences, *self._notes.sentences()]
         if self._other:
             number = f"{len(self._other)} files" if len(self._other) > 1 else "1 file"
-            sentences.append(
-                f"{number} left out, neither videos nor pictures ({kinds_of(self._other)}): {first_of(self._other)}"
-            )
+            others = first_of(sorted(self._other, key=natural_key))
+            sentences.append(f"{number} left out, neither videos nor pictures ({kinds_of(self._other)}): {others}")
         return sentences
 
     def what_is_there(self) -> str:
