@@ -201,10 +201,15 @@ class _Search:
             elif isinstance(self.archive, _OneFile):
                 self._other += names
             else:
-                self._add(video.folder or Path(self.path).stem, video=video)
+                self._add(video.folder or self._own_name(), video=video)
         if left:
             number = f"{len(left)} pictures" if len(left) > 1 else "1 picture"
             self._sentences.append(f"{number} left out, beside videos and no videos themselves: {first_of(left)}")
+
+    def _own_name(self) -> str:
+        """What the place is called, for a video that is all of it."""
+        path = Path(self.path)
+        return path.resolve().name if path.is_dir() else path.stem
 
     def _refuse_frames_beside(self, video: Video, pictures: list[str], files: list[str]) -> None:
         if looks_like_frames(pictures, len(files)):

@@ -218,6 +218,114 @@ def test_a_data_set_converts_to_another_size(tmp_path, sky_zip):
     assert (report.resolution, report.num_videos, report.problems) == (8, 6, [])
 
 
+# ----------------------------------------------------------------------------
+# what a data set keeps when it is converted again
+
+RECORDED = {
+    "labels": [[f"v{k}", 2 - k] for k in range(3)],
+    "classes": ["a", "b", "c"],
+    "fps": 10,
+    "motion_distance": 64,
+}
+
+
+def again(tmp_path, files, **options):
+    """(report, dataset.json) of a data set that is converted."""
+    source = write_zip(tmp_path / "in.zip", files)
+    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, **options))
+    return report, metadata_of(tmp_path / "out.zip")
+
+
+@pytest.mark.parametrize("root", ["", "wrapped/"])
+def test_a_data_set_keeps_labels_classes_rate_and_hint(tmp_path, root):
+    report, about = again(tmp_path, video_files(3, 6, root, RECORDED))
+    assert about["labels"] == [["000000", 2], ["000001", 1], ["000002", 0]] and report.notes == []
+    assert (about["classes"], about["fps"], about["motion_distance"]) == (["a", "b", "c"], 10, 64)
+    assert report.classes == [("0 a", 1), ("1 b", 1), ("2 c", 1)] and report.fps == 10
+
+
+def test_clips_inherit_the_label_of_their_video(tmp_path):
+    report, about = again(tmp_path, video_files(3, 6, metadata=RECORDED), clip_frames=3)
+    assert [number for _, number in about["labels"]] == [2, 2, 1, 1, 0, 0]
+    assert report.classes == [("0 a", 2), ("1 b", 2), ("2 c", 2)]
+
+
+def test_another_rate_scales_the_hint_with_a_word(tmp_path):
+    report, about = again(tmp_path, video_files(3, 10, metadata=RECORDED), fps=5)
+    assert (about["fps"], about["motion_distance"], report.num_frames) == (5, 32, 15)
+    assert report.notes == ["motion_distance 64 becomes 32 frames, the same time at 5 frames a second"]
+    assert [entry["frames"] for entry in about["sources"]] == [5] * 3
+
+
+def test_folders_take_the_place_of_recorded_labels_with_a_word(tmp_path):
+    files = {
+        f"{'ab'[k > 0]}/{name}": data for k in range(3) for name, data in video_files(3, 4).items() if f"v{k}" in name
+    }
+    files["dataset.json"] = json.dumps({"labels": [["a/v0", 5], ["b/v1", 6], ["b/v2", 7]], "fps": 10}).encode()
+    report, about = again(tmp_path, files, labels=True)
+    assert (about["labels"], about["classes"]) == ([["000000", 0], ["000001", 1], ["000002", 1]], ["a", "b"])
+    assert report.notes == ["--labels: the classes are those of the folders; the labels in dataset.json are left out"]
+
+
+def test_shards_keep_what_each_records(tmp_path):
+    for shard in range(2):
+        about = {"labels": [[f"v{k}", shard + k] for k in range(2)], "fps": 10 + shard, "motion_distance": 8}
+        write_zip(tmp_path / f"in-{shard:05d}.zip", video_files(2, 6, metadata=about))
+    convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1))
+    about = metadata_of(tmp_path / "out.zip")
+    assert [number for _, number in about["labels"]] == [0, 1, 1, 2] and about["motion_distance"] == 8
+
+
+def test_a_hint_that_sources_differ_in_is_left_out_with_a_word(tmp_path):
+    files = {**video_files(1, 6, "a/", {"motion_distance": 8}), **video_files(1, 6, "b/", {"motion_distance": 16})}
+    report, about = again(tmp_path, files)
+    assert "motion_distance" not in about and "the sources differ in it" in report.notes[0]
+
+
+def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
+    report, about = again(tmp_path, video_files(4, 4, metadata={"labels": [["v0", 0], ["v2", 1]], "fps": 10}))
+    assert about["labels"] == [["000000", 0], ["000002", 1]]
+    assert any("2 of 4 videos have no label, unlike the others: v1, v3" in note for note in report.notes)
+
+
+# ----------------------------------------------------------------------------
+# rates and notes
+
+
+def test_a_rate_that_nobody_tells_is_not_recorded(tmp_path):
+    report, about = again(tmp_path, video_files(2, 4))
+    assert "fps" not in about and report.fps is None and report.notes == []
+
+
+def test_sources_without_a_rate_beside_others_are_named(tmp_path):
+    report, about = again(tmp_path, {**video_files(2, 4, "a/", {"fps": 10}), **video_files(2, 4, "b/")})
+    assert about["fps"] == 10
+    assert "2 sources tell no frame rate (b/v0, b/v1); 10 frames a second" in report.notes[0]
+
+
+def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):
+    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; write"):
+        again(tmp_path, video_files(3, 4), fps=5)
+    assert os.listdir(tmp_path) == ["in.zip"]
+
+
+def test_what_many_sources_share_is_said_once(tmp_path):
+    report, _ = again(tmp_path, {f"v{i}/0.png": image_bytes() for i in range(40)})
+    assert report.notes == ["each of 40 videos (v0, v1, v2, ...): it has one frame"]
+    files = {f"v{i}/{f}.png": image_bytes() for i in range(20) for f in range(2 + i % 3 * 4)}
+    (tmp_path / "out.zip").unlink()
+    report, _ = again(tmp_path, files, clip_frames=8)
+    sentence = "each of 14 videos (v0, v1, v3, ...): it has frames fewer than --clip-frames=8, and is left out"
+    assert report.notes == [sentence] and report.num_videos == 6
+
+
+def test_many_unreadable_files_are_one_note(tmp_path):
+    files = {f"bad{i}/1.png": b"broken" for i in range(30)} | {f"good/{i}.png": image_bytes() for i in range(3)}
+    report, _ = again(tmp_path, files)
+    assert len(report.notes) == 1 and "each of 30 videos (bad0, bad1, bad2, ...): " in report.notes[0]
+    assert "left out" in report.notes[0] and report.num_videos == 1
+
+
 def test_progress_goes_from_start_to_end(tmp_path):
     counting_video(tmp_path / "count.mp4", num_frames=40)
     shares = []

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.catalogue import parse_metric
 from stylegan_v_ext.metrics.measure import measure
@@ -19,6 +21,7 @@ from stylegan_v_ext.metrics.sources import (
     archive_fingerprint,
     open_source,
 )
+from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,71 @@ def test_what_a_path_is_follows_from_what_is_there(video_folder, sky_zip, tmp_pa
     (tmp_path / "0.mp4").write_bytes(b"")
     with pytest.raises(DataError, match="none of 1 video files can be read"):
         open_source(str(tmp_path))
+
+
+def test_a_folder_of_both_kinds_is_refused_by_name(tmp_path, video_folder):
+    write_folder(tmp_path, {**video_files(5, 3), "preview.mp4": (video_folder / "0.mp4").read_bytes()})
+    with pytest.raises(DataError, match=r"5 folders of pictures \(v0, v1, v2, ...\) and 1 video files \(preview.mp4\)"):
+        open_source(str(tmp_path))
+
+
+def test_videos_in_a_zip_and_other_clips_give_the_frames_of_files(tmp_path, video_folder):
+    files = {f"sub/{number}.mp4": (video_folder / f"{number}.mp4").read_bytes() for number in range(2)}
+    zipped = open_source(write_zip(tmp_path / "a.zip", files), 32)
+    plain = open_source(str(video_folder), 32)
+    picks = [Pick(1, np.array([2, 7])), Pick(0, np.array([3]))]
+    frames = plain.read(picks)
+    assert zipped.lengths == [20, 21] and zipped.video_name(1) == "sub/1.mp4"
+    assert all(np.array_equal(a, b) for a, b in zip(zipped.read(picks), frames, strict=True))
+    np.save(tmp_path / "clips.npy", plain.read([Pick(0, np.arange(6))])[0])
+    clips = open_source(str(tmp_path / "clips.npy"), 32)
+    assert clips.lengths == [6] and np.array_equal(clips.read([Pick(0, np.array([3]))])[0], frames[1])
+
+
+def test_fingerprints_follow_the_files(tmp_path, video_folder):
+    data = [(video_folder / f"{number}.mp4").read_bytes() for number in range(2)]
+    path = write_zip(tmp_path / "a.zip", {"0.mp4": data[0]})
+    before = VideoFiles(path, 16).fingerprint
+    assert VideoFiles(path, 16).fingerprint == before
+    assert VideoFiles(write_zip(tmp_path / "b.zip", {"0.mp4": data[1]}), 16).fingerprint != before
+    (tmp_path / "0.mp4").write_bytes(data[0])
+    before = VideoFiles(str(tmp_path / "0.mp4"), 16).fingerprint
+    (tmp_path / "0.mp4").write_bytes(data[1])
+    assert VideoFiles(str(tmp_path / "0.mp4"), 16).fingerprint != before
+
+
+def test_what_is_left_out_or_damaged_is_in_the_notes(tmp_path, video_folder):
+    broken = {"v0/1.png": b"x", "v1/0.png": image_bytes(), "v1/1.png": image_bytes()}
+    frames = DatasetVideos(write_zip(tmp_path / "a.zip", {"note.txt": b"x", **broken}), exclude=["v0"])
+    assert frames.lengths == [2]
+    source = open_source(write_zip(tmp_path / "b.zip", {"note.txt": b"x", **video_files(2, 3)}))
+    assert source.notes == ("1 file left out, neither videos nor pictures (1 .txt): note.txt",)
+    assert any("notes.txt" in note for note in VideoFiles(str(video_folder), 16).notes)
+
+
+@pytest.mark.parametrize(("sizes", "message"), [
+    ([(24, 16)], r"v/0.png is 24x16, expected a square; `stylegan-v data convert .*in.zip NEW.zip` gives"),
+    ([(16, 16), (16, 24)], r"v/1.png is 16x24, expected 16x16 as the first frame; `.* --resolution=16` gives"),
+    ([(16, 16), (24, 24)], r"v/1.png is 24x24, expected 16x16 as the first frame"),
+])  # fmt: skip
+def test_frames_of_another_form_are_named_with_the_remedy(tmp_path, sizes, message):
+    files = {f"v/{number}.png": image_bytes(size=size) for number, size in enumerate(sizes)}
+    path = write_zip(tmp_path / "in.zip", files)
+    with pytest.raises(DataError, match=message):
+        DatasetVideos(path).read([Pick(0, np.arange(len(sizes)))])
+    convert(path, str(tmp_path / "NEW.zip"), ConvertOptions(Geometry((16, 16)), workers=1))  # the remedy
+    assert DatasetVideos(str(tmp_path / "NEW.zip")).read([Pick(0, np.arange(len(sizes)))])[0].shape[1:] == (16, 16, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_that_are_stored_turned_are_turned_back(tmp_path, orientation):
+    image = PIL.Image.fromarray(np.arange(0, 256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "v").mkdir()
+    image.save(tmp_path / "v" / "0.png", exif=exif)
+    frame = DatasetVideos(str(tmp_path)).read([Pick(0, np.arange(1))])[0][0]
+    assert np.array_equal(frame, np.asarray(image) if orientation == 1 else np.rot90(np.asarray(image), -1))
 
 
 def test_grey_pictures_are_repeated_to_three_channels(tmp_path):
