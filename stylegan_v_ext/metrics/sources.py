@@ -162,9 +162,9 @@ def archive_fingerprint(archive: Any) -> str:
 
 
 class VideoFiles(VideoSource):
-    """Video files, animations and clips of NumPy, cut to the middle square and scaled as `data convert` does.
+    """Videos of all kinds, cut to the middle square and scaled as `data convert` does.
 
-    path: of a folder or zip, which holds them at any depth, or of one of them.
+    path: of a folder or zip, which holds them at any depth, or of a video file.
     resolution: width and height of the frames in pixels.
     mirror: a mirror image of every video counts as one more.
     found: what is at the path; None looks there.
@@ -181,13 +181,14 @@ class VideoFiles(VideoSource):
         self._counts = [reader.num_read for reader in readers if reader.num_read]
         unreadable = [reader.source.name for reader in readers if not reader.num_read]
         if not self._videos:
-            raise DataError(f"{path}: none of {len(readers)} video files can be read; {readers[0].damage}")
+            raise DataError(f"{path}: none of {len(readers)} videos can be read; {readers[0].damage}")
         notes = Notes()
         for reader in readers:
             if reader.num_read:
                 add_notes(notes, reader)
-        unread = f"{len(unreadable)} of {len(readers)} video files in {path} cannot be read: {first_of(unreadable)}"
-        self.notes = (*([unread] if unreadable else []), *notes.sentences(), *found.notes)
+        unread = f"{len(unreadable)} of {len(readers)} videos in {path} cannot be read: {first_of(unreadable)}"
+        others = (*_of_both_kinds(found), *found.notes)
+        self.notes = (*([unread] if unreadable else []), *notes.sentences(), *others)
         self.mirrored = len(self._videos) if mirror else 0
         self._reader: tuple[Source, int, Any] | None = None
 
@@ -202,7 +203,8 @@ class VideoFiles(VideoSource):
     @cached_property
     def fingerprint(self) -> str:
         digest = hashlib.sha256(_READER)
-        whole = archive_fingerprint(self._videos[0].archive) if self._videos[0].local_path is None else ""
+        in_archive = any(item.local_path is None for item in self._videos)
+        whole = archive_fingerprint(self._videos[0].archive) if in_archive else ""
         for item in self._videos:
             state: list[Any] = [whole, item.name]
             if item.local_path is not None:
@@ -335,18 +337,16 @@ def open_source(path: str, resolution: int | None = None, mirror: bool = False) 
 def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool]) -> list[VideoSource]:
     """Videos to compare: data sets as they are, and video files at the size of the first data set.
 
-    paths: of data sets, or of folders or zips of video files.
+    paths: of data sets, or of folders or zips of video files, or of both, which count as video files.
     resolution: width and height that video files get if no path is a data set, in pixels.
     mirrors: for each path, whether a mirror image of every video counts as one more.
-    Raises `DataError` if there is no video at a path, or both folders of pictures and video files.
+    Raises `DataError` if there is no video at a path.
     """
     found = [find_sources(path) for path in paths]
-    for path, here in zip(paths, found, strict=True):
-        _refuse_both(path, here)
     sets = {
         number: DatasetVideos(path, mirrors[number], _left_out(here), notes=here.notes)
         for number, (path, here) in enumerate(zip(paths, found, strict=True))
-        if here.sources[0].video is not None
+        if all(item.is_folder for item in here.sources)
     }
     side = next((videos.resolution for videos in sets.values()), resolution)
     return [
@@ -354,14 +354,16 @@ def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool])
     ]
 
 
-def _refuse_both(path: str, found: Found) -> None:
+def _of_both_kinds(found: Found) -> tuple[str, ...]:
+    """A note if folders of pictures and video files lie at one path: they may be the same videos."""
     folders = [item.name for item in found.sources if item.is_folder]
     files = [item.name for item in found.sources if not item.is_folder]
-    if folders and files:
-        raise DataError(
-            f"{path} holds {len(folders)} folders of pictures ({first_of(folders)}) and {len(files)} video files "
-            f"({first_of(files)}), which may be the same videos; move either to a folder of their own and name that"
-        )
+    if not folders or not files:
+        return ()
+    return (
+        f"both {len(folders)} folders of pictures ({first_of(folders)}) and {len(files)} video files "
+        f"({first_of(files)}) are compared; if they are the same videos, name a folder that holds one kind",
+    )
 
 
 def _left_out(found: Found) -> list[str]:

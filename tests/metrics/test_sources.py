@@ -43,7 +43,7 @@ def video_folder(tmp_path_factory, sky_zip):
 def test_video_files_are_counted_cut_and_scaled(video_folder):
     source = VideoFiles(str(video_folder), 32)
     assert sorted(source.lengths) == [20, 21, 22, 23, 24, 25]
-    assert "1 of 7 video files" in source.notes[0] and "9.mp4" in source.notes[0]
+    assert "1 of 7 videos" in source.notes[0] and "9.mp4" in source.notes[0]
     clip = source.read([Pick(0, np.array([3, 5, 7]))])[0]
     assert clip.shape == (3, 32, 32, 3)
     later, again = source.read([Pick(0, np.array([7])), Pick(0, np.array([3]))])
@@ -81,14 +81,19 @@ def test_what_a_path_is_follows_from_what_is_there(video_folder, sky_zip, tmp_pa
     with pytest.raises(DataError, match="does not exist"):
         open_source(str(tmp_path / "nothing"))
     (tmp_path / "0.mp4").write_bytes(b"")
-    with pytest.raises(DataError, match="none of 1 video files can be read"):
+    with pytest.raises(DataError, match="none of 1 videos can be read"):
         open_source(str(tmp_path))
 
 
-def test_a_folder_of_both_kinds_is_refused_by_name(tmp_path, video_folder):
+def test_a_folder_of_both_kinds_gives_both_with_a_word(tmp_path, video_folder):
     write_folder(tmp_path, {**video_files(5, 3), "preview.mp4": (video_folder / "0.mp4").read_bytes()})
-    with pytest.raises(DataError, match=r"5 folders of pictures \(v0, v1, v2, ...\) and 1 video files \(preview.mp4\)"):
-        open_source(str(tmp_path))
+    source = open_source(str(tmp_path), 32)
+    assert source.lengths == [20, 3, 3, 3, 3, 3]
+    assert "both 5 folders of pictures (v0, v1, v2, ...) and 1 video files (preview.mp4)" in source.notes[0]
+    assert (source.read([Pick(2, np.arange(3))])[0] == 20 + np.arange(3).reshape(3, 1, 1, 1)).all()
+    before = source.fingerprint
+    (tmp_path / "v0" / "1.png").write_bytes(image_bytes(99, (8, 8)))
+    assert VideoFiles(str(tmp_path), 32).fingerprint != before
 
 
 def test_videos_in_a_zip_and_other_clips_give_the_frames_of_files(tmp_path, video_folder):
