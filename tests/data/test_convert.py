@@ -261,7 +261,7 @@ def test_folders_take_the_place_of_recorded_labels_with_a_word(tmp_path):
     files = {
         f"{'ab'[k > 0]}/{name}": data for k in range(3) for name, data in video_files(3, 4).items() if f"v{k}" in name
     }
-    files["dataset.json"] = json.dumps({"labels": [["a/v0", 5], ["b/v1", 6], ["b/v2", 7]], "fps": 10}).encode()
+    files["dataset.json"] = json.dumps({"labels": [["a/v0", 2], ["b/v1", 1], ["b/v2", 0]], "fps": 10}).encode()
     report, about = again(tmp_path, files, labels=True)
     assert (about["labels"], about["classes"]) == ([["000000", 0], ["000001", 1], ["000002", 1]], ["a", "b"])
     assert report.notes == ["--labels: the classes are those of the folders; the labels in dataset.json are left out"]
