@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.class_folders import class_folders, in_order
-from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.metadata import Metadata
 from stylegan_v_ext.data.notes import first_of
 from stylegan_v_ext.data.sources import Source
@@ -41,7 +40,7 @@ def classes_of(sources: list[Source], from_folders: bool) -> Classes:
     """The classes of sources: those that their `dataset.json` records, or those of the folders that they lie in.
 
     from_folders: take the folders', in place of what is recorded.
-    Raises `DataError` if folders give a source no class, or files name one class by two names.
+    Raises `DataError` if a source lies in no folder that gives it a class.
     """
     recorded = _recorded_classes(sources)
     if not from_folders:
@@ -55,22 +54,14 @@ def classes_of(sources: list[Source], from_folders: bool) -> Classes:
 
 def _recorded_classes(sources: list[Source]) -> Classes:
     numbers = [item.recorded.labels.get(item.video.folder) if item.video is not None else None for item in sources]
-    known = [item.recorded for item, number in zip(sources, numbers, strict=True) if number is not None]
-    if not known:
+    if all(number is None for number in numbers):
         return Classes(numbers, None, _unusable(sources))
-    lists = {tuple(record.classes) for record in known if record.classes is not None}
-    longest = max(lists, key=len, default=None)
-    if any(names != (longest or ())[: len(names)] for names in lists):
-        shown = first_of(["/".join(names) for names in sorted(lists)])
-        raise DataError(
-            f"dataset.json files name the classes differently ({shown}); convert their data one at a time, or "
-            "give the classes by folders with --labels"
-        )
+    names = next((item.recorded.classes for item in sources if item.recorded.classes is not None), None)
     notes = []
     without = [item.name for item, number in zip(sources, numbers, strict=True) if number is None]
     if without:
         notes.append(f"{len(without)} of {len(sources)} videos have no label, unlike the others: {first_of(without)}")
-    return Classes(numbers, None if longest is None else list(longest), notes)
+    return Classes(numbers, names, notes)
 
 
 def _unusable(sources: list[Source]) -> list[str]:

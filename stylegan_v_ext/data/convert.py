@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,11 +13,13 @@ import PIL.Image
 from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.notes import Notes, first_of
+from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.source_reader import SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
+
+_MOST_RATES = 8  # that a note lists
 
 
 @dataclass(frozen=True)
@@ -112,30 +114,31 @@ class _Rates:
     """Frames a second of the sources that were read."""
 
     def __init__(self) -> None:
-        self._known: Counter[float] = Counter()
+        self._known: dict[str, list[float]] = {}  # by what is shown of them
         self._unknown: list[str] = []
 
     def add(self, name: str, fps: float | None) -> None:
         """Count a source. fps: None if it is unknown."""
         if fps:
-            self._known[fps] += 1
+            self._known.setdefault(f"{fps:.4g}", []).append(fps)
         else:
             self._unknown.append(name)
 
     def common(self) -> float | None:
         """The rate of most sources; None if no source has one."""
-        return self._known.most_common(1)[0][0] if self._known else None
+        return max(self._known.values(), key=len)[0] if self._known else None
 
     def notes(self) -> list[str]:
         """Sentences about rates that differ or are unknown."""
         notes = []
         if len(self._known) > 1:
-            found = ", ".join(f"{rate:g}" for rate in sorted(self._known))
-            notes.append(f"the sources have {found} frames a second; --fps would make them equal")
+            shown = sorted(self._known, key=float)
+            several = ", ".join(shown) if len(shown) <= _MOST_RATES else f"from {shown[0]} to {shown[-1]}"
+            notes.append(f"the sources have {several} frames a second; --fps would make them equal")
         if self._known and self._unknown:
             notes.append(
-                f"{len(self._unknown)} sources tell no frame rate ({first_of(self._unknown)}); {self.common():g} "
-                "frames a second, as others have, are recorded for all"
+                f"{number_of(self._unknown, 'source')} without a frame rate: {first_of(self._unknown)}; "
+                f"{self.common():g} frames a second, as others have, are recorded for all"
             )
         return notes
 

@@ -42,6 +42,11 @@ def first_of(names: Sequence[str], most: int = _MOST_NAMES) -> str:
     return ", ".join(printable(name, 200) for name in names[:most]) + (", ..." if len(names) > most else "")
 
 
+def number_of(things: Sequence[object], what: str) -> str:
+    """How many things there are: `1 file`, `2 files`."""
+    return f"{len(things)} {what}" if len(things) == 1 else f"{len(things)} {what}s"
+
+
 def kinds_of(names: Sequence[str]) -> str:
     """How many files there are of each ending, the most frequent first: `3 .txt, 1 .7z`."""
     endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in names)

@@ -261,7 +261,7 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
 def add_notes(notes: Notes, reader: SourceReader) -> None:
     """Add what a reader, at its end, has to say about its source."""
     name = reader.source.name
-    if reader.damage:
+    if reader.damage and reader.num_read:
         clause = f"before the damage are used ({reader.damage})"
         whole = f"{name} is damaged; the {reader.num_read} frames {clause}"
         notes.add(name, f"it is damaged; the frames {clause}", whole)

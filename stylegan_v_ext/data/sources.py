@@ -1,7 +1,7 @@
 """The videos at a path that a user names: files of videos and clips, and folders of pictures; and what is left out."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,9 +13,10 @@ from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
 from stylegan_v_ext.data.beside_videos import is_of_videos, looks_like_frames
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
-from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata, read_metadata
+from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
 from stylegan_v_ext.data.names import is_hidden, natural_key
-from stylegan_v_ext.data.notes import Notes, first_of, kinds_of
+from stylegan_v_ext.data.nearest_metadata import nearest_metadata
+from stylegan_v_ext.data.notes import Notes, first_of, kinds_of, number_of
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.data.videos import Video, list_videos
@@ -23,7 +24,6 @@ from stylegan_v_ext.text import printable
 
 _PACKED = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
 _FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
-_LOOKED_AT = 64  # pictures of a folder that are asked whether they are animations
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +56,9 @@ class Source:
     @property
     def local_path(self) -> Path | None:
         """Its file; None for a folder of pictures, and for a file in a zip."""
-        if self.member is None or not isinstance(self.archive, (FolderArchive, _OneFile)):
-            return None
-        return (
-            self.archive.path
-            if isinstance(self.archive, _OneFile)
-            else self.archive.path / self.archive.names[self.member]
-        )
+        if self.member is not None and isinstance(self.archive, FolderArchive):
+            return self.archive.path / self.archive.names[self.member]
+        return self.archive.path if isinstance(self.archive, _OneFile) else None
 
     @property
     def is_folder(self) -> bool:
@@ -131,11 +127,9 @@ class _Search:
         self.path, self.archive = path, archive
         self.sources: list[Source] = []
         self._notes = Notes()
-        self._sentences: list[str] = []
         self._other: list[str] = []
-        self._recorded: Callable[[str], Metadata] = lambda name: Metadata()
         videos, arrays, others, records = self._files()
-        self._read_records(records)
+        self._recorded, self._sentences = nearest_metadata(archive, records)
         for index in videos:
             self._add(archive.names[index], index)
         self._add_folders([archive.names[index] for index in videos])
@@ -157,27 +151,6 @@ class _Search:
             kind = videos if ending in VIDEO_SUFFIXES else arrays if ending in ARRAY_SUFFIXES else others
             (records if name.rpartition("/")[2] == METADATA_NAME else kind).append(index)
         return videos, arrays, others, records
-
-    def _read_records(self, records: list[int]) -> None:
-        if not records:
-            return
-        everything = read_metadata(self.archive)
-        self._sentences += [*everything.problems, *getattr(everything, "notes", ())]
-        places = {self.archive.names[index].rpartition("/")[0]: everything for index in records}
-        if len(records) > 1:
-            places = {
-                self.archive.names[index].rpartition("/")[0]: read_metadata(_OneOf(self.archive, index))
-                for index in records
-            }
-            for metadata in places.values():
-                metadata.labels = everything.labels
-
-        def above(name: str) -> Metadata:
-            while name not in places and name:
-                name = name.rpartition("/")[0]
-            return places.get(name) or Metadata()
-
-        self._recorded = above
 
     def _add(self, name: str, index: int | None = None, **about: object) -> None:
         self.sources.append(Source(name, self.archive, index, recorded=self._recorded(name), **about))  # type: ignore[arg-type]
@@ -203,7 +176,7 @@ class _Search:
             else:
                 self._add(video.folder or self._own_name(), video=video)
         if left:
-            number = f"{len(left)} pictures" if len(left) > 1 else "1 picture"
+            number = number_of(left, "picture")
             self._sentences.append(f"{number} left out, beside videos and no videos themselves: {first_of(left)}")
 
     def _own_name(self) -> str:
@@ -213,10 +186,10 @@ class _Search:
 
     def _refuse_frames_beside(self, video: Video, pictures: list[str], files: list[str]) -> None:
         if looks_like_frames(pictures, len(files)):
+            videos, frames = number_of(files, "video file"), number_of(pictures, "picture")
             raise DataError(
-                f"{video} in {self.path} holds {len(files)} video files ({first_of(files)}) and {len(pictures)} "
-                f"pictures ({first_of(pictures)}), which seem to be frames of a video; move the files or the pictures "
-                "to a folder of their own"
+                f"{video} in {self.path} holds {videos} ({first_of(files)}) and {frames} ({first_of(pictures)}), which "
+                "seem to be frames of a video; move the files or the pictures to a folder of their own"
             )
 
     def _names(self, video: Video) -> list[str]:
@@ -232,8 +205,8 @@ class _Search:
         names = self._names(video)
         single = isinstance(self.archive, _OneFile)
         doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
-        if len(doubtful) > _LOOKED_AT and not self._is_animation(int(video.frames[doubtful[0]])):
-            return video
+        if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):
+            return video  # folders that are mixed in another way are left to the reader of pictures
         moving = {place for place in doubtful if self._is_animation(int(video.frames[place]))}
         for place in moving:
             self._add(names[place], int(video.frames[place]))
@@ -273,9 +246,9 @@ class _Search:
         """Notes on everything that is left out."""
         sentences = [*self._sentences, *self._notes.sentences()]
         if self._other:
-            number = f"{len(self._other)} files" if len(self._other) > 1 else "1 file"
+            number, kinds = number_of(self._other, "file"), kinds_of(self._other)
             others = first_of(sorted(self._other, key=natural_key))
-            sentences.append(f"{number} left out, neither videos nor pictures ({kinds_of(self._other)}): {others}")
+            sentences.append(f"{number} left out, neither videos nor pictures ({kinds}): {others}")
         return sentences
 
     def what_is_there(self) -> str:
@@ -290,17 +263,6 @@ class _Search:
             return f"{self.path} is not a video; {readable}, animations and .npy or .npz files are read"
         there = "; ".join(self.sentences()) or "it holds no files"
         return f"{self.path} holds neither {readable} nor folders of pictures: {printable(there)}"
-
-
-class _OneOf(Archive):
-    """One file of an archive, as if it were alone."""
-
-    def __init__(self, archive: Archive, index: int):
-        self.path, self._archive, self._index = archive.path, archive, index
-        self.names = [archive.names[index]]
-
-    def read(self, index: int) -> bytes:
-        return self._archive.read(self._index)
 
 
 def _folders_above(folders: list[str]) -> set[str]:

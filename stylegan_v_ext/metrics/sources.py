@@ -22,7 +22,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.notes import Notes, first_of
+from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.pictures import read_picture
 from stylegan_v_ext.data.source_reader import SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
@@ -361,7 +361,7 @@ def _of_both_kinds(found: Found) -> tuple[str, ...]:
     if not folders or not files:
         return ()
     return (
-        f"both {len(folders)} folders of pictures ({first_of(folders)}) and {len(files)} video files "
+        f"both {number_of(folders, 'folder')} of pictures ({first_of(folders)}) and {number_of(files, 'video file')} "
         f"({first_of(files)}) are compared; if they are the same videos, name a folder that holds one kind",
     )
 

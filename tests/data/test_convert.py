@@ -1,5 +1,6 @@
 """Videos to data sets, with ffmpeg, on real clips and on made ones."""
 
+import contextlib
 import json
 import os
 import sys
@@ -170,6 +171,14 @@ def test_unequal_frame_rates_are_noted(tmp_path):
     assert convert(str(tmp_path / "in"), str(tmp_path / "b.zip"), ConvertOptions(**SMALL, fps=10)).notes == []
 
 
+def test_many_frame_rates_are_a_range(tmp_path):
+    files = {}
+    for number in range(10):
+        files |= video_files(1, 2, f"{number}/", {"fps": 20 + number})
+    report = convert(write_zip(tmp_path / "in.zip", files), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
+    assert report.notes == ["the sources have from 20 to 29 frames a second; --fps would make them equal"]
+
+
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     counting_video(tmp_path / "count.mp4", num_frames=6)
 
@@ -202,6 +211,22 @@ def test_interruption_leaves_no_archive(tmp_path, dest):
     with pytest.raises(KeyboardInterrupt):
         convert(str(tmp_path / "count.mp4"), str(tmp_path / dest), ConvertOptions(**SMALL), interrupt)
     assert os.listdir(tmp_path) == ["count.mp4"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_copies_of_videos_in_a_zip_go_away(tmp_path, monkeypatch, interrupted):
+    counting_video(tmp_path / "count.mp4", num_frames=40)
+    source = write_zip(tmp_path / "in.zip", {f"{i}.mp4": (tmp_path / "count.mp4").read_bytes() for i in range(2)})
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def progress(name, share):
+        if interrupted:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL), progress)
+    assert os.listdir(tmp_path / "temporary") == [] and (tmp_path / "out.zip").exists() != interrupted
 
 
 def test_existing_data_is_never_overwritten(tmp_path):
@@ -300,7 +325,7 @@ def test_a_rate_that_nobody_tells_is_not_recorded(tmp_path):
 def test_sources_without_a_rate_beside_others_are_named(tmp_path):
     report, about = again(tmp_path, {**video_files(2, 4, "a/", {"fps": 10}), **video_files(2, 4, "b/")})
     assert about["fps"] == 10
-    assert "2 sources tell no frame rate (b/v0, b/v1); 10 frames a second" in report.notes[0]
+    assert "2 sources without a frame rate: b/v0, b/v1; 10 frames a second" in report.notes[0]
 
 
 def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):

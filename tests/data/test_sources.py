@@ -74,7 +74,7 @@ def test_pictures_beside_videos_are_named_and_are_no_videos(tmp_path, mp4, kind)
 @pytest.mark.parametrize("form", ["{:04d}.png", "clip_{}.jpg", "clip 1-{:03d}.png", "f{}.0.png"])
 def test_frames_beside_a_video_are_refused_in_doubt(tmp_path, mp4, form):
     files = {"cat/clip 1.mp4": mp4, **frames(16, "cat/", form)}
-    with pytest.raises(DataError, match=r"cat in .* holds 1 video files \(cat/clip 1.mp4\) and 16 pictures .* move"):
+    with pytest.raises(DataError, match=r"cat in .* holds 1 video file \(cat/clip 1.mp4\) and 16 pictures .* move"):
         find_sources(write_folder(tmp_path, files))
 
 
