@@ -15,9 +15,9 @@ import numpy as np
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.jpeg import MOST_PIXELS
+from stylegan_v_ext.data.resampling import MOST_FRAMES
 
 ARRAY_SUFFIXES = (".npy", ".npz")
-MOST_FRAMES = 10_000_000
 _CHANNELS = (1, 3, 4)
 _CHUNK = 1 << 20  # numbers that are looked at together
 _WANTED = "expected uint8 [T, H, W, C] or [N, T, H, W, C] with 1, 3 or 4 channels C"

@@ -1,7 +1,7 @@
 """The one reader of frames: of video files, animations, clips of NumPy and folders of pictures, in their final form."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,17 +10,15 @@ import numpy as np
 import PIL.Image
 
 from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, animation_frames
-from stylegan_v_ext.data.arrays import MOST_FRAMES
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.notes import Notes, first_of
 from stylegan_v_ext.data.pictures import read_picture
+from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, Timing, resampled
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.text import printable
 
-_LONGEST_HOLD = 3600  # seconds that a frame may be repeated for
-_SLACK = 1e-6  # of a frame, for times that are halfway between two frames but for rounding
 _T = TypeVar("_T")
 
 
@@ -54,7 +52,7 @@ class SourceReader:
                 if self.num_read == self.most:
                     break
         finally:
-            frames.close()  # type: ignore[attr-defined]
+            frames.close()
         if not self.num_read:
             raise DataError(f"{self.source.name} holds no frames")
         if self.num_read == 1 and self.most != 1 and not self.damage:
@@ -64,7 +62,7 @@ class SourceReader:
         """How much of the source has been read, 0 to 1."""
         return min(self.num_read / min(self.expected or math.inf, self.most or math.inf), 1.0)
 
-    def _frames(self) -> Iterator[np.ndarray]:
+    def _frames(self) -> Generator[np.ndarray, None, None]:
         name = self.source.name.lower()
         if self.source.video is not None:
             return self._of_pictures(self.source.video.frames)
@@ -74,7 +72,7 @@ class SourceReader:
             return self._of_video_file()
         return self._of_animation()
 
-    def _of_video_file(self) -> Iterator[np.ndarray]:
+    def _of_video_file(self) -> Generator[np.ndarray, None, None]:
         with self.source.archive.local_file(self.source.member or 0) as path:
             reader = VideoReader(str(path), self.geometry, self.resampled_fps)
             try:
@@ -87,7 +85,7 @@ class SourceReader:
             finally:
                 self.damage, self.notes = reader.damage, tuple(getattr(reader, "notes", ()))
 
-    def _of_pictures(self, frames: np.ndarray) -> Iterator[np.ndarray]:
+    def _of_pictures(self, frames: np.ndarray) -> Generator[np.ndarray, None, None]:
         archive = self.source.archive
         frame, last = None, -1
         for index in self._even(frames.tolist(), len(frames)):
@@ -96,7 +94,7 @@ class SourceReader:
                 frame, last = np.asarray(self.geometry.apply(picture)), index
             yield frame
 
-    def _of_array(self) -> Iterator[np.ndarray]:
+    def _of_array(self) -> Generator[np.ndarray, None, None]:
         array = self.source.array
         assert array is not None
         with self.source.archive.local_file(self.source.member or 0) as path:
@@ -117,16 +115,16 @@ class SourceReader:
         if recorded is None:
             raise DataError(no_rate(self.source.name))
         self.expected = number * wanted / recorded
-        if recorded * _LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
+        if recorded * LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
             raise DataError(f"{self.source.name} has {recorded:g} frames a second by its dataset.json; correct that")
         timed = ((frame, place / recorded) for place, frame in enumerate(frames))
-        return resampled(timed, number / recorded, wanted)
+        return resampled(timed, lambda: number / recorded, wanted)
 
-    def _of_animation(self) -> Iterator[np.ndarray]:
+    def _of_animation(self) -> Generator[np.ndarray, None, None]:
         data = self.source.archive.read(self.source.member or 0)
-        timing = _Timing()
+        timing, fps = Timing(), self.resampled_fps
         timed = timing.follow(animation_frames(data, self.geometry.background))
-        pictures = (picture for picture, _ in timed) if self.resampled_fps is None else self._by_times(timed, timing)
+        pictures = resampled(timed, lambda: timing.end, fps) if fps else (picture for picture, _ in timed)
         try:
             for picture in pictures:
                 yield np.asarray(self.geometry.apply(picture))
@@ -135,67 +133,9 @@ class SourceReader:
                 raise DataError(f"{self.source.name}: {error}") from None
             self.damage = str(error)
         finally:
-            self.fps = self.resampled_fps or timing.rate()
+            self.fps = fps or timing.rate()
         if self.fps is None:
             self.notes += ("its frames come at unequal times; --fps makes them equal",)
-
-    def _by_times(self, timed: Iterator[tuple[_T, float]], timing: "_Timing") -> Iterator[_T]:
-        yield from resampled(timed, lambda: timing.end, self.resampled_fps or 0)
-
-
-class _Timing:
-    """How long the frames of an animation are shown, in milliseconds; `end`: seconds so far."""
-
-    def __init__(self) -> None:
-        self._shown: set[int] = set()
-        self._total = 0
-
-    @property
-    def end(self) -> float:
-        return self._total / 1000
-
-    def follow(self, frames: Iterator[tuple[_T, float]]) -> Iterator[tuple[_T, float]]:
-        """(frame, time at which it appears) from (frame, seconds that it is shown)."""
-        for frame, seconds in frames:
-            start = self.end
-            self._total += round(seconds * 1000)
-            self._shown.add(round(seconds * 1000))
-            yield frame, start
-
-    def rate(self) -> float | None:
-        """Frames a second; None if the frames are shown for unequal times."""
-        shown = next(iter(self._shown)) if len(self._shown) == 1 else 0
-        return 1000 / shown if shown else None
-
-
-def resampled(frames: Iterable[tuple[_T, float]], end: object, fps: float) -> Iterator[_T]:
-    """Frames at equal times, by FFmpeg's rule: a time shows the last frame that begins before the middle of its span.
-
-    frames: (frame, time in seconds at which it appears), ascending.
-    end: seconds at which the last frame ends, or a function that tells it after the last frame.
-    fps: frames a second that come out.
-    Raises `DataError` with a clause if a frame would be repeated for more than an hour.
-    """
-    held: _T | None = None
-    begin, count = 0.0, 0
-
-    def until(time: float) -> int:
-        if time - begin > _LONGEST_HOLD:
-            raise DataError(f"its time jumps from {begin:.6g} to {time:.6g} seconds")
-        if time * fps > MOST_FRAMES:
-            raise DataError(f"it becomes more than {MOST_FRAMES} frames")
-        return math.floor(time * fps + 0.5 + _SLACK)
-
-    for frame, start in frames:
-        last = until(start)
-        while held is not None and count < last:
-            yield held
-            count += 1
-        held, begin = frame, start
-    last = until(float(end() if callable(end) else end))  # type: ignore[arg-type]
-    while held is not None and count < last:
-        yield held
-        count += 1
 
 
 def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Image:

@@ -10,7 +10,8 @@ import pytest
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.source_reader import SourceReader, read_clip, resampled
+from stylegan_v_ext.data.resampling import resampled
+from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
 from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
@@ -216,12 +217,14 @@ def test_what_is_transparent_lies_on_the_background(tmp_path, background, value)
 # times
 
 
-@pytest.mark.parametrize(("count", "old", "new"), [(20, 25, 5), (12, 10, 24), (13, 30, 12.5), (11, 12, 29.97)])
+@pytest.mark.parametrize(
+    ("count", "old", "new"), [(20, 25, 5), (12, 10, 24), (13, 30, 12.5), (11, 12, 29.97), (3, 10, 5)]
+)
 def test_pictures_are_resampled_as_videos_are(tmp_path, count, old, new):
     values = [20 + 10 * i for i in range(count)]
     write_video(tmp_path / "a.mp4", [np.full((16, 16, 3), value, np.uint8) for value in values], old, quality=99)
     video = [round((frame.mean() - 20) / 10) for frame in VideoReader(str(tmp_path / "a.mp4"), SMALL, new)]
-    assert list(resampled(((i, i / old) for i in range(count)), count / old, new)) == video
+    assert list(resampled(((i, i / old) for i in range(count)), lambda: count / old, new)) == video
     files = {f"v/{i}.png": image_bytes(value) for i, value in enumerate(values)}
     path = write_zip(tmp_path / "a.zip", {**files, "dataset.json": b'{"fps": %d}' % old})
     clip = read_clip(path, SMALL, new)
@@ -243,3 +246,15 @@ def test_each_dataset_json_speaks_for_what_lies_below_it(tmp_path):
         assert [item.recorded.fps for item in found.sources] == [10, 20]
         readers = [SourceReader(item, SMALL, 5) for item in found.sources]
         assert [len(list(reader)) for reader in readers] == [10, 5]
+
+
+def test_a_rate_that_is_far_too_low_leaves_a_frame(tmp_path):
+    path = write_zip(tmp_path / "a.zip", video_files(1, 3, metadata={"fps": 10}))
+    assert len(read_clip(path, SMALL, fps=1).frames) == 1
+
+
+def test_a_rate_that_cannot_be_is_named_before_it_floods_the_disk(tmp_path):
+    for recorded in (1e-6, 0.0002):
+        path = write_zip(tmp_path / "a.zip", video_files(1, 3, metadata={"fps": recorded}))
+        with pytest.raises(DataError, match=r"v0 has .* frames a second by its dataset.json; correct that"):
+            read_clip(path, SMALL, fps=25)
