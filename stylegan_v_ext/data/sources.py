@@ -10,7 +10,7 @@ import numpy as np
 from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, is_animation
 from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
-from stylegan_v_ext.data.beside_videos import is_of_videos, looks_like_frames
+from stylegan_v_ext.data.beside_videos import have_names_of, is_named_for_thumbnails, looks_like_frames
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
@@ -132,7 +132,7 @@ class _Search:
         self._recorded, self._sentences = nearest_metadata(archive, records)
         for index in videos:
             self._add(archive.names[index], index)
-        self._add_folders([archive.names[index] for index in videos])
+        self._add_folders()
         for index in arrays:
             self._add_arrays(archive.names[index], index)
         for index in others:
@@ -155,21 +155,23 @@ class _Search:
     def _add(self, name: str, index: int | None = None, **about: object) -> None:
         self.sources.append(Source(name, self.archive, index, recorded=self._recorded(name), **about))  # type: ignore[arg-type]
 
-    def _add_folders(self, video_files: list[str]) -> None:
-        """Every folder of pictures that is no collection of animations and does not go with video files."""
+    def _add_folders(self) -> None:
+        """Every folder of pictures that is no collection of animations and does not go with the video files so far."""
+        folders = [video for folder in list_videos(self.archive) if len(video := self._without_animations(folder))]
+        video_files = [item.name for item in self.sources]
         beside: dict[str, list[str]] = {}
         for name in video_files:
             beside.setdefault(name.rpartition("/")[0], []).append(name)
         stems = {PurePosixPath(name).stem.lower() for name in video_files}
-        folders = [video for folder in list_videos(self.archive) if len(video := self._without_animations(folder))]
         holders = _folders_above([video.folder for video in folders] + list(beside))
         left: list[str] = []
         for video in folders:
             names = self._names(video) if video_files or len(video) < _FEW else []
-            if video.folder in beside:
-                self._refuse_frames_beside(video, names, beside[video.folder])
+            files = beside.get(video.folder) or (video_files if have_names_of(names, stems) else [])
             is_poster = len(video) < (_FEW if video.folder in holders else 2 if video_files else 0)
-            if video.folder in beside or is_poster or (video_files and is_of_videos(video.folder, names, stems)):
+            if files or is_poster or (video_files and is_named_for_thumbnails(video.folder)):
+                if len(names) > len(files) or (video.folder not in beside and len(names) < len(stems)):
+                    self._refuse_frames(video, names, files)
                 left += names
             elif isinstance(self.archive, _OneFile):
                 self._other += names
@@ -184,12 +186,13 @@ class _Search:
         path = Path(self.path)
         return path.resolve().name if path.is_dir() else path.stem
 
-    def _refuse_frames_beside(self, video: Video, pictures: list[str], files: list[str]) -> None:
-        if looks_like_frames(pictures, len(files)):
-            videos, frames = number_of(files, "video file"), number_of(pictures, "picture")
+    def _refuse_frames(self, video: Video, pictures: list[str], files: list[str]) -> None:
+        """Raise `DataError` if pictures that seem to go with video files may as well be the frames of a video."""
+        if looks_like_frames(pictures) and not is_named_for_thumbnails(video.folder):
+            frames, videos = number_of(pictures, "picture"), number_of(files, "video file")
             raise DataError(
-                f"{video} in {self.path} holds {videos} ({first_of(files)}) and {frames} ({first_of(pictures)}), which "
-                "seem to be frames of a video; move the files or the pictures to a folder of their own"
+                f"{video} in {self.path}: {frames} ({first_of(pictures)}) with {videos} ({first_of(files)}) beside them "
+                "or of their names may be thumbnails, or frames of a video; move the pictures or the video files elsewhere"
             )
 
     def _names(self, video: Video) -> list[str]:

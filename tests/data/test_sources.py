@@ -75,8 +75,22 @@ def test_pictures_beside_videos_are_named_and_are_no_videos(tmp_path, mp4, kind)
 @pytest.mark.parametrize("form", ["{:04d}.png", "clip_{}.jpg", "clip 1-{:03d}.png", "f{}.0.png"])
 def test_frames_beside_a_video_are_refused_in_doubt(tmp_path, mp4, form):
     files = {"cat/clip 1.mp4": mp4, **frames(16, "cat/", form)}
-    with pytest.raises(DataError, match=r"cat in .* holds 1 video file \(cat/clip 1.mp4\) and 16 pictures .* move"):
+    with pytest.raises(
+        DataError, match=r"cat in .*: 16 pictures .* with 1 video file \(cat/clip 1.mp4\) beside .* move"
+    ):
         find_sources(write_folder(tmp_path, files))
+
+
+def test_numbered_pictures_with_the_names_of_numbered_videos(tmp_path, mp4):
+    videos = {f"clip{i:02d}.mp4": mp4 for i in range(12)}
+    thumbnails = {f"images/clip{i:02d}.jpg": image_bytes() for i in range(12)}
+    found = find_sources(write_folder(tmp_path / "each", {**videos, **thumbnails}))
+    assert names(found) == list(videos) and "12 pictures left out" in found.notes[0]
+    some = dict(list(thumbnails.items())[:9])
+    with pytest.raises(DataError, match=r"images in .*: 9 pictures .* or of their names may be thumbnails, or frames"):
+        find_sources(write_folder(tmp_path / "some", {**videos, **some}))
+    frames_of_numbers = {f"v0/{i}.png": image_bytes(20 + i) for i in range(9)} | {f"{i}.mp4": mp4 for i in range(9)}
+    assert "v0" in names(find_sources(write_folder(tmp_path / "numbers", frames_of_numbers)))
 
 
 def test_videos_and_folders_of_frames_are_both_used(tmp_path, mp4):
@@ -178,6 +192,15 @@ def test_a_folder_of_animations_is_a_folder_of_videos(tmp_path):
         found = find_sources(path)
         assert names(found) == [*files, "dog"] and found.notes == []
         assert [len(greys(SourceReader(item, SMALL))) for item in found.sources] == [2, 3, 4, 3]
+
+
+def test_still_pictures_beside_animations_are_no_video(tmp_path):
+    files = {f"cat/{i}.webp": animation("WEBP", [40] * 3) for i in range(3)}
+    found = find_sources(
+        write_folder(tmp_path, {**files, "cat/4.png": image_bytes(), "cat/x.webp": image_bytes(format="WEBP")})
+    )
+    assert names(found) == ["cat/0.webp", "cat/1.webp", "cat/2.webp"]
+    assert found.notes == ["2 pictures left out, beside videos and no videos themselves: cat/4.png, cat/x.webp"]
 
 
 def test_a_still_picture_of_webp_beside_a_video_is_no_video(tmp_path, mp4):
