@@ -191,8 +191,8 @@ class _Search:
         if looks_like_frames(pictures) and not is_named_for_thumbnails(video.folder):
             frames, videos = number_of(pictures, "picture"), number_of(files, "video file")
             raise DataError(
-                f"{video} in {self.path}: {frames} ({first_of(pictures)}) with {videos} ({first_of(files)}) beside them "
-                "or of their names may be thumbnails, or frames of a video; move the pictures or the video files elsewhere"
+                f"{video} in {self.path}: {frames} ({first_of(pictures)}), with {videos} ({first_of(files)}) beside "
+                "them or of their names, may be thumbnails or frames of a video; move the pictures or the files elsewhere"
             )
 
     def _names(self, video: Video) -> list[str]:

@@ -90,7 +90,6 @@ REFUSED = {
     "Fortran's order": (np.asfortranarray(pixels()), "Fortran's order; save numpy.ascontiguousarray"),
     "objects": (np.array([{"a": 1}, None], dtype=object), "Python objects"),
     "records": (np.zeros(5, [("a", np.uint8)]), "Python objects or records"),
-    "too large": (np.lib.stride_tricks.as_strided(np.zeros(1, np.uint8), [1, 9000, 9000, 3], [0] * 4), "the most is"),
 }
 
 
@@ -141,9 +140,10 @@ def test_damaged_files_give_the_frames_before_the_damage(tmp_path):
             assert "a.npy" in str(error)
 
 
-def test_an_array_that_claims_a_flood_is_refused_before_it_is_read(tmp_path):
+@pytest.mark.parametrize("shape", [(10**12, 16, 16, 3), (1, 9000, 9000, 3), (10**6, 10**3, 16, 16, 3)])
+def test_an_array_that_claims_a_flood_is_refused_before_it_is_read(tmp_path, shape):
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"shape": (10**12, 16, 16, 3), "fortran_order": False, "descr": "|u1"})
+    np.lib.format.write_array_header_1_0(header, {"shape": shape, "fortran_order": False, "descr": "|u1"})
     (tmp_path / "a.npy").write_bytes(header.getvalue())
     with pytest.raises(DataError, match="the most is 10000000 frames"):
         find_sources(str(tmp_path / "a.npy"))

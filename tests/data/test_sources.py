@@ -87,7 +87,7 @@ def test_numbered_pictures_with_the_names_of_numbered_videos(tmp_path, mp4):
     found = find_sources(write_folder(tmp_path / "each", {**videos, **thumbnails}))
     assert names(found) == list(videos) and "12 pictures left out" in found.notes[0]
     some = dict(list(thumbnails.items())[:9])
-    with pytest.raises(DataError, match=r"images in .*: 9 pictures .* or of their names may be thumbnails, or frames"):
+    with pytest.raises(DataError, match=r"images in .*: 9 pictures .* or of their names, may be thumbnails or frames"):
         find_sources(write_folder(tmp_path / "some", {**videos, **some}))
     frames_of_numbers = {f"v0/{i}.png": image_bytes(20 + i) for i in range(9)} | {f"{i}.mp4": mp4 for i in range(9)}
     assert "v0" in names(find_sources(write_folder(tmp_path / "numbers", frames_of_numbers)))

@@ -71,10 +71,11 @@ def test_the_same_videos_are_near_whether_in_files_or_in_a_data_set(video_folder
 
 
 def test_what_a_path_is_follows_from_what_is_there(video_folder, sky_zip, tmp_path):
-    assert isinstance(open_source(str(video_folder), 32), VideoFiles)
     assert isinstance(open_source(str(video_folder / "0.mp4")), VideoFiles)
     assert isinstance(open_source(sky_zip), DatasetVideos)
-    names = [VideoFiles(str(video_folder), 16).video_name(number) for number in range(6)]
+    files = open_source(str(video_folder), 32)
+    assert isinstance(files, VideoFiles)
+    names = [files.video_name(number) for number in range(6)]
     assert names == [*(f"{number}.mp4" for number in range(5)), "more/5.mp4"]
     with pytest.raises(DataError, match="holds neither videos"):
         open_source(str(tmp_path))
