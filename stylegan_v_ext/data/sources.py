@@ -192,7 +192,7 @@ class _Search:
             frames, videos = number_of(pictures, "picture"), number_of(files, "video file")
             raise DataError(
                 f"{video} in {self.path}: {frames} ({first_of(pictures)}), with {videos} ({first_of(files)}) beside "
-                "them or of their names, may be thumbnails or frames of a video; move the pictures or the files elsewhere"
+                "them or of their names, may be thumbnails or frames of a video; move the pictures or files away"
             )
 
     def _names(self, video: Video) -> list[str]:
