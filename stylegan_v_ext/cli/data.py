@@ -94,7 +94,7 @@ def convert(
         say(f"Note: {sentence}", err=True)
     if report.fps is None:
         say("Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
-            "--fps, or write it into dataset.json", err=True)  # fmt: skip
+            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC', err=True)  # fmt: skip
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
     say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
     if report.classes:

@@ -152,8 +152,8 @@ def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Imag
 def no_rate(name: str) -> str:
     """Why frames without times cannot be resampled."""
     return (
-        f'--fps: {name} says no frame rate; write {{"fps": 25}}, or what is true, into a dataset.json beside it, or '
-        "leave --fps out"
+        f'--fps: {name} says no frame rate; put a dataset.json with {{"fps": 25}}, or what is true, into the folder '
+        "or zip that you name, or leave --fps out"
     )
 
 

@@ -329,7 +329,7 @@ def test_sources_without_a_rate_beside_others_are_named(tmp_path):
 
 
 def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):
-    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; write"):
+    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; put"):
         again(tmp_path, video_files(3, 4), fps=5)
     assert os.listdir(tmp_path) == ["in.zip"]
 

@@ -258,8 +258,14 @@ def test_pictures_are_resampled_as_videos_are(tmp_path, count, old, new):
 def test_pictures_without_a_rate_are_not_resampled(tmp_path):
     path = write_zip(tmp_path / "a.zip", video_files(1))
     assert len(read_clip(path, SMALL).frames) == 5 and read_clip(path, SMALL).fps is None
-    with pytest.raises(DataError, match=r'v0 says no frame rate; write \{"fps": 25\}.*leave --fps out'):
+    with pytest.raises(
+        DataError, match=r'v0 says no frame rate; put a dataset.json with \{"fps": 25\}.*leave --fps out'
+    ):
         read_clip(path, SMALL, fps=5)
+    folder = write_folder(tmp_path / "clips", {"dataset.json": b'{"fps": 25}'})  # the remedy
+    np.save(tmp_path / "clips" / "a.npy", np.zeros([5, 16, 16, 3], np.uint8))
+    assert read_clip(folder, SMALL, fps=5).frames.shape[0] == 1
+    assert read_clip(write_zip(tmp_path / "b.zip", video_files(1, metadata={"fps": 25})), SMALL, fps=5).fps == 5
 
 
 def test_each_dataset_json_speaks_for_what_lies_below_it(tmp_path):
