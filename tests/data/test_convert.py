@@ -344,6 +344,27 @@ def test_what_many_sources_share_is_said_once(tmp_path):
     assert report.notes == [sentence] and report.num_videos == 6
 
 
+def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkeypatch):
+    class Reader:
+        """Odd videos have unequal times, 7.mp4 is damaged."""
+
+        def __init__(self, path, geometry, fps):
+            self.number, self.fps, self.duration, self.damage, self.notes = int(Path(path).stem), None, None, "", ()
+
+        def __iter__(self):
+            yield from np.zeros([3, 16, 16, 3], np.uint8)
+            self.notes = ("its frames come at unequal times; --fps makes them equal",) if self.number % 2 else ()
+            self.damage = "moov atom not found" if self.number == 7 else ""
+
+    monkeypatch.setattr("stylegan_v_ext.data.source_reader.VideoReader", Reader)
+    source = write_folder(tmp_path / "in", {f"{number}.mp4": b"x" for number in range(40)})
+    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert report.notes == [
+        "each of 20 videos (1.mp4, 3.mp4, 5.mp4, ...): its frames come at unequal times; --fps makes them equal",
+        "7.mp4 is damaged; the 3 frames before the damage are used (moov atom not found)",
+    ]
+
+
 def test_many_unreadable_files_are_one_note(tmp_path):
     files = {f"bad{i}/1.png": b"broken" for i in range(30)} | {f"good/{i}.png": image_bytes() for i in range(3)}
     report, _ = again(tmp_path, files)
