@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.common import machine
 from stylegan_v_ext.checkpoints import find_snapshot, load
-from stylegan_v_ext.data.convert import ConvertOptions, read_frames
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.source_reader import read_clip
 from stylegan_v_ext.editing.comparison import motion_profile, profile_correlation, psnr
 from stylegan_v_ext.editing.perceptual import pixel_loss
 from stylegan_v_ext.editing.projection import ProjectionOptions, Projector
@@ -111,7 +111,7 @@ def own_videos(sampler):
 
 def real_clip(sampler, folder):
     """The whole clip, beside its middle frame alone projected and repeated; writes projection.png."""
-    clip, _ = read_frames(str(carphone_clip()), ConvertOptions(Geometry((64, 64))))
+    clip = read_clip(str(carphone_clip()), Geometry((64, 64))).frames
     latents = project(sampler, clip, num_steps=3000, chunk_frames=16)
     found = frames_of(sampler, latents, latents.times)
     middle = len(clip) // 2

@@ -1,5 +1,6 @@
 """`stylegan-v data`: make and check data sets."""
 
+import re
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 _MOST_LINES = 20  # of problems, and of notes, on the screen
+_MOST_CLASSES = 30  # that are shown
 _CONVERT_EPILOG = """
 \b
 Examples:
@@ -18,6 +20,21 @@ Examples:
   stylegan-v data convert timelapse.mp4 sky.zip --resolution=128 --clip-frames=256 --fps=10
   stylegan-v data convert classes/ faces.zip --labels        (classes/happy/1.mp4, classes/sad/2.mp4, ...)
 """
+
+
+class Colour(click.ParamType):
+    """A colour like `#ff8000`, `black` or `white`: red, green and blue, 0 to 255."""
+
+    name = "COLOUR"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
+        if isinstance(value, tuple):
+            return value
+        digits = {"black": "000000", "white": "ffffff"}.get(value.lower(), value.removeprefix("#"))
+        if re.fullmatch("[0-9a-fA-F]{6}", digits) is None:
+            self.fail(f"{value!r} is not a colour, such as #ff8000, black or white", param, ctx)
+        red, green, blue = bytes.fromhex(digits)
+        return red, green, blue
 
 
 @click.group(cls=Group)
@@ -33,13 +50,16 @@ def data() -> None:
 @click.option("--transform", help="center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars "
               "above and below; fit: whole picture with black bars", default="center-crop",
               type=click.Choice(["center-crop", "center-crop-wide", "fit"]))  # fmt: skip
-@click.option("--fps", help="Resample videos to that many frames a second  [default: as they are]",
+@click.option("--fps", help="Resample to that many frames a second, by the frames' times  [default: every frame once]",
               type=click.FloatRange(min=0, min_open=True))  # fmt: skip
 @click.option("--max-frames", help="Take at most that many frames of each source", type=click.IntRange(min=1))
 @click.option("--clip-frames", help="Cut every source into clips of that many frames", type=click.IntRange(min=1))
 @click.option("--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]",
               type=click.IntRange(min=1))  # fmt: skip
-@click.option("--labels", help="The first folder below SRC is the class of what it holds", cls=Switch)
+@click.option("--labels", help="Classes are the folders below SRC, or below the one folder, or train/ and test/, that "
+              "hold them all  [default: the labels of SRC's dataset.json]", cls=Switch)  # fmt: skip
+@click.option("--background", help="Colour behind what is transparent: #rrggbb, black or white", type=Colour(),
+              default="black")  # fmt: skip
 @click.option("--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]),
               default="jpg")  # fmt: skip
 @click.option("--quality", help="JPEG quality", type=click.IntRange(1, 100), default=95)
@@ -47,13 +67,14 @@ def data() -> None:
 @report_user_errors
 def convert(
     src: str, dest: str, resolution: tuple[int, int], transform: str, fps: float | None, max_frames: int | None,
-    clip_frames: int | None, clip_stride: int | None, labels: bool, format_: str, quality: int, workers: int | None,
+    clip_frames: int | None, clip_stride: int | None, labels: bool, background: tuple[int, int, int], format_: str,
+    quality: int, workers: int | None,
 ) -> None:  # fmt: skip
     """Turn videos into a data set.
 
-    SRC is a folder of videos (mp4, mov, webm, gif, avi, mkv), a folder of frame folders, a data set,
-    or one video. DEST is a .zip file or a folder, which must not exist yet; it appears when it is
-    complete. A source that cannot be read is named and left out.
+    SRC is a folder or .zip of videos, of clips of NumPy (.npy, .npz), of folders of pictures, or a data
+    set; or one video. DEST is a .zip file or a folder, which must not exist yet; it appears when it is
+    complete. Whatever cannot be read, or is no video, is named and left out.
     """
     from stylegan_v_ext.data import convert as conversion
     from stylegan_v_ext.data.check import count
@@ -66,7 +87,7 @@ def convert(
     if transform != "center-crop-wide" and resolution[0] != resolution[1]:
         raise click.UsageError(f"--resolution={resolution[0]}x{resolution[1]} needs --transform=center-crop-wide")
     options = conversion.ConvertOptions(
-        geometry=Geometry(resolution, transform), fps=fps, max_frames=max_frames, clip_frames=clip_frames,
+        geometry=Geometry(resolution, transform, background), fps=fps, max_frames=max_frames, clip_frames=clip_frames,
         clip_stride=clip_stride, labels=labels, format=format_, quality=quality,
         workers=workers or conversion.default_workers(),
     )  # fmt: skip
@@ -74,8 +95,15 @@ def convert(
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
         say(f"Note: {sentence}", err=True)
+    if report.fps is None:
+        say("Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
+            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC', err=True)  # fmt: skip
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
     say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
+    if report.classes:
+        shown = [f"{name} ({count(number, 'video')})" for name, number in report.classes[:_MOST_CLASSES]]
+        more = len(report.classes) - len(shown)
+        say("classes: " + ", ".join(shown) + (f", and {more} more" if more else ""))
 
 
 @data.command(context_settings=_SETTINGS)

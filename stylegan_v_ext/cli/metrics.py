@@ -51,11 +51,10 @@ through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figu
 @click.group(cls=Group, invoke_without_command=True, epilog=_EPILOG, context_settings=_SETTINGS)
 @click.option("--network", help="Checkpoint of a video or image model of this project, or a run folder",
               type=PATH, metavar="PKL|DIR")  # fmt: skip
-@click.option("--real", help="Data set, or folder of video files, to compare with in place of a network's",
+@click.option("--real", help="Data set, or folder or .zip of video files, to compare with in place of a network's",
               type=PATH, metavar="PATH")  # fmt: skip
-@click.option(
-    "--fake", help="Data set, or folder of video files, to compare in place of a network", type=PATH, metavar="PATH"
-)
+@click.option("--fake", help="Data set, or folder or .zip of video files, to compare in place of a network",
+              type=PATH, metavar="PATH")  # fmt: skip
 @click.option("--metrics", "--metric", "names", help="What to measure, see `stylegan-v metrics list`; the numbers in "
               "the names may be others", metavar="NAME,...", type=NameList(), default="fvd2048_16f")  # fmt: skip
 @click.option(
@@ -257,14 +256,13 @@ class _Subject:
         self.folder, self.snapshot = checkpoint.path.parent, checkpoint.path.name
 
     def _open_videos(self) -> None:
-        from stylegan_v_ext.metrics.sources import VideoFiles, find_video_files, open_source
+        from stylegan_v_ext.metrics.sources import VideoFiles, open_sources
 
         request = self.request
         assert request.fake is not None
         paths = [path for path in (request.real, request.fake) if path is not None]
-        sizes = [open_source(path).resolution for path in paths if not find_video_files(path)]
-        side = sizes[0] if sizes else request.resolution
-        sources = [open_source(path, side, bool(request.mirror) and path is request.real) for path in paths]
+        mirrors = [bool(request.mirror) and path is request.real for path in paths]
+        sources = open_sources(paths, request.resolution, mirrors)
         self.fake, self.real = sources[-1], sources[0] if request.real is not None else None
         if len({source.resolution for source in sources}) > 1:
             raise UserError(
@@ -272,7 +270,9 @@ class _Subject:
                 "figures of different sizes do not compare"
             )
         if any(isinstance(source, VideoFiles) for source in sources):
-            say(f"Frames of video files are cut to the middle square and scaled to {side} px.", err=True)
+            say(
+                f"Frames of video files are cut to the middle square and scaled to {self.fake.resolution} px.", err=True
+            )
 
     def runs(self) -> Any:
         """(name, function of progress that measures) of every metric."""

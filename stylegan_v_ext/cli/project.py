@@ -43,7 +43,8 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
     metavar="PKL|DIR",
     required=True,
 )
-@click.option("--video", help="The clip, a video file", type=PATH, metavar="FILE")
+@click.option("--video", help="The clip: a video file, an animation, an .npy file, or a zip with one of these",
+              type=PATH, metavar="FILE")  # fmt: skip
 @click.option("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
 @click.option("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
 @click.option("--skip", help="Leave out that many frames at its beginning", type=click.IntRange(min=0), default=0)
@@ -97,7 +98,7 @@ def project(context: click.Context, **o: Any) -> None:
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     if generator.img_channels != 3:
         raise UserError(f"{checkpoint.path} makes images of {generator.img_channels} channels; give a model of 3")
-    target = _read_clip(o, generator.img_resolution)
+    target, fps = _read_clip(o, generator.img_resolution)
     device = device_to_use(o["device"])
     generator = generator.to(device)
     loss, loss_name = load_loss(o["loss"], device)
@@ -138,24 +139,26 @@ def project(context: click.Context, **o: Any) -> None:
         generator = tuner.result()
         networks = {"G_ema": NetworkData.of(generator.cpu())}
         exports.export_snapshot(tuned, networks, checkpoint.training_set_kwargs)
-    _write_results(folder, generator.to(device), latents, target, curves, o["fps"], device)
+    _write_results(folder, generator.to(device), latents, target, curves, fps, device)
     for name in ("state.pt", "tuning-state.pt"):
         (folder / name).unlink(missing_ok=True)
 
 
-def _read_clip(o: dict[str, Any], resolution: int) -> Any:
-    """Frames uint8 `[T, H, W, 3]`."""
-    from stylegan_v_ext.data.convert import ConvertOptions, read_frames
+def _read_clip(o: dict[str, Any], resolution: int) -> tuple[Any, float | None]:
+    """(frames uint8 `[T, H, W, 3]`, their frames a second; None if unknown)."""
     from stylegan_v_ext.data.geometry import Geometry
+    from stylegan_v_ext.data.source_reader import read_clip
 
     source = o["video"] or o["images"]
     last = None if o["frames"] is None else o["skip"] + o["frames"]
-    frames, _ = read_frames(source, ConvertOptions(Geometry((resolution, resolution)), fps=o["fps"], max_frames=last))
-    if len(frames) - o["skip"] < 2:
+    clip = read_clip(source, Geometry((resolution, resolution)), o["fps"], last)
+    for note in clip.notes:
+        say(f"Note: {note}", err=True)
+    if len(clip.frames) - o["skip"] < 2:
         raise UserError(
-            f"{source} has {len(frames)} frames, --skip={o['skip']} leaves fewer than the 2 that are needed"
+            f"{source} has {len(clip.frames)} frames, --skip={o['skip']} leaves fewer than the 2 that are needed"
         )
-    return frames[o["skip"] :]
+    return clip.frames[o["skip"] :], clip.fps
 
 
 def _finished(path: Path, purpose: str) -> Any:

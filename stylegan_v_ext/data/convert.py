@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import PIL.Image
 
+from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.names import natural_key
-from stylegan_v_ext.data.pictures import image_faults, open_image
+from stylegan_v_ext.data.notes import Notes, first_of, number_of
+from stylegan_v_ext.data.source_reader import SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
 
-DEFAULT_FPS = 25.0
+_MOST_RATES = 8  # that a note lists
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class ConvertOptions:
     """How sources become clips.
 
     geometry: form of the frames.
-    fps: rate to resample to, in frames a second; None keeps the frames as they are.
+    fps: rate to resample to, in frames a second; None takes every frame once.
     max_frames: stop a source after that many; None takes all.
     clip_frames: cut sources into clips of that many frames, every `clip_stride` frames (None: clip_frames); None
         makes one clip of each source.
     format: "jpg" or "png".
     quality: of JPEG, 1 to 100.
-    labels: the first folder of a source's name is its class.
+    labels: classes are folders, see `class_folders`; otherwise those of the sources' `dataset.json` are kept.
     workers: encoding threads.
     """
 
@@ -50,11 +50,18 @@ class ConvertOptions:
 
 @dataclass
 class ConvertReport:
-    """What was written; notes: sentences that name every source left out or cut short, and unequal frame rates."""
+    """What was written.
+
+    fps: frames a second that are recorded; None if no source tells them.
+    notes: sentences that name every source or file that is left out or cut short, and what is peculiar to sources.
+    classes: (number and name, how many videos) of every class; empty without labels.
+    """
 
     num_videos: int = 0
     num_frames: int = 0
+    fps: float | None = None
     notes: list[str] = field(default_factory=list)
+    classes: list[tuple[str, int]] = field(default_factory=list)
 
 
 def convert(
@@ -66,97 +73,83 @@ def convert(
     was left, in which case nothing is written. progress: called with the source's name and the share
     of all sources done, 0 to 1.
     """
-    sources = find_sources(source)
-    classes = sorted({_top_folder(item) for item in sources}, key=natural_key) if options.labels else []
-    report = ConvertReport()
+    found = find_sources(source)
+    check_rates(found.sources, options.fps)
+    classes = classes_of(found.sources, options.labels)
+    distance, motion_notes = motion_distance_of(found.sources, options.fps)
+    report, notes, rates = ConvertReport(), Notes(), _Rates()
     labels: list[tuple[str, int]] = []
     origins: list[dict] = []
-    rates: Counter[float] = Counter()
     with DatasetWriter(dest) as writer, ThreadPoolExecutor(options.workers) as pool:
-        for number, item in enumerate(sources):
-            reader = _FrameSource(item, options)
+        for number, item in enumerate(found.sources):
+            reader = SourceReader(item, options.geometry, options.fps, options.max_frames)
 
-            def advance(number: int = number, item: Source = item, reader: "_FrameSource" = reader) -> None:
+            def advance(number: int = number, item: Source = item, reader: SourceReader = reader) -> None:
                 if progress is not None:
-                    progress(item.name, (number + reader.share_done()) / len(sources))
+                    progress(item.name, (number + reader.share_done()) / len(found.sources))
 
-            for folder, start, num_frames in _write_clips(reader, writer, pool, options, report, advance):
+            label = classes.numbers[number]
+            for folder, start, num_frames in _write_clips(reader, writer, pool, options, report, notes, advance):
                 origins.append({"folder": folder, "source": item.name, "first_frame": start, "frames": num_frames})
-                if options.labels:
-                    labels.append((folder, classes.index(_top_folder(item))))
-            if reader.fps:
-                rates[reader.fps] += 1
+                if label is not None:
+                    labels.append((folder, label))
+            if reader.num_read:
+                rates.add(item.name, reader.fps)
+        report.notes = [*found.notes, *classes.notes, *motion_notes, *notes.sentences(), *rates.notes()]
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
-        if len(rates) > 1 and options.fps is None:
-            found = ", ".join(f"{rate:g}" for rate in sorted(rates))
-            report.notes.append(f"the sources have {found} frames a second; --fps would make them equal")
-        fps = options.fps or (rates.most_common(1)[0][0] if rates else DEFAULT_FPS)
-        metadata: dict = {"fps": fps, "labels": labels or None, "sources": origins}
-        if options.labels:
-            metadata["classes"] = classes
-        writer.write_metadata(metadata)
+        report.fps = rates.common()
+        about = {
+            "fps": report.fps, "motion_distance": distance, "labels": labels or None, "classes": classes.names,
+            "sources": origins,
+        }  # fmt: skip
+        writer.write_metadata({key: value for key, value in about.items() if value is not None or key == "labels"})
+        report.classes = classes.counts(labels)
     if progress is not None:
         progress("", 1.0)
     return report
 
 
-def _top_folder(item: Source) -> str:
-    if "/" not in item.name:
-        raise DataError(f"{item.name} lies in no sub-folder; --labels takes the class from the first folder's name")
-    return item.name.split("/")[0]
+class _Rates:
+    """Frames a second of the sources that were read."""
 
+    def __init__(self) -> None:
+        self._known: dict[str, list[float]] = {}  # by what is shown of them
+        self._unknown: list[str] = []
 
-class _FrameSource:
-    """Frames of a source in their final size, with what is known of its rate and length."""
+    def add(self, name: str, fps: float | None) -> None:
+        """Count a source. fps: None if it is unknown."""
+        if fps:
+            self._known.setdefault(f"{fps:.4g}", []).append(fps)
+        else:
+            self._unknown.append(name)
 
-    def __init__(self, item: Source, options: ConvertOptions):
-        self.item, self.options = item, options
-        self.fps: float | None = None
-        self.num_read = 0
-        self.expected: float | None = len(item.video) if item.video is not None else None
-        self.damage: str | None = None
+    def common(self) -> float | None:
+        """The rate of most sources; None if no source has one."""
+        return max(self._known.values(), key=len)[0] if self._known else None
 
-    def share_done(self) -> float:
-        limit = min(self.expected or float("inf"), self.options.max_frames or float("inf"))
-        return min(self.num_read / limit, 1.0)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        frames = self._from_file() if self.item.path is not None else self._from_folder()
-        for frame in frames:
-            self.num_read += 1
-            yield frame
-            if self.num_read == self.options.max_frames:
-                break
-
-    def _from_file(self) -> Iterator[np.ndarray]:
-        reader = VideoReader(self.item.path or "", self.options.geometry, self.options.fps)
-        for frame in reader:
-            self.fps = reader.fps
-            if reader.duration and reader.fps:
-                self.expected = reader.duration * reader.fps
-            yield frame
-        if reader.damage:
-            kept = f"the {self.num_read} frames before the damage are used"
-            self.damage = f"{printable(self.item.name)} is damaged; {kept} ({printable(reader.damage)})"
-
-    def _from_folder(self) -> Iterator[np.ndarray]:
-        archive, video = self.item.archive, self.item.video
-        if archive is None or video is None:
-            return
-        for index in video.frames:
-            data = archive.read(index)
-            with image_faults(f"{archive.names[index]} cannot be read"), open_image(data) as image:
-                frame = np.asarray(self.options.geometry.apply(image.convert("RGB")))
-            yield frame
+    def notes(self) -> list[str]:
+        """Sentences about rates that differ or are unknown."""
+        notes = []
+        if len(self._known) > 1:
+            shown = sorted(self._known, key=float)
+            several = ", ".join(shown) if len(shown) <= _MOST_RATES else f"from {shown[0]} to {shown[-1]}"
+            notes.append(f"the sources have {several} frames a second; --fps would make them equal")
+        if self._known and self._unknown:
+            notes.append(
+                f"{number_of(self._unknown, 'source')} without a frame rate: {first_of(self._unknown)}; "
+                f"{self.common():g} frames a second, as others have, are recorded for all"
+            )
+        return notes
 
 
 def _write_clips(
-    reader: _FrameSource,
+    reader: SourceReader,
     writer: DatasetWriter,
     pool: ThreadPoolExecutor,
     options: ConvertOptions,
     report: ConvertReport,
+    notes: Notes,
     advance: Callable[[], None],
 ) -> Iterator[tuple[str, int, int]]:
     """Write the clips of one source; yields (folder, first frame, frames) of each.
@@ -183,17 +176,19 @@ def _write_clips(
             count += 1
             if count % 16 == 0:
                 advance()
-        if reader.damage is not None:
-            report.notes.append(reader.damage)
-    except (FfmpegError, DataError) as error:
+    except DataError as error:
         kept = f"the {count} frames before it are used" if count else "left out"
-        report.notes.append(f"{error}; {kept}")
+        clause = str(error).replace(printable(reader.source.name), "it")
+        notes.add(reader.source.name, f"{clause}; {kept}", f"{error}; {kept}")
+    add_notes(notes, reader)
     if clip_frames is None and count:
         report.num_videos += 1
         report.num_frames += count
         yield whole_folder, 0, count
     elif clip_frames is not None and 0 < count < clip_frames:
-        report.notes.append(f"{printable(reader.item.name)} has {count} frames, fewer than --clip-frames={clip_frames}")
+        bound = f"fewer than --clip-frames={clip_frames}, and is left out"
+        name = reader.source.name
+        notes.add(name, f"it has frames {bound}", f"{name} has {count} frames, {bound}")
     advance()
 
 
@@ -208,16 +203,16 @@ def _write_clip(
     return folder, start, len(frames)
 
 
-def _encoded(reader: _FrameSource, pool: ThreadPoolExecutor, options: ConvertOptions) -> Iterator[bytes]:
+def _encoded(reader: SourceReader, pool: ThreadPoolExecutor, options: ConvertOptions) -> Iterator[bytes]:
     """Frames as image files, in order, a bounded number in flight."""
     pending: deque[Future[bytes]] = deque()
-    failure: ValueError | None = None
+    failure: DataError | None = None
     try:
         for frame in reader:
             pending.append(pool.submit(encode_frame, frame, options.format, options.quality))
             if len(pending) > 4 * options.workers:
                 yield pending.popleft().result()
-    except (FfmpegError, DataError) as error:
+    except DataError as error:
         failure = error  # what came before it is still to be written
     while pending:
         yield pending.popleft().result()
@@ -239,20 +234,3 @@ def encode_frame(frame: np.ndarray, format: str = "jpg", quality: int = 95) -> b
 def default_workers() -> int:
     """Threads for encoding: the cores there are, at most 8."""
     return min(os.cpu_count() or 1, 8)
-
-
-def read_frames(source: str, options: ConvertOptions) -> tuple[np.ndarray, float | None]:
-    """All frames uint8 `[T, H, W, 3]` of one video file or folder of frames, and its frames a second if known.
-
-    Of `options`, those of size, rate and length count. Raises `DataError` or `FfmpegError` where there
-    is no video, more than one, or one that cannot be read.
-    """
-    sources = find_sources(source)
-    if len(sources) > 1:
-        names = ", ".join(item.name for item in sources[:3])
-        raise DataError(f"{source} holds {len(sources)} videos ({names}, ...); name one of them")
-    reader = _FrameSource(sources[0], options)
-    frames = list(reader)
-    if not frames:
-        raise DataError(f"{source} holds no frames")
-    return np.stack(frames), reader.fps

@@ -1,37 +1,280 @@
-"""The videos at a path that a user names: video files, and folders of frames in any archive."""
+"""The videos at a path that a user names: files of videos and clips, and folders of pictures; and what is left out."""
 
-from dataclasses import dataclass
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from stylegan_v_ext.data.archive import Archive, open_archive
+import numpy as np
+
+from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, is_animation
+from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
+from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
+from stylegan_v_ext.data.beside_videos import have_names_of, is_named_for_thumbnails, looks_like_frames
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
+from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
 from stylegan_v_ext.data.names import is_hidden, natural_key
+from stylegan_v_ext.data.nearest_metadata import nearest_metadata
+from stylegan_v_ext.data.notes import Notes, first_of, kinds_of, number_of
+from stylegan_v_ext.data.pictures import is_picture
+from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.text import printable
+
+_PACKED = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+_FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
-    """A video file, or a folder of frames inside an archive; name is relative to what the user named."""
+    """One video.
+
+    name: relative to what the user named, `/` between folders.
+    archive: what it lies in.
+    member: number of its file in the archive; None for a folder of pictures.
+    video: its pictures; None for a file.
+    array: the array that holds it; None for other files.
+    number: of the video in its array.
+    recorded: what the `dataset.json` nearest above it says.
+    """
 
     name: str
-    path: str | None = None
-    archive: Archive | None = None
+    archive: Archive
+    member: int | None = None
     video: Video | None = None
+    array: ClipArray | None = None
+    number: int = 0
+    recorded: Metadata = field(default_factory=Metadata)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that the video lies in, the outermost first; a shard is no folder."""
+        place = self.video.folder if self.video is not None else self.archive.names[self.member or 0]
+        return place.split("/")[1 if isinstance(self.archive, ShardedArchive) else 0 : -1]
+
+    @property
+    def local_path(self) -> Path | None:
+        """Its file; None for a folder of pictures, and for a file in a zip."""
+        if self.member is not None and isinstance(self.archive, FolderArchive):
+            return self.archive.path / self.archive.names[self.member]
+        return self.archive.path if isinstance(self.archive, _OneFile) else None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of pictures, not a file."""
+        return self.video is not None
 
 
-def find_sources(source: str) -> list[Source]:
-    """Video files and frame folders at a path, in natural order. Raises `DataError` if there are none."""
-    path = Path(source)
-    if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
-        return [Source(path.name, path=str(path))]
-    archive = open_archive(path)
-    found = [
-        Source(name, path=str(path / name))
-        for name in archive.names
-        if path.is_dir() and name.lower().endswith(VIDEO_SUFFIXES) and not is_hidden(name)
-    ]
-    found += [Source(video.folder or path.stem, archive=archive, video=video) for video in list_videos(archive)]
-    if not found:
-        raise DataError(f"{source} holds neither videos ({', '.join(VIDEO_SUFFIXES)}) nor folders of frames")
-    return sorted(found, key=lambda item: natural_key(item.name))
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Videos in natural order of their names. notes: sentences that name what was left out, and why."""
+
+    sources: list[Source]
+    notes: list[str]
+
+
+def find_sources(path: str) -> Found:
+    """The videos at a path: a video, a file of NumPy, an animation, a folder or zip of these or of pictures, shards.
+
+    Raises `DataError` if there are none, and if a folder holds a video beside what seem to be the frames of another.
+    """
+    archive = _archive_at(path)
+    search = _Search(path, archive)
+    if not search.sources:
+        raise DataError(search.what_is_there())
+    return Found(sorted(search.sources, key=lambda item: natural_key(item.name)), search.sentences())
+
+
+def _archive_at(path: str) -> Archive:
+    """The archive at a path; a file that is not a zip is an archive of one file."""
+    place = Path(path)
+    if not is_remote(path) and place.is_file():
+        with open(place, "rb") as file:
+            is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6") and place.suffix.lower() not in ARRAY_SUFFIXES
+        return open_archive(path) if is_zip or place.suffix.lower() == ".zip" else _OneFile(place)
+    if not is_remote(path) and not place.is_dir() and place.suffix != ".zip":
+        kind = "is neither a file nor a folder" if place.exists() else "does not exist"
+        raise DataError(f"{path} {kind}; name a video, or a folder of videos or of folders of pictures")
+    return open_archive(path)
+
+
+class _OneFile(Archive):
+    """One file as an archive."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.names = [path.name]
+
+    def read(self, index: int) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
+
+    def sizes(self) -> np.ndarray:
+        return np.array([self.path.stat().st_size], dtype=np.int64)
+
+    @contextlib.contextmanager
+    def local_file(self, index: int) -> Iterator[Path]:
+        yield self.path
+
+
+class _Search:
+    """What an archive holds. `sources` are its videos; every other file that is not hidden gets into a note."""
+
+    def __init__(self, path: str, archive: Archive):
+        self.path, self.archive = path, archive
+        self.sources: list[Source] = []
+        self._notes = Notes()
+        self._other: list[str] = []
+        videos, arrays, others, records = self._files()
+        self._recorded, self._sentences = nearest_metadata(archive, records)
+        for index in videos:
+            self._add(archive.names[index], index)
+        self._add_folders()
+        for index in arrays:
+            self._add_arrays(archive.names[index], index)
+        for index in others:
+            self._add_other(archive.names[index], index)
+
+    def _files(self) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Numbers of video files, NumPy's files, others, and `dataset.json`, without hidden files and pictures."""
+        videos: list[int] = []
+        arrays: list[int] = []
+        others: list[int] = []
+        records: list[int] = []
+        for index, name in enumerate(self.archive.names):
+            if is_picture(name) or is_hidden(name):
+                continue
+            ending = PurePosixPath(name).suffix.lower()
+            kind = videos if ending in VIDEO_SUFFIXES else arrays if ending in ARRAY_SUFFIXES else others
+            (records if name.rpartition("/")[2] == METADATA_NAME else kind).append(index)
+        return videos, arrays, others, records
+
+    def _add(self, name: str, index: int | None = None, **about: object) -> None:
+        self.sources.append(Source(name, self.archive, index, recorded=self._recorded(name), **about))  # type: ignore[arg-type]
+
+    def _add_folders(self) -> None:
+        """Every folder of pictures that is no collection of animations and does not go with the video files so far."""
+        folders = [video for folder in list_videos(self.archive) if len(video := self._without_animations(folder))]
+        video_files = [item.name for item in self.sources]
+        beside: dict[str, list[str]] = {}
+        for name in video_files:
+            beside.setdefault(name.rpartition("/")[0], []).append(name)
+        stems = {PurePosixPath(name).stem.lower() for name in video_files}
+        holders = _folders_above([video.folder for video in folders] + list(beside))
+        left: list[str] = []
+        for video in folders:
+            names = self._names(video) if video_files or len(video) < _FEW else []
+            files = beside.get(video.folder) or (video_files if have_names_of(names, stems) else [])
+            is_poster = len(video) < (_FEW if video.folder in holders else 2 if video_files else 0)
+            if files or is_poster or (video_files and is_named_for_thumbnails(video.folder)):
+                if len(names) > len(files) or (video.folder not in beside and len(names) < len(stems)):
+                    self._refuse_frames(video, names, files)
+                left += names
+            elif isinstance(self.archive, _OneFile):
+                self._other += names
+            else:
+                self._add(video.folder or self._own_name(), video=video)
+        if left:
+            number = number_of(left, "picture")
+            self._sentences.append(f"{number} left out, beside videos and no videos themselves: {first_of(left)}")
+
+    def _own_name(self) -> str:
+        """What the place is called, for a video that is all of it."""
+        path = Path(self.path)
+        return path.resolve().name if path.is_dir() else path.stem
+
+    def _refuse_frames(self, video: Video, pictures: list[str], files: list[str]) -> None:
+        """Raise `DataError` if pictures that seem to go with video files may as well be the frames of a video."""
+        if looks_like_frames(pictures) and not is_named_for_thumbnails(video.folder):
+            frames, videos = number_of(pictures, "picture"), number_of(files, "video file")
+            raise DataError(
+                f"{video} in {self.path}: {frames} ({first_of(pictures)}), with {videos} ({first_of(files)}) beside "
+                "them or of their names, may be thumbnails or frames of a video; move the pictures or files away"
+            )
+
+    def _names(self, video: Video) -> list[str]:
+        """Names of the pictures of a folder."""
+        names, first, last = self.archive.names, int(video.frames.min()), int(video.frames.max())
+        if last - first + 1 == len(video):  # read at one go
+            run = names[first : last + 1]
+            return [run[index - first] for index in video.frames]
+        return [names[index] for index in video.frames]
+
+    def _without_animations(self, video: Video) -> Video:
+        """The folder's pictures without those that are animations, which become videos themselves."""
+        names = self._names(video)
+        single = isinstance(self.archive, _OneFile)
+        doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
+        if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):
+            return video  # folders that are mixed in another way are left to the reader of pictures
+        moving = {place for place in doubtful if self._is_animation(int(video.frames[place]))}
+        for place in moving:
+            self._add(names[place], int(video.frames[place]))
+        still = [place for place in range(len(names)) if place not in moving]
+        return Video(video.folder, video.frames[still]) if moving else video
+
+    def _is_animation(self, index: int) -> bool:
+        try:
+            return is_animation(self.archive.read(index))
+        except DataError:  # said when it is used
+            return False
+
+    def _add_arrays(self, name: str, index: int) -> None:
+        try:
+            with self.archive.local_file(index) as path:
+                arrays, faults = clip_arrays(Path(path))
+        except DataError as error:
+            if isinstance(self.archive, _OneFile):
+                raise DataError(f"{name} cannot be used: {error}") from None
+            self._notes.add(name, f"it is left out, since {error}")
+            return
+        for fault in faults:
+            self._notes.add(name, fault)
+        for array in arrays:
+            base = name if array.member is None else f"{name}/{array.member.removesuffix('.npy')}"
+            for number in range(array.count or 1):
+                video = base if array.count is None else f"{base}/{number:06d}"
+                self._add(video, index, array=array, number=number)
+
+    def _add_other(self, name: str, index: int) -> None:
+        if name.lower().endswith(ANIMATION_SUFFIXES) and self._is_animation(index):
+            self._add(name, index)
+        else:
+            self._other.append(name)
+
+    def sentences(self) -> list[str]:
+        """Notes on everything that is left out."""
+        sentences = [*self._sentences, *self._notes.sentences()]
+        if self._other:
+            number, kinds = number_of(self._other, "file"), kinds_of(self._other)
+            others = first_of(sorted(self._other, key=natural_key))
+            sentences.append(f"{number} left out, neither videos nor pictures ({kinds}): {others}")
+        return sentences
+
+    def what_is_there(self) -> str:
+        """Why there are no sources."""
+        readable = "videos (" + ", ".join(VIDEO_SUFFIXES) + ")"
+        if isinstance(self.archive, _OneFile):
+            ending = self.archive.path.suffix.lower()
+            if is_picture(self.archive.names[0]):
+                return f"{self.path} is one picture; a video is a video file, an animation or a folder of pictures"
+            if ending in _PACKED:
+                return f"{self.path} is packed ({ending}), which is not read; unpack it and name the folder"
+            return f"{self.path} is not a video; {readable}, animations and .npy or .npz files are read"
+        there = "; ".join(self.sentences()) or "it holds no files"
+        return f"{self.path} holds neither {readable} nor folders of pictures: {printable(there)}"
+
+
+def _folders_above(folders: list[str]) -> set[str]:
+    """All folders that hold one of these, at any depth."""
+    above: set[str] = set()
+    for folder in folders:
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if folder in above:
+                break
+            above.add(folder)
+    return above

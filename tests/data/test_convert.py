@@ -1,5 +1,6 @@
 """Videos to data sets, with ffmpeg, on real clips and on made ones."""
 
+import contextlib
 import json
 import os
 import sys
@@ -159,7 +160,7 @@ def test_bad_files_are_named_and_skipped(tmp_path):
     assert report.num_videos == 2
     text = "\n".join(report.notes)
     assert "bad.mp4 holds no readable video" in text and "empty.webm" in text
-    assert "frames/2.png cannot be read; the 1 frames before it are used" in text
+    assert "frames/2.png is not a readable image; the 1 frames before it are used" in text
 
 
 def test_unequal_frame_rates_are_noted(tmp_path):
@@ -168,6 +169,14 @@ def test_unequal_frame_rates_are_noted(tmp_path):
     report = convert(str(tmp_path / "in"), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
     assert report.notes == ["the sources have 10, 12.5 frames a second; --fps would make them equal"]
     assert convert(str(tmp_path / "in"), str(tmp_path / "b.zip"), ConvertOptions(**SMALL, fps=10)).notes == []
+
+
+def test_many_frame_rates_are_a_range(tmp_path):
+    files = {}
+    for number in range(10):
+        files |= video_files(1, 2, f"{number}/", {"fps": 20 + number})
+    report = convert(write_zip(tmp_path / "in.zip", files), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
+    assert report.notes == ["the sources have from 20 to 29 frames a second; --fps would make them equal"]
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
@@ -204,6 +213,22 @@ def test_interruption_leaves_no_archive(tmp_path, dest):
     assert os.listdir(tmp_path) == ["count.mp4"]
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_copies_of_videos_in_a_zip_go_away(tmp_path, monkeypatch, interrupted):
+    counting_video(tmp_path / "count.mp4", num_frames=40)
+    source = write_zip(tmp_path / "in.zip", {f"{i}.mp4": (tmp_path / "count.mp4").read_bytes() for i in range(2)})
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+
+    def progress(name, share):
+        if interrupted:
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL), progress)
+    assert os.listdir(tmp_path / "temporary") == [] and (tmp_path / "out.zip").exists() != interrupted
+
+
 def test_existing_data_is_never_overwritten(tmp_path):
     path = write_zip(tmp_path / "out.zip", video_files(1, 3))
     before = Path(path).read_bytes()
@@ -216,6 +241,135 @@ def test_a_data_set_converts_to_another_size(tmp_path, sky_zip):
     convert(sky_zip, str(tmp_path / "small"), ConvertOptions(Geometry((8, 8))))
     report = check_dataset(str(tmp_path / "small"))
     assert (report.resolution, report.num_videos, report.problems) == (8, 6, [])
+
+
+# ----------------------------------------------------------------------------
+# what a data set keeps when it is converted again
+
+RECORDED = {
+    "labels": [[f"v{k}", 2 - k] for k in range(3)],
+    "classes": ["a", "b", "c"],
+    "fps": 10,
+    "motion_distance": 64,
+}
+
+
+def again(tmp_path, files, **options):
+    """(report, dataset.json) of a data set that is converted."""
+    source = write_zip(tmp_path / "in.zip", files)
+    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, **options))
+    return report, metadata_of(tmp_path / "out.zip")
+
+
+@pytest.mark.parametrize("root", ["", "wrapped/"])
+def test_a_data_set_keeps_labels_classes_rate_and_hint(tmp_path, root):
+    report, about = again(tmp_path, video_files(3, 6, root, RECORDED))
+    assert about["labels"] == [["000000", 2], ["000001", 1], ["000002", 0]] and report.notes == []
+    assert (about["classes"], about["fps"], about["motion_distance"]) == (["a", "b", "c"], 10, 64)
+    assert report.classes == [("0 a", 1), ("1 b", 1), ("2 c", 1)] and report.fps == 10
+
+
+def test_clips_inherit_the_label_of_their_video(tmp_path):
+    report, about = again(tmp_path, video_files(3, 6, metadata=RECORDED), clip_frames=3)
+    assert [number for _, number in about["labels"]] == [2, 2, 1, 1, 0, 0]
+    assert report.classes == [("0 a", 2), ("1 b", 2), ("2 c", 2)]
+
+
+def test_another_rate_scales_the_hint_with_a_word(tmp_path):
+    report, about = again(tmp_path, video_files(3, 10, metadata=RECORDED), fps=5)
+    assert (about["fps"], about["motion_distance"], report.num_frames) == (5, 32, 15)
+    assert report.notes == ["motion_distance 64 becomes 32 frames, the same time at 5 frames a second"]
+    assert [entry["frames"] for entry in about["sources"]] == [5] * 3
+
+
+def test_folders_take_the_place_of_recorded_labels_with_a_word(tmp_path):
+    files = {
+        f"{'ab'[k > 0]}/{name}": data for k in range(3) for name, data in video_files(3, 4).items() if f"v{k}" in name
+    }
+    files["dataset.json"] = json.dumps({"labels": [["a/v0", 2], ["b/v1", 1], ["b/v2", 0]], "fps": 10}).encode()
+    report, about = again(tmp_path, files, labels=True)
+    assert (about["labels"], about["classes"]) == ([["000000", 0], ["000001", 1], ["000002", 1]], ["a", "b"])
+    assert report.notes == ["--labels: the classes are those of the folders; the labels in dataset.json are left out"]
+
+
+def test_shards_keep_what_each_records(tmp_path):
+    for shard in range(2):
+        about = {"labels": [[f"v{k}", shard + k] for k in range(2)], "fps": 10 + shard, "motion_distance": 8}
+        write_zip(tmp_path / f"in-{shard:05d}.zip", video_files(2, 6, metadata=about))
+    convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1))
+    about = metadata_of(tmp_path / "out.zip")
+    assert [number for _, number in about["labels"]] == [0, 1, 1, 2] and about["motion_distance"] == 8
+
+
+def test_a_hint_that_sources_differ_in_is_left_out_with_a_word(tmp_path):
+    files = {**video_files(1, 6, "a/", {"motion_distance": 8}), **video_files(1, 6, "b/", {"motion_distance": 16})}
+    report, about = again(tmp_path, files)
+    assert "motion_distance" not in about and "the sources differ in it" in report.notes[0]
+
+
+def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
+    report, about = again(tmp_path, video_files(4, 4, metadata={"labels": [["v0", 0], ["v2", 1]], "fps": 10}))
+    assert about["labels"] == [["000000", 0], ["000002", 1]]
+    assert any("2 of 4 videos have no label, unlike the others: v1, v3" in note for note in report.notes)
+
+
+# ----------------------------------------------------------------------------
+# rates and notes
+
+
+def test_a_rate_that_nobody_tells_is_not_recorded(tmp_path):
+    report, about = again(tmp_path, video_files(2, 4))
+    assert "fps" not in about and report.fps is None and report.notes == []
+
+
+def test_sources_without_a_rate_beside_others_are_named(tmp_path):
+    report, about = again(tmp_path, {**video_files(2, 4, "a/", {"fps": 10}), **video_files(2, 4, "b/")})
+    assert about["fps"] == 10
+    assert "2 sources without a frame rate: b/v0, b/v1; 10 frames a second" in report.notes[0]
+
+
+def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):
+    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; put"):
+        again(tmp_path, video_files(3, 4), fps=5)
+    assert os.listdir(tmp_path) == ["in.zip"]
+
+
+def test_what_many_sources_share_is_said_once(tmp_path):
+    report, _ = again(tmp_path, {f"v{i}/0.png": image_bytes() for i in range(40)})
+    assert report.notes == ["each of 40 videos (v0, v1, v2, ...): it has one frame"]
+    files = {f"v{i}/{f}.png": image_bytes() for i in range(20) for f in range(2 + i % 3 * 4)}
+    (tmp_path / "out.zip").unlink()
+    report, _ = again(tmp_path, files, clip_frames=8)
+    sentence = "each of 14 videos (v0, v1, v3, ...): it has frames fewer than --clip-frames=8, and is left out"
+    assert report.notes == [sentence] and report.num_videos == 6
+
+
+def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkeypatch):
+    class Reader:
+        """Odd videos have unequal times, 7.mp4 is damaged."""
+
+        def __init__(self, path, geometry, fps):
+            self.number, self.fps, self.duration, self.damage, self.notes = int(Path(path).stem), None, None, "", ()
+
+        def __iter__(self):
+            yield from np.zeros([3, 16, 16, 3], np.uint8)
+            self.notes = ("its frames come at unequal times; --fps makes them equal",) if self.number % 2 else ()
+            self.damage = "moov atom not found" if self.number == 7 else ""
+
+    monkeypatch.setattr("stylegan_v_ext.data.source_reader.VideoReader", Reader)
+    source = write_folder(tmp_path / "in", {f"{number}.mp4": b"x" for number in range(40)})
+    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    assert report.notes == [
+        "each of 20 videos (1.mp4, 3.mp4, 5.mp4, ...): its frames come at unequal times; --fps makes them equal",
+        "7.mp4 is damaged; the 3 frames before the damage are used (moov atom not found)",
+    ]
+
+
+def test_many_unreadable_files_are_one_note(tmp_path):
+    files = {f"bad{i}/1.png": b"broken" for i in range(30)} | {f"good/{i}.png": image_bytes() for i in range(3)}
+    report, _ = again(tmp_path, files)
+    assert len(report.notes) == 1 and "each of 30 videos (bad0, bad1, bad2, ...): " in report.notes[0]
+    assert "left out" in report.notes[0] and report.num_videos == 1
 
 
 def test_progress_goes_from_start_to_end(tmp_path):
@@ -233,7 +387,7 @@ def test_hour_long_input_is_streamed(tmp_path):
     alive = {"now": 0, "most": 0}
     original = conversion.encode_frame
 
-    class Source(conversion._FrameSource):
+    class Source(conversion.SourceReader):
         def __iter__(self):
             for frame in super().__iter__():
                 alive["now"] += 1
@@ -245,7 +399,7 @@ def test_hour_long_input_is_streamed(tmp_path):
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversion, "_FrameSource", Source)
+        patch.setattr(conversion, "SourceReader", Source)
         patch.setattr(conversion, "encode_frame", encode)
         report = convert(
             str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(Geometry((16, 16)), workers=2)

@@ -205,8 +205,9 @@ def test_a_damaged_picture_is_named_by_every_reader(tmp_path, kind):
         def conversion(source=source):
             (tmp_path / "out.zip").unlink(missing_ok=True)
             report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
-            if report.notes:
-                raise DataError(report.notes[0])
+            faults = [note for note in report.notes if "it has one frame" not in note]
+            if faults:
+                raise DataError(faults[0])
 
         for number, reader in enumerate((training, metrics, conversion)):
             try:

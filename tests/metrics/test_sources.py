@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.catalogue import parse_metric
 from stylegan_v_ext.metrics.measure import measure
@@ -17,9 +19,9 @@ from stylegan_v_ext.metrics.sources import (
     Pick,
     VideoFiles,
     archive_fingerprint,
-    find_video_files,
     open_source,
 )
+from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def video_folder(tmp_path_factory, sky_zip):
 def test_video_files_are_counted_cut_and_scaled(video_folder):
     source = VideoFiles(str(video_folder), 32)
     assert sorted(source.lengths) == [20, 21, 22, 23, 24, 25]
-    assert "1 of 7 video files" in source.notes[0] and "9.mp4" in source.notes[0]
+    assert "1 of 7 videos" in source.notes[0] and "9.mp4" in source.notes[0]
     clip = source.read([Pick(0, np.array([3, 5, 7]))])[0]
     assert clip.shape == (3, 32, 32, 3)
     later, again = source.read([Pick(0, np.array([7])), Pick(0, np.array([3]))])
@@ -69,17 +71,89 @@ def test_the_same_videos_are_near_whether_in_files_or_in_a_data_set(video_folder
 
 
 def test_what_a_path_is_follows_from_what_is_there(video_folder, sky_zip, tmp_path):
-    assert isinstance(open_source(str(video_folder), 32), VideoFiles)
     assert isinstance(open_source(str(video_folder / "0.mp4")), VideoFiles)
     assert isinstance(open_source(sky_zip), DatasetVideos)
-    assert [path.name for path in find_video_files(video_folder)] == [f"{n}.mp4" for n in (0, 1, 2, 3, 4, 9, 5)]
-    with pytest.raises(DataError, match="holds no frames"):
+    files = open_source(str(video_folder), 32)
+    assert isinstance(files, VideoFiles)
+    names = [files.video_name(number) for number in range(6)]
+    assert names == [*(f"{number}.mp4" for number in range(5)), "more/5.mp4"]
+    with pytest.raises(DataError, match="holds neither videos"):
         open_source(str(tmp_path))
     with pytest.raises(DataError, match="does not exist"):
         open_source(str(tmp_path / "nothing"))
     (tmp_path / "0.mp4").write_bytes(b"")
-    with pytest.raises(DataError, match="none of 1 video files can be read"):
+    with pytest.raises(DataError, match="none of 1 videos can be read"):
         open_source(str(tmp_path))
+
+
+def test_a_folder_of_both_kinds_gives_both_with_a_word(tmp_path, video_folder):
+    write_folder(tmp_path, {**video_files(5, 3), "preview.mp4": (video_folder / "0.mp4").read_bytes()})
+    source = open_source(str(tmp_path), 32)
+    assert source.lengths == [20, 3, 3, 3, 3, 3]
+    assert "both 5 folders of pictures (v0, v1, v2, ...) and 1 video file (preview.mp4)" in source.notes[0]
+    assert (source.read([Pick(2, np.arange(3))])[0] == 20 + np.arange(3).reshape(3, 1, 1, 1)).all()
+    before = source.fingerprint
+    (tmp_path / "v0" / "1.png").write_bytes(image_bytes(99, (8, 8)))
+    assert VideoFiles(str(tmp_path), 32).fingerprint != before
+
+
+def test_videos_in_a_zip_and_other_clips_give_the_frames_of_files(tmp_path, video_folder):
+    files = {f"sub/{number}.mp4": (video_folder / f"{number}.mp4").read_bytes() for number in range(2)}
+    zipped = open_source(write_zip(tmp_path / "a.zip", files), 32)
+    plain = open_source(str(video_folder), 32)
+    picks = [Pick(1, np.array([2, 7])), Pick(0, np.array([3]))]
+    frames = plain.read(picks)
+    assert zipped.lengths == [20, 21] and zipped.video_name(1) == "sub/1.mp4"
+    assert all(np.array_equal(a, b) for a, b in zip(zipped.read(picks), frames, strict=True))
+    np.save(tmp_path / "clips.npy", plain.read([Pick(0, np.arange(6))])[0])
+    clips = open_source(str(tmp_path / "clips.npy"), 32)
+    assert clips.lengths == [6] and np.array_equal(clips.read([Pick(0, np.array([3]))])[0], frames[1])
+
+
+def test_fingerprints_follow_the_files(tmp_path, video_folder):
+    data = [(video_folder / f"{number}.mp4").read_bytes() for number in range(2)]
+    path = write_zip(tmp_path / "a.zip", {"0.mp4": data[0]})
+    before = VideoFiles(path, 16).fingerprint
+    assert VideoFiles(path, 16).fingerprint == before
+    assert VideoFiles(write_zip(tmp_path / "b.zip", {"0.mp4": data[1]}), 16).fingerprint != before
+    (tmp_path / "0.mp4").write_bytes(data[0])
+    before = VideoFiles(str(tmp_path / "0.mp4"), 16).fingerprint
+    (tmp_path / "0.mp4").write_bytes(data[1])
+    assert VideoFiles(str(tmp_path / "0.mp4"), 16).fingerprint != before
+
+
+def test_what_is_left_out_or_damaged_is_in_the_notes(tmp_path, video_folder):
+    broken = {"v0/1.png": b"x", "v1/0.png": image_bytes(), "v1/1.png": image_bytes()}
+    frames = DatasetVideos(write_zip(tmp_path / "a.zip", {"note.txt": b"x", **broken}), exclude=["v0"])
+    assert frames.lengths == [2]
+    source = open_source(write_zip(tmp_path / "b.zip", {"note.txt": b"x", **video_files(2, 3)}))
+    assert source.notes == ("1 file left out, neither videos nor pictures (1 .txt): note.txt",)
+    assert any("notes.txt" in note for note in VideoFiles(str(video_folder), 16).notes)
+
+
+@pytest.mark.parametrize(("sizes", "message"), [
+    ([(24, 16)], r"v/0.png is 24x16, expected a square; `stylegan-v data convert .*in.zip NEW.zip` gives"),
+    ([(16, 16), (16, 24)], r"v/1.png is 16x24, expected 16x16 as the first frame; `.* --resolution=16` gives"),
+    ([(16, 16), (24, 24)], r"v/1.png is 24x24, expected 16x16 as the first frame"),
+])  # fmt: skip
+def test_frames_of_another_form_are_named_with_the_remedy(tmp_path, sizes, message):
+    files = {f"v/{number}.png": image_bytes(size=size) for number, size in enumerate(sizes)}
+    path = write_zip(tmp_path / "in.zip", files)
+    with pytest.raises(DataError, match=message):
+        DatasetVideos(path).read([Pick(0, np.arange(len(sizes)))])
+    convert(path, str(tmp_path / "NEW.zip"), ConvertOptions(Geometry((16, 16)), workers=1))  # the remedy
+    assert DatasetVideos(str(tmp_path / "NEW.zip")).read([Pick(0, np.arange(len(sizes)))])[0].shape[1:] == (16, 16, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pictures_that_are_stored_turned_are_turned_back(tmp_path, orientation):
+    image = PIL.Image.fromarray(np.arange(0, 256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "v").mkdir()
+    image.save(tmp_path / "v" / "0.png", exif=exif)
+    frame = DatasetVideos(str(tmp_path)).read([Pick(0, np.arange(1))])[0][0]
+    assert np.array_equal(frame, np.asarray(image) if orientation == 1 else np.rot90(np.asarray(image), -1))
 
 
 def test_grey_pictures_are_repeated_to_three_channels(tmp_path):

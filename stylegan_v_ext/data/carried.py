@@ -1,0 +1,103 @@
+"""What a new data set takes over from its sources: classes of videos, and the motion hint."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stylegan_v_ext.data.class_folders import class_folders, in_order
+from stylegan_v_ext.data.metadata import Metadata
+from stylegan_v_ext.data.notes import first_of
+from stylegan_v_ext.data.sources import Source
+from stylegan_v_ext.text import printable
+
+
+@dataclass
+class Classes:
+    """Classes of the sources of a data set.
+
+    numbers: class of every source, in their order; None for a source without a class.
+    names: names of the classes by number; None if they are not known, or there are no classes.
+    notes: sentences for the user.
+    """
+
+    numbers: list[int | None]
+    names: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def counts(self, labels: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """(number and name, how many videos) of every class, by number.
+
+        labels: (folder, class) of every video that was written.
+        """
+        counted = Counter(number for _, number in labels)
+        names = dict(enumerate(self.names or []))
+        return [
+            (f"{number} {printable(names[number], 60)}" if number in names else str(number), counted[number])
+            for number in sorted(counted.keys() | names.keys())
+        ]
+
+
+def classes_of(sources: list[Source], from_folders: bool) -> Classes:
+    """The classes of sources: those that their `dataset.json` records, or those of the folders that they lie in.
+
+    from_folders: take the folders', in place of what is recorded.
+    Raises `DataError` if a source lies in no folder that gives it a class.
+    """
+    recorded = _recorded_classes(sources)
+    if not from_folders:
+        return recorded
+    names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
+    if any(number is not None for number in recorded.numbers):
+        notes.append("--labels: the classes are those of the folders; the labels in dataset.json are left out")
+    classes = in_order(names)
+    return Classes([classes.index(name) for name in names], classes, notes)
+
+
+def _recorded_classes(sources: list[Source]) -> Classes:
+    numbers = [item.recorded.labels.get(item.video.folder) if item.video is not None else None for item in sources]
+    if all(number is None for number in numbers):
+        return Classes(numbers, None, _unusable(sources))
+    names = next((item.recorded.classes for item in sources if item.recorded.classes is not None), None)
+    notes = []
+    without = [item.name for item, number in zip(sources, numbers, strict=True) if number is None]
+    if without:
+        notes.append(f"{len(without)} of {len(sources)} videos have no label, unlike the others: {first_of(without)}")
+    return Classes(numbers, names, notes)
+
+
+def _unusable(sources: list[Source]) -> list[str]:
+    """A note on labels that are no classes, and so are not taken over."""
+    lost = [
+        item.name
+        for item in sources
+        if item.video is not None and item.video.folder in getattr(item.recorded, "unusable", ())
+    ]
+    if not lost:
+        return []
+    return [f"the labels of {len(lost)} videos in dataset.json are no classes and are left out: {first_of(lost)}"]
+
+
+def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | None, list[str]]:
+    """(frames between motion anchors that the sources recommend, or None; notes).
+
+    fps: rate that the frames are resampled to, in frames a second; None if they are taken as they are.
+    """
+    records = {id(item.recorded): item.recorded for item in sources if item.recorded.motion_distance is not None}
+    scaled = {_scaled(record, fps) for record in records.values()}
+    if not scaled:
+        return None, []
+    if len(scaled) > 1 or None in scaled:
+        why = "no fps belongs to it" if None in scaled else "the sources differ in it"
+        return None, [f"motion_distance of dataset.json is left out, since {why}"]
+    distance = scaled.pop()
+    before = next(iter(records.values())).motion_distance
+    if distance == before:
+        return distance, []
+    return distance, [f"motion_distance {before} becomes {distance} frames, the same time at {fps:g} frames a second"]
+
+
+def _scaled(record: Metadata, fps: float | None) -> int | None:
+    if fps is None:
+        return record.motion_distance
+    if record.fps is None or record.motion_distance is None:
+        return None
+    return max(round(record.motion_distance * fps / record.fps), 1)

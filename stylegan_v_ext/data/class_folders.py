@@ -1,0 +1,55 @@
+"""The class of a video from the folder that it lies in."""
+
+import re
+from collections.abc import Sequence
+
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.names import natural_key, normal_form
+from stylegan_v_ext.data.notes import first_of
+from stylegan_v_ext.text import printable
+
+_SPLIT = re.compile("train(ing)?|val(id)?|validation|test(ing)?", re.IGNORECASE)
+
+
+def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
+    """(class of every video, notes). The class is the first folder that tells videos apart, below `train/` and `test/`.
+
+    names: of the videos, for messages.
+    places: the folders that each video lies in, the outermost first.
+    Raises `DataError` naming a video that lies in no folder, or in none below `train/` or `test/`.
+    """
+    notes: list[str] = []
+    rest = [[normal_form(folder) for folder in place] for place in places]
+    _check(names, rest, "lies in no sub-folder; --labels takes the class from the first folder's name")
+    rest = _without_wrappers(rest, notes)
+    firsts = {place[0] for place in rest}
+    if all(_SPLIT.fullmatch(first) for first in firsts) and (len(firsts) > 1 or any(len(place) > 1 for place in rest)):
+        splits = " and ".join(f"{printable(first, 50)}/" for first in sorted(firsts))
+        rest = [place[1:] for place in rest]
+        _check(names, rest, f"lies in no folder below {splits}; --labels takes the class from the folder below them")
+        notes.append(f"the videos of {splits} are all used; the class of a video is the folder below")
+        rest = _without_wrappers(rest, notes)
+    return [place[0] for place in rest], notes
+
+
+def _check(names: Sequence[str], rest: list[list[str]], clause: str) -> None:
+    loose = [name for name, place in zip(names, rest, strict=True) if not place]
+    if loose:
+        more = f" (so do {len(loose) - 1} more: {first_of(loose[1:])})" if len(loose) > 1 else ""
+        raise DataError(f"{printable(loose[0])} {clause}{more}")
+
+
+def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]]:
+    """Places without the folders that hold all the videos, as long as folders are left below."""
+    while len({place[0] for place in rest}) == 1 and all(len(place) > 1 for place in rest):
+        below = {place[1] for place in rest}
+        if len(below) == 1 and not all(len(place) > 2 for place in rest):
+            break  # one class, whatever its depth
+        notes.append(f"all videos lie in {printable(rest[0][0], 100)}/; the class of a video is the folder below")
+        rest = [place[1:] for place in rest]
+    return rest
+
+
+def in_order(classes: Sequence[str]) -> list[str]:
+    """Names of classes, each once, in natural order; a class has the number of its place."""
+    return sorted(set(classes), key=natural_key)

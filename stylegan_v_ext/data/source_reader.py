@@ -1,0 +1,209 @@
+"""The one reader of frames: of video files, animations, clips of NumPy and folders of pictures, in their final form."""
+
+import math
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import PIL.Image
+
+from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, animation_frames
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.notes import Notes, first_of
+from stylegan_v_ext.data.pictures import read_picture
+from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, Timing, resampled
+from stylegan_v_ext.data.sources import Source, find_sources
+from stylegan_v_ext.text import printable
+
+_T = TypeVar("_T")
+
+
+class SourceReader:
+    """Iterates over the frames of a source, uint8 `[side, side, 3]`.
+
+    source: what to read.
+    geometry: form of the frames.
+    fps: rate to resample to, in frames a second; None gives every frame once.
+    most: stop after that many frames; None gives all.
+
+    `num_read` counts the frames so far, `expected` is how many there will be; None if unknown. After the last frame,
+    `fps` is the rate of these frames (None if unknown), `damage` says why the rest of a file is not used (empty for a
+    sound file), and `notes` holds clauses about the source. Raises `DataError` naming what cannot be read.
+    """
+
+    def __init__(self, source: Source, geometry: Geometry, fps: float | None = None, most: int | None = None):
+        self.source, self.geometry, self.resampled_fps, self.most = source, geometry, fps, most
+        self.fps = fps
+        self.num_read = 0
+        self.expected: float | None = None
+        self.damage = ""
+        self.notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        frames = self._frames()
+        try:
+            for frame in frames:
+                self.num_read += 1
+                yield frame
+                if self.num_read == self.most:
+                    break
+        finally:
+            frames.close()
+        if not self.num_read:
+            raise DataError(f"{self.source.name} holds no frames")
+        if self.num_read == 1 and self.most != 1 and not self.damage:
+            self.notes += ("it has one frame",)
+
+    def share_done(self) -> float:
+        """How much of the source has been read, 0 to 1."""
+        return min(self.num_read / min(self.expected or math.inf, self.most or math.inf), 1.0)
+
+    def _frames(self) -> Generator[np.ndarray, None, None]:
+        name = self.source.name.lower()
+        if self.source.video is not None:
+            return self._of_pictures(self.source.video.frames)
+        if self.source.array is not None:
+            return self._of_array()
+        if name.endswith(VIDEO_SUFFIXES) or not name.endswith((*ANIMATION_SUFFIXES, ".png")):
+            return self._of_video_file()
+        return self._of_animation()
+
+    def _of_video_file(self) -> Generator[np.ndarray, None, None]:
+        with self.source.archive.local_file(self.source.member or 0) as path:
+            reader = VideoReader(str(path), self.geometry, self.resampled_fps)
+            try:
+                for frame in reader:
+                    self.fps = reader.fps
+                    self.expected = reader.duration * reader.fps if reader.duration and reader.fps else None
+                    yield frame
+            except FfmpegError as error:
+                raise DataError(str(error).replace(printable(path), printable(self.source.name))) from None
+            finally:
+                self.damage, self.notes = reader.damage, tuple(getattr(reader, "notes", ()))
+
+    def _of_pictures(self, frames: np.ndarray) -> Generator[np.ndarray, None, None]:
+        archive = self.source.archive
+        frame, last = None, -1
+        for index in self._even(frames.tolist(), len(frames)):
+            if index != last or frame is None:
+                picture = read_picture(archive.read(index), archive.names[index], self.geometry.background)
+                frame, last = np.asarray(self.geometry.apply(picture)), index
+            yield frame
+
+    def _of_array(self) -> Generator[np.ndarray, None, None]:
+        array = self.source.array
+        assert array is not None
+        with self.source.archive.local_file(self.source.member or 0) as path:
+            frames = array.frames(Path(path), self.source.number)
+            try:
+                for pixels in self._even(frames, array.num_frames):
+                    yield np.asarray(self.geometry.apply(_rgb(pixels, self.geometry.background)))
+            except DataError as error:
+                raise DataError(f"{self.source.name}: {error}") from None
+
+    def _even(self, frames: Iterable[_T], number: int) -> Iterator[_T]:
+        """Frames that have no times of their own, resampled from the rate that is recorded."""
+        recorded, wanted = self.source.recorded.fps, self.resampled_fps
+        self.fps = wanted or recorded
+        self.expected = number
+        if wanted is None or wanted == recorded:
+            return iter(frames)
+        if recorded is None:
+            raise DataError(no_rate(self.source.name))
+        self.expected = number * wanted / recorded
+        if recorded * LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
+            raise DataError(f"{self.source.name} has {recorded:g} frames a second by its dataset.json; correct that")
+        timed = ((frame, place / recorded) for place, frame in enumerate(frames))
+        return resampled(timed, lambda: number / recorded, wanted)
+
+    def _of_animation(self) -> Generator[np.ndarray, None, None]:
+        data = self.source.archive.read(self.source.member or 0)
+        timing, fps = Timing(), self.resampled_fps
+        timed = timing.follow(animation_frames(data, self.geometry.background))
+        pictures = resampled(timed, lambda: timing.end, fps) if fps else (picture for picture, _ in timed)
+        try:
+            for picture in pictures:
+                yield np.asarray(self.geometry.apply(picture))
+        except DataError as error:
+            if not self.num_read:
+                raise DataError(f"{self.source.name}: {error}") from None
+            self.damage = str(error)
+        finally:
+            self.fps = fps or timing.rate()
+        if self.fps is None:
+            self.notes += ("its frames come at unequal times; --fps makes them equal",)
+
+
+def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Image:
+    """RGB picture from uint8 `[H, W, C]`, C = 1, 3 or 4."""
+    if pixels.shape[2] == 1:
+        return PIL.Image.fromarray(np.ascontiguousarray(pixels[:, :, 0])).convert("RGB")
+    if pixels.shape[2] == 3:
+        return PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    picture = PIL.Image.fromarray(np.ascontiguousarray(pixels))
+    ground = PIL.Image.new("RGBA", picture.size, (*background, 255))
+    return PIL.Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def no_rate(name: str) -> str:
+    """Why frames without times cannot be resampled."""
+    return (
+        f'--fps: {name} says no frame rate; put a dataset.json with {{"fps": 25}}, or what is true, into the folder '
+        "or zip that you name, or leave --fps out"
+    )
+
+
+def check_rates(sources: list[Source], fps: float | None) -> None:
+    """Raise `DataError` if `--fps` asks to resample pictures or arrays whose rate is not recorded."""
+    unknown = [
+        item.name
+        for item in sources
+        if fps is not None and (item.is_folder or item.array is not None) and item.recorded.fps is None
+    ]
+    if unknown:
+        several = f"each of {len(unknown)} folders or arrays ({first_of(unknown)})"
+        raise DataError(no_rate(unknown[0] if len(unknown) == 1 else several))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames uint8 `[T, side, side, 3]`, their frames a second (None if unknown), and sentences about the source."""
+
+    frames: np.ndarray
+    fps: float | None
+    notes: list[str]
+
+
+def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int | None = None) -> Clip:
+    """All frames of the one video at a path.
+
+    path: whatever `find_sources` takes.
+    geometry, fps, most: of `SourceReader`.
+    Raises `DataError` if there is no video, more than one, or one that cannot be read.
+    """
+    found = find_sources(path)
+    if len(found.sources) > 1:
+        raise DataError(
+            f"{path} holds {len(found.sources)} videos ({first_of([item.name for item in found.sources])}); name one"
+        )
+    check_rates(found.sources, fps)
+    reader = SourceReader(found.sources[0], geometry, fps, most)
+    frames = np.stack(list(reader))
+    notes = Notes()
+    add_notes(notes, reader)
+    return Clip(frames, reader.fps, [*found.notes, *notes.sentences()])
+
+
+def add_notes(notes: Notes, reader: SourceReader) -> None:
+    """Add what a reader, at its end, has to say about its source."""
+    name = reader.source.name
+    if reader.damage and reader.num_read:
+        clause = f"before the damage are used ({reader.damage})"
+        whole = f"{name} is damaged; the {reader.num_read} frames {clause}"
+        notes.add(name, f"it is damaged; the frames {clause}", whole)
+    for clause in reader.notes:
+        notes.add(name, clause)
