@@ -22,6 +22,18 @@ def why_no_videos(path: Path, generator: NetworkData) -> str:
     return ""
 
 
+def why_no_metrics(path: Path, generator: NetworkData) -> str:
+    """Why a generator of the file `path` is not measured here, and what to do; "" if it is."""
+    if generator.class_name == "AliasFreeGenerator":
+        return (
+            f"{path}: a StyleGAN3 generator, which is not measured here; use calc_metrics.py of a stylegan3 checkout, "
+            "or give a StyleGAN2 or StyleGAN-V model"
+        )
+    if generator.class_name == "ImageGenerator":
+        return f"{path}: one moment of a video model, which is not measured; give the model that it was made from"
+    return ""
+
+
 def why_no_start(path: Path, generator: NetworkData) -> str:
     """Why no training can start from a generator of the file `path`, and what to do; "" if one can."""
     if generator.class_name == "AliasFreeGenerator":

@@ -164,7 +164,10 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
     `ValueError` for what is no StyleGAN2-like generator and for a class out of range.
     """
     if data.class_name != "VideoGenerator":
-        raise ValueError(f"a {data.class_name} has no time to be frozen at; give a StyleGAN-V or StyleGAN2 generator")
+        what = (
+            "a StyleGAN3 generator" if data.class_name == "AliasFreeGenerator" else "a moment of a video already, which"
+        )
+        raise ValueError(f"{what} has no time to be frozen at; give a StyleGAN-V or StyleGAN2 model")
     kwargs = {**data.kwargs, "c_dim": data.num_classes}
     for name in ("num_frames", "max_num_frames", "motion_kwargs"):
         kwargs.pop(name, None)

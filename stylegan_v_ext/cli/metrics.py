@@ -246,9 +246,13 @@ class _Subject:
 
     def _open_network(self, network: str) -> None:
         from stylegan_v_ext.checkpoints import load
+        from stylegan_v_ext.checkpoints.advice import why_no_metrics
         from stylegan_v_ext.metrics.catalogue import check_metrics
 
         checkpoint = load(network, self.request.trust_pickle, allow_nan=self.request.allow_nan)
+        reason = why_no_metrics(checkpoint.path, checkpoint.network(checkpoint.generator_key))
+        if reason:
+            raise UserError(reason)
         generator = checkpoint.build_generator()
         self.dataset_kwargs = _dataset_kwargs(checkpoint, generator, self.request.data, self.request.mirror)
         check_metrics(self.known, generator.num_frames)

@@ -79,9 +79,9 @@ Examples:
               "--resume]", type=click.FloatRange(min=1e-9, max=1e9))  # fmt: skip
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
 @click.option("--resume", help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
-              "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from its "
-              "networks (transfer learning; counters and optimizers start anew); sizes of networks follow it unless "
-              "given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
+              "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from what "
+              "fits of its networks (transfer learning; counters and optimizers start anew); sizes of networks follow "
+              "it unless given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
               type=PATH, metavar="DIR|latest|PKL")  # fmt: skip
 @trust_option
 @nan_option

@@ -96,6 +96,16 @@ def test_stylegan3_models_are_replaced_by_what_can_start(files, sg3, sky_zip, tm
     works(*train(*common))
 
 
+def test_only_models_that_can_be_measured_are(files, sg3, sky_zip, tmp_path):
+    works("checkpoint", "convert", files / "video.pkl", tmp_path / "moment.pkl", "--image")
+    measure = ["metrics", f"--data={sky_zip}", "--metrics=motion2_16f", "--device=cpu"]
+    refused("or give a StyleGAN2 or StyleGAN-V model", *measure, f"--network={sg3}")
+    refused("give the model that it was made from", *measure, f"--network={tmp_path}/moment.pkl")
+    refused("give a StyleGAN-V or StyleGAN2 model", "checkpoint", "convert", sg3, tmp_path / "a.pkl", "--image")
+    works(*measure, f"--network={files}/video.pkl")
+    works("checkpoint", "convert", files / "image.pkl", tmp_path / "a.pkl", "--image")
+
+
 def test_a_moment_of_a_video_is_replaced_by_its_video_model(files, sky_zip, tmp_path):
     works("checkpoint", "convert", files / "video.pkl", tmp_path / "moment.pkl", "--image")
     refused("give the model that it was made from", *generate(tmp_path / "moment.pkl"))
