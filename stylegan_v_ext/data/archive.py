@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.remote import is_remote, local_copy
 from stylegan_v_ext.data.zip_index import DEFLATED, STORED, BadZip, Names, open_zip_index
 from stylegan_v_ext.text import printable
@@ -364,14 +365,17 @@ def open_archive(path: str | Path) -> Archive:
     """The archive at a path: a zip, a folder, or shards.
 
     Shards are `name-00000.zip`, `name-00001.zip`, ...; name them by `name.zip` or by the folder that
-    holds them and nothing else. An address (`s3://…/name.zip`) is copied first. Raises `DataError` if there
+    holds them and nothing else but hidden files. An address (`s3://…/name.zip`) is copied first. Raises `DataError` if there
     is nothing readable.
     """
     if is_remote(path):
         path = local_copy(str(path))
     path = Path(path)
     if path.is_dir():
-        inside = sorted(path.iterdir())
+        try:
+            inside = sorted(file for file in path.iterdir() if not is_hidden(file.name))
+        except OSError as error:
+            raise DataError(f"{path} cannot be listed ({error.strerror})") from None
         shards = [file for file in inside if _SHARD_NAME.fullmatch(file.name)]
         return ShardedArchive(path, shards) if shards and len(shards) == len(inside) else FolderArchive(path)
     if path.is_file():
