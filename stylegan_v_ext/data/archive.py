@@ -365,8 +365,8 @@ def open_archive(path: str | Path) -> Archive:
     """The archive at a path: a zip, a folder, or shards.
 
     Shards are `name-00000.zip`, `name-00001.zip`, ...; name them by `name.zip` or by the folder that
-    holds them and nothing else but hidden files. An address (`s3://…/name.zip`) is copied first. Raises `DataError` if there
-    is nothing readable.
+    holds them and nothing else but hidden files. An address (`s3://…/name.zip`) is copied first. Raises
+    `DataError` if there is nothing readable.
     """
     if is_remote(path):
         path = local_copy(str(path))
