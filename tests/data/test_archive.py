@@ -44,6 +44,8 @@ def test_shards_are_one_archive(tmp_path):
         part = {name: data for name, data in FILES.items() if name.startswith(f"v{shard}/")}
         part["dataset.json"] = b'{"labels": [["v%d", %d]], "fps": 10}' % (shard, shard)
         write_zip(tmp_path / f"sky-{shard:05d}.zip", part)
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "@eaDir").mkdir()
     for path in (tmp_path / "sky.zip", tmp_path):
         archive = open_archive(path)
         assert [video.folder for video in list_videos(archive)] == [f"sky-{i:05d}.zip/v{i}" for i in range(3)]
