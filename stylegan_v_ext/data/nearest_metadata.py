@@ -1,10 +1,14 @@
 """What `dataset.json` says of each video of an archive that may hold several of them, such as merged data sets."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.metadata import Metadata, read_metadata
+from stylegan_v_ext.documents import parse_json
+
+_HINTS = ("fps", "motion_distance")
 
 
 def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable[[str], Metadata], list[str]]:
@@ -18,10 +22,12 @@ def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable
     """
     if not members:
         return lambda name: Metadata(), []
-    everything = read_metadata(archive)
-    places = {}
+    several = len(members) > 1
+    everything = read_metadata(_WithoutHints(archive, frozenset(members)) if several else archive)
+    places, problems = {}, list(everything.problems)
     for index in members:
-        here = everything if len(members) == 1 else read_metadata(_OneOf(archive, index))
+        here = read_metadata(_OneOf(archive, index)) if several else everything
+        problems += here.problems
         folder = archive.names[index].rpartition("/")[0]
         places[folder] = dataclasses.replace(everything, fps=here.fps, motion_distance=here.motion_distance)
 
@@ -30,8 +36,28 @@ def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable
             name = name.rpartition("/")[0]
         return places.get(name) or Metadata()
 
-    faults = [*everything.problems, *getattr(everything, "label_problems", ()), *getattr(everything, "notes", ())]
-    return above, faults
+    others = [*getattr(everything, "label_problems", ()), *getattr(everything, "notes", ())]
+    return above, list(dict.fromkeys(problems + others))
+
+
+class _WithoutHints(Archive):
+    """An archive whose `dataset.json` files say nothing that may differ from one to the other without a fault."""
+
+    def __init__(self, archive: Archive, members: frozenset[int]):
+        self.path, self.names = archive.path, archive.names
+        self._archive, self._members = archive, members
+
+    def read(self, index: int) -> bytes:
+        data = self._archive.read(index)
+        if index not in self._members:
+            return data
+        try:
+            content = parse_json(data)
+        except ValueError:  # said by whoever reads it
+            return data
+        if not isinstance(content, dict):
+            return data
+        return json.dumps(content | {key: None for key in _HINTS if key in content}).encode()
 
 
 class _OneOf(Archive):
