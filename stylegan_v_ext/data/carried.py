@@ -69,7 +69,7 @@ def _unusable(sources: list[Source]) -> list[str]:
     lost = [
         item.name
         for item in sources
-        if item.video is not None and item.video.folder in getattr(item.recorded, "unusable", ())
+        if item.video is not None and item.video.folder in item.recorded.unusable
     ]
     if not lost:
         return []

@@ -28,6 +28,7 @@ class Metadata:
     problems: sentences about what stops every training.
     label_problems: sentences about mistakes in labels, which stop training with classes alone.
     notes: sentences about what is not used, or not used as it is written.
+    hint_notes: sentences about files that differ in fps or in the motion distance.
     as_listed: the last class that a label in the form of version 0.1.0 gives a folder, for fingerprints.
     """
 
@@ -40,6 +41,7 @@ class Metadata:
     problems: list[str] = field(default_factory=list)
     label_problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    hint_notes: list[str] = field(default_factory=list)
     as_listed: dict[str, int] = field(default_factory=dict)
 
     def reason(self, video: Video) -> Reason:
@@ -116,7 +118,7 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
             continue
         if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
             if getattr(metadata, key) not in (None, value):
-                metadata.notes.append(
+                metadata.hint_notes.append(
                     f"{name} gives {key} {value:g}, another {METADATA_NAME} does not; training takes the last"
                 )
             setattr(metadata, key, value)

@@ -36,8 +36,7 @@ def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable
             name = name.rpartition("/")[0]
         return places.get(name) or Metadata()
 
-    others = [*getattr(everything, "label_problems", ()), *getattr(everything, "notes", ())]
-    return above, list(dict.fromkeys(problems + others))
+    return above, list(dict.fromkeys(problems + everything.label_problems + everything.notes))
 
 
 class _WithoutHints(Archive):
