@@ -1,7 +1,7 @@
 """Frames at equal times, from frames that appear at any times."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from stylegan_v_ext.data.errors import DataError
@@ -12,11 +12,11 @@ _SLACK = 1e-6  # of a frame, for times that are halfway between two frames but f
 _T = TypeVar("_T")
 
 
-def resampled(frames: Iterable[tuple[_T, float]], end: Callable[[], float], fps: float) -> Iterator[_T]:
+def resampled(frames: Iterable[tuple[_T, float]], end: float, fps: float) -> Iterator[_T]:
     """Frames by FFmpeg's rule: each is the last frame that begins before the middle of its span; at least one.
 
     frames: (frame, time in seconds at which it appears), ascending.
-    end: called after the last frame; the time in seconds at which it ends.
+    end: time in seconds at which the last frame ends.
     fps: frames a second that come out.
     Raises `DataError` with a clause if a frame would be repeated for more than an hour.
     """
@@ -36,33 +36,7 @@ def resampled(frames: Iterable[tuple[_T, float]], end: Callable[[], float], fps:
             yield held
             count += 1
         held, begin = frame, start
-    last = max(until(end()), 1)
+    last = max(until(end), 1)
     while held is not None and count < last:
         yield held
         count += 1
-
-
-class Timing:
-    """How long the frames of an animation are shown, in whole milliseconds."""
-
-    def __init__(self) -> None:
-        self._shown: set[int] = set()
-        self._total = 0
-
-    @property
-    def end(self) -> float:
-        """Seconds until the last frame so far ends."""
-        return self._total / 1000
-
-    def follow(self, frames: Iterable[tuple[_T, float]]) -> Iterator[tuple[_T, float]]:
-        """(frame, time at which it appears) from (frame, seconds that it is shown)."""
-        for frame, seconds in frames:
-            start = self.end
-            self._total += round(seconds * 1000)
-            self._shown.add(round(seconds * 1000))
-            yield frame, start
-
-    def rate(self) -> float | None:
-        """Frames a second; None if the frames are shown for unequal times, or no time."""
-        shown = next(iter(self._shown)) if len(self._shown) == 1 else 0
-        return 1000 / shown if shown else None

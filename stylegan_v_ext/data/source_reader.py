@@ -9,13 +9,12 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
-from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, animation_frames
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.notes import Notes, first_of
 from stylegan_v_ext.data.pictures import read_picture
-from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, Timing, resampled
+from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, resampled
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.text import printable
 
@@ -63,14 +62,11 @@ class SourceReader:
         return min(self.num_read / min(self.expected or math.inf, self.most or math.inf), 1.0)
 
     def _frames(self) -> Generator[np.ndarray, None, None]:
-        name = self.source.name.lower()
         if self.source.video is not None:
             return self._of_pictures(self.source.video.frames)
         if self.source.array is not None:
             return self._of_array()
-        if name.endswith(VIDEO_SUFFIXES) or not name.endswith((*ANIMATION_SUFFIXES, ".png")):
-            return self._of_video_file()
-        return self._of_animation()
+        return self._of_video_file()
 
     def _of_video_file(self) -> Generator[np.ndarray, None, None]:
         with self.source.archive.local_file(self.source.member or 0) as path:
@@ -83,7 +79,7 @@ class SourceReader:
             except FfmpegError as error:
                 raise DataError(str(error).replace(printable(path), printable(self.source.name))) from None
             finally:
-                self.damage, self.notes = reader.damage, tuple(getattr(reader, "notes", ()))
+                self.damage, self.notes = reader.damage, reader.notes
 
     def _of_pictures(self, frames: np.ndarray) -> Generator[np.ndarray, None, None]:
         archive = self.source.archive
@@ -118,24 +114,7 @@ class SourceReader:
         if recorded * LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
             raise DataError(f"{self.source.name} has {recorded:g} frames a second by its dataset.json; correct that")
         timed = ((frame, place / recorded) for place, frame in enumerate(frames))
-        return resampled(timed, lambda: number / recorded, wanted)
-
-    def _of_animation(self) -> Generator[np.ndarray, None, None]:
-        data = self.source.archive.read(self.source.member or 0)
-        timing, fps = Timing(), self.resampled_fps
-        timed = timing.follow(animation_frames(data, self.geometry.background))
-        pictures = resampled(timed, lambda: timing.end, fps) if fps else (picture for picture, _ in timed)
-        try:
-            for picture in pictures:
-                yield np.asarray(self.geometry.apply(picture))
-        except DataError as error:
-            if not self.num_read:
-                raise DataError(f"{self.source.name}: {error}") from None
-            self.damage = str(error)
-        finally:
-            self.fps = fps or timing.rate()
-        if self.fps is None:
-            self.notes += ("its frames come at unequal times; --fps makes them equal",)
+        return resampled(timed, number / recorded, wanted)
 
 
 def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Image:

@@ -7,12 +7,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from stylegan_v_ext.data.animations import ANIMATION_SUFFIXES, is_animation
 from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
 from stylegan_v_ext.data.beside_videos import have_names_of, is_named_for_thumbnails, looks_like_frames
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
+from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, is_animation
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
 from stylegan_v_ext.data.names import is_hidden, natural_key
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata

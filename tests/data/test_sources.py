@@ -247,7 +247,7 @@ def test_pictures_are_resampled_as_videos_are(tmp_path, count, old, new):
     values = [20 + 10 * i for i in range(count)]
     write_video(tmp_path / "a.mp4", [np.full((16, 16, 3), value, np.uint8) for value in values], old, quality=99)
     video = [round((frame.mean() - 20) / 10) for frame in VideoReader(str(tmp_path / "a.mp4"), SMALL, new)]
-    assert list(resampled(((i, i / old) for i in range(count)), lambda: count / old, new)) == video
+    assert list(resampled(((i, i / old) for i in range(count)), count / old, new)) == video
     files = {f"v/{i}.png": image_bytes(value) for i, value in enumerate(values)}
     path = write_zip(tmp_path / "a.zip", {**files, "dataset.json": b'{"fps": %d}' % old})
     clip = read_clip(path, SMALL, new)
