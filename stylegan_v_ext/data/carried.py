@@ -66,11 +66,7 @@ def _recorded_classes(sources: list[Source]) -> Classes:
 
 def _unusable(sources: list[Source]) -> list[str]:
     """A note on labels that are no classes, and so are not taken over."""
-    lost = [
-        item.name
-        for item in sources
-        if item.video is not None and item.video.folder in item.recorded.unusable
-    ]
+    lost = [item.name for item in sources if item.video is not None and item.video.folder in item.recorded.unusable]
     if not lost:
         return []
     return [f"the labels of {len(lost)} videos in dataset.json are no classes and are left out: {first_of(lost)}"]

@@ -194,7 +194,9 @@ def test_hints_that_differ_are_said(tmp_path):
     files = {f"{folder}/dataset.json": json.dumps({"fps": fps}) for folder, fps in (("x", 25), ("y", 12.5))}
     metadata = read_metadata(open_archive(write_zip(tmp_path / "two.zip", {**members(["x/a", "y/b"]), **files})))
     assert metadata.fps == 12.5
-    assert metadata.hint_notes == ["y/dataset.json gives fps 12.5, another dataset.json does not; training takes the last"]
+    assert metadata.hint_notes == [
+        "y/dataset.json gives fps 12.5, another dataset.json does not; training takes the last"
+    ]
 
 
 @pytest.mark.parametrize("content", [b"[1]", b'[["a", 1]]', b'{"a": 1}', b"3", b"null"])

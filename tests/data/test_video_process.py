@@ -108,6 +108,10 @@ def test_without_fork_a_process_is_started_for_each_file(clips, monkeypatch):
     assert np.array_equal(np.stack(list(VideoReader(str(path)))), forked)
     reader = iter(VideoReader(str(long)))
     next(reader)
-    (child,) = [one for one in psutil.Process().children() if str(process.DECODER) in one.cmdline() and "--serve" not in one.cmdline()]
+    (child,) = [
+        one
+        for one in psutil.Process().children()
+        if str(process.DECODER) in one.cmdline() and "--serve" not in one.cmdline()
+    ]
     reader.close()
     assert wait_until(lambda: not child.is_running())
