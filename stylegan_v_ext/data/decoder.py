@@ -52,7 +52,7 @@ import av.subtitles  # noqa: E402
 
 from stylegan_v_ext.data.geometry import Geometry  # noqa: E402
 from stylegan_v_ext.data.video import Problem  # noqa: E402
-from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_webp  # noqa: E402
+from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_for_pillow  # noqa: E402
 from stylegan_v_ext.data.video.deinterlacing import deinterlaced  # noqa: E402
 from stylegan_v_ext.data.video.protocol import JOB, LENGTH, STATUS  # noqa: E402
 from stylegan_v_ext.data.video.reading import Messages, Reading  # noqa: E402
@@ -72,17 +72,18 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
         numpy: import NumPy first.
     """
     try:
-        head = file.read(16)
+        head = file.read(4096)
         file.seek(0)
         if not head:
             raise Problem("it is empty")
         if settings["numpy"]:
             import_numpy()
-        if is_webp(head):
+        pillow = is_for_pillow(head)
+        if pillow:
             import_pillow()
         messages = Messages()
         _give_up_rights(settings["most_bytes"])
-        for record in _records(file, is_webp(head), messages, settings):
+        for record in _records(file, pillow, messages, settings):
             _send(out, record)
         reason = ""
     except NeedsNumpy:
@@ -144,14 +145,14 @@ def _send(out: BinaryIO, record: dict | bytes) -> None:
     out.flush()
 
 
-def _records(file: BinaryIO, webp: bool, messages: Messages, settings: dict[str, Any]) -> Iterator[dict | bytes]:
+def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[str, Any]) -> Iterator[dict | bytes]:
     """Facts, then frames as RGB pixels. Raises `Problem` and FFmpeg's errors."""
 
     def tick_over() -> None:
         _allow_time(settings["most_seconds"])
 
     tick_over()
-    reading: Any = AnimationReading(file, tick_over) if webp else Reading(file, messages, tick_over)
+    reading: Any = AnimationReading(file, tick_over) if pillow else Reading(file, messages, tick_over)
     notes: list[str] = []
     geometry = settings["geometry"]
     shaper = Shaper(None if geometry is None else Geometry(**geometry), notes)

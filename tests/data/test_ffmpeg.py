@@ -235,6 +235,18 @@ SOUND = {
     "mpeg4.avi": ["-c:v", "mpeg4", "-q", "3"],
     "mjpeg.avi": ["-c:v", "mjpeg", "-q", "3"],
     "hevc.mov": ["-c:v", "libx265", "-x265-params", "log-level=error"],
+    "vp9.webm": ["-c:v", "libvpx-vp9", "-cpu-used", "8"],
+    "mpeg2.ts": ["-c:v", "mpeg2video", "-q", "3"],
+    "h264.ts": ["-c:v", "libx264", "-pix_fmt", "yuv420p"],
+    "h264.flv": ["-c:v", "libx264", "-pix_fmt", "yuv420p"],
+    "wmv2.wmv": ["-c:v", "wmv2", "-q", "3"],
+    "theora.ogv": ["-c:v", "libtheora", "-q", "8"],
+    "mpeg1.mpg": ["-c:v", "mpeg1video", "-q", "3"],
+    "mpeg2.mxf": ["-c:v", "mpeg2video", "-q", "3"],
+    "ffv1.mkv": ["-c:v", "ffv1"],
+    "prores.mov": ["-c:v", "prores_ks"],
+    "a.gif": [],
+    "a.apng": ["-f", "apng"],
 }
 
 
@@ -246,7 +258,7 @@ def test_frames_before_the_damage_are_those_of_the_sound_file(tmp_path, name, da
     if damage == "cut" and name.endswith((".mp4", ".mov")):  # its index lies at the end: nothing is left without
         data = bytearray(encode(sound, *SOUND[name], "-movflags", "+faststart", frames=noise(40), fps=25).read_bytes())
     whole = read(sound)[1]
-    middle = len(data) // 2
+    middle = len(data) // 2 + 100  # a transport stream that ends between two frames looks sound
     if damage == "cut":
         del data[middle:]
     else:
@@ -255,9 +267,48 @@ def test_frames_before_the_damage_are_those_of_the_sound_file(tmp_path, name, da
     reader, frames = read(tmp_path / f"bad-{name}")
     assert reader.damage and 4 < len(frames) < 40
     assert np.array_equal(frames, whole[: len(frames)])
-    (tmp_path / name).unlink()
+    assert len(read(tmp_path / f"bad-{name}")[1]) == len(frames), "the same every time"
+
+
+def test_converting_says_how_many_frames_of_a_damaged_video_are_used(tmp_path):
+    path = encode(tmp_path / "a.mkv", *SOUND["h264.mkv"], frames=noise(40), fps=25)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    count = len(read(path)[1])
     report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
-    assert re.match(rf"bad-{name} is damaged; the {len(frames)} frames before the damage are used", report.notes[0])
+    assert re.search(rf"a.mkv is damaged; the {count} frames before the damage are used", report.notes[0])
+
+
+def test_a_cut_webp_and_files_that_are_no_videos_are_named(tmp_path):
+    path = encode(tmp_path / "a.webp", "-c:v", "libwebp_anim", "-f", "webp", frames=noise(8))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    try:
+        reader, frames = read(path)
+        assert reader.damage == "it is cut off" and len(frames) < 8
+    except FfmpegError as error:
+        assert "it is cut off" in str(error)
+    still = encode(tmp_path / "still.avif", "-c:v", "libaom-av1", "-cpu-used", "8", frames=noise(1))
+    kinds = {
+        "a web page": b"<!DOCTYPE html>\n<html><body>404</body></html>", "a text": "nicht gefunden ä".encode() * 9,
+        "an archive": b"PK\3\4" + bytes(100), "a PDF": b"%PDF-1.7 \xff", "a still picture": still.read_bytes(),
+        "zeros alone": bytes(5000), "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid",
+    }  # fmt: skip
+    for suffix in (".mp4", ".ts", ".mpg", ".webp"):
+        for kind, data in kinds.items():
+            (tmp_path / f"b{suffix}").write_bytes(data)
+            with pytest.raises(FfmpegError, match=f"b{suffix} holds no readable video .it (is|holds) {kind}"):
+                read(tmp_path / f"b{suffix}")
+
+
+def test_animations_are_told_from_stills(tmp_path):
+    for ending, options in {
+        "webp": ("-c:v", "libwebp_anim", "-f", "webp"), "avif": ("-c:v", "libaom-av1", "-cpu-used", "8"),
+        "png": ("-f", "apng"),
+    }.items():  # fmt: skip
+        moving = encode(tmp_path / f"moving.{ending}", *options, frames=noise(3))
+        options = ("-c:v", "libwebp") if ending == "webp" else () if ending == "png" else options
+        still = encode(tmp_path / f"still.{ending}", *options, "-frames:v", "1", frames=noise(1))
+        assert ffmpeg.is_video(moving) and not ffmpeg.is_video(still) and len(read(moving)[1]) == 3
+    assert not ffmpeg.is_video(tmp_path / "missing.webp") and not ffmpeg.is_video("a.jpg")
 
 
 def test_a_file_cut_off_between_two_frames_is_named(tmp_path):

@@ -6,6 +6,8 @@ import subprocess
 
 import imageio_ffmpeg
 import numpy as np
+import PIL.features
+import PIL.Image
 import pytest
 
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
@@ -239,6 +241,18 @@ def test_what_is_transparent_shows_the_background_and_never_what_it_hides(tmp_pa
             seen_through = frame[far & (row > side / 8)]
         assert seen_through[..., 1].max() <= background[1] + 6  # green is that of the background at most
     assert len(seen) == 4
+
+
+@pytest.mark.skipif(not PIL.features.check("avif"), reason="this Pillow writes no AVIF")
+def test_transparent_avif_sequences_are_blended(tmp_path):
+    frames = [PIL.Image.new("RGBA", (64, 64), (0, 255, 0, 0)) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.paste((200, 30, 30, 255), (16, 16, 48, 40 + number))
+    frames[0].save(tmp_path / "a.avif", save_all=True, append_images=frames[1:], duration=100, quality=100)
+    reader, seen = read(tmp_path / "a.avif", Geometry((64, 64), background=(10, 20, 30)))
+    assert len(seen) == 3 and reader.fps == 10
+    assert np.abs(seen[1, 32, 32].astype(int) - (200, 30, 30)).max() <= 6
+    assert np.abs(seen[1, 5, 5].astype(int) - (10, 20, 30)).max() <= 2
 
 
 def test_half_transparent_pixels_are_mixed(tmp_path):

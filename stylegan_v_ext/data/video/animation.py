@@ -1,32 +1,36 @@
-"""Animated WebP, which FFmpeg's libraries do not read, frame by frame through Pillow."""
+"""Animated WebP, which FFmpeg's libraries do not read, and AVIF, whose transparency they leave out, through Pillow."""
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import missing_end
+from stylegan_v_ext.data.video.containers import brands, is_animation, missing_end
 from stylegan_v_ext.data.video.shape import MOST_PIXELS, check_size
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 _TICK = Fraction(1, 1000)  # seconds
 
 
-def is_webp(head: bytes) -> bool:
-    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+def is_for_pillow(head: bytes) -> bool:
+    """Whether a file is an animation that Pillow reads; head: its first bytes, 4096 serve."""
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP" and is_animation(head)
+    return b"avis" in brands(head) and importlib.util.find_spec("PIL._avif") is not None
 
 
 def import_pillow() -> None:
     """Import all that reading needs; a process that may open no more files could not."""
-    for name in ("PIL.Image", "PIL.WebPImagePlugin", "numpy"):
+    for name in ("PIL.Image", "PIL.WebPImagePlugin", "PIL.AvifImagePlugin", "numpy"):
         importlib.import_module(name)
     sys.modules["PIL.Image"].preinit()
 
 
 class AnimationReading:
-    """The frames of an animated WebP; see `reading.Reading`."""
+    """The frames of an animation; see `reading.Reading`."""
 
     duration = None
 
@@ -38,7 +42,7 @@ class AnimationReading:
         file.seek(0)
         PIL.Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         try:
-            self._image: Any = PIL.Image.open(file, formats=["WEBP"])
+            self._image: Any = PIL.Image.open(file, formats=["WEBP", "AVIF"])
         except (OSError, SyntaxError, ValueError):
             raise Problem(self._missing_end or "it is damaged") from None
         check_size(*self._image.size)
@@ -55,7 +59,7 @@ class AnimationReading:
             for number in range(self._image.n_frames):
                 self._tick_over()
                 self._image.seek(number)
-                pixels = np.asarray(self._image.convert("RGBA"))
+                pixels = np.asarray(self._image.convert("RGBA"))  # which also finds the duration
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
                 frame.time_base, frame.pts = _TICK, time
                 duration = int(self._image.info.get("duration", 0))

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 _HEAD = 4096  # bytes that tell the kind of a file
 _BOXES = {b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"meta", b"uuid", b"sidx", b"mfra", b"ftyp", b"styp"}
-_SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
+SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
 _PACKET = 188  # bytes of MPEG-TS
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -37,11 +37,17 @@ def is_animation(source: bytes | str | Path) -> bool:
     return head[4:8] == b"ftyp" and not _is_still(head)
 
 
-def _is_still(head: bytes) -> bool:
-    """Whether the head of a file of the MPEG-4 family names pictures alone."""
+def brands(head: bytes) -> set[bytes]:
+    """What the head of a file of the MPEG-4 family says that it is; empty for other files."""
+    if head[4:8] != b"ftyp" or len(head) < 16:
+        return set()
     size = min(struct.unpack_from(">I", head)[0], len(head))
-    brands = {head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))}
-    return bool(brands & {b"avif", b"heic", b"heix", b"mif1"}) and not brands & _SEQUENCES
+    return {head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))}
+
+
+def _is_still(head: bytes) -> bool:
+    """Whether a file of the MPEG-4 family holds pictures alone."""
+    return bool(brands(head) & {b"avif", b"heic", b"heix", b"mif1"}) and not brands(head) & SEQUENCES
 
 
 def other_kind(head: bytes) -> str:
@@ -52,7 +58,7 @@ def other_kind(head: bytes) -> str:
     if head[:3] == b"\xff\xd8\xff" or head[:2] == b"BM" and head[6:10] == bytes(4) or head[:4] in (b"II*\0", b"MM\0*"):
         return "it is a still picture, not a video"
     still = (head[:8] == b"\x89PNG\r\n\x1a\n" or head[8:12] == b"WEBP") and not is_animation(head)
-    if still or head[4:8] == b"ftyp" and len(head) >= 16 and _is_still(head):
+    if still or _is_still(head):
         return "it is a still picture, not a video"
     if head[:4] in (b"PK\3\4", b"PK\5\6", b"Rar!", b"7z\xbc\xaf") or head[:2] == b"\x1f\x8b":
         return "it is an archive, not a video"

@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from stylegan_v_ext.data.video.protocol import JOB, STATUS
 
 DECODER = Path(__file__).parents[1] / "decoder.py"
+_PIPE = 2**20  # bytes
 CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
 
 
@@ -63,7 +64,7 @@ class _Forked:
 
     def __init__(self, file: BinaryIO, settings: str):
         self._control, control = socket.socketpair()
-        reading, writing = os.pipe()
+        reading, writing = _wide_pipe()
         self.records: Any = os.fdopen(reading, "rb")
         try:
             descriptors = [file.fileno(), writing, control.fileno()]
@@ -85,6 +86,17 @@ class _Forked:
     def stop(self) -> None:
         self._control.close()  # which makes the server kill the process
         self.records.close()
+
+
+def _wide_pipe() -> tuple[int, int]:
+    """(reading end, writing end) of a pipe that holds several frames, so that both sides seldom wait."""
+    reading, writing = os.pipe()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # the system allows less
+            import fcntl
+
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
+    return reading, writing
 
 
 class _Server:

@@ -15,7 +15,7 @@ import av.logging
 from av.error import FFmpegError
 
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import broken_place, missing_end, other_kind
+from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, missing_end, other_kind
 from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
@@ -85,6 +85,7 @@ class Reading:
         head = file.read(_HEAD)
         if kind := other_kind(head):
             raise Problem(kind)
+        self._is_sequence = bool(brands(head) & SEQUENCES)
         self._broken_at = broken_place(file)
         self._missing_end = missing_end(file)
         self._open(THREADS)
@@ -104,6 +105,8 @@ class Reading:
         stream: Any = self._container.streams.best("video")
         if stream is None:
             raise Problem("it has no video track")
+        if self._is_sequence and sum(other.frames > 1 for other in self._container.streams.video) > 1:
+            raise Problem("it has a track of its own for transparency, which cannot be read")
         self._stream = stream
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
