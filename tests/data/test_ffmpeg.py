@@ -12,6 +12,7 @@ import threading
 
 import imageio_ffmpeg
 import numpy as np
+import PIL.Image
 import pytest
 
 from stylegan_v_ext.data import decoder, ffmpeg
@@ -318,6 +319,27 @@ def test_a_file_cut_off_between_two_frames_is_named(tmp_path):
         path.write_bytes(data[: len(data) // 2])
         reader, frames = read(path)
         assert re.fullmatch(r"it ends after [01]\.\d of 1\.6 seconds", reader.damage) and 5 < len(frames) < 35
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "mpeg1video", "libx264"])
+@pytest.mark.parametrize("ending", ["ts", "m2ts"])
+def test_short_transport_streams_are_read(tmp_path, ending, codec):
+    for count in (1, 2, 5):
+        frames = np.full([count, 32, 32, 3], 90, np.uint8)
+        path = encode(tmp_path / f"a.{ending}", "-c:v", codec, "-pix_fmt", "yuv420p", frames=frames, fps=25)
+        reader, found = read(path)
+        assert len(found) == count and not reader.damage and abs(int(found[-1].mean()) - 90) <= 2
+
+
+def test_frames_without_a_delay_take_a_tenth_of_a_second_as_in_browsers(tmp_path):
+    stills = [PIL.Image.new("RGB", (32, 32), (50 * number, 0, 0)) for number in range(4)]
+    for name in ("a.gif", "a.webp", "a.apng"):
+        path = tmp_path / name
+        kind = {"format": "PNG"} if name == "a.apng" else {}
+        stills[0].save(path, save_all=True, append_images=stills[1:], duration=0, **kind)
+        reader, frames = read(path, fps=10)
+        assert reader.fps == 10 and len(frames) == 4, name
+        assert read(path)[0].fps == pytest.approx(10), name
 
 
 def test_what_holds_no_picture_is_named_with_its_reason(tmp_path, secret):

@@ -52,6 +52,14 @@ def test_times_that_are_missing_or_go_back_continue():
     assert clock_of([None, None, None], stated=[Fraction(25)])[1] == [0, 40, 80]
     clock, times = clock_of([80, 120, 160, 0, 40, None, 120])
     assert times == [0, 40, 80, 120, 160, 200, 240] and clock.rate == 25 and not clock.unequal
+    clock, times = clock_of([None, 20, 60, 100], stated=[Fraction(25)])
+    assert times == [0, 40, 80, 120] and clock.rate == 25 and not clock.unequal
+
+
+def test_a_stated_rate_that_fits_all_times_is_kept_though_their_mean_is_another():
+    times = [int(number * 1000 / 960 + 0.5) for number in range(20)]
+    assert clock_of(times, stated=[Fraction(960)])[0].rate == 960 != clock_of(times)[0].rate
+    assert clock_of(times, stated=[Fraction(900)])[0].rate != 900
 
 
 def shown(times, fps, duration=0, tick=Fraction(1, 1000)):
@@ -84,3 +92,13 @@ def test_a_frame_that_lasts_for_days_is_damage_and_not_a_bomb():
     clock = Clock(Fraction(1))
     frames = (Timed(number, clock.time(number), 10**12) for number in range(2))
     assert sum(count for _, count in resampled(frames, clock, Fraction(10))) == 20
+
+
+def test_few_frames_do_not_become_very_many():
+    hour = range(0, 3600, 60)
+    assert len(shown([time * 1000 for time in hour], 10)) == 600 * 59 + 600
+    clock = Clock(Fraction(1))
+    found = resampled((Timed(number, clock.time(time), 0) for number, time in enumerate(hour)), clock, Fraction(1000))
+    assert next(found)[1] == 1
+    with pytest.raises(Problem, match="its first frame lasts 60 seconds, 60000 frames at --fps=1000; lower --fps"):
+        next(found)

@@ -13,6 +13,7 @@ from stylegan_v_ext.data.video.shape import MOST_PIXELS, check_size
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 _TICK = Fraction(1, 1000)  # seconds
+_NO_DELAY = 100  # ticks that a frame of no duration is shown, as browsers do and FFmpeg does for GIF
 
 
 def is_for_pillow(head: bytes) -> bool:
@@ -62,7 +63,7 @@ class AnimationReading:
                 pixels = np.asarray(self._image.convert("RGBA"))  # which also finds the duration
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
                 frame.time_base, frame.pts = _TICK, time
-                duration = int(self._image.info.get("duration", 0))
+                duration = int(self._image.info.get("duration", 0)) or _NO_DELAY
                 yield Timed(frame, self.clock.time(time), duration)
                 time += duration
             if self._missing_end:

@@ -89,9 +89,22 @@ def broken_place(file: BinaryIO) -> int | None:
     size = file.seek(0, os.SEEK_END)
     if head[:3] == b"FLV":
         return _broken_tag(file, size)
+    packets = _packets(file)
+    return _lost_sync(file, size, *packets) if packets else None
+
+
+def forced_format(file: BinaryIO) -> str | None:
+    """FFmpeg's name of a format that FFmpeg takes for another one if the file is short; None lets FFmpeg judge."""
+    return "mpegts" if _packets(file) else None
+
+
+def _packets(file: BinaryIO) -> tuple[int, int] | None:
+    """(bytes before the sync byte of a packet, bytes from packet to packet) of MPEG-TS; None for other formats."""
+    if _at(file, 0, 3) == b"GIF":
+        return None
     for sync, stride in ((0, _PACKET), (4, _PACKET + 4)):
         if all(_at(file, sync + number * stride, 1) == b"G" for number in range(3)):
-            return _lost_sync(file, size, sync, stride)
+            return sync, stride
     return None
 
 

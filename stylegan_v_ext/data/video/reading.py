@@ -15,7 +15,7 @@ import av.logging
 from av.error import FFmpegError
 
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, missing_end, other_kind
+from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, forced_format, missing_end, other_kind
 from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
@@ -88,6 +88,7 @@ class Reading:
         self._is_sequence = bool(brands(head) & SEQUENCES)
         self._broken_at = broken_place(file)
         self._missing_end = missing_end(file)
+        self._format = forced_format(file)
         self._open(THREADS)
         self.clock = Clock(self._stream.time_base, self._stated_rates())
         self.problem: Exception | None = None
@@ -96,11 +97,13 @@ class Reading:
         """Begin at the beginning."""
         self._file.seek(0)
         nothing_else = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_pixels": str(MOST_PIXELS)}
+        no_delay = {"default_fps": "10"}  # of frames of APNG without a delay: as GIF, and as browsers do
         try:
             self._container: Any = av.open(
-                _Nameless(self._file), "r", options=nothing_else, metadata_errors="replace", buffer_size=2**18
-            )
-        except (av.error.InvalidDataError, av.error.ArgumentError):
+                _Nameless(self._file), "r", self._format, options=nothing_else | no_delay, metadata_errors="replace",
+                buffer_size=2**18,
+            )  # fmt: skip
+        except (av.error.InvalidDataError, av.error.ArgumentError, av.error.EOFError):
             raise Problem(self._why_unreadable()) from None
         stream: Any = self._container.streams.best("video")
         if stream is None:

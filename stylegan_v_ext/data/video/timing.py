@@ -1,5 +1,6 @@
 """Times of frames: the rate that they show, and which frames a resampled video holds."""
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -9,6 +10,8 @@ from stylegan_v_ext.data.video import Problem
 
 LONGEST_HOLD = 3600  # seconds that `fps` may repeat a frame for
 FASTEST = 1_000_000  # frames a second
+MOST_COPIES = 1000  # of a frame that `fps` may make, on average, once there are
+SOME_COPIES = 10_000  # frames
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "it says no frame rate"
 _COMMON = [Fraction(n, 1001) * 1000 for n in (24, 30, 48, 60, 120)] + [Fraction(n) for n in (
@@ -47,6 +50,7 @@ class Clock:
         self._last = 0
         self._shortest, self._longest = math.inf, 0
         self._sum, self._sum_of_squares, self._sum_of_products = 0, 0, 0
+        self._misses = [(0.0, 0.0)] * len(self._stated)  # least and most by which times miss each stated rate, in ticks
 
     def time(self, ticks: int | None) -> int:
         """Time of the next frame in ticks since the first one.
@@ -54,7 +58,7 @@ class Clock:
         ticks: what the file says; None if it says nothing. A time that goes back begins a new stretch, which goes on
         one interval after the last frame.
         """
-        if self._origin is None:
+        if not self.count:
             self._origin = ticks
         now = None if ticks is None or self._origin is None else ticks - self._origin
         if self.count and (now is None or now < self._last):
@@ -67,6 +71,9 @@ class Clock:
         self._sum += now
         self._sum_of_squares += now * now
         self._sum_of_products += now * self.count
+        for number, rate in enumerate(self._stated):
+            miss = now - float(self.count / (rate * self.tick))
+            self._misses[number] = min(self._misses[number][0], miss), max(self._misses[number][1], miss)
         self._last = now
         self.count += 1
         return now
@@ -93,6 +100,9 @@ class Clock:
         if self.count < 2 or not self._last:
             agreed = len(set(self._stated)) == 1 or self._stated and max(self._stated) < 1.01 * min(self._stated)
             return float(self._stated[0]) if agreed else None
+        for stated, (least, most) in zip(self._stated, self._misses, strict=True):
+            if most - least <= 1 + 1e-6:  # all times are those of this rate, rounded
+                return float(stated)
         interval, deviation = self._line()
         if deviation > 0.25 * interval:  # no steady rate at all
             interval = self._last / (self.count - 1)
@@ -120,24 +130,34 @@ class Clock:
 def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
     """(frame, how many times it is shown) at `fps` frames a second; the number may be 0.
 
-    A frame is shown from the output frame that is nearest to its time. Raises `Problem` if a frame lasts too long.
+    A frame is shown from the output frame that is nearest to its time. Raises `Problem` if a frame lasts too long, or
+    if few frames become very many: a file of some bytes may last for days.
     """
 
     def place(time: int) -> int:
         return math.floor(time * clock.tick * fps + Fraction(1, 2))
 
     waiting: Timed | None = None
-    for item in frames:
+    for count, item in enumerate(itertools.chain(frames, [None])):
         if waiting is not None:
-            if (item.time - waiting.time) * clock.tick > LONGEST_HOLD:
+            end = item.time if item is not None else waiting.time + _last_duration(waiting, clock)
+            begins, ends = float(waiting.time * clock.tick), float(end * clock.tick)
+            if ends - begins > LONGEST_HOLD:
                 yield waiting, 1
-                begin, end = (float(time * clock.tick) for time in (waiting.time, item.time))
-                raise Problem(f"its time jumps from {begin:.6g} to {end:.6g} seconds")
-            yield waiting, place(item.time) - place(waiting.time)
+                raise Problem(f"its time jumps from {begins:.6g} to {ends:.6g} seconds")
+            if place(end) > max(SOME_COPIES, MOST_COPIES * count):
+                yield waiting, 1
+                lasts = f"first {count} frames last" if count > 1 else "first frame lasts"
+                many = f"{place(end)} frames at --fps={float(fps):g}"
+                raise Problem(f"its {lasts} {ends:.6g} seconds, {many}; lower --fps")
+            shown = place(end) - place(waiting.time)
+            yield waiting, max(shown, int(item is None and not place(waiting.time)))
         waiting = item
-    if waiting is not None:
-        duration, rate = waiting.duration, clock.rate
-        if not 0 < duration * clock.tick <= LONGEST_HOLD:
-            duration = round(1 / (Fraction(rate) * clock.tick)) if rate else 0
-        shown = place(waiting.time + duration) - place(waiting.time)
-        yield waiting, max(shown, 0 if place(waiting.time) else 1)
+
+
+def _last_duration(item: Timed, clock: Clock) -> int:
+    """Ticks that the last frame is shown, which few files tell."""
+    if 0 < item.duration * clock.tick <= LONGEST_HOLD:
+        return item.duration
+    rate = clock.rate
+    return round(1 / (Fraction(rate) * clock.tick)) if rate else 0
