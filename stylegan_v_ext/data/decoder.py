@@ -153,7 +153,7 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
 
     tick_over()
     reading: Any = AnimationReading(file, tick_over) if pillow else Reading(file, messages, tick_over)
-    notes: list[str] = []
+    notes: list[str] = list(reading.notes)
     geometry = settings["geometry"]
     shaper = Shaper(None if geometry is None else Geometry(**geometry), notes)
     fps = settings["fps"]

@@ -331,6 +331,33 @@ def test_short_transport_streams_are_read(tmp_path, ending, codec):
         assert len(found) == count and not reader.damage and abs(int(found[-1].mean()) - 90) <= 2
 
 
+def test_one_of_several_video_tracks_is_used_as_a_note_says_and_no_cover(tmp_path):
+    small = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    large = encode(tmp_path / "b.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=noise(6, 96))
+    PIL.Image.new("RGB", (200, 200)).save(tmp_path / "cover.jpg")
+
+    def join(name, *inputs, options=()):
+        sources = [part for path in inputs for part in ("-i", str(path))]
+        maps = [part for number in range(len(inputs)) for part in ("-map", str(number))]
+        subprocess.run([FFMPEG, "-v", "error", *sources, *maps, "-c", "copy", *options, tmp_path / name], check=True)
+        return VideoReader(str(tmp_path / name))
+
+    reader = join("two.mp4", small, large)
+    assert [frame.shape[0] for frame in reader] == [96] * 6
+    assert reader.notes == ("it has 2 video tracks; number 2 is used",)
+    for name, options in ("flag.mp4", ["-disposition:v:0", "attached_pic"]), ("plain.mp4", []):
+        reader = join(name, tmp_path / "cover.jpg", small, options=options)
+        assert [frame.shape[0] for frame in reader] == [64] * 6 and not reader.notes
+
+
+@pytest.mark.parametrize("bf", [1, 3])
+def test_frames_of_avi_that_are_not_stored_in_order_have_equal_times(tmp_path, bf):
+    path = encode(tmp_path / "a.avi", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", str(bf), frames=noise(12))
+    reader, frames = read(path)
+    assert len(frames) == 12 and reader.fps == 10 and not reader.notes
+    assert len(read(path, fps=10)[1]) == 12
+
+
 def test_frames_without_a_delay_take_a_tenth_of_a_second_as_in_browsers(tmp_path):
     stills = [PIL.Image.new("RGB", (32, 32), (50 * number, 0, 0)) for number in range(4)]
     for name in ("a.gif", "a.webp", "a.apng"):

@@ -49,6 +49,7 @@ class AnimationReading:
         check_size(*self._image.size)
         self.clock = Clock(_TICK)
         self.problem: Exception | None = None
+        self.notes: list[str] = []
 
     def frames(self) -> Iterator[Timed]:
         """Frames with their times. Keeps the reason in `problem` if the rest cannot be used."""

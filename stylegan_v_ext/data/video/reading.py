@@ -13,6 +13,7 @@ import av
 import av.error
 import av.logging
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, forced_format, missing_end, other_kind
@@ -77,7 +78,8 @@ class Reading:
     messages: what FFmpeg prints, with nothing in it.
     tick_over: called before and after each frame is decoded, for the limit of time.
 
-    `frames` yields the frames; `problem` says afterwards what is wrong with the rest, None if the file is sound.
+    `notes` are clauses on what is left out. `frames` yields the frames; `problem` says afterwards what is wrong with the
+    rest, None if the file is sound.
     """
 
     def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any):
@@ -111,6 +113,7 @@ class Reading:
         if self._is_sequence and sum(other.frames > 1 for other in self._container.streams.video) > 1:
             raise Problem("it has a track of its own for transparency, which cannot be read")
         self._stream = stream
+        self.notes = self._other_tracks()
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
         small = self._stream.width * self._stream.height < _LARGE
@@ -124,6 +127,16 @@ class Reading:
         self._last_step = math.inf
         self._last_fed: int | None = None  # time of decoding, in ticks, of the last packet that the decoder got
         self._step_fed = 1
+
+    def _other_tracks(self) -> list[str]:
+        """A clause on video tracks that are not used, apart from covers and previews."""
+        tracks = [
+            track for track in self._container.streams.video
+            if track is self._stream or track.frames != 1 and not track.disposition & Disposition.attached_pic
+        ]  # fmt: skip
+        if len(tracks) == 1:
+            return []
+        return [f"it has {len(tracks)} video tracks; number {tracks.index(self._stream) + 1} is used"]
 
     def _close(self) -> None:
         """End the threads of the decoder, and forget what they printed."""
@@ -203,13 +216,18 @@ class Reading:
                 for number, (frame, aspect) in enumerate(self._decoded()):
                     if number >= given:
                         given += 1
-                        ticks = frame.pts if frame.pts is not None else frame.dts
-                        yield Timed(frame, self.clock.time(ticks), frame.duration, aspect)
+                        yield Timed(frame, self.clock.time(self._ticks(frame)), frame.duration, aspect)
                 self.problem = None
             except _FAULTS as problem:
                 self.problem = problem
             if self.problem is None or self.problem is self._damage:
                 return
+
+    def _ticks(self, frame: Any) -> int | None:
+        """When a frame is shown. AVI tells when frames are decoded alone; what FFmpeg makes of it goes back and forth."""
+        if frame.pts is None or self._container.format.name == "avi":
+            return frame.dts
+        return frame.pts
 
     def _decoded(self) -> Iterator[tuple[Any, Fraction | None]]:
         """(frame of the decoder, its pixel aspect). Raises `Problem` and FFmpeg's errors at the first sign of damage.
@@ -245,7 +263,7 @@ class Reading:
 
     def _is_before_the_damage(self, frame: Any) -> bool:
         """Whether no frame is missing before this one: a packet that is lost may hold one that is shown earlier."""
-        time = frame.pts if frame.pts is not None else frame.dts
+        time = self._ticks(frame)
         return self._last_fed is not None and time is not None and time < self._last_fed + self._step_fed
 
     def _packets(self) -> Iterator[Any]:
