@@ -255,6 +255,14 @@ def test_transparent_avif_sequences_are_blended(tmp_path):
     assert np.abs(seen[1, 5, 5].astype(int) - (10, 20, 30)).max() <= 2
 
 
+@pytest.mark.parametrize("form", ["yuva420p", "yuva444p10le", "yuva444p12le", "ya8", "gbrap", "gbrap12le"])
+def test_alpha_that_is_opaque_everywhere_changes_nothing(tmp_path, form):
+    path = encode(tmp_path / "a.mkv", plain((90, 90, 90)), "-c:v", "ffv1", "-pix_fmt", form)
+    reader, seen = read(path, Geometry((24, 24), background=(255, 255, 255)))
+    assert not reader.notes
+    assert np.abs(seen.astype(int) - 90).max() <= 1, seen[0, 0, 0]
+
+
 def test_half_transparent_pixels_are_mixed(tmp_path):
     frames = plain((200, 100, 50, 128))
     path = encode(tmp_path / "a.mov", frames, "-c:v", "png", form="rgba")

@@ -113,20 +113,24 @@ class Finish:
 
     limited_grey: the range of the pixels is limited.
     conversion: of the light; None if it is SDR with the colours of BT.709.
-    alpha: the pixels are RGBA, and their colours are multiplied by alpha.
+    alpha: the value of what is opaque; the pixels are RGBA, and their colours are multiplied by alpha. 0: they are RGB.
     background: RGB, 0 to 255, behind what is transparent.
     """
 
-    def __init__(self, limited_grey: bool, conversion: Conversion | None, alpha: bool, background: tuple[int, ...]):
+    def __init__(self, limited_grey: bool, conversion: Conversion | None, alpha: int, background: tuple[int, ...]):
         self._limited_grey, self._conversion, self._alpha = limited_grey, conversion, alpha
         self._background = np.array(background, dtype=np.float32)
         self.met_transparency = False
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 `[H, W, 3]` of uint16 `[H, W, 3]`, or `[H, W, 4]` with alpha."""
-        colours, opaque = pixels[..., :3], pixels[..., 3:].astype(np.float32) / 65535
+        colours, opaque = pixels[..., :3], pixels[..., 3:].astype(np.float32)
+        if self._alpha:
+            opaque = np.minimum(opaque / self._alpha, 1)
+            colours = np.minimum(colours * np.float32(65535 / self._alpha) + 0.5, 65535).astype(np.uint16)
         if self._limited_grey:
-            expanded = (colours.astype(np.float32) / 257 - 16) * (65535 / 219)
+            black = 16 * opaque if self._alpha else 16
+            expanded = (colours.astype(np.float32) / 257 - black) * (65535 / 219)
             colours = np.clip(expanded + 0.5, 0, 65535).astype(np.uint16)
         if self._conversion is not None and self._alpha:
             whole = np.minimum(colours / np.maximum(opaque, 1e-5), 65535).astype(np.uint16)

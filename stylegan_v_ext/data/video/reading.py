@@ -78,8 +78,8 @@ class Reading:
     messages: what FFmpeg prints, with nothing in it.
     tick_over: called before and after each frame is decoded, for the limit of time.
 
-    `notes` are clauses on what is left out. `frames` yields the frames; `problem` says afterwards what is wrong with the
-    rest, None if the file is sound.
+    `notes` are clauses on what is left out. `frames` yields the frames; `problem` says afterwards what is wrong with
+    the rest, None if the file is sound.
     """
 
     def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any):
@@ -224,7 +224,7 @@ class Reading:
                 return
 
     def _ticks(self, frame: Any) -> int | None:
-        """When a frame is shown. AVI tells when frames are decoded alone; what FFmpeg makes of it goes back and forth."""
+        """When a frame is shown. AVI tells when it is decoded alone; what FFmpeg makes of this goes back and forth."""
         if frame.pts is None or self._container.format.name == "avi":
             return frame.dts
         return frame.pts

@@ -130,7 +130,7 @@ class Shaper:
         if deep:
             colours = _import_colours()
             conversion = colours.Conversion(curve, primaries, _peak(frame)) if converted else None
-            self._finish = colours.Finish(limited_grey, conversion, alpha, self._ground)
+            self._finish = colours.Finish(limited_grey, conversion, _opaque(frame) if alpha else 0, self._ground)
         self._say_what_is_done(curve, primaries)
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
         if alpha:  # the colour behind what is transparent has no part in the scaling
@@ -209,6 +209,12 @@ def _upright(frame: Any, quarter: bool) -> tuple[int, int]:
 
 def _has_alpha(frame: Any) -> bool:
     return frame.format.has_palette or any(part.is_alpha for part in frame.format.components)
+
+
+def _opaque(frame: Any) -> int:
+    """The alpha, of 65535, that FFmpeg's scaler makes of opaque pixels; from YUV and grey it shifts the bits alone."""
+    bits = next((part.bits for part in frame.format.components if part.is_alpha), 16)
+    return 65535 if frame.format.is_rgb or frame.format.has_palette else 65536 - 2 ** (16 - bits)
 
 
 def _peak(frame: Any) -> float | None:
