@@ -109,8 +109,9 @@ class Clock:
         measured = 1 / (interval * float(self.tick))
         common = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1] if error else []
         plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
-        fitting = [rate for rate in plain if self._fits(rate)]
-        near = fitting or [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= (error + 1e-6) * measured]
+        slack = (error + 1e-6) * measured
+        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= slack]
+        near = [rate for rate in plain if self._fits(rate)] + near
         rate = float(near[0]) if near else measured
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
 
