@@ -375,6 +375,10 @@ def test_one_of_several_video_tracks_is_used_as_a_note_says_and_no_cover(tmp_pat
     for name, options in ("flag.mp4", ["-disposition:v:0", "attached_pic"]), ("plain.mp4", []):
         reader = join(name, tmp_path / "cover.jpg", small, options=options)
         assert [frame.shape[0] for frame in reader] == [64] * 6 and not reader.notes
+    sound = tmp_path / "sound.mp4"
+    subprocess.run([FFMPEG, "-v", "error", "-f", "lavfi", "-i", "sine=d=0.1", sound], check=True)
+    with pytest.raises(FfmpegError, match="it has no video track, only a cover"):
+        list(join("song.mp4", sound, tmp_path / "cover.jpg", options=["-disposition:v:0", "attached_pic"]))
 
 
 @pytest.mark.parametrize("bf", [1, 3])

@@ -111,6 +111,8 @@ class Reading:
         stream: Any = self._container.streams.best("video")
         if stream is None:
             raise Problem("it has no video track")
+        if stream.disposition & Disposition.attached_pic:
+            raise Problem("it has no video track, only a cover")
         if self._is_sequence and sum(other.frames > 1 for other in self._container.streams.video) > 1:
             raise Problem("it has a track of its own for transparency, which cannot be read")
         self._stream = stream
