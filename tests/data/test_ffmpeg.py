@@ -358,6 +358,18 @@ def test_short_transport_streams_are_read(tmp_path, ending, codec):
         assert len(found) == count and not reader.damage and abs(int(found[-1].mean()) - 90) <= 2
 
 
+@pytest.mark.parametrize("name, codec", [("a.y4m", "wrapped_avframe"), ("a.ivf", "libvpx-vp9")])
+def test_files_of_codec_research_are_read_and_a_cut_is_noticed(tmp_path, name, codec):
+    shades = np.broadcast_to(np.arange(30, 110, 10, dtype=np.uint8)[:, None, None, None], [8, 32, 32, 3]).copy()
+    path = encode(tmp_path / name, "-c:v", codec, "-pix_fmt", "yuv420p", "-g", "1", frames=shades, fps="24000/1001")
+    reader, frames = read(path)  # all pixels of Y4M are ASCII here, as in a text
+    assert np.abs(frames[:, 9, 9, 0].astype(int) - shades[:, 9, 9, 0]).max() <= 3
+    assert reader.fps == pytest.approx(24000 / 1001) and not reader.damage
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.7)])
+    reader, frames = read(path)
+    assert reader.damage and 3 <= len(frames) <= 6
+
+
 def test_one_of_several_video_tracks_is_used_as_a_note_says_and_no_cover(tmp_path):
     small = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p")
     large = encode(tmp_path / "b.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=noise(6, 96))

@@ -13,6 +13,8 @@ _PACKET = 188  # bytes of MPEG-TS
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _CHUNK_NAME = re.compile(rb"[0-9]{2}[0-9A-Za-z_]{2}|ix[0-9]{2}|[A-Z]{3}[A-Z ]|idx1")  # in AVI
+_Y4M = b"YUV4MPEG2 "
+_MOST_Y4M = 2**27  # bytes of a frame
 _DV_FRAME = b"\x1f\x07\0"  # at the begin of each
 _DV_LENGTHS = (120_000, 144_000, 240_000, 288_000, 480_000, 576_000)  # bytes of a frame
 _DV_BLOCK = 80  # bytes, of which the first tells the kind in three bits
@@ -81,6 +83,8 @@ def other_kind(head: bytes) -> str:
 
 
 def _is_text(head: bytes) -> bool:
+    if head.startswith(_Y4M):  # a head of text, and pixels that may look like some
+        return False
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
@@ -91,13 +95,17 @@ def _is_text(head: bytes) -> bool:
 
 
 def broken_place(file: BinaryIO) -> int | None:
-    """Byte from which MPEG-TS, FLV, AVI or DV is broken or cut off; None for a sound file and other formats."""
+    """Byte from which MPEG-TS, FLV, AVI, IVF, Y4M or DV is broken or cut; None for sound files and other formats."""
     head = _at(file, 0, 16)
     size = file.seek(0, os.SEEK_END)
     if head[:3] == b"FLV":
         return _broken_tag(file, size)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _broken_chunk(file, size)
+    if head[:10] == _Y4M:
+        return _cut_y4m_frame(file, size)
+    if head[:4] == b"DKIF":
+        return _cut_packet(file, size)
     if head[:3] == _DV_FRAME:
         return _broken_dv_frame(file, size)
     packets = _packets(file)
@@ -218,6 +226,25 @@ def _broken_chunk(file: BinaryIO, size: int) -> int | None:
             place += padding if length & 1 else 0
         else:
             return place if place < end else None
+    return None
+
+
+def _cut_y4m_frame(file: BinaryIO, size: int) -> int | None:
+    """Where the last frame of a Y4M file begins if it is not whole; None if it is, or if there is no other frame."""
+    first = _at(file, 0, _HEAD).find(b"\nFRAME") + 1
+    stride = 5 + _at(file, first + 5, _MOST_Y4M).find(b"FRAME")
+    rest = (size - first) % stride
+    return size - rest if first and stride > 5 and rest else None
+
+
+def _cut_packet(file: BinaryIO, size: int) -> int | None:
+    """Where the packet of an IVF file begins that is not whole; None if all are."""
+    place = struct.unpack("<H", _at(file, 6, 2))[0]
+    while place < size:
+        after = place + 12 + int.from_bytes(_at(file, place, 4), "little")
+        if after > size:
+            return place
+        place = after
     return None
 
 

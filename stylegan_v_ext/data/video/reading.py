@@ -21,7 +21,7 @@ from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, fi
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
-FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
+FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpegpipe,ivf,apng"
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
