@@ -348,6 +348,18 @@ def test_a_file_cut_off_between_two_frames_is_named(tmp_path):
         assert re.fullmatch(r"it ends after [01]\.\d of 1\.6 seconds", reader.damage) and 5 < len(frames) < 35
 
 
+def test_a_live_recording_that_is_cut_off_is_named(tmp_path):
+    path = encode(tmp_path / "a.webm", "-c:v", "libvpx", "-g", "1", "-live", "1", frames=noise(12), fps=25)
+    whole, data = read(path)[1], path.read_bytes()
+    assert len(whole) == 12
+    path.write_bytes(data[: len(data) * 2 // 3])
+    reader, frames = read(path)
+    assert reader.damage == "it is cut off" and np.array_equal(frames, whole[: len(frames)]) and len(frames) > 3
+    path.write_bytes(data[:300])
+    with pytest.raises(FfmpegError, match="it is cut off"):
+        read(path)
+
+
 @pytest.mark.parametrize("codec", ["mpeg2video", "mpeg1video", "libx264"])
 @pytest.mark.parametrize("ending", ["ts", "m2ts"])
 def test_short_transport_streams_are_read(tmp_path, ending, codec):

@@ -138,7 +138,7 @@ def missing_end(file: BinaryIO) -> str:
         announced = struct.unpack("<I", head[4:8])[0]
         lost = 0 < announced < 2**32 - 1 and announced + 8 > size + (size & 1) and size < 2**30
     elif head[:4] == b"\x1aE\xdf\xa3":
-        lost = _segment_end(file) > size
+        lost = _last_element_end(file, size) > size
     elif head[:3] == b"GIF":
         lost = _gif_ends_early(file)
     elif head[:4] == b"OggS":
@@ -167,19 +167,25 @@ def _boxes_end(file: BinaryIO) -> int:
     return place
 
 
-def _segment_end(file: BinaryIO) -> int:
-    """Where the segment of a Matroska file ends; 0 if the file does not say."""
-    place, data = 0, _at(file, 0, _HEAD)
-    for name in (b"\x1aE\xdf\xa3", b"\x18S\x80g"):
-        if data[place : place + 4] != name or place + 5 > len(data) or not data[place + 4]:
-            return 0
-        length = 9 - data[place + 4].bit_length()
-        number = int.from_bytes(data[place + 4 : place + 4 + length], "big") & ((1 << 7 * length) - 1)
-        unknown = number == (1 << 7 * length) - 1
-        place += 4 + length + (0 if name == b"\x18S\x80g" else number)
-        if name == b"\x18S\x80g":
-            return 0 if unknown else place + number
-    return 0
+def _last_element_end(file: BinaryIO, size: int) -> int:
+    """Where the last element of a Matroska file ends; a live recording states no length of what holds the elements."""
+    place = 0
+    while place < size:
+        head = _at(file, place, 12)
+        at = 9 - head[0].bit_length()  # behind the name
+        if at > 4 or head[at : at + 1] == b"\0":
+            return place  # nobody can tell
+        length = 9 - head[at].bit_length() if at < len(head) else 8
+        if at + length > len(head):
+            return size + 1
+        number = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
+        place += at + length
+        if number == (1 << 7 * length) - 1:
+            continue  # what it holds follows
+        place += number
+        if head[:at] == b"\x18S\x80g":
+            return place
+    return place
 
 
 def _lost_sync(file: BinaryIO, size: int, sync: int, stride: int) -> int | None:

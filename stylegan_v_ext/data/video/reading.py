@@ -106,7 +106,9 @@ class Reading:
                 _Nameless(self._file), "r", self._format, options=nothing_else | no_delay, metadata_errors="replace",
                 buffer_size=2**18,
             )  # fmt: skip
-        except (av.error.InvalidDataError, av.error.ArgumentError, av.error.EOFError):
+        except av.error.MemoryError:
+            raise
+        except FFmpegError:
             raise Problem(self._why_unreadable()) from None
         stream: Any = self._container.streams.best("video")
         if stream is None:
