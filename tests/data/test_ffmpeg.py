@@ -284,6 +284,7 @@ def test_damage_that_one_check_alone_can_see_is_seen(tmp_path):
     changes = {
         "a.mkv": (flip, "-c:v", "ffv1"), "a.dv": (wipe, "-c:v", "dvvideo", "-s", "720x576", "-r", "25"),
         "a.avi": (lose, "-c:v", "huffyuv"), "b.avi": (lose, "-c:v", "rawvideo", "-pix_fmt", "bgr24"),
+        "a.mxf": (lose, "-c:v", "mpeg2video", "-q", "3"),
     }  # fmt: skip
     for name, (change, *options) in changes.items():
         path = encode(tmp_path / name, *options, frames=noise(12), fps=25)

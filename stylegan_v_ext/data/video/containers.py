@@ -12,7 +12,8 @@ SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC file
 _PACKET = 188  # bytes of MPEG-TS
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_CHUNK_NAME = re.compile(rb"[0-9]{2}[0-9A-Za-z_]{2}|ix[0-9]{2}|[A-Z]{3}[A-Z ]|idx1")  # in AVI
+_CHUNK_NAME = re.compile(rb"[0-9]{2}[0-9A-Za-z_]{2}|ix[0-9]{2}|JUN[KQ]|LIST|RIFF|idx1")  # in AVI
+_KLV = b"\x06\x0e\x2b\x34"  # at the begin of each key in MXF
 _Y4M = b"YUV4MPEG2 "
 _MOST_Y4M = 2**27  # bytes of a frame
 _DV_FRAME = b"\x1f\x07\0"  # at the begin of each
@@ -95,13 +96,15 @@ def _is_text(head: bytes) -> bool:
 
 
 def broken_place(file: BinaryIO) -> int | None:
-    """Byte from which MPEG-TS, FLV, AVI, IVF, Y4M or DV is broken or cut; None for sound files and other formats."""
+    """Byte from which MPEG-TS, FLV, AVI, MXF, IVF, Y4M or DV is broken or cut; None if sound, and for other formats."""
     head = _at(file, 0, 16)
     size = file.seek(0, os.SEEK_END)
     if head[:3] == b"FLV":
         return _broken_tag(file, size)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _broken_chunk(file, size)
+    if head[:4] == _KLV:
+        return _broken_klv(file, size)
     if head[:10] == _Y4M:
         return _cut_y4m_frame(file, size)
     if head[:4] == b"DKIF":
@@ -233,6 +236,18 @@ def _broken_chunk(file: BinaryIO, size: int) -> int | None:
         else:
             return place if place < end else None
     return None
+
+
+def _broken_klv(file: BinaryIO, size: int) -> int | None:
+    """Where the first triplet of key, length and value in an MXF file begins that is broken; None if all are sound."""
+    place = 0
+    while place < size:
+        head = _at(file, place, 25)
+        if head[:4] != _KLV or len(head) < 17:
+            return place
+        count = head[16] & 127 if head[16] & 128 else 0  # of bytes of the length, if it does not fit into one
+        place += 17 + count + (int.from_bytes(head[17 : 17 + count], "big") if count else head[16])
+    return None if place == size else size
 
 
 def _cut_y4m_frame(file: BinaryIO, size: int) -> int | None:
