@@ -16,8 +16,9 @@ from av.error import FFmpegError
 from av.stream import Disposition
 
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, forced_format, missing_end, other_kind
+from stylegan_v_ext.data.video.containers import SEQUENCES, brands, other_kind
 from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, filter_graph
+from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
