@@ -66,7 +66,7 @@ def missing_end(file: BinaryIO) -> str:
     if head[4:8] in _BOXES:
         lost = _boxes_end(file) > size
     elif head[:4] == b"RIFF":
-        announced = struct.unpack("<I", head[4:8])[0]
+        announced = int.from_bytes(head[4:8], "little")
         lost = 0 < announced < 2**32 - 1 and announced + 8 > size + (size & 1) and size < 2**30
     elif head[:4] == b"\x1aE\xdf\xa3":
         lost = _last_element_end(file, size) > size
