@@ -77,7 +77,7 @@ def convert(
     complete. Whatever cannot be read, or is no video, is named and left out.
     """
     from stylegan_v_ext.data import convert as conversion
-    from stylegan_v_ext.data.check import count
+    from stylegan_v_ext.data.findings import count
     from stylegan_v_ext.data.geometry import Geometry
 
     if fps is not None and not fps < 1e6:

@@ -102,10 +102,14 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 class FolderArchive(Archive):
-    """All files below a folder. Raises `DataError` for links that lead out of it."""
+    """All files below a folder. Raises `DataError` for links that lead out of it.
+
+    links_left: names of links that are not followed, since they lead to folders or to nothing.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self.links_left: list[str] = []
         self.names = list(files_below(path, self._check_link))
 
     def _check_link(self, link: Path) -> None:
@@ -113,6 +117,8 @@ class FolderArchive(Archive):
             raise DataError(
                 f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
             )
+        if not link.is_file():
+            self.links_left.append(link.relative_to(self.path).as_posix())
 
     def sizes(self) -> np.ndarray:
         parts = [self.names[start : start + _STATS_AT_ONCE] for start in range(0, len(self.names), _STATS_AT_ONCE)]
@@ -149,7 +155,7 @@ class ZipArchive(Archive):
         try:
             index = open_zip_index(path)
         except (BadZip, OSError) as error:
-            other = _other_archive(path)
+            other = kind_of_archive(path)
             if other:
                 raise DataError(f"{path} is a {other} archive; unpack it and give the folder, or zip that") from None
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
@@ -278,7 +284,7 @@ class ZipArchive(Archive):
         return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
 
 
-def _other_archive(path: Path) -> str:
+def kind_of_archive(path: Path) -> str:
     """The kind of an archive that is no zip, by its first bytes; "" for anything else."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         head = file.read(_TAR_MARK_AT + len(_TAR_MARK))

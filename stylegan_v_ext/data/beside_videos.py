@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 
 _FRAMES = 8  # numbered pictures that may be a video
+_BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
 _FOLDERS_BESIDE = re.compile("(covers?|posters?|previews?|thumb(nail)?s?)", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
@@ -20,7 +21,10 @@ def looks_like_frames(pictures: list[str]) -> bool:
         stem = PurePosixPath(name).stem
         if found := _NUMBER.search(stem):
             groups.setdefault(stem[: found.start()] + "#" + stem[found.end() :], []).append(Fraction(found[0]))
-    return any(len(numbers) >= _FRAMES and _has_equal_steps(sorted(numbers)) for numbers in groups.values())
+    return any(
+        len(numbers) >= (_BARE_FRAMES if form == "#" else _FRAMES) and _has_equal_steps(sorted(numbers))
+        for form, numbers in groups.items()
+    )
 
 
 def _has_equal_steps(numbers: list[Fraction]) -> bool:

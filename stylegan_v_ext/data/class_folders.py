@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import shortened
 from stylegan_v_ext.data.names import natural_key, normal_form
-from stylegan_v_ext.data.notes import first_of
 from stylegan_v_ext.text import printable
 
 _SPLIT = re.compile("train(ing)?|val(id)?|validation|test(ing)?", re.IGNORECASE)
@@ -35,7 +35,7 @@ def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tupl
 def _check(names: Sequence[str], rest: list[list[str]], clause: str) -> None:
     loose = [name for name, place in zip(names, rest, strict=True) if not place]
     if loose:
-        more = f" (so do {len(loose) - 1} more: {first_of(loose[1:])})" if len(loose) > 1 else ""
+        more = f" (so do {len(loose) - 1} more: {shortened(loose[1:])})" if len(loose) > 1 else ""
         raise DataError(f"{printable(loose[0])} {clause}{more}")
 
 

@@ -12,8 +12,8 @@ import PIL.Image
 
 from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.source_reader import SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
@@ -74,7 +74,7 @@ def convert(
     of all sources done, 0 to 1.
     """
     found = find_sources(source)
-    check_rates(found.sources, options.fps)
+    check_rates(found, options.fps)
     classes = classes_of(found.sources, options.labels)
     distance, motion_notes = motion_distance_of(found.sources, options.fps)
     report, notes, rates = ConvertReport(), Notes(), _Rates()
@@ -137,7 +137,7 @@ class _Rates:
             notes.append(f"the sources have {several} frames a second; --fps would make them equal")
         if self._known and self._unknown:
             notes.append(
-                f"{number_of(self._unknown, 'source')} without a frame rate: {first_of(self._unknown)}; "
+                f"{count(len(self._unknown), 'source')} without a frame rate: {shortened(self._unknown)}; "
                 f"{self.common():g} frames a second, as others have, are recorded for all"
             )
         return notes

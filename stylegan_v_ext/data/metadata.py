@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.findings import MOST_EACH, count, grouped, shortened, spelled
-from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classes_of, shown_value, tidy
+from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classify, shown_value, tidy
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.videos import Video, list_videos
 from stylegan_v_ext.documents import parse_json
@@ -77,7 +77,7 @@ def read_metadata(archive: Archive, videos: Sequence[Video] | None = None) -> Me
         _read_hints(metadata, content, name)
     if entries:
         videos = list_videos(archive) if videos is None else videos
-        _classify(metadata, archive, videos, entries, lists)
+        _give_classes(metadata, archive, videos, entries, lists)
     return metadata
 
 
@@ -127,12 +127,12 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
             metadata.problems.append(f"{fault}; mend it or take it out")
 
 
-def _classify(
+def _give_classes(
     metadata: Metadata, archive: Archive, videos: Sequence[Video], entries: list[Entry], lists: dict[str, list[str]]
 ) -> None:
     """Give videos their classes."""
     names = max(lists.values(), key=len, default=None)
-    found = classes_of(archive, videos, entries, names)
+    found = classify(archive, videos, entries, names)
     other = next((name for name, given in lists.items() if given != (names or [])[: len(given)]), None)
     if other is not None:  # a number means one class here and another class there
         reason = Reason("has a class number that dataset.json files name differently")

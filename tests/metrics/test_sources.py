@@ -90,7 +90,7 @@ def test_a_folder_of_both_kinds_gives_both_with_a_word(tmp_path, video_folder):
     write_folder(tmp_path, {**video_files(5, 3), "preview.mp4": (video_folder / "0.mp4").read_bytes()})
     source = open_source(str(tmp_path), 32)
     assert source.lengths == [20, 3, 3, 3, 3, 3]
-    assert "both 5 folders of pictures (v0, v1, v2, ...) and 1 video file (preview.mp4)" in source.notes[0]
+    assert "both 5 folders of pictures (v0, v1, v2 and 2 more) and 1 video file (preview.mp4)" in source.notes[0]
     assert (source.read([Pick(2, np.arange(3))])[0] == 20 + np.arange(3).reshape(3, 1, 1, 1)).all()
     before = source.fingerprint
     (tmp_path / "v0" / "1.png").write_bytes(image_bytes(99, (8, 8)))
