@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from stylegan_v_ext.data.findings import Notes, shortened
+
 _SERIES = 3  # pictures that are named alike, so that others are odd
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:[eE][+-]\d+)?")
 _THUMBNAIL = re.compile("(.*[^a-z])?(album ?art|cover|folder|poster|preview|thumb(nail)?)s?([^a-z].*)?")
-UNLIKE = "some of its pictures are named unlike the others, and count as frames; move them away if they are none"
 
 
 def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
@@ -30,3 +31,10 @@ def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
             is_thumbnail = counted[form] < _SERIES and _THUMBNAIL.fullmatch(PurePosixPath(bases[place]).stem)
             (thumbnails if is_thumbnail else others).append(place)
     return thumbnails, others
+
+
+def note_odd_frames(notes: Notes, video: str, names: Sequence[str]) -> None:
+    """Note that pictures of odd names count as frames of a video."""
+    odd = "some of its pictures are named unlike the others, and count as frames"
+    remedy = "move them away if they are none"
+    notes.add(video, f"{odd}; {remedy}", f"{video}: {odd} ({shortened(names)}); {remedy}")

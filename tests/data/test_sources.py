@@ -311,7 +311,9 @@ def test_frames_of_odd_names_are_used_and_said(tmp_path):
     found = find_sources(write_folder(tmp_path, {**frames(4, "v0/"), **frames(4, "v1/"), **masks}))
     assert [len(item.video) for item in found.sources] == [6, 4]
     (note,) = found.notes
-    assert note.startswith("v0: v0/mask_0.png, v0/mask_1.png of 6 pictures are named unlike the others, and count as")
+    assert note.startswith(
+        "v0: some of its pictures are named unlike the others, and count as frames (v0/mask_0.png, v0/m"
+    )
 
 
 def test_masks_beside_their_videos_are_said(tmp_path):
