@@ -11,6 +11,7 @@ import pytest
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.odd_pictures import odd_pictures
 from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
@@ -357,3 +358,20 @@ def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(
     (tmp_path / "dataset.json").write_text('{"fps": 10}')
     clip = read_clip(str(tmp_path), SMALL, fps=5)
     assert [frame.mean() for frame in clip.frames] == [20, 36, 52] and clip.fps == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "thumbnails", "others"),
+    [
+        (["1.png", "2.png", "thumb.png"], [2], []),
+        (["a.png", "cover.png", "x.png"], [1], []),
+        (["f1.png", "f1_thumb.png", "f2.png", "f2_thumb.png"], [1, 3], []),
+        (["thumb1.png", "thumb2.png", "thumb3.png", "x.png"], [], [3]),
+        (["t-1.png", "t0.5.png", "t1e-05.png", "t2.PNG", "preview (1).png"], [4], []),
+        (["im.png", "im1.png", "im2.png", "im3.png"], [], [0]),
+        (["1.png", "1.jpg", "2.png", "2.jpg", "3.png", "3.jpg"], [], [1, 3, 5]),
+        (["9f3a.png", "0be1.png", "c77d.png", "e00e.png"], [], []),
+    ],
+)
+def test_odd_names_are_found_among_numbered_ones(names, thumbnails, others):
+    assert odd_pictures(names) == (thumbnails, others)
