@@ -313,6 +313,14 @@ def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
     assert any(note == "v1 has no label, so none is written" for note in report.notes)
 
 
+def test_frames_that_fill_no_clip_are_said(tmp_path):
+    report, about = again(tmp_path, video_files(2, 7), clip_frames=3)
+    assert [item["first_frame"] for item in about["sources"]] == [0, 3, 0, 3]
+    assert report.notes[0] == (
+        "each of 2 videos (v0, v1): its last frames, which fill no clip of --clip-frames=3, are left out"
+    )
+
+
 def test_labels_that_are_lost_are_said_with_their_own_reason(tmp_path):
     labels = [["v0", 0], ["v0", 1], ["v1", [0.5, 1]], ["v2", 1]]
     report, about = again(tmp_path, video_files(3, 4, metadata={"labels": labels, "fps": 10}))
@@ -362,7 +370,7 @@ def test_what_many_sources_share_is_said_once(tmp_path):
     (tmp_path / "out.zip").unlink()
     report, _ = again(tmp_path, files, clip_frames=8)
     sentence = "each of 14 videos (v0, v1, v3 and 11 more): it has frames fewer than --clip-frames=8, and is left out"
-    assert report.notes == [sentence] and report.num_videos == 6
+    assert report.notes[0] == sentence and report.num_videos == 6 and "which fill no clip" in report.notes[1]
 
 
 def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkeypatch):
