@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 _FRAMES = 8  # numbered pictures that may be a video
 _BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
-_FOLDERS_BESIDE = re.compile("(covers?|posters?|previews?|thumb(nail)?s?)", re.IGNORECASE)
+THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
 
@@ -33,7 +33,7 @@ def _has_equal_steps(numbers: list[Fraction]) -> bool:
 
 def is_named_for_thumbnails(folder: str) -> bool:
     """Whether a folder is called `thumbnails` or the like."""
-    return _FOLDERS_BESIDE.fullmatch(folder.rpartition("/")[2]) is not None
+    return re.fullmatch(THUMBNAIL, folder.rpartition("/")[2].lower()) is not None
 
 
 def have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
