@@ -16,7 +16,7 @@ from stylegan_v_ext.data.findings import shortened
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
-from stylegan_v_ext.data.videos import Video, list_videos, other_files
+from stylegan_v_ext.data.videos import Video, links_left_out, list_videos, other_files
 
 _VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
 
@@ -124,7 +124,7 @@ def files_left_out(archive: Archive, path: str) -> list[str]:
     others = other_files(archive)
     videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
     rest = [name for name in others if not name.lower().endswith(VIDEO_SUFFIXES)]
-    notes = []
+    notes = links_left_out(archive)
     if videos:
         notes.append(f"videos beside the frames are not read ({shortened(videos)}); {convert_command(path)} reads both")
     if rest:
