@@ -41,10 +41,14 @@ _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
 
 class Archive:
-    """Files with relative names, `/` between folders, that are read by their number in `names`."""
+    """Files with relative names, `/` between folders, that are read by their number in `names`.
+
+    links_left: names of links that are not followed, since they lead to folders or to nothing.
+    """
 
     path: Path
     names: Sequence[str]
+    links_left: Sequence[str] = ()
 
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
@@ -106,13 +110,17 @@ class FolderArchive(Archive):
 
     def __init__(self, path: Path):
         self.path = path
+        self._links: list[str] = []
         self.names = list(files_below(path, self._check_link))
+        self.links_left = tuple(name for name in self._links if not is_hidden(name))
 
     def _check_link(self, link: Path) -> None:
         if not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.path)):
             raise DataError(
                 f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
             )
+        if not link.is_file():
+            self._links.append(link.relative_to(self.path).as_posix())
 
     def sizes(self) -> np.ndarray:
         parts = [self.names[start : start + _STATS_AT_ONCE] for start in range(0, len(self.names), _STATS_AT_ONCE)]
@@ -136,8 +144,10 @@ class FolderArchive(Archive):
     @contextlib.contextmanager
     def local_file(self, index: int) -> Iterator[Path]:
         path = self.path / self.names[index]
-        if not path.is_file() or not os.access(path, os.R_OK):
-            raise DataError(f"{path} cannot be read; it may have been removed meanwhile")
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror})") from None
         yield path
 
 
@@ -149,7 +159,7 @@ class ZipArchive(Archive):
         try:
             index = open_zip_index(path)
         except (BadZip, OSError) as error:
-            other = _other_archive(path)
+            other = kind_of_archive(path)
             if other:
                 raise DataError(f"{path} is a {other} archive; unpack it and give the folder, or zip that") from None
             raise DataError(f"{path} is not a sound zip archive ({error}); make or copy it again") from None
@@ -278,7 +288,7 @@ class ZipArchive(Archive):
         return data[start : start + packed_size] if magic == b"PK\x03\x04" else None
 
 
-def _other_archive(path: Path) -> str:
+def kind_of_archive(path: Path) -> str:
     """The kind of an archive that is no zip, by its first bytes; "" for anything else."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         head = file.read(_TAR_MARK_AT + len(_TAR_MARK))

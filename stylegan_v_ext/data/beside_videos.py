@@ -6,7 +6,8 @@ from fractions import Fraction
 from pathlib import PurePosixPath
 
 _FRAMES = 8  # numbered pictures that may be a video
-_FOLDERS_BESIDE = re.compile("(covers?|posters?|previews?|thumb(nail)?s?)", re.IGNORECASE)
+_BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
+THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
 
@@ -20,7 +21,10 @@ def looks_like_frames(pictures: list[str]) -> bool:
         stem = PurePosixPath(name).stem
         if found := _NUMBER.search(stem):
             groups.setdefault(stem[: found.start()] + "#" + stem[found.end() :], []).append(Fraction(found[0]))
-    return any(len(numbers) >= _FRAMES and _has_equal_steps(sorted(numbers)) for numbers in groups.values())
+    return any(
+        len(numbers) >= (_BARE_FRAMES if form == "#" else _FRAMES) and _has_equal_steps(sorted(numbers))
+        for form, numbers in groups.items()
+    )
 
 
 def _has_equal_steps(numbers: list[Fraction]) -> bool:
@@ -29,7 +33,7 @@ def _has_equal_steps(numbers: list[Fraction]) -> bool:
 
 def is_named_for_thumbnails(folder: str) -> bool:
     """Whether a folder is called `thumbnails` or the like."""
-    return _FOLDERS_BESIDE.fullmatch(folder.rpartition("/")[2]) is not None
+    return re.fullmatch(THUMBNAIL, folder.rpartition("/")[2].lower()) is not None
 
 
 def have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:

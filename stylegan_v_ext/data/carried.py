@@ -4,14 +4,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.class_folders import class_folders, in_order
+from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import grouped
+from stylegan_v_ext.data.labels import NO_LABEL
 from stylegan_v_ext.data.metadata import Metadata
-from stylegan_v_ext.data.notes import first_of
 from stylegan_v_ext.data.sources import Source
 from stylegan_v_ext.text import printable
 
 
 @dataclass
-class Classes:
+class SourceClasses:
     """Classes of the sources of a data set.
 
     numbers: class of every source, in their order; None for a source without a class.
@@ -36,7 +38,7 @@ class Classes:
         ]
 
 
-def classes_of(sources: list[Source], from_folders: bool) -> Classes:
+def classes_of(sources: list[Source], from_folders: bool) -> SourceClasses:
     """The classes of sources: those that their `dataset.json` records, or those of the folders that they lie in.
 
     from_folders: take the folders', in place of what is recorded.
@@ -45,31 +47,29 @@ def classes_of(sources: list[Source], from_folders: bool) -> Classes:
     recorded = _recorded_classes(sources)
     if not from_folders:
         return recorded
-    names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
-    if any(number is not None for number in recorded.numbers):
+    has_labels = any(number is not None for number in recorded.numbers)
+    try:
+        names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
+    except DataError as error:
+        raise DataError(f"{error}; without --labels, those of dataset.json are kept" if has_labels else error) from None
+    if has_labels:
         notes.append("--labels: the classes are those of the folders; the labels in dataset.json are left out")
     classes = in_order(names)
-    return Classes([classes.index(name) for name in names], classes, notes)
+    return SourceClasses([classes.index(name) for name in names], classes, notes)
 
 
-def _recorded_classes(sources: list[Source]) -> Classes:
-    numbers = [item.recorded.labels.get(item.video.folder) if item.video is not None else None for item in sources]
-    if all(number is None for number in numbers):
-        return Classes(numbers, None, _unusable(sources))
+def _recorded_classes(sources: list[Source]) -> SourceClasses:
+    numbers = [item.recorded.labels.get(item.place) for item in sources]
+    if not any(item.recorded.labels or item.recorded.unusable for item in sources):
+        return SourceClasses(numbers)
+    reasons = [
+        (printable(item.name), item.recorded.unusable.get(item.place, NO_LABEL).text)
+        for item, number in zip(sources, numbers, strict=True)
+        if number is None
+    ]
+    notes = [f"{sentence}, so none is written" for sentence in grouped(reasons, "video", len(sources))]
     names = next((item.recorded.classes for item in sources if item.recorded.classes is not None), None)
-    notes = []
-    without = [item.name for item, number in zip(sources, numbers, strict=True) if number is None]
-    if without:
-        notes.append(f"{len(without)} of {len(sources)} videos have no label, unlike the others: {first_of(without)}")
-    return Classes(numbers, names, notes)
-
-
-def _unusable(sources: list[Source]) -> list[str]:
-    """A note on labels that are no classes, and so are not taken over."""
-    lost = [item.name for item in sources if item.video is not None and item.video.folder in item.recorded.unusable]
-    if not lost:
-        return []
-    return [f"the labels of {len(lost)} videos in dataset.json are no classes and are left out: {first_of(lost)}"]
+    return SourceClasses(numbers, None if len(reasons) == len(sources) else names, notes)
 
 
 def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | None, list[str]]:

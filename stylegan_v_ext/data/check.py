@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.findings import count, grouped, shortened
+from stylegan_v_ext.data.findings import Notes, count, grouped, shortened
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
+from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, image_faults, open_image
 from stylegan_v_ext.data.videos import Video
@@ -110,6 +111,7 @@ def check_dataset(
         report.fatal.append(f"resolution {report.resolution} is not a power of two from 8 on")
         report.problems.append(report.fatal[-1])
     _report_lengths(report, videos, num_frames, path)
+    _report_odd_names(report, archive, videos)
     faulty: list[tuple[str, str]] = []
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(lambda video: _faults(archive, video, report.resolution, headers_only), videos)
@@ -174,6 +176,17 @@ def _report_lengths(report: Report, videos: Sequence[Video], num_frames: int, pa
             f"training sees {LONGEST_USED:,} frames of a video, and no more of {shortened(many)}; "
             f"{convert_command(path, report.resolution, clip)} cuts all into clips"
         )
+
+
+def _report_odd_names(report: Report, archive: Archive, videos: Sequence[Video]) -> None:
+    """Pictures that may be thumbnails among frames, or frames of two series in one folder."""
+    notes = Notes()
+    for video in videos:
+        names = video.names(archive)
+        odd = [names[place] for places in odd_pictures(names) for place in places]
+        if odd:
+            note_odd_frames(notes, str(video), odd)
+    report.notes += notes.sentences()
 
 
 def _faults(archive: Archive, video: Video, resolution: int | None, headers_only: bool) -> list[tuple[str, str]]:

@@ -12,8 +12,8 @@ import PIL.Image
 
 from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.source_reader import SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
@@ -74,7 +74,7 @@ def convert(
     of all sources done, 0 to 1.
     """
     found = find_sources(source)
-    check_rates(found.sources, options.fps)
+    check_rates(found, options.fps)
     classes = classes_of(found.sources, options.labels)
     distance, motion_notes = motion_distance_of(found.sources, options.fps)
     report, notes, rates = ConvertReport(), Notes(), _Rates()
@@ -137,7 +137,7 @@ class _Rates:
             notes.append(f"the sources have {several} frames a second; --fps would make them equal")
         if self._known and self._unknown:
             notes.append(
-                f"{number_of(self._unknown, 'source')} without a frame rate: {first_of(self._unknown)}; "
+                f"{count(len(self._unknown), 'source')} without a frame rate: {shortened(self._unknown)}; "
                 f"{self.common():g} frames a second, as others have, are recorded for all"
             )
         return notes
@@ -161,34 +161,39 @@ def _write_clips(
     stride = options.clip_stride or clip_frames or 0
     open_clips: deque[tuple[int, list[bytes]]] = deque()
     whole_folder = f"{report.num_videos:06d}"
-    count = 0
+    number, done = 0, 0  # frames that were read, and those up to the end of the last clip
     try:
         for data in _encoded(reader, pool, options):
             if clip_frames is None:
-                writer.write(f"{whole_folder}/{count:06d}.{options.format}", data)
+                writer.write(f"{whole_folder}/{number:06d}.{options.format}", data)
             else:
-                if count % stride == 0:
-                    open_clips.append((count, []))
+                if number % stride == 0:
+                    open_clips.append((number, []))
                 for _, frames in open_clips:
                     frames.append(data)
                 if open_clips and len(open_clips[0][1]) == clip_frames:
                     yield _write_clip(*open_clips.popleft(), writer, options, report)
-            count += 1
-            if count % 16 == 0:
+                    done = number + 1
+            number += 1
+            if number % 16 == 0:
                 advance()
     except DataError as error:
-        kept = f"the {count} frames before it are used" if count else "left out"
+        kept = f"the {number} frames before it are used" if number else "left out"
         clause = str(error).replace(printable(reader.source.name), "it")
         notes.add(reader.source.name, f"{clause}; {kept}", f"{error}; {kept}")
     add_notes(notes, reader)
-    if clip_frames is None and count:
+    if clip_frames is None and number:
         report.num_videos += 1
-        report.num_frames += count
-        yield whole_folder, 0, count
-    elif clip_frames is not None and 0 < count < clip_frames:
+        report.num_frames += number
+        yield whole_folder, 0, number
+    elif clip_frames is not None and 0 < number < clip_frames:
         bound = f"fewer than --clip-frames={clip_frames}, and is left out"
         name = reader.source.name
-        notes.add(name, f"it has frames {bound}", f"{name} has {count} frames, {bound}")
+        notes.add(name, f"it has frames {bound}", f"{name} has {number} frames, {bound}")
+    elif open_clips and number > done:
+        bound = f"which fill no clip of --clip-frames={clip_frames}, are left out"
+        left = f"{reader.source.name}: its last {count(number - done, 'frame')}, {bound}"
+        notes.add(reader.source.name, f"its last frames, {bound}", left)
     advance()
 
 

@@ -1,11 +1,43 @@
-"""Many faults of the same kind as few sentences."""
+"""Sentences about many files: what many of them share is said once, with the names of the first few."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from stylegan_v_ext.text import printable
 
 MOST_EACH = 10  # faults of a kind that get a sentence each
 _FEW = 3  # of those that all things have
 _PLURALS = {"is": "are", "has": "have"}
+_MOST_KINDS = 5  # of endings that are shown
+
+
+class Notes:
+    """Clauses about sources, each of which is said once for all the sources that it is true of."""
+
+    def __init__(self) -> None:
+        self._groups: dict[str, list[tuple[str, str]]] = {}
+
+    def add(self, name: str, clause: str, sentence: str | None = None) -> None:
+        """Note something about a source.
+
+        name: of the source.
+        clause: what is said of all sources that it is true of, such as "it has too few frames".
+        sentence: what is said if it is true of this source alone; None puts the name before the clause.
+        """
+        self._groups.setdefault(clause, []).append((name, sentence or f"{name}: {clause}"))
+
+    def sentences(self) -> list[str]:
+        """One sentence a clause, in the order in which they came, printable."""
+        return [
+            printable(
+                group[0][1]
+                if len(group) == 1
+                else f"each of {len(group)} videos ({shortened([name for name, _ in group])}): {clause}"
+            )
+            for clause, group in self._groups.items()
+        ]
 
 
 def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = None) -> list[str]:
@@ -40,9 +72,9 @@ def _shared(kind: list[tuple[str, str]], noun: str, total: int | None) -> str:
 
 
 def shortened(names: Sequence[str], most: int = 3) -> str:
-    """The first few of many names, and how many more there are."""
+    """The first few of many names, printable, and how many more there are."""
     rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(printable(name, 200) for name in names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def spelled(items: Sequence[str]) -> str:
@@ -53,3 +85,10 @@ def spelled(items: Sequence[str]) -> str:
 def count(number: int, what: str) -> str:
     """`1 frame`, `2 frames`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def kinds_of(names: Sequence[str]) -> str:
+    """How many files there are of each ending, the most frequent first: `3 .txt, 1 .7z`."""
+    endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in names)
+    parts = [f"{number} {printable(ending, 20)}" for ending, number in endings.most_common(_MOST_KINDS)]
+    return ", ".join(parts) + (", ..." if len(endings) > _MOST_KINDS else "")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stylegan_v_ext.data.archive import Archive
+from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import spelled
 from stylegan_v_ext.data.names import natural_key, normal_form
 from stylegan_v_ext.data.pictures import is_picture
@@ -67,7 +68,7 @@ class Classes:
     num_classes: int = 0
 
 
-def classes_of(
+def classify(
     archive: Archive, videos: Sequence[Video], entries: Sequence[Entry], names: list[str] | None = None
 ) -> Classes:
     """The class of every video, or the reason why it has none.
@@ -246,21 +247,27 @@ class _Folders:
     def alike(self, names: list[tuple[str, str]], taken: set[str]) -> list[str | None]:
         """For names that are no folders: the one folder whose path ends as the name does, or None.
 
+        The ending of a video file may be there or missing, as in labels of the files that the frames are from.
+
         names: (path, tidy folder of the `dataset.json`), as for `exact`.
         taken: folders that have labels already.
         """
-        free = {form: folder for form, folder in self._by_tidy.items() if folder not in taken}
         longer: dict[str, list[str]] = {}
-        for form, folder in free.items():
-            for ending in _endings(form):
-                longer.setdefault(ending, []).append(folder)
+        free: dict[str, list[str]] = {}
+        for form, folder in self._by_tidy.items():
+            for shape in {form, _without_ending(form)} if folder not in taken else ():
+                free.setdefault(shape, []).append(folder)
+                for ending in _endings(shape):
+                    longer.setdefault(ending, []).append(folder)
 
         def guess(name: str, base: str) -> str | None:
             below = name[len(base) + 1 :] if base else name
-            if below in longer:
-                return longer[below][0] if len(longer[below]) == 1 else None
-            places = (place for ending in _endings(below) for place in (_joined(base, ending), ending))
-            return next((free[place] for place in places if place in free), None)
+            shapes = list(dict.fromkeys([below, _without_ending(below)]))
+            endings = [ending for shape in shapes for ending in _endings(shape)]
+            places = [place for ending in endings for place in (_joined(base, ending), ending)]
+            ways = [longer[shape] for shape in shapes if shape in longer]
+            ways += [free[place] for place in places if place in free]
+            return ways[0][0] if ways and len(ways[0]) == 1 else None
 
         guesses = [guess(name, base) for name, base in names]
         claims = Counter(guesses)
@@ -276,6 +283,12 @@ def tidy(name: str) -> str:
 def _joined(folder: str, name: str) -> str:
     """A tidy name behind a tidy folder."""
     return f"{folder}/{name}" if folder and name else folder or name
+
+
+def _without_ending(name: str) -> str:
+    """A path without the ending of a video file."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and f".{ending.lower()}" in VIDEO_SUFFIXES else name
 
 
 def _endings(name: str) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.findings import MOST_EACH, count, grouped, shortened, spelled
-from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classes_of, shown_value, tidy
+from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classify, shown_value, tidy
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.videos import Video, list_videos
 from stylegan_v_ext.documents import parse_json
@@ -77,7 +77,7 @@ def read_metadata(archive: Archive, videos: Sequence[Video] | None = None) -> Me
         _read_hints(metadata, content, name)
     if entries:
         videos = list_videos(archive) if videos is None else videos
-        _classify(metadata, archive, videos, entries, lists)
+        _give_classes(metadata, archive, videos, entries, lists)
     return metadata
 
 
@@ -127,12 +127,12 @@ def _read_hints(metadata: Metadata, content: dict, name: str) -> None:
             metadata.problems.append(f"{fault}; mend it or take it out")
 
 
-def _classify(
+def _give_classes(
     metadata: Metadata, archive: Archive, videos: Sequence[Video], entries: list[Entry], lists: dict[str, list[str]]
 ) -> None:
     """Give videos their classes."""
     names = max(lists.values(), key=len, default=None)
-    found = classes_of(archive, videos, entries, names)
+    found = classify(archive, videos, entries, names)
     other = next((name for name, given in lists.items() if given != (names or [])[: len(given)]), None)
     if other is not None:  # a number means one class here and another class there
         reason = Reason("has a class number that dataset.json files name differently")
@@ -141,7 +141,7 @@ def _classify(
         metadata.label_problems.append(f"{other} names its classes otherwise than another {METADATA_NAME}")
     metadata.labels, metadata.unusable = found.labels, found.unusable
     metadata.classes, metadata.num_classes = found.names, found.num_classes
-    metadata.label_problems += _missing([printable(name, 100) for name in found.missing])
+    metadata.label_problems += _missing(found.missing, videos)
     _note_what_is_odd(metadata, found, names)
 
 
@@ -171,10 +171,13 @@ def _note_what_is_odd(metadata: Metadata, found: Classes, names: list[str] | Non
         )
 
 
-def _missing(names: list[str]) -> list[str]:
-    """Sentences about labels whose video is not there."""
+def _missing(names: list[str], videos: Sequence[Video]) -> list[str]:
+    """Sentences about labels whose video is not there, or is a folder of videos."""
+    paths = [tidy(video.folder).split("/") for video in videos] if names else []
+    above = {"/".join(path[:depth]) for path in paths for depth in range(1, len(path))}
     if len(names) <= MOST_EACH:
-        return [f"label for {name}, which is not in the data" for name in names]
+        reasons = ("not in the data", "a folder of videos, not a video; label each of them")
+        return [f"label for {printable(name, 100)}, which is {reasons[name in above]}" for name in names]
     return [f"{len(names):,} labels are for videos that are not in the data ({shortened(names)})"]
 
 

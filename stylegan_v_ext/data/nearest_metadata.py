@@ -6,27 +6,31 @@ from collections.abc import Callable, Sequence
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.metadata import Metadata, read_metadata
+from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.documents import parse_json
 
 _HINTS = ("fps", "motion_distance")
 
 
-def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable[[str], Metadata], list[str]]:
-    """(function from a video's name to what is recorded of it, sentences about what is wrong with the files).
+def nearest_metadata(
+    archive: Archive, members: Sequence[int], videos: Sequence[Video]
+) -> tuple[Callable[[str], Metadata], list[str], list[str]]:
+    """(function from a video's path to what is recorded of it, problems of the files, notes on labels).
 
     Labels and classes are those of all files; the rate and the motion hint are those of the file that lies nearest
     above the video.
 
     archive: what the files lie in.
     members: the numbers of its `dataset.json` files.
+    videos: what labels are of; for a video file, its path is the folder.
     """
     if not members:
-        return lambda name: Metadata(), []
+        return lambda name: Metadata(), [], []
     several = len(members) > 1
-    everything = read_metadata(_WithoutHints(archive, frozenset(members)) if several else archive)
+    everything = read_metadata(_WithoutHints(archive, frozenset(members)) if several else archive, videos)
     places, problems = {}, list(everything.problems)
     for index in members:
-        here = read_metadata(_OneOf(archive, index)) if several else everything
+        here = read_metadata(_OneOf(archive, index), []) if several else everything
         problems += here.problems
         folder = archive.names[index].rpartition("/")[0]
         places[folder] = dataclasses.replace(everything, fps=here.fps, motion_distance=here.motion_distance)
@@ -36,7 +40,7 @@ def nearest_metadata(archive: Archive, members: Sequence[int]) -> tuple[Callable
             name = name.rpartition("/")[0]
         return places.get(name) or Metadata()
 
-    return above, list(dict.fromkeys(problems + everything.label_problems + everything.notes))
+    return above, list(dict.fromkeys(problems)), everything.label_problems + everything.notes
 
 
 class _WithoutHints(Archive):

@@ -7,20 +7,17 @@ import shlex
 from collections import Counter
 from pathlib import Path
 
-from stylegan_v_ext.data.archive import Archive, open_archive
+from stylegan_v_ext.data.archive import Archive, kind_of_archive, open_archive
+from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
+from stylegan_v_ext.data.beside_videos import is_named_for_thumbnails
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import shortened
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
-from stylegan_v_ext.data.videos import Video, list_videos, other_files
+from stylegan_v_ext.data.videos import Video, links_left_out, list_videos, other_files
 
-_KINDS = [
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (0, b"Rar!", "a rar archive"), (257, b"ustar", "a tar archive"),
-    (0, b"\x1f\x8b", "a gzip file"), (0, b"BZh", "a bzip2 file"), (0, b"\xfd7zXZ", "an xz file"),
-    (0, b"\x28\xb5\x2f\xfd", "a zstd file"), (0, b"\x89HDF", "an HDF5 file"), (0, b"\x93NUMPY", "a NumPy file"),
-]  # fmt: skip
 _VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
 
 
@@ -51,7 +48,7 @@ def convert_command(path: str, side: int | None = None, more: str = "") -> str:
     place = Path(path.rpartition("/")[2] if is_remote(path) else path)
     if place.name in ("", ".."):
         place = place.resolve()
-    stem = place.stem if place.suffix.lower() in (".zip", *VIDEO_SUFFIXES) else place.name
+    stem = place.stem if place.suffix.lower() in (".zip", *VIDEO_SUFFIXES, *ARRAY_SUFFIXES) else place.name
     stem = f"{stem}-{side}" if side else stem
     endings = (f"-{number}.zip" if number > 1 else ".zip" for number in itertools.count(1))
     target = next(target for ending in endings if not (target := place.parent / f"{stem}{ending}").exists())
@@ -70,7 +67,8 @@ def nearest(path: Path) -> str:
     stems = {Path(name).stem.lower(): name for name in names}
     lower = {name.lower(): name for name in names}
     alike = difflib.get_close_matches(path.name.lower(), lower, n=1)
-    found = stems.get(path.stem.lower()) or (lower[alike[0]] if alike else None)
+    like = lower[alike[0]] if alike else None
+    found = lower.get(path.name.lower()) or stems.get(path.stem.lower()) or like
     return f" (is it {path.parent / found}?)" if found and found != path.name else ""
 
 
@@ -85,11 +83,14 @@ def _check_file(path: str) -> None:
         return
     if Path(path).suffix.lower() in VIDEO_SUFFIXES or any(start[at:].startswith(mark) for at, mark in _VIDEO_STARTS):
         raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
-    for at, mark, kind in _KINDS:
-        if start[at:].startswith(mark):
-            raise DataError(f"{path} is {kind}, which is not read; unpack it and name the folder, or make a zip of it")
+    if start.startswith(b"\x93NUMPY"):
+        raise DataError(f"{path} is an array of NumPy, no data set of frames; {convert_command(path)} makes one of it")
+    if start.startswith(b"\x89HDF"):
+        raise DataError(f"{path} is an HDF5 file, which is not read; write its videos as .npy files")
     if is_picture(path):
         raise DataError(f"{path} is a picture; name a folder that holds one folder of frames for each video")
+    if Path(path).suffix.lower() != ".zip" and not kind_of_archive(Path(path)):
+        raise DataError(f"{path} is neither a .zip nor a folder, so no data set")
 
 
 def _are_thumbnails(archive: Archive, videos: list[Video]) -> bool:
@@ -97,12 +98,14 @@ def _are_thumbnails(archive: Archive, videos: list[Video]) -> bool:
     if len(archive.names) < 2 * sum(map(len, videos)):  # spares data sets a look at all names
         return False
     beside = Counter(name.rpartition("/")[0] for name in other_files(archive) if name.lower().endswith(VIDEO_SUFFIXES))
-    return all(len(video) <= beside[video.folder] for video in videos)
+    return all(len(video) <= beside[video.folder] or is_named_for_thumbnails(video.folder) for video in videos)
 
 
 def _without_frames(path: str, archive: Archive) -> str:
     others = other_files(archive)
-    videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
+    videos = [name for name in others if name.lower().endswith((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES))]
+    if Path(path).suffix.lower() == ".npz":
+        return f"{path} is a file of NumPy, not a data set of frames; {convert_command(path)} makes one of it"
     zips = [name for name in others if name.lower().endswith(".zip")]
     if videos:
         return (
@@ -121,7 +124,7 @@ def files_left_out(archive: Archive, path: str) -> list[str]:
     others = other_files(archive)
     videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
     rest = [name for name in others if not name.lower().endswith(VIDEO_SUFFIXES)]
-    notes = []
+    notes = links_left_out(archive)
     if videos:
         notes.append(f"videos beside the frames are not read ({shortened(videos)}); {convert_command(path)} reads both")
     if rest:

@@ -11,11 +11,11 @@ import PIL.Image
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
+from stylegan_v_ext.data.findings import Notes, shortened
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.notes import Notes, first_of
 from stylegan_v_ext.data.pictures import read_picture
 from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, resampled
-from stylegan_v_ext.data.sources import Source, find_sources
+from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.text import printable
 
 _T = TypeVar("_T")
@@ -56,6 +56,8 @@ class SourceReader:
             raise DataError(f"{self.source.name} holds no frames")
         if self.num_read == 1 and self.most != 1 and not self.damage:
             self.notes += ("it has one frame",)
+            if not self.source.is_folder and self.source.array is None and self.resampled_fps is None:
+                self.fps = None  # of one frame nothing is known, whatever the file says
 
     def share_done(self) -> float:
         """How much of the source has been read, 0 to 1."""
@@ -128,24 +130,34 @@ def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Imag
     return PIL.Image.alpha_composite(ground, picture).convert("RGB")
 
 
-def no_rate(name: str) -> str:
-    """Why frames without times cannot be resampled."""
-    return (
-        f'--fps: {name} says no frame rate; put a dataset.json with {{"fps": 25}}, or what is true, into the folder '
-        "or zip that you name, or leave --fps out"
-    )
+def no_rate(name: str, is_alone: bool = False, why: str = "") -> str:
+    """Why frames without times cannot be resampled.
+
+    name: of the source.
+    is_alone: the user named this one file, beside which nothing is looked for.
+    why: what is wrong with its `dataset.json`; "" if nothing is known to be wrong.
+    """
+    record = 'a dataset.json with {"fps": 25}, or what is true,'
+    if why:
+        remedy = why
+    elif is_alone:
+        remedy = f"put it and {record} into a folder, and name that"
+    else:
+        remedy = f"put {record} into the folder or zip that you name"
+    return f"--fps: {name} says no frame rate; {remedy}, or leave --fps out"
 
 
-def check_rates(sources: list[Source], fps: float | None) -> None:
+def check_rates(found: Found, fps: float | None) -> None:
     """Raise `DataError` if `--fps` asks to resample pictures or arrays whose rate is not recorded."""
     unknown = [
-        item.name
-        for item in sources
+        item
+        for item in found.sources
         if fps is not None and (item.is_folder or item.array is not None) and item.recorded.fps is None
     ]
     if unknown:
-        several = f"each of {len(unknown)} folders or arrays ({first_of(unknown)})"
-        raise DataError(no_rate(unknown[0] if len(unknown) == 1 else several))
+        several = f"each of {len(unknown)} folders or arrays ({shortened([item.name for item in unknown])})"
+        name = unknown[0].name if len(unknown) == 1 else several
+        raise DataError(no_rate(name, unknown[0].is_alone, "; ".join(found.problems[:1])))
 
 
 @dataclass(frozen=True)
@@ -167,9 +179,9 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
     found = find_sources(path)
     if len(found.sources) > 1:
         raise DataError(
-            f"{path} holds {len(found.sources)} videos ({first_of([item.name for item in found.sources])}); name one"
+            f"{path} holds {len(found.sources)} videos ({shortened([item.name for item in found.sources])}); name one"
         )
-    check_rates(found.sources, fps)
+    check_rates(found, fps)
     reader = SourceReader(found.sources[0], geometry, fps, most)
     frames = np.stack(list(reader))
     notes = Notes()

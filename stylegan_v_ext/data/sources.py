@@ -1,27 +1,33 @@
 """The videos at a path that a user names: files of videos and clips, and folders of pictures; and what is left out."""
 
 import contextlib
+import dataclasses
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+import PIL.Image
 
-from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
+from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, kind_of_archive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
 from stylegan_v_ext.data.beside_videos import have_names_of, is_named_for_thumbnails, looks_like_frames
+from stylegan_v_ext.data.counterparts import counterparts
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, is_animation
+from stylegan_v_ext.data.findings import Notes, count, kinds_of, shortened
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
-from stylegan_v_ext.data.names import is_hidden, natural_key
+from stylegan_v_ext.data.names import is_hidden, natural_key, natural_order
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata
-from stylegan_v_ext.data.notes import Notes, first_of, kinds_of, number_of
+from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
+from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
-from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.data.videos import Video, links_left_out, list_videos
 from stylegan_v_ext.text import printable
 
-_PACKED = (".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")
+_PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")  # that a message says more of
 _FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 
 
@@ -47,6 +53,11 @@ class Source:
     recorded: Metadata = field(default_factory=Metadata)
 
     @property
+    def place(self) -> str:
+        """The path that labels name; "" for pictures at the top."""
+        return self.name if self.video is None else self.video.folder
+
+    @property
     def folders(self) -> list[str]:
         """The folders that the video lies in, the outermost first; a shard is no folder."""
         place = self.video.folder if self.video is not None else self.archive.names[self.member or 0]
@@ -60,6 +71,11 @@ class Source:
         return self.archive.path if isinstance(self.archive, _OneFile) else None
 
     @property
+    def is_alone(self) -> bool:
+        """Whether the user named this one file."""
+        return isinstance(self.archive, _OneFile)
+
+    @property
     def is_folder(self) -> bool:
         """Whether it is a folder of pictures, not a file."""
         return self.video is not None
@@ -67,10 +83,16 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """Videos in natural order of their names. notes: sentences that name what was left out, and why."""
+    """The videos at a path.
+
+    sources: in natural order of their names.
+    notes: sentences that name what was left out, and why, and what is doubtful.
+    problems: those of the notes that are about faults of `dataset.json`.
+    """
 
     sources: list[Source]
     notes: list[str]
+    problems: list[str]
 
 
 def find_sources(path: str) -> Found:
@@ -82,19 +104,23 @@ def find_sources(path: str) -> Found:
     search = _Search(path, archive)
     if not search.sources:
         raise DataError(search.what_is_there())
-    return Found(sorted(search.sources, key=lambda item: natural_key(item.name)), search.sentences())
+    order = natural_order([item.name for item in search.sources])
+    return Found([search.sources[number] for number in order], search.sentences(), search.problems)
 
 
 def _archive_at(path: str) -> Archive:
     """The archive at a path; a file that is not a zip is an archive of one file."""
     place = Path(path)
+    if not str(path).strip():
+        raise DataError("the path is empty; name a video, or a folder of videos or of folders of pictures")
     if not is_remote(path) and place.is_file():
         with open(place, "rb") as file:
             is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6") and place.suffix.lower() not in ARRAY_SUFFIXES
-        return open_archive(path) if is_zip or place.suffix.lower() == ".zip" else _OneFile(place)
+        is_archive = is_zip or place.suffix.lower() == ".zip" or bool(kind_of_archive(place))
+        return open_archive(path) if is_archive else _OneFile(place)
     if not is_remote(path) and not place.is_dir() and place.suffix != ".zip":
         kind = "is neither a file nor a folder" if place.exists() else "does not exist"
-        raise DataError(f"{path} {kind}; name a video, or a folder of videos or of folders of pictures")
+        raise DataError(f"{path} {kind}{nearest(place)}; name a video, or a folder of videos or of folders of pictures")
     return open_archive(path)
 
 
@@ -125,17 +151,21 @@ class _Search:
     def __init__(self, path: str, archive: Archive):
         self.path, self.archive = path, archive
         self.sources: list[Source] = []
+        self.problems: list[str] = []
         self._notes = Notes()
+        self._sentences: list[str] = []
+        self._thumbnails: list[str] = []
         self._other: list[str] = []
         videos, arrays, others, records = self._files()
-        self._recorded, self._sentences = nearest_metadata(archive, records)
-        for index in videos:
-            self._add(archive.names[index], index)
-        self._add_folders()
+        folders = list_videos(archive)
+        self._add_files(videos, {video.folder for video in folders})
+        self._add_folders(folders)
         for index in arrays:
             self._add_arrays(archive.names[index], index)
         for index in others:
             self._add_other(archive.names[index], index)
+        if self.sources:
+            self._look_up(records)
 
     def _files(self) -> tuple[list[int], list[int], list[int], list[int]]:
         """Numbers of video files, NumPy's files, others, and `dataset.json`, without hidden files and pictures."""
@@ -152,11 +182,28 @@ class _Search:
         return videos, arrays, others, records
 
     def _add(self, name: str, index: int | None = None, **about: object) -> None:
-        self.sources.append(Source(name, self.archive, index, recorded=self._recorded(name), **about))  # type: ignore[arg-type]
+        self.sources.append(Source(name, self.archive, index, **about))  # type: ignore[arg-type]
 
-    def _add_folders(self) -> None:
+    def _look_up(self, records: list[int]) -> None:
+        """Give every source what the `dataset.json` files say of it."""
+        videos = [item.video or Video(item.name, np.array([item.member])) for item in self.sources]
+        above, self.problems, notes = nearest_metadata(self.archive, records, videos)
+        self.sources = [dataclasses.replace(item, recorded=above(item.place)) for item in self.sources]
+        self._sentences[:0] = self.problems + notes
+
+    def _add_files(self, videos: list[int], folders: set[str]) -> None:
+        """Video files; a GIF that is a still beside pictures is a thumbnail of them."""
+        for index in videos:
+            name = self.archive.names[index]
+            beside = name.lower().endswith(".gif") and name.rpartition("/")[0] in folders
+            if beside and _is_still_gif(self.archive, index):
+                self._thumbnails.append(name)
+            else:
+                self._add(name, index)
+
+    def _add_folders(self, folders: list[Video]) -> None:
         """Every folder of pictures that is no collection of animations and does not go with the video files so far."""
-        folders = [video for folder in list_videos(self.archive) if len(video := self._without_animations(folder))]
+        folders = [video for folder in folders if len(video := self._without_animations(folder))]
         video_files = [item.name for item in self.sources]
         beside: dict[str, list[str]] = {}
         for name in video_files:
@@ -165,7 +212,7 @@ class _Search:
         holders = _folders_above([video.folder for video in folders] + list(beside))
         left: list[str] = []
         for video in folders:
-            names = self._names(video) if video_files or len(video) < _FEW else []
+            names = video.names(self.archive) if video_files or len(video) < _FEW else []
             files = beside.get(video.folder) or (video_files if have_names_of(names, stems) else [])
             is_poster = len(video) < (_FEW if video.folder in holders else 2 if video_files else 0)
             if files or is_poster or (video_files and is_named_for_thumbnails(video.folder)):
@@ -175,10 +222,19 @@ class _Search:
             elif isinstance(self.archive, _OneFile):
                 self._other += names
             else:
-                self._add(video.folder or self._own_name(), video=video)
+                self._add(video.folder or self._own_name(), video=self._without_thumbnails(video))
         if left:
-            number = number_of(left, "picture")
-            self._sentences.append(f"{number} left out, beside videos and no videos themselves: {first_of(left)}")
+            number = count(len(left), "picture")
+            self._sentences.append(f"{number} left out, beside videos and no videos themselves: {shortened(left)}")
+
+    def _without_thumbnails(self, video: Video) -> Video:
+        """A video's pictures without those that are thumbnails by their names; others of odd names are noted."""
+        names = video.names(self.archive)
+        thumbnails, others = odd_pictures(names)
+        self._thumbnails += [names[place] for place in thumbnails]
+        if others:
+            note_odd_frames(self._notes, str(video), [names[place] for place in others])
+        return Video(video.folder, np.delete(video.frames, thumbnails)) if thumbnails else video
 
     def _own_name(self) -> str:
         """What the place is called, for a video that is all of it."""
@@ -188,23 +244,15 @@ class _Search:
     def _refuse_frames(self, video: Video, pictures: list[str], files: list[str]) -> None:
         """Raise `DataError` if pictures that seem to go with video files may as well be the frames of a video."""
         if looks_like_frames(pictures) and not is_named_for_thumbnails(video.folder):
-            frames, videos = number_of(pictures, "picture"), number_of(files, "video file")
+            frames, videos = count(len(pictures), "picture"), count(len(files), "video file")
             raise DataError(
-                f"{video} in {self.path}: {frames} ({first_of(pictures)}), with {videos} ({first_of(files)}) beside "
+                f"{video} in {self.path}: {frames} ({shortened(pictures)}), with {videos} ({shortened(files)}) beside "
                 "them or of their names, may be thumbnails or frames of a video; move the pictures or files away"
             )
 
-    def _names(self, video: Video) -> list[str]:
-        """Names of the pictures of a folder."""
-        names, first, last = self.archive.names, int(video.frames.min()), int(video.frames.max())
-        if last - first + 1 == len(video):  # read at one go
-            run = names[first : last + 1]
-            return [run[index - first] for index in video.frames]
-        return [names[index] for index in video.frames]
-
     def _without_animations(self, video: Video) -> Video:
         """The folder's pictures without those that are animations, which become videos themselves."""
-        names = self._names(video)
+        names = video.names(self.archive)
         single = isinstance(self.archive, _OneFile)
         doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
         if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):
@@ -246,25 +294,39 @@ class _Search:
 
     def sentences(self) -> list[str]:
         """Notes on everything that is left out."""
-        sentences = [*self._sentences, *self._notes.sentences()]
+        files, folders = ([item.name for item in self.sources if item.is_folder == kind] for kind in (False, True))
+        sentences = [*counterparts(folders, files), *self._sentences, *self._notes.sentences()]
+        sentences += links_left_out(self.archive)
+        if self._thumbnails:
+            number = count(len(self._thumbnails), "picture")
+            sentences.append(f"{number} left out, thumbnails among frames: {shortened(self._thumbnails)}")
         if self._other:
-            number, kinds = number_of(self._other, "file"), kinds_of(self._other)
-            others = first_of(sorted(self._other, key=natural_key))
-            sentences.append(f"{number} left out, neither videos nor pictures ({kinds}): {others}")
+            number, kinds = count(len(self._other), "file"), kinds_of(self._other)
+            others = shortened(sorted(self._other, key=natural_key))
+            packed = [name for name in self._other if name.lower().endswith(_PACKED)]
+            more = f"; archives inside are not read, so unpack or name {shortened(packed)}" if packed else ""
+            sentences.append(
+                f"{number} left out, neither videos nor pictures by their endings ({kinds}): {others}{more}"
+            )
         return sentences
 
     def what_is_there(self) -> str:
         """Why there are no sources."""
         readable = "videos (" + ", ".join(VIDEO_SUFFIXES) + ")"
         if isinstance(self.archive, _OneFile):
-            ending = self.archive.path.suffix.lower()
             if is_picture(self.archive.names[0]):
                 return f"{self.path} is one picture; a video is a video file, an animation or a folder of pictures"
-            if ending in _PACKED:
-                return f"{self.path} is packed ({ending}), which is not read; unpack it and name the folder"
             return f"{self.path} is not a video; {readable}, animations and .npy or .npz files are read"
         there = "; ".join(self.sentences()) or "it holds no files"
         return f"{self.path} holds neither {readable} nor folders of pictures: {printable(there)}"
+
+
+def _is_still_gif(archive: Archive, index: int) -> bool:
+    try:
+        with PIL.Image.open(io.BytesIO(archive.read(index)), formats=["GIF"]) as image:
+            return not image.is_animated  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds; said when it is used
+        return False
 
 
 def _folders_above(folders: list[str]) -> set[str]:

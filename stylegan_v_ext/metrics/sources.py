@@ -19,14 +19,14 @@ from stylegan_v_ext import clip
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import Notes
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.notes import Notes, first_of, number_of
 from stylegan_v_ext.data.opening import open_dataset
 from stylegan_v_ext.data.pictures import read_pixels
 from stylegan_v_ext.data.source_reader import SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
-from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.data.videos import Video
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
@@ -77,18 +77,21 @@ class DatasetVideos(VideoSource):
     """A zip, a folder of frame folders, or shards.
 
     mirror: a mirror image of every video counts as one more. exclude: video folders to leave out. max_size,
-    random_seed: a random choice of videos, as for training. notes: sentences about files that are left out. Raises
-    `DataError`.
+    random_seed: a random choice of videos, as for training. found: the folders that are videos, and what is said of
+    them; None takes all, as training does. Raises `DataError`.
     """
 
     readers = 2
 
     def __init__(
         self, path: str, mirror: bool = False, exclude: Sequence[str] = (), max_size: int | None = None,
-        random_seed: int = 0, notes: Sequence[str] = (),
+        random_seed: int = 0, found: Found | None = None,
     ):  # fmt: skip
-        self.name, self.notes = str(path), tuple(notes)
+        self.name, self.notes = str(path), tuple(found.notes) if found else ()
         self._archive, videos = open_dataset(path)
+        if found:
+            used = {item.place: item.video for item in found.sources}
+            videos = [here for video in videos if (here := used.get(video.folder)) is not None]
         excluded = set(exclude)
         videos = [video for video in videos if video.folder not in excluded]
         if not videos:
@@ -177,16 +180,16 @@ class VideoFiles(VideoSource):
             readers = list(pool.map(_counted, found.sources))
         self._videos = [reader.source for reader in readers if reader.num_read]
         self._counts = [reader.num_read for reader in readers if reader.num_read]
-        unreadable = [reader.source.name for reader in readers if not reader.num_read]
         if not self._videos:
             raise DataError(f"{path}: none of {len(readers)} videos can be read; {readers[0].damage}")
         notes = Notes()
         for reader in readers:
             if reader.num_read:
                 add_notes(notes, reader)
-        unread = f"{len(unreadable)} of {len(readers)} videos in {path} cannot be read: {first_of(unreadable)}"
-        others = (*_of_both_kinds(found), *found.notes)
-        self.notes = (*([unread] if unreadable else []), *notes.sentences(), *others)
+            else:
+                name = reader.source.name
+                notes.add(name, f"left out: {reader.damage.replace(name, 'it')}", f"left out: {reader.damage}")
+        self.notes = (*notes.sentences(), *found.notes)
         self.mirrored = len(self._videos) if mirror else 0
         self._reader: tuple[Source, int, Any] | None = None
 
@@ -342,7 +345,7 @@ def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool])
     """
     found = [find_sources(path) for path in paths]
     sets = {
-        number: DatasetVideos(path, mirrors[number], _left_out(here), notes=here.notes)
+        number: DatasetVideos(path, mirrors[number], found=here)
         for number, (path, here) in enumerate(zip(paths, found, strict=True))
         if all(item.is_folder for item in here.sources)
     }
@@ -350,21 +353,3 @@ def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool])
     return [
         sets.get(number) or VideoFiles(path, side, mirrors[number], found[number]) for number, path in enumerate(paths)
     ]
-
-
-def _of_both_kinds(found: Found) -> tuple[str, ...]:
-    """A note if folders of pictures and video files lie at one path: they may be the same videos."""
-    folders = [item.name for item in found.sources if item.is_folder]
-    files = [item.name for item in found.sources if not item.is_folder]
-    if not folders or not files:
-        return ()
-    return (
-        f"both {number_of(folders, 'folder')} of pictures ({first_of(folders)}) and {number_of(files, 'video file')} "
-        f"({first_of(files)}) are compared; if they are the same videos, name a folder that holds one kind",
-    )
-
-
-def _left_out(found: Found) -> list[str]:
-    """Folders of pictures that are no videos."""
-    used = {item.video.folder for item in found.sources if item.video is not None}
-    return [video.folder for video in list_videos(found.sources[0].archive) if video.folder not in used]

@@ -310,7 +310,36 @@ def test_a_hint_that_sources_differ_in_is_left_out_with_a_word(tmp_path):
 def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
     report, about = again(tmp_path, video_files(4, 4, metadata={"labels": [["v0", 0], ["v2", 1]], "fps": 10}))
     assert about["labels"] == [["000000", 0], ["000002", 1]]
-    assert any("2 of 4 videos have no label, unlike the others: v1, v3" in note for note in report.notes)
+    assert any(note == "v1 has no label, so none is written" for note in report.notes)
+
+
+def test_frames_that_fill_no_clip_are_said(tmp_path):
+    report, about = again(tmp_path, video_files(2, 7), clip_frames=3)
+    assert [item["first_frame"] for item in about["sources"]] == [0, 3, 0, 3]
+    assert report.notes[0] == (
+        "each of 2 videos (v0, v1): its last frames, which fill no clip of --clip-frames=3, are left out"
+    )
+
+
+def test_labels_that_are_lost_are_said_with_their_own_reason(tmp_path):
+    labels = [["v0", 0], ["v0", 1], ["v1", [0.5, 1]], ["v2", 1]]
+    report, about = again(tmp_path, video_files(3, 4, metadata={"labels": labels, "fps": 10}))
+    assert about["labels"] == [["000002", 1]]
+    assert "v0 has the classes 0 and 1 in dataset.json; a video has one class, so none is written" in report.notes
+    assert "v1 is labelled with a vector of 2 numbers, which is no class, so none is written" in report.notes
+
+
+@pytest.mark.parametrize("labels", [[["x/a.mp4", 0], ["b.mp4", 1]], {"x/a": "0", "b": "1"}, {"a.mov": 0, "y/b.avi": 1}])
+def test_labels_of_video_files_are_kept(tmp_path, labels):
+    for name in ("x/a", "b"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        counting_video(tmp_path / "in" / f"{name}.mp4", num_frames=3)
+    (tmp_path / "in" / "dataset.json").write_text(json.dumps({"labels": labels}))
+    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    about = metadata_of(tmp_path / "out.zip")
+    of = dict(about["labels"])
+    assert {item["source"]: of[item["folder"]] for item in about["sources"]} == {"x/a.mp4": 0, "b.mp4": 1}
+    assert not any("not in the data" in note for note in report.notes)
 
 
 # ----------------------------------------------------------------------------
@@ -336,12 +365,12 @@ def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(t
 
 def test_what_many_sources_share_is_said_once(tmp_path):
     report, _ = again(tmp_path, {f"v{i}/0.png": image_bytes() for i in range(40)})
-    assert report.notes == ["each of 40 videos (v0, v1, v2, ...): it has one frame"]
+    assert report.notes == ["each of 40 videos (v0, v1, v2 and 37 more): it has one frame"]
     files = {f"v{i}/{f}.png": image_bytes() for i in range(20) for f in range(2 + i % 3 * 4)}
     (tmp_path / "out.zip").unlink()
     report, _ = again(tmp_path, files, clip_frames=8)
-    sentence = "each of 14 videos (v0, v1, v3, ...): it has frames fewer than --clip-frames=8, and is left out"
-    assert report.notes == [sentence] and report.num_videos == 6
+    sentence = "each of 14 videos (v0, v1, v3 and 11 more): it has frames fewer than --clip-frames=8, and is left out"
+    assert report.notes[0] == sentence and report.num_videos == 6 and "which fill no clip" in report.notes[1]
 
 
 def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkeypatch):
@@ -360,7 +389,7 @@ def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkey
     source = write_folder(tmp_path / "in", {f"{number}.mp4": b"x" for number in range(40)})
     report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert report.notes == [
-        "each of 20 videos (1.mp4, 3.mp4, 5.mp4, ...): its frames come at unequal times; --fps makes them equal",
+        "each of 20 videos (1.mp4, 3.mp4, 5.mp4 and 17 more): its frames come at unequal times; --fps makes them equal",
         "7.mp4 is damaged; the 3 frames before the damage are used (moov atom not found)",
     ]
 
@@ -368,7 +397,7 @@ def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkey
 def test_many_unreadable_files_are_one_note(tmp_path):
     files = {f"bad{i}/1.png": b"broken" for i in range(30)} | {f"good/{i}.png": image_bytes() for i in range(3)}
     report, _ = again(tmp_path, files)
-    assert len(report.notes) == 1 and "each of 30 videos (bad0, bad1, bad2, ...): " in report.notes[0]
+    assert len(report.notes) == 1 and "each of 30 videos (bad0, bad1, bad2 and 27 more): " in report.notes[0]
     assert "left out" in report.notes[0] and report.num_videos == 1
 
 

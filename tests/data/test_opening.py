@@ -5,12 +5,15 @@ import re
 import shlex
 import tarfile
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
@@ -54,12 +57,13 @@ def test_a_video_points_to_the_command_that_converts_it(tmp_path, name, content)
 
 @pytest.mark.parametrize(
     ("content", "kind"),
-    [(b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!\x1a\x07", "a rar archive"), (b"\x1f\x8b\x08", "a gzip file"),
-     (b"\x28\xb5\x2f\xfd", "a zstd file"), (b"\x89HDF\r\n", "an HDF5 file")],
+    [(b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"), (b"Rar!\x1a\x07", "a rar archive; unpack it"),
+     (b"\x1f\x8b\x08", "a gzip (.tar.gz) archive; unpack it"),
+     (b"\x28\xb5\x2f\xfd", "a zstd (.tar.zst) archive; unpack it"), (b"\x89HDF\r\n", "an HDF5 file, which is")],
 )  # fmt: skip
 def test_archives_of_other_kinds_are_named(tmp_path, content, kind):
     (tmp_path / "a.zip").write_bytes(content + bytes(100))
-    assert f"is {kind}, which is not read; unpack it and name the folder" in refusal(tmp_path / "a.zip")
+    assert f"is {kind}" in refusal(tmp_path / "a.zip")
 
 
 def test_a_tar_is_named_and_its_folder_is_read(tmp_path):
@@ -68,7 +72,7 @@ def test_a_tar_is_named_and_its_folder_is_read(tmp_path):
             member = tarfile.TarInfo(name)
             member.size = len(data)
             file.addfile(member, io.BytesIO(data))
-    assert "is a tar archive, which is not read; unpack it and name the folder" in refusal(tmp_path / "set.tar")
+    assert "is a tar archive; unpack it and give the folder, or zip that" in refusal(tmp_path / "set.tar")
     with tarfile.open(tmp_path / "set.tar") as file:
         file.extractall(tmp_path / "set", filter="data")
     assert len(open_dataset(str(tmp_path / "set"))[1]) == 2
@@ -120,3 +124,24 @@ def test_commands_say_it_in_one_line(tmp_path, command):
         f"Error: {path} holds videos (a.mp4) and no folder of frames"
     )
     assert result.output.count("\n") == 1
+
+
+def test_clips_of_numpy_are_named_with_the_command_that_works(tmp_path):
+    (tmp_path / "npys").mkdir()
+    for name in ("a.npy", "npys/a.npy"):
+        np.save(tmp_path / name, np.full((4, 16, 16, 3), 9, np.uint8))
+    np.savez(tmp_path / "b.npz", np.zeros((4, 16, 16, 3), np.uint8))
+    for name in ("a.npy", "npys", "b.npz"):
+        message = refusal(tmp_path / name)
+        command = next(iter(re.findall("`(.*)`", message)))
+        source, dest = shlex.split(command)[3:5]
+        assert source == str(tmp_path / name)
+        convert(source, dest, ConvertOptions(Geometry((16, 16))))
+        assert [len(video) for video in open_dataset(dest)[1]] == [4]
+    (tmp_path / "notes.txt").write_text("x")
+    assert "is neither a .zip nor a folder" in refusal(tmp_path / "notes.txt")
+
+
+def test_folders_of_thumbnails_beside_videos_are_no_data_set(tmp_path):
+    files = {f"{name}.mp4": b"x" for name in "abc"} | {f"thumbs/{name}.jpg": image_bytes() for name in "abc"}
+    assert "holds videos (a.mp4, b.mp4, c.mp4) and no folder of frames" in refusal(write_folder(tmp_path / "in", files))

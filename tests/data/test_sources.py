@@ -2,14 +2,17 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from stylegan_v_ext.data.check import check_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.odd_pictures import odd_pictures
 from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
@@ -97,7 +100,9 @@ def test_videos_and_folders_of_frames_are_both_used(tmp_path, mp4):
     files = {"a.mp4": mp4, "b.mp4": mp4, **frames(4, "v0/"), **frames(2, "v1/")}
     for path in both(tmp_path, files):
         found = find_sources(path)
-        assert names(found) == ["a.mp4", "b.mp4", "v0", "v1"] and found.notes == []
+        assert names(found) == ["a.mp4", "b.mp4", "v0", "v1"]
+        (note,) = found.notes
+        assert note.startswith("both 2 folders of pictures (v0, v1) and 2 video files (a.mp4, b.mp4) are used; ")
         assert close(greys(SourceReader(found.sources[0], SMALL)), [20, 60, 100, 140, 180])
         assert greys(SourceReader(found.sources[2], SMALL)) == [20, 21, 22, 23]
 
@@ -111,8 +116,12 @@ def test_every_other_file_is_named_by_kind(tmp_path, mp4):
     others = {f"sub/{name}": b"x" for name in ("a.txt", "b.txt", "c.srt", "d.7z", "README")}
     for path in both(tmp_path, {"a.mp4": mp4, ".DS_Store": b"x", **others}):
         (note,) = find_sources(path).notes
-        assert note.startswith("5 files left out, neither videos nor pictures (2 .txt, ") and "1 .srt" in note
-        assert "1 without an ending" in note and "sub/a.txt, sub/b.txt, sub/c.srt, ..." in note
+        assert (
+            note.startswith("5 files left out, neither videos nor pictures by their endings (2 .txt, ")
+            and "1 .srt" in note
+        )
+        assert "1 without an ending" in note and "sub/a.txt, sub/b.txt, sub/c.srt and" in note
+        assert note.endswith("; archives inside are not read, so unpack or name sub/d.7z")
 
 
 def test_what_there_is_in_place_of_videos_is_said(tmp_path, mp4):
@@ -127,8 +136,10 @@ def test_what_there_is_in_place_of_videos_is_said(tmp_path, mp4):
     assert "it holds no files" in refusal(write_folder(tmp_path / "empty", {".DS_Store": b"x"}))
     there = refusal(write_folder(tmp_path / "texts", {"a.txt": b"x", "b.7z": b"x"}))
     assert "holds neither videos" in there and "2 files left out" in there and "a.txt, b.7z" in there
-    (tmp_path / "a.tar").write_bytes(b"x")
-    assert "is packed (.tar), which is not read; unpack it" in refusal(tmp_path / "a.tar")
+    (tmp_path / "a.tar").write_bytes(bytes(257) + b"ustar" + bytes(250))
+    assert "is a tar archive; unpack it and give the folder" in refusal(tmp_path / "a.tar")
+    (tmp_path / "Videos").mkdir()
+    assert f"videos does not exist (is it {tmp_path / 'Videos'}?); name" in refusal(tmp_path / "videos")
     (tmp_path / "a.txt").write_bytes(b"x")
     assert "a.txt is not a video; videos (.mp4" in refusal(tmp_path / "a.txt")
     (tmp_path / "a.png").write_bytes(image_bytes())
@@ -150,7 +161,7 @@ def test_damage_is_named_by_the_video_not_by_a_temporary_file(tmp_path, mp4):
 
 def test_one_video_is_asked_for_and_several_are_named(tmp_path):
     path = write_zip(tmp_path / "in.zip", video_files(5))
-    with pytest.raises(DataError, match=r"holds 5 videos \(v0, v1, v2, ...\); name one"):
+    with pytest.raises(DataError, match=r"holds 5 videos \(v0, v1, v2 and 2 more\); name one"):
         read_clip(path, SMALL)
 
 
@@ -190,7 +201,7 @@ def test_a_folder_of_animations_is_a_folder_of_videos(tmp_path):
     still = {f"dog/{i}.webp": image_bytes(20 + i, format="WEBP") for i in range(3)}
     for path in both(tmp_path, {**files, **still}):
         found = find_sources(path)
-        assert names(found) == [*files, "dog"] and found.notes == []
+        assert names(found) == [*files, "dog"] and [note[:16] for note in found.notes] == ["both 1 folder of"]
         assert [len(greys(SourceReader(item, SMALL))) for item in found.sources] == [2, 3, 4, 3]
 
 
@@ -287,3 +298,85 @@ def test_a_rate_that_cannot_be_is_named_before_it_floods_the_disk(tmp_path):
         path = write_zip(tmp_path / "a.zip", video_files(1, 3, metadata={"fps": recorded}))
         with pytest.raises(DataError, match=r"v0 has .* frames a second by its dataset.json; correct that"):
             read_clip(path, SMALL, fps=25)
+
+
+@pytest.mark.parametrize(
+    "name", ["thumb.jpg", "Cover.PNG", "folder.jpg", "000_poster.png", "preview_2.png", "still.gif"]
+)
+def test_thumbnails_among_frames_are_left_out_with_a_word(tmp_path, name):
+    odd = image_bytes(250, format="GIF" if name.endswith("gif") else "PNG")
+    for path in both(tmp_path, {**frames(4, "v0/"), **frames(4, "v1/"), f"v0/{name}": odd}):
+        found = find_sources(path)
+        assert [greys(SourceReader(item, SMALL)) for item in found.sources] == [[20, 21, 22, 23]] * 2
+        assert found.notes == [f"1 picture left out, thumbnails among frames: v0/{name}"]
+
+
+def test_frames_of_odd_names_are_used_and_said(tmp_path):
+    masks = {f"v0/mask_{number}.png": image_bytes(200) for number in range(2)}
+    found = find_sources(write_folder(tmp_path, {**frames(4, "v0/"), **frames(4, "v1/"), **masks}))
+    assert [len(item.video) for item in found.sources] == [6, 4]
+    (note,) = found.notes
+    assert note.startswith(
+        "v0: some of its pictures are named unlike the others, and count as frames (v0/mask_0.png, v0/m"
+    )
+
+
+def test_masks_beside_their_videos_are_said(tmp_path):
+    places = [f"{kind}/480p/{name}" for kind in ("Annotations", "JPEGImages") for name in ("bear", "cat")]
+    found = find_sources(write_folder(tmp_path, {k: v for place in places for k, v in frames(3, f"{place}/").items()}))
+    assert names(found) == places and len(found.notes) == 1
+    assert found.notes[0].startswith("2 videos (Annotations/480p/bear, Annotations/480p/cat) may be masks or maps")
+    assert find_sources(str(tmp_path / "JPEGImages")).notes == []
+
+
+def test_links_that_are_not_followed_are_said(tmp_path):
+    folder = Path(write_folder(tmp_path / "in", frames(3, "v0/")))
+    (folder / "again").symlink_to("v0")
+    (folder / "gone.mp4").symlink_to("nothing.mp4")
+    found = find_sources(str(folder))
+    assert names(found) == ["v0"]
+    assert found.notes == ["2 links left out, which lead to folders or to nothing: again, gone.mp4"]
+    assert check_dataset(str(folder)).notes == found.notes
+
+
+def test_three_numbered_pictures_beside_a_preview_are_not_taken_for_thumbnails(tmp_path, mp4):
+    with pytest.raises(DataError, match="may be thumbnails or frames of a video"):
+        find_sources(
+            write_folder(tmp_path, {**{f"v0/{i:05d}.png": image_bytes() for i in range(5)}, "v0/preview.mp4": mp4})
+        )
+
+
+def test_the_reason_for_an_unknown_rate_is_that_of_the_file(tmp_path):
+    for text, reason in (
+        (b"{fps: 10}", "v0/dataset.json is not valid JSON"),
+        (b'{"fps": "10"}', "fps '10' is not a number"),
+    ):
+        path = write_folder(tmp_path / str(len(text)), {**frames(4, "v0/"), "v0/dataset.json": text})
+        with pytest.raises(DataError, match=f"^--fps: v0 says no frame rate; .*{reason}.*, or leave --fps out"):
+            read_clip(path, SMALL, fps=5)
+
+
+def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(tmp_path):
+    np.save(tmp_path / "a.npy", np.stack([np.full((16, 16, 3), 20 + 8 * i, np.uint8) for i in range(6)]))
+    with pytest.raises(DataError, match="put it and a dataset.json with .* into a folder, and name that"):
+        read_clip(str(tmp_path / "a.npy"), SMALL, fps=5)
+    (tmp_path / "dataset.json").write_text('{"fps": 10}')
+    clip = read_clip(str(tmp_path), SMALL, fps=5)
+    assert [frame.mean() for frame in clip.frames] == [20, 36, 52] and clip.fps == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "thumbnails", "others"),
+    [
+        (["1.png", "2.png", "thumb.png"], [2], []),
+        (["a.png", "cover.png", "x.png"], [1], []),
+        (["f1.png", "f1_thumb.png", "f2.png", "f2_thumb.png"], [1, 3], []),
+        (["thumb1.png", "thumb2.png", "thumb3.png", "x.png"], [], [3]),
+        (["t-1.png", "t0.5.png", "t1e-05.png", "t2.PNG", "preview (1).png"], [4], []),
+        (["im.png", "im1.png", "im2.png", "im3.png"], [], [0]),
+        (["1.png", "1.jpg", "2.png", "2.jpg", "3.png", "3.jpg"], [], [1, 3, 5]),
+        (["9f3a.png", "0be1.png", "c77d.png", "e00e.png"], [], []),
+    ],
+)
+def test_odd_names_are_found_among_numbered_ones(names, thumbnails, others):
+    assert odd_pictures(names) == (thumbnails, others)

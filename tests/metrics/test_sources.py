@@ -43,7 +43,7 @@ def video_folder(tmp_path_factory, sky_zip):
 def test_video_files_are_counted_cut_and_scaled(video_folder):
     source = VideoFiles(str(video_folder), 32)
     assert sorted(source.lengths) == [20, 21, 22, 23, 24, 25]
-    assert "1 of 7 videos" in source.notes[0] and "9.mp4" in source.notes[0]
+    assert source.notes[0] == "left out: 9.mp4 holds no readable video (it is a text, not a video)"
     clip = source.read([Pick(0, np.array([3, 5, 7]))])[0]
     assert clip.shape == (3, 32, 32, 3)
     later, again = source.read([Pick(0, np.array([7])), Pick(0, np.array([3]))])
@@ -90,7 +90,7 @@ def test_a_folder_of_both_kinds_gives_both_with_a_word(tmp_path, video_folder):
     write_folder(tmp_path, {**video_files(5, 3), "preview.mp4": (video_folder / "0.mp4").read_bytes()})
     source = open_source(str(tmp_path), 32)
     assert source.lengths == [20, 3, 3, 3, 3, 3]
-    assert "both 5 folders of pictures (v0, v1, v2, ...) and 1 video file (preview.mp4)" in source.notes[0]
+    assert "both 5 folders of pictures (v0, v1, v2 and 2 more) and 1 video file (preview.mp4)" in source.notes[0]
     assert (source.read([Pick(2, np.arange(3))])[0] == 20 + np.arange(3).reshape(3, 1, 1, 1)).all()
     before = source.fingerprint
     (tmp_path / "v0" / "1.png").write_bytes(image_bytes(99, (8, 8)))
@@ -127,7 +127,7 @@ def test_what_is_left_out_or_damaged_is_in_the_notes(tmp_path, video_folder):
     frames = DatasetVideos(write_zip(tmp_path / "a.zip", {"note.txt": b"x", **broken}), exclude=["v0"])
     assert frames.lengths == [2]
     source = open_source(write_zip(tmp_path / "b.zip", {"note.txt": b"x", **video_files(2, 3)}))
-    assert source.notes == ("1 file left out, neither videos nor pictures (1 .txt): note.txt",)
+    assert source.notes == ("1 file left out, neither videos nor pictures by their endings (1 .txt): note.txt",)
     assert any("notes.txt" in note for note in VideoFiles(str(video_folder), 16).notes)
 
 
