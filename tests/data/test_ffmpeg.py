@@ -273,6 +273,33 @@ def test_frames_before_the_damage_are_those_of_the_sound_file(tmp_path, name, da
     assert len(read(tmp_path / f"bad-{name}")[1]) == len(frames), "the same every time"
 
 
+def test_damage_that_one_check_alone_can_see_is_seen(tmp_path):
+    def flip(data, place):
+        data[place] ^= 0x55
+
+    def wipe(data, place):
+        data[place : place + 200] = bytes(200)
+
+    def lose(data, place):
+        del data[place : place + 100]
+
+    changes = {
+        "a.mkv": (flip, "-c:v", "ffv1"), "a.dv": (wipe, "-c:v", "dvvideo", "-s", "720x576", "-r", "25"),
+        "a.avi": (lose, "-c:v", "huffyuv"), "b.avi": (lose, "-c:v", "rawvideo", "-pix_fmt", "bgr24"),
+    }  # fmt: skip
+    for name, (change, *options) in changes.items():
+        path = encode(tmp_path / name, *options, frames=noise(12), fps=25)
+        whole = read(path)[1]
+        assert len(whole) == 12
+        data = bytearray(path.read_bytes())
+        change(data, len(data) * 6 // 10)
+        path.write_bytes(data)
+        reader, frames = read(path)
+        sound = len(frames) - 2 * (name == "a.dv")  # what is deinterlaced shows something of the frames beside it
+        assert reader.damage and 4 <= len(frames) < 10, name
+        assert np.array_equal(frames[:sound], whole[:sound]), name
+
+
 def test_converting_says_how_many_frames_of_a_damaged_video_are_used(tmp_path):
     path = encode(tmp_path / "a.mkv", *SOUND["h264.mkv"], frames=noise(40), fps=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -134,7 +134,7 @@ class Finish:
             colours = np.clip(expanded + 0.5, 0, 65535).astype(np.uint16)
         if self._conversion is not None and self._alpha:
             whole = np.minimum(colours / np.maximum(opaque, 1e-5), 65535).astype(np.uint16)
-            shown = self._conversion(whole) * opaque
+            shown: np.ndarray = self._conversion(whole) * opaque
         elif self._conversion is not None:
             return self._conversion(colours)
         else:

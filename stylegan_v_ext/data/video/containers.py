@@ -1,6 +1,7 @@
 """What the bytes of a file tell without a decoder: its kind, whether it is an animation, whether its end is missing."""
 
 import os
+import re
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +12,12 @@ SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC file
 _PACKET = 188  # bytes of MPEG-TS
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_CHUNK_NAME = re.compile(rb"[0-9]{2}[0-9A-Za-z_]{2}|ix[0-9]{2}|[A-Z]{3}[A-Z ]|idx1")  # in AVI
+_DV_FRAME = b"\x1f\x07\0"  # at the begin of each
+_DV_LENGTHS = (120_000, 144_000, 240_000, 288_000, 480_000, 576_000)  # bytes of a frame
+_DV_BLOCK = 80  # bytes, of which the first tells the kind in three bits
+_DV_KIND = bytes(value >> 5 for value in range(256))
+_DV_KINDS = bytes([0, 1, 1, 2, 2, 2] + 9 * ([3] + 15 * [4]))  # of the blocks of a sequence, 12,000 bytes
 _BLOCK = 2**14  # packets that are looked at at a time
 
 
@@ -84,11 +91,15 @@ def _is_text(head: bytes) -> bool:
 
 
 def broken_place(file: BinaryIO) -> int | None:
-    """Byte from which the structure of MPEG-TS or FLV is broken or missing; None for a sound file and other formats."""
+    """Byte from which MPEG-TS, FLV, AVI or DV is broken or cut off; None for a sound file and other formats."""
     head = _at(file, 0, 16)
     size = file.seek(0, os.SEEK_END)
     if head[:3] == b"FLV":
         return _broken_tag(file, size)
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return _broken_chunk(file, size)
+    if head[:3] == _DV_FRAME:
+        return _broken_dv_frame(file, size)
     packets = _packets(file)
     return _lost_sync(file, size, *packets) if packets else None
 
@@ -185,6 +196,37 @@ def _broken_tag(file: BinaryIO, size: int) -> int | None:
         if len(after) < 4 or int.from_bytes(after, "big") not in (length, length - 11, 0):
             return place
         place += length + 4
+    return None
+
+
+def _broken_chunk(file: BinaryIO, size: int) -> int | None:
+    """Where the first chunk of the frames of an AVI file begins that is broken; None if all are sound."""
+    place, end, padding = (
+        12,
+        0,
+        -1,
+    )  # end: of the list of frames; padding: bytes behind chunks of odd length, -1 unknown
+    while place + 8 <= size:
+        name, length, kind = struct.unpack("<4sI4s", _at(file, place, 12).ljust(12))
+        if name in (b"RIFF", b"LIST") and kind in (b"AVIX", b"movi", b"rec "):
+            end = place + 8 + length if kind == b"movi" and length else end
+            place += 12
+        elif _CHUNK_NAME.fullmatch(name):
+            place += 8 + length
+            if length & 1 and padding < 0:  # some programs forget it
+                padding = int(not _CHUNK_NAME.fullmatch(_at(file, place, 4)))
+            place += padding if length & 1 else 0
+        else:
+            return place if place < end else None
+    return None
+
+
+def _broken_dv_frame(file: BinaryIO, size: int) -> int | None:
+    """Where the first frame of a DV file begins that lacks a block, or has one out of place; None for a sound file."""
+    stride = next((length for length in _DV_LENGTHS if _at(file, length, 3) == _DV_FRAME), 0)
+    for place in range(0, size, stride or size):
+        if stride and _at(file, place, stride)[::_DV_BLOCK].translate(_DV_KIND) != _DV_KINDS * (stride // 12_000):
+            return place
     return None
 
 

@@ -33,10 +33,11 @@ _HEAD = 4096  # bytes
 _STRICT = "mjpeg,png,apng,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,dnxhd,gif,qtrle"
 _BROKEN_CONTAINER = re.compile(
     r"^\[(matroska,webm|ogg|asf|flv|gif|apng|mxf) @ .*(EBML|exceeds containing|CRC mismatch|incomplete packet|mismatch|"
-    r"Invalid|invalid)"
+    r"Invalid|invalid|skip 0 \(unknown stream|sync lost|not implemented)"
 )
 _BROKEN_FRAME = re.compile(
-    r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)|concealing"
+    r"error while decoding MB|LZW decode failed|damaged|Error at MB|CRC (mismatch|error)|concealing|EOI missing|"
+    r"(ignoring|dc) overflow|undecodable NALU|Could not find ref with POC|the frame RPS"
 )
 
 
@@ -121,7 +122,8 @@ class Reading:
         self._context = self._decoder()
         small = self._stream.width * self._stream.height < _LARGE
         self._context.thread_type, self._context.thread_count = "AUTO", min(threads, 2 if small else THREADS)
-        self._suspect = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
+        self._frame_is_broken = False  # as a thread of the decoder says, sooner or later
+        self._suspect = any(map(_BROKEN_CONTAINER.search, self._new_messages()))
         self._first_aspect = self._context.sample_aspect_ratio
         self._asks_frames = False
         self._end = 0.0
@@ -146,6 +148,12 @@ class Reading:
         self._container.close()
         self._container = self._stream = self._context = None
         self._messages.new()
+
+    def _new_messages(self) -> list[str]:
+        """The lines since the last call; those that tell of a broken frame are remembered, whoever asks first."""
+        lines = self._messages.new()
+        self._frame_is_broken |= any(map(_BROKEN_FRAME.search, lines))
+        return lines
 
     def _why_unreadable(self) -> str:
         """A clause from FFmpeg's own words."""
@@ -201,7 +209,7 @@ class Reading:
         graph = filter_graph(frame, ["showinfo=checksum=0"])
         graph.vpush(frame)
         graph.vpull()
-        found = re.search(r" sar:(\d+)/(\d+) ", " ".join(self._messages.new()))
+        found = re.search(r" sar:(\d+)/(\d+) ", " ".join(self._new_messages()))
         return Fraction(int(found[1]), int(found[2])) if found and int(found[2]) else None
 
     def frames(self) -> Iterator[Timed]:
@@ -245,7 +253,8 @@ class Reading:
         for packet in self._packets():
             self._tick_over()
             frames = self._context.decode(packet)
-            if any(map(_BROKEN_FRAME.search, self._messages.new())):
+            self._new_messages()
+            if self._frame_is_broken:
                 raise Problem("a frame is damaged")
             for frame in frames:
                 self._tick_over()
@@ -279,7 +288,7 @@ class Reading:
         for packet in self._container.demux():
             if packet.pts is not None:
                 self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            broken = any(map(_BROKEN_CONTAINER.search, self._messages.new()))
+            broken = any(map(_BROKEN_CONTAINER.search, self._new_messages()))
             if not broken and (packet.stream is not self._stream or not packet.size):
                 continue
             if broken or self._follows_damage(packet):
