@@ -649,6 +649,7 @@ def test_the_decoder_can_open_nothing_more(tmp_path):
 import socket, sys
 sys.path.insert(0, {os.path.dirname(decoder.__file__)!r})
 import decoder
+print(*sorted({{"numpy", "PIL", "torch"}} & set(sys.modules)))  # they would make each start slow
 decoder._give_up_rights(2**32)
 for attempt in (lambda: open({str(tmp_path / "x")!r}, "w"), lambda: open("/etc/hostname"), socket.socket):
     try:
