@@ -187,9 +187,9 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
 
 
 def _facts(reading: Any, shaper: Shaper, fps: float | None, notes: list[str]) -> dict[str, Any]:
-    rate = reading.clock.rate
+    rate = fps or reading.clock.rate
     times = [] if fps else [UNEQUAL] * reading.clock.unequal + [UNKNOWN] * (rate is None)
-    return {"fps": fps or rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
+    return {"fps": rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
 
 
 def _are_alike(facts: dict[str, Any], told: dict[str, Any]) -> bool:

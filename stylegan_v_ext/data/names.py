@@ -19,13 +19,15 @@ _POINT = re.compile("[.,]")
 _POINTS_OF_SOME = ("_", "p", "-")  # that stand for a decimal point in some names
 _DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # runs that other names help to read
 _PART_OF_NUMBER = re.compile(r"[0-9](?:[.,_pP-]|[eE][+-])$")  # in front of the rest of its digits
+_MINUS = "\N{MINUS SIGN}"
 _FEW_DIGITS = 18
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
 _DIGITS = unicodedata.ucd_3_2_0  # the same in all Python versions
 _HIDDEN_NAMES = (
-    "__macosx|thumbs.db|ehthumbs.db|desktop.ini|@eadir|#recycle|#snapshot|@recycle|@recently-snapshot|$recycle.bin|"
-    "recycler|system volume information|lost+found|network trash folder|temporary items|icon\r"
+    "__macosx|thumbs.db|ehthumbs.db|ehthumbs_vista.db|desktop.ini|picasa.ini|@eadir|@tmp|#recycle|#snapshot|~snapshot|"
+    "@recycle|@recently-snapshot|$recycle.bin|recycler|system volume information|lost+found|"
+    "network trash folder|temporary items|icon\r"
 )
 _HIDDEN = frozenset(_HIDDEN_NAMES.split("|"))
 
@@ -106,6 +108,7 @@ def _split(name: str) -> list[list[str]]:
     """(Text, run of digits, text, ..., text) of each folder, the name, and its ending."""
     if not name.isascii():
         name = "".join(str(_DIGITS.decimal(c)) if _DIGITS.category(c) == "Nd" else c for c in normal_form(name))
+        name = name.replace(_MINUS, "-")
     *folders, base = name.split("/")
     ending = _ENDING.search(base)
     stem = base[: ending.start()] if ending else base

@@ -31,7 +31,7 @@ from stylegan_v_ext.files import atomic_path
 
 STORED, DEFLATED = 0, 8
 KEPT_FROM = 50_000  # members; directories of fewer are read anew each time
-_END = struct.Struct("<4s4H2IH")
+_END, _END_MARK = struct.Struct("<4s4H2IH"), b"PK\x05\x06"
 _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 # A member in the directory, before its name.
@@ -207,9 +207,12 @@ def read_zip_index(path: Path) -> ZipIndex:
 
 def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int]:  # noqa: ANN001
     """(members, bytes, position, what to add to offsets in it) of the directory."""
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or at + _END.size > len(tail):
-        raise BadZip("it has no end record")
+    at = _end_record_at(tail)
+    if at < 0:
+        file.seek(0)
+        head = file.read(2)
+        reason = "its end is missing, it is cut off" if head == b"PK" else "it is no zip" if head else "it is empty"
+        raise BadZip(reason)
     _, part, first_part, _, count, size, start, _ = _END.unpack_from(tail, at)
     if 0 < max(part, first_part) < 0xFFFF:
         raise BadZip("it is one part of a split archive; join the parts: zip -s 0 LAST.zip --out WHOLE.zip")
@@ -229,6 +232,14 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
     if shift < 0:
         raise BadZip("its directory lies outside of the file")
     return count, size, start + shift, shift
+
+
+def _end_record_at(tail: bytes) -> int:
+    """Where the end record begins; -1 if there is none. Its comment may hold what looks like another."""
+    places = [found.start() for found in re.finditer(re.escape(_END_MARK), tail)]
+    whole = [place for place in places if place + _END.size <= len(tail)]
+    exact = [place for place in whole if place + _END.size + _END.unpack_from(tail, place)[-1] == len(tail)]
+    return exact[0] if exact else whole[-1] if whole else -1
 
 
 def _parse(directory: bytes, count: int, shift: int, file_length: int) -> ZipIndex:

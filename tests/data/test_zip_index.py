@@ -176,6 +176,16 @@ def test_something_in_front_or_a_comment_behind_is_fine(tmp_path):
     agrees_with_zipfile(path)
     (tmp_path / "b.zip").write_bytes(b"#!/bin/sh\nexit\n" + path.read_bytes())
     agrees_with_zipfile(tmp_path / "b.zip")
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = b"PK\5\6 is how a zip ends" + bytes(20)
+    assert list(read_zip_index(path).names) == ["v/1.jpg", "v/2.jpg"]
+
+
+@pytest.mark.parametrize("content, reason", [(b"", "it is empty"), (b"<html>", "it is no zip"), (b"PK\3\4", "cut off")])
+def test_a_file_without_an_end_is_named_for_what_it_is(tmp_path, content, reason):
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(BadZip, match=reason):
+        read_zip_index(tmp_path / "a.zip")
 
 
 def test_damaged_archives_are_refused_and_nothing_else_is_raised(tmp_path):

@@ -102,9 +102,6 @@ class Clock:
         """Frames a second; None if nothing tells."""
         if self.count < 2 or not self._last:
             return self._rate_of_one_frame()
-        for stated, (least, most) in zip(self._stated, self._misses, strict=True):
-            if most - least <= 1 + 1e-6:  # all times are those of this rate, rounded
-                return float(stated)
         interval, deviation = self._line()
         if deviation > 0.25 * interval:  # no steady rate at all
             interval = self._last / (self.count - 1)
@@ -114,7 +111,9 @@ class Clock:
         measured = 1 / (interval * float(self.tick))
         common = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1] if error else []
         plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
-        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= (error + 1e-6) * measured]
+        slack = (error + 1e-6) * measured
+        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= slack]
+        near = [rate for rate in plain if self._fits(rate)] + near
         rate = float(near[0]) if near else measured
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
 
@@ -123,6 +122,11 @@ class Clock:
         least, most = min(self._stated, default=0), max(self._stated, default=0)
         agreed = OF_ONE_FRAME[0] <= least and most <= min(1.01 * least, OF_ONE_FRAME[1])
         return float(self._stated[0]) if self._trusted and agreed else None
+
+    def _fits(self, rate: Fraction) -> bool:
+        """Whether all times are those of a stated rate, rounded to ticks."""
+        least, most = self._misses[self._stated.index(rate)]
+        return most - least <= 1 + 1e-6
 
     def _line(self) -> tuple[float, float]:
         """(ticks between frames, root mean square deviation in ticks) of the straight line through all times."""
