@@ -14,8 +14,7 @@ from typing import IO, Any
 import numpy as np
 
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.jpeg import MOST_PIXELS
-from stylegan_v_ext.data.resampling import MOST_FRAMES
+from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _CHANNELS = (1, 3, 4)

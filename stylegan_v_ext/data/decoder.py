@@ -10,9 +10,9 @@ parent sends through the socket at standard input, until the parent closes it or
 
 The process writes records to its output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
 frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes":
-[text, …]}`, before the first frame and again if they are better known; last of all `{"end": TEXT}`, the text says what
-is wrong with the file, or with what follows the frames, and is empty for a sound file. `{"again": true}` instead asks
-for a process that imports NumPy first, which few files need.
+[text, …]}`, before the first frame and again if they are better known, with the same size; last of all `{"end": TEXT}`,
+the text says what is wrong with the file, or with the part after the last frame; it is empty for a sound file.
+`{"again": true}` instead asks for a process that imports NumPy first, which few files need.
 """
 
 import contextlib
@@ -51,6 +51,7 @@ import av.error  # noqa: E402
 import av.subtitles  # noqa: E402
 
 from stylegan_v_ext.data.geometry import Geometry  # noqa: E402
+from stylegan_v_ext.data.limits import MOST_FRAMES  # noqa: E402
 from stylegan_v_ext.data.video import Problem  # noqa: E402
 from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_for_pillow  # noqa: E402
 from stylegan_v_ext.data.video.deinterlacing import deinterlaced  # noqa: E402
@@ -59,7 +60,7 @@ from stylegan_v_ext.data.video.reading import Messages, Reading  # noqa: E402
 from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper  # noqa: E402
 from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled  # noqa: E402
 
-MOST_FRAMES = 10_000_000  # 4 days at 25 frames a second
+_ROUNDING = 1e-6  # of a rate
 
 
 def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
@@ -91,7 +92,8 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
         return
     except Problem as problem:
         reason = str(problem)
-    except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):  # the last one: no room for a thread
+    except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):
+        # BlockingIOError: there was no memory for a thread
         reason = f"it needs more than {settings['most_bytes'] / 2**30:.1f} GiB of memory"
     except av.error.InvalidDataError:
         reason = "it is damaged"
@@ -119,13 +121,13 @@ def _give_up_rights(most_bytes: int) -> None:
 
 
 def _import_all() -> None:
-    """Import what PyAV would at the first video."""
+    """Import the modules that PyAV would import at the first video."""
     for module in pkgutil.iter_modules(av.subtitles.__path__, "av.subtitles."):
         importlib.import_module(module.name)
 
 
 def import_numpy() -> None:
-    """Import what counts with NumPy."""
+    """Import the module that computes with NumPy."""
     importlib.import_module("stylegan_v_ext.data.video.colours")
 
 
@@ -162,16 +164,18 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
         shown = resampled(frames, reading.clock, Fraction(fps))
     else:
         shown = ((item, 1) for item in frames)
-    told, count = None, 0
+    told: dict[str, Any] = {}
+    count = 0
     for item, times in shown:
-        pixels = shaper.pixels(item.frame, item.pixel_aspect) if times else b""
+        if not times:
+            continue
+        pixels = shaper.pixels(item.frame, item.pixel_aspect)
+        facts = _facts(reading, shaper, fps, notes)
+        if not _are_alike(facts, told):  # a reader may leave before the end
+            yield facts
+            told = facts
         for _ in range(times):
             tick_over()
-            if count & (count - 1) == 0:  # what is known by now; a reader may leave before the end
-                facts = _facts(reading, shaper, fps, notes)
-                if facts != told:
-                    yield facts
-                    told = facts
             count += 1
             if count > MOST_FRAMES:
                 raise Problem(f"it has more than {MOST_FRAMES} frames")
@@ -183,9 +187,15 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
 
 
 def _facts(reading: Any, shaper: Shaper, fps: float | None, notes: list[str]) -> dict[str, Any]:
-    rate = reading.clock.rate
+    rate = fps or reading.clock.rate
     times = [] if fps else [UNEQUAL] * reading.clock.unequal + [UNKNOWN] * (rate is None)
-    return {"fps": fps or rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
+    return {"fps": rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
+
+
+def _are_alike(facts: dict[str, Any], told: dict[str, Any]) -> bool:
+    """Whether facts say the same, but for rounding of the rate."""
+    now, before = facts["fps"] or 0.0, told.get("fps") or 0.0
+    return abs(now - before) <= _ROUNDING * now and facts | {"fps": None} == told | {"fps": None}
 
 
 def serve(line: socket.socket) -> None:
@@ -246,7 +256,7 @@ def _next_job(line: socket.socket) -> tuple[dict[str, Any], int, int, socket.soc
 
 
 def _fork(settings: dict[str, Any], file: int, out: int, control: socket.socket) -> int:
-    """Start the process for a job; its number."""
+    """Fork the process for a job; return its process id."""
     child = os.fork()
     if child:
         os.close(file)

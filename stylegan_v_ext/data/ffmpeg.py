@@ -3,12 +3,12 @@
 import contextlib
 import dataclasses
 import importlib.util
-import math
 import os
 import re
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -16,6 +16,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
 from stylegan_v_ext.data.video.containers import is_animation
 from stylegan_v_ext.data.video.process import start_decoding
 from stylegan_v_ext.data.video.protocol import LENGTH
@@ -42,12 +43,16 @@ class FfmpegError(ValueError):
         super().__init__(printable(message))
 
 
+class _Untrusted(Exception):
+    """The process that decodes wrote what the decoder never writes: a file may have taken it over."""
+
+
 class DecoderMissing(ValueError):
     """The library that decodes videos is not installed."""
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether a file is one that `VideoReader` reads, by its ending; a file of a still's ending is looked into."""
+    """Whether `VideoReader` reads a file. The ending decides; for endings of stills the first bytes do."""
     ending = Path(path).suffix.lower()
     return ending in VIDEO_SUFFIXES or ending in ANIMATION_SUFFIXES and is_animation(path)
 
@@ -107,7 +112,7 @@ class VideoReader:
             raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
 
     def _frames_of_a_process(self, numpy: bool) -> Generator[np.ndarray | None, None, None]:
-        """Frames from the beginning of the file; the last one is None if the process asks for NumPy."""
+        """Yield the frames; a final None asks for a second process that imports NumPy first."""
         settings = {
             "geometry": dataclasses.asdict(self.geometry) if self.geometry else None, "fps": self.resampled_fps,
             "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS, "numpy": numpy,
@@ -118,51 +123,61 @@ class VideoReader:
         except OSError as error:
             raise FfmpegError(f"{self.path} holds no readable video ({error.strerror or error})") from None
         try:
+            count = 0
             for record in self._records(process.records):
                 if isinstance(record, np.ndarray):
+                    count += 1
+                    if count > MOST_FRAMES:
+                        raise _Untrusted
                     yield record
-                elif "again" in record:
+                elif record == {"again": True} and not numpy:
                     yield None
                     return
-                elif "end" in record:
-                    self.damage = printable(record["end"], _LONGEST_REASON)
+                elif record.keys() == {"end"}:
+                    self.damage = printable(_text(record["end"]), _LONGEST_REASON)
                     return
                 else:
                     self._learn(record)
             self.damage = _cause(process.wait())
+        except _Untrusted:
+            self.damage = "the decoder failed"
         finally:
             process.stop()
 
     def _learn(self, facts: dict) -> None:
-        self.fps, self.duration = _number(facts.get("fps")), _number(facts.get("duration"))
-        self.size = self.size or _size(facts.get("size"))
-        notes = facts.get("notes")
-        self.notes = tuple(printable(note) for note in notes) if isinstance(notes, list) else ()
+        """Keep facts. Raises `_Untrusted` if they cannot be what the decoder writes, or change the size."""
+        if facts.keys() != {"fps", "duration", "size", "notes"} or not isinstance(facts["notes"], list):
+            raise _Untrusted
+        if self.size is None:
+            self.size = _size(facts["size"])
+        if facts["size"] != list(self.size):
+            raise _Untrusted
+        self.fps, self.duration = _number(facts["fps"]), _number(facts["duration"])
+        self.notes = tuple(printable(_text(note), _LONGEST_REASON) for note in facts["notes"])
 
     def _records(self, pipe: Any) -> Iterator[np.ndarray | dict]:
-        """What the decoder writes, until it ends or writes something else."""
+        """What the decoder writes, until it ends. Raises `_Untrusted` if it is no record."""
         while kind := pipe.read(1):
-            width, height = self.size or (0, 0)
-            length = 3 * width * height
-            if kind != b"f":
-                length = min(LENGTH.unpack(pipe.read(LENGTH.size).ljust(LENGTH.size, b"\0"))[0], _LONGEST_RECORD)
+            if kind == b"f" and self.size is not None:
+                width, height = self.size
+                length = 3 * width * height
+            elif kind == b"j":
+                head = pipe.read(LENGTH.size)
+                if len(head) < LENGTH.size:
+                    return
+                (length,) = LENGTH.unpack(head)
+                if length > _LONGEST_RECORD:
+                    raise _Untrusted
+            else:
+                raise _Untrusted
             data = pipe.read(length)
-            if len(data) != length:
+            if len(data) < length:
                 return
-            if kind == b"f":
-                yield np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3)
-                continue
-            try:
-                record = parse_json(data)
-            except ValueError:
-                return
-            if not isinstance(record, dict):
-                return
-            yield record
+            yield np.frombuffer(data, dtype=np.uint8).reshape(height, width, 3) if kind == b"f" else _record(data)
 
 
 def _open_file(path: str) -> BinaryIO:
-    """A file open for reading. Raises `OSError` if there is none, or something else in its place; never waits."""
+    """Open a regular file without blocking. Raises `OSError` if it does not exist or is a folder, pipe or device."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
@@ -171,16 +186,46 @@ def _open_file(path: str) -> BinaryIO:
     return open(descriptor, "rb", buffering=0)
 
 
-def _size(value: object) -> tuple[int, int] | None:
-    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else None
+def _record(data: bytes) -> dict:
+    try:
+        record = parse_json(data)
+    except ValueError:
+        raise _Untrusted from None
+    if not isinstance(record, dict):
+        raise _Untrusted
+    return record
+
+
+def _size(value: object) -> tuple[int, int]:
+    """(width, height) of a record. Raises `_Untrusted` unless it is that of a frame."""
+    if not isinstance(value, list) or [type(side) for side in value] != [int, int]:
+        raise _Untrusted
+    width, height = value
+    if min(width, height) < 1 or width * height > MOST_PIXELS:
+        raise _Untrusted
+    return width, height
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and 0 < value < math.inf else None
+    """A positive number of a record, or None. Raises `_Untrusted` if it is something else."""
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:  # type: ignore[operator]
+        raise _Untrusted
+    return float(value)  # type: ignore[arg-type]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _Untrusted
+    return value
 
 
 def _cause(code: int) -> str:
-    """Why a decoder ended before it said so. code: its exit status, minus the signal's number if a signal ended it."""
+    """Explain why the decoder ended without an "end" record.
+
+    code: its exit status, minus the signal's number if a signal ended it.
+    """
     if code == -getattr(signal, "SIGPROF", 0):
         return f"a frame takes more than {MOST_SECONDS:g} seconds of processor time"
     return f"the decoder failed with signal {-code}" if code < 0 else f"the decoder failed with status {code}"

@@ -10,13 +10,13 @@ import struct
 import numpy as np
 
 from stylegan_v_ext.data.colour import is_srgb
+from stylegan_v_ext.data.limits import MOST_PIXELS
 
 try:
     import simplejpeg
 except ImportError:  # no wheel for this platform
     simplejpeg = None
 
-MOST_PIXELS = 8192**2  # of a picture, whatever its format; Pillow alone would decode twice as many
 _MARKER = b"\xff\xd8\xff"
 _EXIF, _XMP, _ICC = b"Exif\x00\x00", b"http://ns.adobe.com/xap/1.0/\x00", b"ICC_PROFILE\x00"
 _APP1, _APP2, _START_OF_SCAN = 0xE1, 0xE2, 0xDA

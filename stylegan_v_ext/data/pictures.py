@@ -11,7 +11,9 @@ import PIL.ImageChops
 from stylegan_v_ext.data.colour import is_srgb, to_srgb
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import BLACK
-from stylegan_v_ext.data.jpeg import MOST_PIXELS, decode_jpeg
+from stylegan_v_ext.data.jpeg import decode_jpeg
+from stylegan_v_ext.data.limits import MOST_PIXELS
+from stylegan_v_ext.data.video.tags import CURVES, GAMUTS
 
 PICTURE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
@@ -35,8 +37,6 @@ _TURNS = {
 _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # what may turn a PNG, and lies anywhere in it
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
 _WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
-_HDR = {16: "PQ", 18: "HLG"}  # by number of the transfer function (ITU-T H.273)
-_WIDE = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}  # by number of the primaries
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
@@ -178,9 +178,9 @@ def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
     if image.mode not in (*_EIGHT_BITS, *_GREY_16, "I"):
         return f"has colour mode {image.mode}, which is not read; save it as RGB"
     primaries, transfer = _coded_colours(image, data)
-    if transfer in _HDR:
-        return f"is HDR ({_HDR[transfer]}), which is not read; save it as sRGB"
-    return f"has {_WIDE[primaries]} colours, which are not read; save it as sRGB" if primaries in _WIDE else ""
+    if transfer in CURVES:
+        return f"is HDR ({CURVES[transfer]}), which is not read; save it as sRGB"
+    return f"has {GAMUTS[primaries]} colours, which are not read; save it as sRGB" if primaries in GAMUTS else ""
 
 
 def _count_pages(image: PIL.Image.Image) -> int:

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 
-LONGEST_HOLD = 3600  # seconds that a frame may be repeated for
-MOST_FRAMES = 10_000_000
 _SLACK = 1e-6  # of a frame, for times that are halfway between two frames but for rounding
 _T = TypeVar("_T")
 

@@ -13,8 +13,9 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.findings import Notes, shortened
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 from stylegan_v_ext.data.pictures import read_picture
-from stylegan_v_ext.data.resampling import LONGEST_HOLD, MOST_FRAMES, resampled
+from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.text import printable
 

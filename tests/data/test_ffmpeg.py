@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import itertools
+import json
 import os
 import re
 import struct
@@ -20,6 +21,7 @@ from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.video import process
+from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN
 from stylegan_v_ext.generate.writers import write_video
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
@@ -414,6 +416,43 @@ def test_frames_of_avi_that_are_not_stored_in_order_have_equal_times(tmp_path, b
     assert len(read(path, fps=10)[1]) == 12
 
 
+def test_a_reader_that_leaves_early_has_the_facts_of_what_it_has_read(tmp_path):
+    changes = "setpts='if(lt(N,20),N,20+(N-20)*(N-20))/24/TB'"  # 24 frames a second, from the 21st on ever fewer
+    path = encode(tmp_path / "a.mkv", "-vf", changes, "-fps_mode", "passthrough", "-c:v", "ffv1",
+                  frames=noise(40, 32), fps=24)  # fmt: skip
+    equal, unequal = VideoReader(str(path)), VideoReader(str(path))
+    assert len(list(itertools.islice(equal, 20))) == 20 and (equal.fps, equal.notes) == (24, ())
+    assert len(list(itertools.islice(unequal, 30))) == 30 and unequal.notes == (UNEQUAL,)
+    assert unequal.fps == pytest.approx(29 * 24 / (20 + 9 * 9), rel=1e-3)
+    parts = [
+        encode(tmp_path / f"{curve}.ts", "-vf", f"setparams=color_trc={curve}:color_primaries=bt709", "-c:v", "libx264",
+               "-pix_fmt", "yuv420p", frames=noise(5)).read_bytes() for curve in ("bt709", "smpte2084")
+    ]  # fmt: skip
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    for count in (5, 6):
+        reader = VideoReader(str(tmp_path / "a.ts"))
+        assert len(list(itertools.islice(reader, count))) == count
+        assert reader.notes == ("HDR (PQ) is tone-mapped to SDR",) * (count == 6)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "fps"),
+    [("mp4", "libx264", 24), ("mov", "png", 24), ("avi", "mpeg4", 24), ("ogv", "libtheora", 24),
+     ("mxf", "mpeg2video", 24), ("ts", "libx264", None), ("mpg", "mpeg2video", None), ("webm", "libvpx-vp9", None),
+     ("gif", "gif", None)],
+)  # fmt: skip
+def test_one_frame_has_a_rate_only_if_the_file_itself_holds_it(tmp_path, ending, codec, fps):
+    for count in (1, 3):  # a file of one frame, and a reader that leaves after the first one
+        path = encode(tmp_path / f"{count}.{ending}", "-c:v", codec, frames=noise(count), fps=24)
+        reader = VideoReader(str(path))
+        assert len(list(itertools.islice(reader, 1))) == 1
+        assert (reader.fps, reader.notes) == (fps, () if fps else (UNKNOWN,))
+    if ending in ("mp4", "webm"):
+        changes = ("-vf", "setpts='N*N/24/TB'", "-fps_mode", "passthrough")
+        reader = VideoReader(str(encode(tmp_path / f"v.{ending}", *changes, "-c:v", codec, frames=noise(5), fps=24)))
+        assert len(list(itertools.islice(reader, 1))) == 1 and reader.fps is None
+
+
 def test_frames_without_a_delay_take_a_tenth_of_a_second_as_in_browsers(tmp_path):
     stills = [PIL.Image.new("RGB", (32, 32), (50 * number, 0, 0)) for number in range(4)]
     for name in ("a.gif", "a.webp", "a.apng"):
@@ -571,11 +610,75 @@ decoder.run(sys.argv[1])
     )
 
 
+SIZE = {"fps": 25, "duration": None, "notes": []}
+FACTS = SIZE | {"size": [4, 2]}
+FRAME = b"f" + bytes(24)
+
+
+def record(value):
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return b"j" + struct.pack("<I", len(text)) + text
+
+
+def read_from(tmp_path, monkeypatch, *written, geometry=None, after="time.sleep(60)"):
+    """(reader, shapes of frames, message of the error) of a decoder that writes these bytes and then goes on."""
+    (tmp_path / "written").write_bytes(b"".join(written))
+    (tmp_path / "decoder.py").write_text(
+        f"import sys, time\nsys.stdout.buffer.write(open({str(tmp_path / 'written')!r}, 'rb').read())\n"
+        f"sys.stdout.buffer.flush()\n{after}\n"
+    )
+    (tmp_path / "a.mp4").write_bytes(b"any")
+    monkeypatch.setattr(process, "DECODER", tmp_path / "decoder.py")
+    monkeypatch.setattr(process, "CAN_FORK", False)
+    reader, shapes = VideoReader(str(tmp_path / "a.mp4"), geometry), []
+    try:
+        shapes += [frame.shape for frame in reader]
+    except FfmpegError as error:
+        return reader, shapes, str(error)
+    return reader, shapes, ""
+
+
+def test_records_that_the_decoder_writes_are_believed(tmp_path, monkeypatch):
+    better = FACTS | {"fps": 24.5, "duration": 2, "notes": ["n\x1b"]}
+    written = record(FACTS), FRAME, record(better), FRAME, record({"end": "why"})
+    reader, shapes, error = read_from(tmp_path, monkeypatch, *written)
+    assert (shapes, error) == ([(2, 4, 3)] * 2, "")
+    assert (reader.fps, reader.duration, reader.size, reader.damage) == (24.5, 2, (4, 2), "why")
+    assert reader.notes == ("n?",)
+    reader, shapes, _ = read_from(tmp_path, monkeypatch, record(FACTS), FRAME, FRAME[:9], after="sys.exit(3)")
+    assert (shapes, reader.damage) == ([(2, 4, 3)], "the decoder failed with status 3")
+
+
+@pytest.mark.parametrize("wrong", [
+    SIZE, *({**SIZE, "size": size} for size in (
+        None, [], [4], [4, 2, 1], [4, 0], [-4, -2], [4.0, 2], [True, True], ["4", "2"], [8192, 8193], [10**30, 1], {})),
+    *(FACTS | {"fps": fps} for fps in (0, -1, True, "25", [], 10**400)), b"NaN", FACTS | {"duration": {}},
+    FACTS | {"notes": ["a", 5]}, FACTS | {"notes": "a"}, {}, {"end": 5}, {"end": "", "fps": 5}, {"again": False},
+    [], b"{", b"[" * 90_000, b" " * 100_001 + b"{}",
+])  # fmt: skip
+def test_records_that_the_decoder_never_writes_end_the_reading(tmp_path, monkeypatch, wrong):
+    _, shapes, error = read_from(tmp_path, monkeypatch, record(wrong), FRAME)
+    assert shapes == [] and error.endswith("a.mp4 holds no readable video (the decoder failed)")
+
+
+def test_what_does_not_follow_from_the_records_before_it_ends_the_reading(tmp_path, monkeypatch):
+    square = Geometry((4, 4))
+    monkeypatch.setattr(ffmpeg, "MOST_FRAMES", 3)
+    for count, geometry, written in (
+        (0, None, [FRAME]), (0, None, [b"x"]), (1, None, [record(FACTS), FRAME, b"J", FRAME]),
+        (1, None, [record(FACTS), FRAME, record(SIZE | {"size": [2, 4]}), FRAME]), (0, square, [record(FACTS), FRAME]),
+        (3, None, [record(FACTS), *[FRAME] * 9]), (0, None, [record({"again": True})]),
+    ):  # fmt: skip
+        reader, shapes, _ = read_from(tmp_path, monkeypatch, *written, geometry=geometry)
+        assert len(shapes) == count and reader.damage == "the decoder failed", written
+
+
 def test_the_decoder_can_open_nothing_more(tmp_path):
     program = f"""
 import socket, sys
 sys.path.insert(0, {os.path.dirname(decoder.__file__)!r})
 import decoder
+print(*sorted({{"numpy", "PIL", "torch"}} & set(sys.modules)))  # they would make each start slow
 decoder._give_up_rights(2**32)
 for attempt in (lambda: open({str(tmp_path / "x")!r}, "w"), lambda: open("/etc/hostname"), socket.socket):
     try:

@@ -1,5 +1,6 @@
 """The processes that decode: cheap, one a file, safe with threads and forks, gone with whoever started them."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.video import process
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+needs_server = pytest.mark.skipif(not process.CAN_FORK, reason="a server decodes on Linux alone")
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +48,18 @@ def wait_until(condition):
     return False
 
 
+@needs_server
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="/proc, which tells the open files, is missing")
 def test_one_server_serves_many_threads_and_keeps_nothing(clips):
     paths = list(clips) * 3
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(count, paths)) == [clips[path] for path in paths]
     first = server()
     assert wait_until(lambda: not first.children()) and count(paths[0]) == 3 and server() == first
-    assert len(os.listdir(f"/proc/{first.pid}/fd")) < 16 if os.path.isdir("/proc") else True
+    assert len(os.listdir(f"/proc/{first.pid}/fd")) < 16
 
 
+@needs_server
 def test_a_reader_that_leaves_early_takes_its_process_along(clips, monkeypatch):
     reader = iter(VideoReader(str(next(iter(clips)).with_name("long.mp4"))))
     next(reader)
@@ -63,6 +68,7 @@ def test_a_reader_that_leaves_early_takes_its_process_along(clips, monkeypatch):
     assert wait_until(lambda: not child.is_running())
 
 
+@needs_server
 def test_a_server_that_was_killed_is_replaced(clips):
     path = next(iter(clips))
     assert count(path) == 3
@@ -70,16 +76,22 @@ def test_a_server_that_was_killed_is_replaced(clips):
     assert count(path) == 3
 
 
+@needs_server
 def test_a_fork_of_this_process_starts_its_own(clips):
     path = next(iter(clips))
     assert count(path) == 3
     child = os.fork()
     if not child:
-        os._exit(count(path))
+        code = 100
+        try:
+            code = count(path)
+        finally:  # whatever happens, the child does not run the rest of the tests
+            os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     assert count(path) == 3
 
 
+@needs_server
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_its_parent(clips, end):
     path = next(iter(clips)).with_name("long.mp4")
@@ -99,6 +111,16 @@ time.sleep(60)
         assert len(below) == 2
         parent.send_signal(end)
     assert not psutil.wait_procs(below, timeout=10)[1]
+
+
+@pytest.mark.parametrize(("system", "forks"), [("linux", True), ("darwin", False), ("win32", False)])
+def test_only_linux_forks(monkeypatch, system, forks):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(os, "register_at_fork", lambda **_: None)  # the copy starts no server
+    spec = importlib.util.spec_from_file_location("copy_of_process", process.__file__)
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    assert copy.CAN_FORK is forks
 
 
 def test_without_fork_a_process_is_started_for_each_file(clips, monkeypatch):

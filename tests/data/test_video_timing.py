@@ -42,10 +42,19 @@ def test_a_head_that_is_wrong_is_not_believed_and_one_that_is_right_is_kept():
     assert clock_of(times, stated=[Fraction(1000), Fraction(90000)])[0].rate == 25
     odd = Fraction(2997, 100)
     assert clock_of([round(number * 90000 / odd) for number in range(300)], Fraction(1, 90000), [odd])[0].rate == 29.97
-    assert clock_of([0], stated=[Fraction(1000), Fraction(25)])[0].rate is None
-    assert clock_of([0], stated=[Fraction(25), Fraction(25)])[0].rate == 25
     assert clock_of([0, 0, 0], stated=[])[0].rate is None
     assert clock_of([0, 1], Fraction(1, 10**9))[0].rate is None
+
+
+def test_one_frame_has_the_rate_that_the_file_itself_holds_or_no_rate():
+    def rate(*stated, trusted=True):
+        clock = Clock(Fraction(1, 90000), [Fraction(value) for value in stated], trusted)
+        clock.time(0)
+        return clock.rate
+
+    assert rate(25, 25) == rate(25) == 25 and rate("30000/1001", "2997/100") == pytest.approx(29.97003, abs=1e-5)
+    assert rate(1) == 1 and rate(1000) == 1000
+    assert rate(25, 25, trusted=False) is rate(25, 30) is rate(90000) is rate("1/5") is rate() is None
 
 
 def test_times_that_are_missing_or_go_back_continue():

@@ -1,4 +1,4 @@
-"""Starting the processes that decode videos: forked by one that has imported what they need, or begun from nothing."""
+"""Start the processes that decode videos: a server forks them, or a new interpreter is started for each file."""
 
 import atexit
 import contextlib
@@ -16,7 +16,7 @@ from stylegan_v_ext.data.video.protocol import JOB, STATUS
 
 DECODER = Path(__file__).parents[1] / "decoder.py"
 _PIPE = 2**20  # bytes
-CAN_FORK = hasattr(os, "fork") and hasattr(socket, "send_fds")
+CAN_FORK = sys.platform == "linux"  # on macOS a fork is not safe once FFmpeg's libraries are loaded
 
 
 class Decoding(Protocol):
@@ -70,7 +70,7 @@ class _Forked:
             descriptors = [file.fileno(), writing, control.fileno()]
             try:
                 _Server.current().start(settings.encode(), descriptors)
-            except OSError:  # somebody has ended the server; a new one says why it cannot start
+            except OSError:  # the server was killed; a new server reports its own error
                 _Server.current().start(settings.encode(), descriptors)
         except BaseException:
             self.stop()
@@ -100,7 +100,7 @@ def _wide_pipe() -> tuple[int, int]:
 
 
 class _Server:
-    """The process that forks, one for each process that decodes; it ends with it."""
+    """The server: one for each process that reads videos. It ends with that process."""
 
     _lock = threading.Lock()
     _running: "_Server | None" = None
@@ -159,7 +159,7 @@ class _Server:
 
     @classmethod
     def forget(cls) -> None:
-        """In a fork of this process: the server belongs to the other one."""
+        """After a fork, in the child: leave the server to the parent."""
         cls._lock = threading.Lock()
         if cls._running is not None:
             cls._running._line.close()

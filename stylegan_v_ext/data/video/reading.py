@@ -15,14 +15,16 @@ import av.logging
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import SEQUENCES, brands, other_kind
-from stylegan_v_ext.data.video.shape import MOST_PIXELS, THREADS, check_size, filter_graph
+from stylegan_v_ext.data.video.shape import THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpegpipe,ivf,apng"
+_WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe", "ivf")  # these hold rates
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
@@ -94,7 +96,8 @@ class Reading:
         self._missing_end = missing_end(file)
         self._format = forced_format(file)
         self._open(THREADS)
-        self.clock = Clock(self._stream.time_base, self._stated_rates())
+        trusted = self._container.format.name in _WITH_RATES
+        self.clock = Clock(self._stream.time_base, self._stated_rates(), trusted)
         self.problem: Exception | None = None
 
     def _open(self, threads: int) -> None:
@@ -194,10 +197,10 @@ class Reading:
         return seconds if 0 < seconds < math.inf else None
 
     def _pixel_aspect(self, frame: Any) -> Fraction | None:
-        """Width of a pixel of a frame by its height; the word of the container counts more than that of the frame.
+        """Width of a pixel of a frame by its height; the container's value takes precedence over the frame's.
 
-        PyAV tells the one that the decoder saw last, which may belong to a later frame. So as soon as it changes, the
-        frames themselves are asked.
+        PyAV reports the decoder's latest value, which may belong to a later frame. Once it changes, each frame is
+        asked.
         """
         stated = self._stream.sample_aspect_ratio
         if stated and stated != self._first_aspect:
@@ -217,8 +220,8 @@ class Reading:
     def frames(self) -> Iterator[Timed]:
         """Frames with their times. Keeps the reason in `problem` if the rest cannot be used.
 
-        Which thread notices damage first is chance. So a damaged file is decoded once more by one thread, which goes on
-        behind the frames that are out.
+        Several threads stop at different frames by chance. So a damaged file is decoded again by one thread, which
+        continues after the frames that have been given.
         """
         given = 0
         for threads in (THREADS, 1):
@@ -246,7 +249,8 @@ class Reading:
         """(frame of the decoder, its pixel aspect). Raises `Problem` and FFmpeg's errors at the first sign of damage.
 
         A frame waits for the next one, and is lost if that is damaged: a decoder may notice damage one frame too late.
-        With several threads it waits for a few more, so that one thread finds none of what is out damaged.
+        With several threads more frames are held back, so that the second pass with one thread cannot find damage in a
+        frame that has been given.
         """
         waiting: deque[Any] = deque()
         longest = self._context.thread_count
@@ -276,7 +280,7 @@ class Reading:
             raise self._damage
 
     def _is_before_the_damage(self, frame: Any) -> bool:
-        """Whether no frame is missing before this one: a packet that is lost may hold one that is shown earlier."""
+        """Whether all frames before this one are there; a lost packet may hold a frame that is shown earlier."""
         time = self._ticks(frame)
         return self._last_fed is not None and time is not None and time < self._last_fed + self._step_fed
 

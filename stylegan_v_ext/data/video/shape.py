@@ -9,6 +9,7 @@ import av.filter
 from av.sidedata.sidedata import Type
 
 from stylegan_v_ext.data.geometry import BLACK, Geometry, Plan
+from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.tags import (
     BT601,
@@ -22,7 +23,6 @@ from stylegan_v_ext.data.video.tags import (
     UNKNOWN,
 )  # fmt: skip
 
-MOST_PIXELS = 8192**2  # of a frame, as for pictures
 WIDEST_PIXEL = 16  # width of a pixel by its height, or the reverse; beyond this the file is wrong about it
 THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
 _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
@@ -30,7 +30,7 @@ _NAMES: dict[tuple[int, ...], str] = {BLACK: "black", (255, 255, 255): "white"}
 
 
 def _allow_unknown_kinds() -> None:
-    """Let PyAV pass over what its FFmpeg attaches to frames and it has no name for; it would refuse the whole frame."""
+    """Let PyAV accept side data that it has no name for; otherwise it refuses the frame."""
 
     def unknown(cls: Any, value: int) -> Any:
         member: Any = object.__new__(cls)
@@ -102,9 +102,8 @@ class Shaper:
         if not pixel_aspect or pixel_aspect < 0:
             return Fraction(1)
         if not Fraction(1, WIDEST_PIXEL) <= pixel_aspect <= WIDEST_PIXEL:
-            self._note(
-                f"it says that its pixels are {float(pixel_aspect):.4g} times as wide as high; they are not believed"
-            )
+            limits = f"limits 1:{WIDEST_PIXEL} to {WIDEST_PIXEL}:1"
+            self._note(f"its stated pixel aspect, {float(pixel_aspect):.4g}:1, is ignored ({limits})")
             return Fraction(1)
         return pixel_aspect
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from stylegan_v_ext.data.limits import LONGEST_HOLD
 from stylegan_v_ext.data.video import Problem
 
-LONGEST_HOLD = 3600  # seconds that `fps` may repeat a frame for
 FASTEST = 1_000_000  # frames a second
 MOST_COPIES = 1000  # of a frame that `fps` may make, on average, once there are
 SOME_COPIES = 10_000  # frames
+OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are those of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
-UNKNOWN = "it says no frame rate"
+UNKNOWN = "its frame rate is unknown"
 _COMMON = [Fraction(n, 1001) * 1000 for n in (24, 30, 48, 60, 120)] + [Fraction(n) for n in (
     5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)]  # fmt: skip
 _SLACK = 0.2  # by which an interval between equal frames may differ from the mean, as a share of it
@@ -40,10 +41,12 @@ class Clock:
 
     tick: seconds between two ticks of the file's clock.
     stated: rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
+    trusted: the file itself holds these rates, so they count if no two times tell the rate. Otherwise FFmpeg may have
+        guessed them.
     """
 
-    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = ()):
-        self.tick = tick
+    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = (), trusted: bool = False):
+        self.tick, self._trusted = tick, trusted
         self._stated = [rate for rate in stated if rate and 1 / LONGEST_HOLD <= rate < FASTEST]
         self.count = 0
         self._origin: int | None = None
@@ -55,8 +58,8 @@ class Clock:
     def time(self, ticks: int | None) -> int:
         """Time of the next frame in ticks since the first one.
 
-        ticks: what the file says; None if it says nothing. A time that goes back begins a new stretch, which goes on
-        one interval after the last frame.
+        ticks: what the file says; None if it says nothing. If the time goes back, a new part begins; it
+        continues one interval after the last frame.
         """
         if not self.count:
             self._origin = ticks
@@ -98,8 +101,7 @@ class Clock:
     def rate(self) -> float | None:
         """Frames a second; None if nothing tells."""
         if self.count < 2 or not self._last:
-            agreed = len(set(self._stated)) == 1 or self._stated and max(self._stated) < 1.01 * min(self._stated)
-            return float(self._stated[0]) if agreed else None
+            return self._rate_of_one_frame()
         interval, deviation = self._line()
         if deviation > 0.25 * interval:  # no steady rate at all
             interval = self._last / (self.count - 1)
@@ -114,6 +116,12 @@ class Clock:
         near = [rate for rate in plain if self._fits(rate)] + near
         rate = float(near[0]) if near else measured
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
+
+    def _rate_of_one_frame(self) -> float | None:
+        """The stated rate if the file itself holds it, and all stated rates agree."""
+        least, most = min(self._stated, default=0), max(self._stated, default=0)
+        agreed = OF_ONE_FRAME[0] <= least and most <= min(1.01 * least, OF_ONE_FRAME[1])
+        return float(self._stated[0]) if self._trusted and agreed else None
 
     def _fits(self, rate: Fraction) -> bool:
         """Whether all times are those of a stated rate, rounded to ticks."""
@@ -134,8 +142,8 @@ class Clock:
 def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
     """(frame, how many times it is shown) at `fps` frames a second; the number may be 0.
 
-    A frame is shown from the output frame that is nearest to its time. Raises `Problem` if a frame lasts too long, or
-    if few frames become very many: a file of some bytes may last for days.
+    Each input frame appears first in the output frame nearest to its time. Raises `Problem` if a frame lasts too long,
+    or if few frames become very many: a file of some bytes may last for days.
     """
 
     def place(time: int) -> int:
