@@ -1,8 +1,6 @@
 """Animated WebP, which FFmpeg's libraries do not read, and AVIF, whose transparency they leave out, through Pillow."""
 
-import importlib
 import importlib.util
-import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -27,9 +25,11 @@ def is_for_pillow(head: bytes) -> bool:
 
 def import_pillow() -> None:
     """Import all that reading needs; a process that may open no more files could not."""
-    for name in ("PIL.Image", "PIL.WebPImagePlugin", "PIL.AvifImagePlugin", "numpy"):
-        importlib.import_module(name)
-    sys.modules["PIL.Image"].preinit()
+    import numpy as np  # noqa: F401
+    import PIL.AvifImagePlugin
+    import PIL.WebPImagePlugin
+
+    PIL.Image.preinit()
 
 
 class AnimationReading:
