@@ -277,7 +277,7 @@ def test_edits_refuse_what_they_cannot_do(trained_path, clip_model, tmp_path):
     fails("none.yaml", *base, "--seeds=0", f"--prompts={tmp_path}/none.yaml")
     fails("could not be opened", *base[:2], "--seeds=0", "--prompt=x", f"--clip={tmp_path}/none")
     fails("say the same", *base, "--seeds=0", "--prompt=x", "--neutral=x", "--method=global", "--relevance-images=1",
-          f"--relevance={tmp_path}/r")  # fmt: skip
+          f"--relevance={tmp_path}/r.safetensors")  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["sefa", "pca", "motion"])
