@@ -50,6 +50,6 @@ def test_what_cannot_be_measured_is_refused_before_a_run(name, num_frames, messa
 
 
 def test_all_names_are_checked_before_a_detector_is_fetched(monkeypatch):
-    monkeypatch.setattr("stylegan_v_ext.metrics.detectors.find_detector", lambda name: pytest.fail(f"{name} is fetched"))
+    monkeypatch.setattr("stylegan_v_ext.metrics.detectors.find_detector", lambda name: pytest.fail(name))
     with pytest.raises(ValueError, match="--metrics=foo is not one of"):
         check_run_metrics(["fvd2048_16f", "foo"], 3)
