@@ -26,11 +26,12 @@ FILE_ENDINGS = frozenset(_ENDINGS.split())
 """Endings of files that people have: video, sound, pictures, archives, data and documents."""
 
 
-def format_of(path: str | Path, formats: Sequence[str]) -> str | None:
+def format_of(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> str | None:
     """The format of the file that a name asks for; None if it asks for a folder.
 
     path: a name that ends in a slash asks for a folder, whatever stands before it.
     formats: endings, without a dot and in lower case, that the caller writes; none of them if it writes a folder only.
+    or_folder: whether messages offer a folder.
     Raises `ValueError` for the ending of another kind of file, unless a folder of that name exists, and for an ending
     with no name before it.
     """
@@ -44,9 +45,28 @@ def format_of(path: str | Path, formats: Sequence[str]) -> str | None:
         return ending
     if Path(text).is_dir():
         return None
-    wanted = f"use .{', .'.join(formats)}, or end it in / for a folder" if formats else "end it in / for a folder"
+    wanted = "end it in / for a folder" if or_folder else ""
+    if formats:
+        wanted = f"use .{', .'.join(formats)}, or {wanted}" if or_folder else f"use .{' or .'.join(formats)}"
     missing = "" if stem or ending not in formats else ", and no name stands before it"
     raise ValueError(f"{text} ends in .{ending}{missing}; {wanted}")
+
+
+def check_place(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> None:
+    """Raise `ValueError` unless a name is one that results can be written under: before the work is done, not after.
+
+    path, formats, or_folder: as for `format_of`.
+    """
+    text, place = os.fspath(path), Path(path)
+    is_file = format_of(path, formats, or_folder) is not None
+    if text == "-":
+        raise ValueError(f"- means standard output, which no results go to; name a {'folder' if or_folder else 'file'}")
+    if is_file and place.is_dir():
+        raise ValueError(f"{text} is a folder; {'end it in / to write into it, or ' * or_folder}name another file")
+    folder = place.parent if is_file else place
+    there = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent)), folder)
+    if os.path.lexists(there) and not there.is_dir():
+        raise ValueError(f"{there} is no folder, so nothing can be written in it; name another path than {text}")
 
 
 def check_folder(path: str | Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.writer import DatasetWriter
-from stylegan_v_ext.outputs import VIDEO_FORMATS, check_folder, format_of
+from stylegan_v_ext.outputs import VIDEO_FORMATS, check_folder, check_place, format_of
 
 FOLDERS = [
     "out",
@@ -64,3 +64,19 @@ def test_data_sets_in_zips(name, tmp_path):
     with DatasetWriter(tmp_path / name) as writer:
         writer.write("0/0.jpg", b"x")
     assert (tmp_path / name).read_bytes()[:2] == b"PK"
+
+
+def test_places_that_cannot_be_are_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "old.mp4").mkdir()
+    for name in ("file", "file/", "file/a", "file/a/b.mp4"):
+        with pytest.raises(ValueError, match="/file is no folder, so nothing can be written in it; name another path"):
+            check_place(f"{tmp_path}/{name}", VIDEO_FORMATS)
+    with pytest.raises(ValueError, match=r"old.mp4 is a folder; end it in / to write into it, or name another file"):
+        check_place(tmp_path / "old.mp4", VIDEO_FORMATS)
+    with pytest.raises(ValueError, match=r"old.mp4 is a folder; name another file"):
+        check_place(tmp_path / "old.mp4", ["mp4"], or_folder=False)
+    for name in ("old.mp4/", "old.mp4/new", "new/a.mp4", "file.mp4", "-/"):
+        check_place(f"{tmp_path}/{name}", VIDEO_FORMATS)
+    with pytest.raises(ValueError, match=r"a.pt ends in .pt; use .pkl or .safetensors$"):
+        check_place("a.pt", ["pkl", "safetensors"], or_folder=False)

@@ -141,9 +141,10 @@ def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
             raise CheckpointError(f"{path} cannot be downloaded ({error})") from None
     path = find_snapshot(path, best)
     content = None
-    if path.suffix == ".safetensors" and not path.with_suffix(".json").exists():
+    ending = path.suffix.lower()
+    if ending == ".safetensors" and not path.with_suffix(".json").exists():
         content = exports.read_foreign_safetensors(path)
-    if path.suffix in (".safetensors", ".json") and content is None:
+    if ending in (".safetensors", ".json") and content is None:
         readers, description = exports.read_safetensors(path)
         return Checkpoint(path, "safetensors", readers, training_set_kwargs=description["training_set_kwargs"])
     if content is None:

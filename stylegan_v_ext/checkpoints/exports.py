@@ -89,7 +89,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
     """(readers of the networks, description) of a pair; `path` is either file. Raises `CheckpointError`."""
     from safetensors import SafetensorError, safe_open
 
-    tensors_path, json_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    tensors_path = path if path.suffix.lower() == ".safetensors" else path.with_suffix(".safetensors")
+    json_path = path.with_suffix(".json")
     try:
         if not stat.S_ISREG(json_path.stat().st_mode):
             raise CheckpointError(f"{json_path} is not a file")
@@ -168,6 +169,8 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
             "a StyleGAN3 generator" if data.class_name == "AliasFreeGenerator" else "a moment of a video already, which"
         )
         raise ValueError(f"{what} has no time to be frozen at; give a StyleGAN-V or StyleGAN2 model")
+    if class_index is not None and not data.num_classes:
+        raise ValueError(f"--class={class_index}: the model has no classes; leave --class out")
     kwargs = {**data.kwargs, "c_dim": data.num_classes}
     for name in ("num_frames", "max_num_frames", "motion_kwargs"):
         kwargs.pop(name, None)

@@ -148,7 +148,9 @@ class Machine:
         except (AttributeError, LookupError, ArithmeticError, TypeError, ValueError, struct.error) as error:
             if isinstance(error, CheckpointError):
                 raise
-            raise CheckpointError(f"not a network snapshot, or damaged at byte {self.position}") from None
+            raise CheckpointError(
+                f"not a network snapshot, or damaged at byte {self.position}; fetch it again"
+            ) from None
 
     def _run(self) -> Any:
         handlers, budget = _HANDLERS, self.budget
@@ -164,7 +166,9 @@ class Machine:
 
     def _take(self, size: int) -> memoryview:
         if size < 0 or size > len(self.data) - self.position:
-            raise CheckpointError(f"cut short or damaged: {size} bytes announced at byte {self.position}")
+            raise CheckpointError(
+                f"cut short or damaged ({size} bytes announced at byte {self.position}); fetch it again"
+            )
         start = self.position
         self.position += size
         return self.data[start : self.position]

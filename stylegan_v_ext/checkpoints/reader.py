@@ -443,11 +443,14 @@ def _refuse_other_files(start: bytes) -> None:
 
 
 _OTHER_FILES: tuple[tuple[tuple[bytes, ...], str], ...] = (
-    ((b"<!doctype", b"<html", b"<?xml", b"{\"error", b"{\"message"), "a web page and no checkpoint: the download "
-     "failed; fetch the file again, by its direct address"),
+    ((b"<", b"{\"", b"not found", b"access denied"), "a web page and no checkpoint: the download failed; fetch the "
+     "file again, by its direct address"),
     ((b"version https://git-lfs",), "a pointer of Git LFS and no checkpoint; fetch the file with `git lfs pull`"),
     ((b"\x89hdf",), "an HDF5 file of Keras or TensorFlow, which is not read; give a PyTorch checkpoint"),
-    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!"), "a compressed archive; unpack it and give the file inside"),
+    ((b"\x1f\x8b", b"7z\xbc\xaf", b"rar!", b"bzh", b"\xfd7zxz", b"\x28\xb5\x2f\xfd"), "a compressed archive; unpack it "
+     "and give the file inside"),
+    ((b"\x89png", b"\xff\xd8\xff", b"gif8", b"riff", b"\x1a\x45\xdf\xa3"), "a picture or a video and no checkpoint; "
+     "give the network (.pkl, .pt)"),
     ((b"gguf",), "a GGUF file of a language or diffusion model, which is not read; give a StyleGAN checkpoint"),
 )  # fmt: skip
 
@@ -456,7 +459,11 @@ def _read(file: BinaryIO) -> Any:
     if not file.seek(0, 2):
         raise CheckpointError("not a network snapshot: the file is empty")
     data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    _refuse_other_files(bytes(data[:64]).lstrip().lower())
+    _refuse_other_files(bytes(data[:64]).removeprefix(b"\xef\xbb\xbf").lstrip().lower())
+    if bytes(data[257:262]) == b"ustar":
+        raise CheckpointError("a tar archive; unpack it and give the file inside")
+    if bytes(data[4:8]) == b"ftyp":
+        raise CheckpointError("a video and no checkpoint; give the network (.pkl, .pt)")
     budget = Budget(len(data))
     finder = partial(find, budget=budget)
     if bytes(data[:4]) == b"PK\x03\x04":

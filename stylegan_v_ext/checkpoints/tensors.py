@@ -132,7 +132,7 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
         numel = struct.unpack_from("<q", data, position)[0]
         end = position + 8 + storage.numel * storage.dtype.itemsize
         if numel != storage.numel or end > len(data):
-            raise CheckpointError("tensors are cut short or damaged")
+            raise CheckpointError("tensors are cut short or damaged; fetch the file again")
         storage.data = data[position + 8 : end]
         position = end
     return value
@@ -143,7 +143,10 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
 
     data: the bytes of the file.
     """
-    archive = zipfile.ZipFile(file)
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        raise CheckpointError("a zip file that is cut short or damaged; fetch it again") from None
     if any("/code/__torch__" in name for name in archive.namelist()):
         raise CheckpointError(
             "a TorchScript program, which is code; it was not run: give the checkpoint that it was made from"

@@ -207,7 +207,7 @@ def _class_width(name: str, tensors: dict[str, torch.Tensor], num_classes: int) 
 
 
 def _counted(num_classes: int) -> str:
-    return f"{num_classes} classes" if num_classes else "no classes"
+    return ("1 class" if num_classes == 1 else f"{num_classes} classes") if num_classes else "no classes"
 
 
 def content_part(video: torch.Tensor, name: str, image: torch.Tensor) -> torch.Tensor | None:

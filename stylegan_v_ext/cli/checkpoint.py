@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.common import UserError, report_user_errors
+from stylegan_v_ext.cli.common import OutputFile, UserError, report_user_errors
 from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.outputs import format_of
 from stylegan_v_ext.text import printable, say
 
 _SETTINGS = {"context_settings": {"show_default": True, "max_content_width": 110}}
@@ -122,7 +123,7 @@ def _source(record: Any) -> str:
 
 @checkpoint.command(epilog=_FORMATS, **_SETTINGS)
 @click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT", type=click.Path())
+@click.argument("target", metavar="OUT", type=OutputFile("pkl", "safetensors"))
 @click.option("--image", cls=Switch, help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
               "checkouts open (.pkl), this package installed or not")  # fmt: skip
 @click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
@@ -143,16 +144,15 @@ def convert(
     OUT.safetensors    tensors, with OUT.json beside it (arguments, provenance): no code at all
     OUT.pkl --image    an image generator for stock checkouts, a video frozen at --time
     """
-    import math
-
     from stylegan_v_ext.checkpoints import exports, load
 
     path = Path(target)
-    if path.suffix not in (".pkl", ".safetensors") or (image and path.suffix != ".pkl"):
-        raise UserError(f"{target} ends in {path.suffix!r}; use .pkl{'' if image else ' or .safetensors'}")
-    if not math.isfinite(time):
-        raise click.UsageError(f"--time={time} is not a finite number")
-    refuse_existing(path, path.with_suffix(".json") if path.suffix == ".safetensors" else path)
+    as_tensors = format_of(path, ("pkl", "safetensors")) == "safetensors"
+    if image and as_tensors:
+        raise UserError(f"{target}: --image writes a pickle; use .pkl")
+    if not image and (time or motion_seed or class_index is not None):
+        raise UserError("--time, --motion-seed and --class say what --image shows; add --image or leave them out")
+    refuse_existing(path, path.with_suffix(".json") if as_tensors else path)
     found = load(source, trust_pickle, allow_nan=allow_nan)
     generator = found.network(found.generator_key)
     say_notes(generator)
@@ -166,7 +166,7 @@ def convert(
             networks["D"] = discriminator
         for data in networks.values():
             data.build()  # what does not fit together is not written
-        if path.suffix == ".pkl":
+        if not as_tensors:
             exports.export_snapshot(path, networks, found.training_set_kwargs)
         else:
             origin = exports.describe_source(found.path, found.format)

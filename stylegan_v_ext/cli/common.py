@@ -15,11 +15,12 @@ import click
 
 from stylegan_v_ext.cli.entry import LONGEST_MESSAGE, printable_errors
 from stylegan_v_ext.interrupts import EndedBySignal
-from stylegan_v_ext.outputs import format_of
+from stylegan_v_ext.outputs import check_place, format_of
 from stylegan_v_ext.text import printable, say, sentence
 
 _LONGEST_LABEL = 60
 _MOST_NAMED = 5  # files in a question
+_MOST_SEEDS = 1_000_000
 _OTHER_OUTPUT = "name another --output, or delete what is there"
 
 
@@ -50,7 +51,7 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except (RuntimeError, MemoryError) as error:
             from stylegan_v_ext.device import is_out_of_memory
 
-            if not is_out_of_memory(error):
+            if not isinstance(error, MemoryError) and not is_out_of_memory(error):
                 raise
             raise UserError("out of memory; use a smaller --batch-gpu, --cbase or --cmax, or another device") from None
 
@@ -110,6 +111,8 @@ class SeedList(click.ParamType):
                 self.fail(f"range {part.strip()} runs backwards; write {last}-{first}", param, ctx)
             if last >= 2**32:
                 self.fail(f"seed {last} is above 4294967295", param, ctx)
+            if len(seeds) + last - first >= _MOST_SEEDS:
+                self.fail(f"{printable(value, 100)!r} has more than {_MOST_SEEDS:,} seeds; ask for fewer", param, ctx)
             seeds += range(first, last + 1)
         return seeds
 
@@ -211,13 +214,15 @@ class PathText(click.ParamType):
 class OutputPath(PathText):
     """Where results go: a file that ends in one of the formats, or a folder. Other files' endings are refused."""
 
+    or_folder = True
+
     def __init__(self, *formats: str):
         self.formats = formats
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         path = super().convert(value, param, ctx)
         try:
-            format_of(path, self.formats)
+            check_place(path, self.formats, self.or_folder)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return path
@@ -225,6 +230,8 @@ class OutputPath(PathText):
 
 class OutputFile(OutputPath):
     """A file to write, which has to end in one of the formats."""
+
+    or_folder = False
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         path = super().convert(value, param, ctx)
@@ -248,14 +255,19 @@ def user_agrees(question: str, remedy: str) -> bool:
         raise UserError(f"no answer, so nothing was written; {remedy}") from None
 
 
-def files_to_replace(paths: Iterable[Path], ask: bool = True) -> set[Path]:
+def files_to_replace(paths: Iterable[Path], ask: bool = True, inputs: Iterable[str | None] = ()) -> set[Path]:
     """Return the paths that exist, which the caller is about to replace.
 
     paths: all files that the caller will write.
     ask: whether to ask the user, if there is a terminal.
-    Raises `UserError` if the user does not agree.
+    inputs: files that the caller reads, or anything else that the user named as an input.
+    Raises `UserError` if the user does not agree, or if one of the inputs would be replaced.
     """
     existing = sorted({path for path in paths if path.exists()})
+    read = [Path(name) for name in inputs if name and os.path.exists(name)]
+    own = next((path for path in existing if not path.is_symlink() and any(map(path.samefile, read))), None)
+    if own is not None:
+        raise UserError(f"{own} is read here, and would be replaced; name another --output")
     if existing and ask and sys.stdin is not None and sys.stdin.isatty():
         more = f" and {len(existing) - _MOST_NAMED} more" if len(existing) > _MOST_NAMED else ""
         names = ", ".join(map(str, existing[:_MOST_NAMED]))

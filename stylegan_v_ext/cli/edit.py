@@ -12,6 +12,7 @@ from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     FOLDER,
     PATH,
+    OutputFile,
     SeedList,
     UserError,
     device_to_use,
@@ -81,7 +82,7 @@ class Edit:
 @click.option("--disentangle", help="global: leave out channels below that share of the largest relevance; more "
               "changes less besides", type=click.FloatRange(0, 1), default=0.3)  # fmt: skip
 @click.option("--relevance", help="global: file for what the channels do; measured if it is not there  "
-              "[default: in the cache]", type=PATH, metavar="FILE")  # fmt: skip
+              "[default: in the cache]", type=OutputFile("safetensors"), metavar="FILE")  # fmt: skip
 @click.option("--relevance-images", help="global: random videos that it is measured on", default=16,
               type=click.IntRange(1, 1024))  # fmt: skip
 @click.option("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
@@ -115,7 +116,9 @@ def edit(context: click.Context, **o: Any) -> None:
     targets = [folder / f"{name}-{edit.name}.mp4" for name, _ in sources for edit in edits]
     if len(set(targets)) < len(targets):
         raise UserError("two edits have one name; give them a `name` of their own in --prompts")
-    replaced = files_to_replace(_targets(o, edits, [name for name, _ in sources]))
+    replaced = files_to_replace(
+        _targets(o, edits, [name for name, _ in sources]), inputs=[str(checkpoint.path), *o["projections"]]
+    )
     encoder = load_encoder(o["clip_name"], sampler.device)
     folder.mkdir(parents=True, exist_ok=True)
     job = _LatentJob(context, o, sampler, encoder, replaced) if o["method"] == "latent" else \

@@ -51,6 +51,7 @@ Looks:
 
 
 _FRAMES = (".png", ".jpg")
+_LARGEST_GRID = 16_000  # pixels a side; H.264 has 16,384, WebP 16,383, and labels take some
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,8 @@ def gen_video(**options: Any) -> None:
     if grid is not None and len(items) > grid[0] * grid[1]:
         raise click.UsageError(f"--grid={grid[0]}x{grid[1]} holds {grid[0] * grid[1]} videos, {len(items)} were asked "
                                f"for; use fewer --seeds or a larger grid")  # fmt: skip
+    if grid is not None:
+        _check_grid(grid, sampler.generator.img_resolution + o["padding"])
     if single and grid is None and len(items) > 1:
         raise click.UsageError(
             f"--output={o['output']} is one file for {len(items)} videos; name a folder or add --grid"
@@ -162,7 +165,8 @@ def gen_video(**options: Any) -> None:
         return frame_times(o["frames"], o["start"], o["speed"])
 
     targets = [target("grid")] if grid is not None else [target(item.name) for item in items]
-    replaced = _replaced(targets, ask=num_processes == 1)
+    inputs = [o["network"], *o["projections"], o["motion_from"]]
+    replaced = _replaced(targets, inputs, ask=num_processes == 1)
     if grid is not None and rank == 0:
         labels = [item.label for item in items] if o["labels"] else None
         layout = Layout(grid[0], grid[1], o["padding"], labels)
@@ -172,13 +176,25 @@ def gen_video(**options: Any) -> None:
         _write(target(item.name), sampler.render(item.video, times()), o, replaced)
 
 
-def _replaced(targets: list[Path], ask: bool) -> set[Path]:
-    """The files that will be replaced. Raises `UserError` if a folder of frames is there, or the user says no."""
+def _replaced(targets: list[Path], inputs: list[str | None], ask: bool) -> set[Path]:
+    """The files that will be replaced. Raises `UserError` if a folder of frames is there, or the user says no.
+
+    inputs: as for `files_to_replace`.
+    """
     folders = [path.with_suffix("") for path in targets if path.suffix.lower() in _FRAMES]
     existing = next((folder for folder in folders if folder.exists()), None)
     if existing is not None:
         raise UserError(f"{existing} exists already; name another folder or delete it first")
-    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask)
+    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask, inputs)
+
+
+def _check_grid(grid: tuple[int, int], cell: int) -> None:
+    """Raise `UserError` for a grid larger than encoders take. cell: side of a cell in pixels, padding included."""
+    if max(grid) * cell > _LARGEST_GRID:
+        raise UserError(
+            f"--grid={grid[0]}x{grid[1]} makes pictures of {grid[0] * cell:,} x {grid[1] * cell:,} pixels; "
+            f"{_LARGEST_GRID:,} a side are the most, which {max(_LARGEST_GRID // cell, 1)} cells have"
+        )
 
 
 def _is_file(output: str) -> bool:

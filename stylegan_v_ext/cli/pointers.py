@@ -7,8 +7,9 @@ import click
 _IMAGE_MODEL = "here --cfg=stylegan2 trains an image model and --cfg=stylegan-v videos; sizes follow the resolution"
 _ALIAS_FREE = "this project trains no alias-free models; use their own checkout, or --cfg=stylegan-v for videos"
 _CFG = {
-    **dict.fromkeys(["auto", "cifar", "paper256", "paper512", "paper1024", "fastgan"], _IMAGE_MODEL),
-    **dict.fromkeys(("stylegan3-t", "stylegan3-r"), _ALIAS_FREE),
+    **dict.fromkeys(["auto", "fastgan", "cifar", "paper256", "paper512", "paper1024"], _IMAGE_MODEL),
+    **dict.fromkeys(["stylegan", "stylegan2-ada"], _IMAGE_MODEL),
+    **dict.fromkeys(("stylegan3", "stylegan3-t", "stylegan3-r"), _ALIAS_FREE),
 }
 _NETWORKS = ("ffhq256", "ffhq512", "ffhq1024", "celebahq256", "lsundog256")
 """Short names of published networks in stylegan2-ada-pytorch."""

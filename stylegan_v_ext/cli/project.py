@@ -94,6 +94,7 @@ def project(context: click.Context, **o: Any) -> None:
     final, tuned = folder / "projection.npz", folder / "tuned.pkl"
     if final.exists() and (not o["tune"] or tuned.exists()):
         raise UserError(f"{tuned if o['tune'] else final} exists already; name another --output or delete it first")
+    files_to_replace([folder / "comparison.mp4", tuned], ask=False, inputs=[o["video"], o["network"]])
     checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
     check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
     if generator.img_channels != 3:

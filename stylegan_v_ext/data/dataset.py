@@ -15,6 +15,8 @@ from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
 
+_OTHER_CLASSES = "start a new run from the model (train --data=... --resume=SNAPSHOT.pkl)"
+
 
 class SparseVideoDataset(torch.utils.data.Dataset):
     """Clips of F frames as strips, each with a label of its class and timestamps.
@@ -86,13 +88,17 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         if wanted == 0:
             return 0
         if not (metadata.labels or metadata.unusable):
-            raise DataError(f"{self.path} has no labels; add them to its dataset.json or train without --cond")
+            ways = "train without --cond" if num_classes is None else _OTHER_CLASSES
+            raise DataError(f"{self.path} has no labels; add them to its dataset.json, or {ways}")
         without = next((video for video in self._videos if video.folder not in metadata.labels), None)
         if without is not None:
             cure = "mend dataset.json, or train with --skip-bad or without --cond"
             raise DataError(f"{self.path}: {without} {metadata.reason(without).text}; {cure}")
         if wanted is not None and metadata.num_classes > wanted:
-            raise DataError(f"{self.path} has {metadata.num_classes} classes, more than num_classes {wanted}")
+            raise DataError(
+                f"{self.path} has {metadata.num_classes} classes, more than the {wanted} of the model; give data of at "
+                f"most {wanted} classes, or {_OTHER_CLASSES}"
+            )
         return metadata.num_classes if wanted is None else wanted
 
     def __len__(self) -> int:

@@ -19,12 +19,15 @@ def check_run_metrics(names: Iterable[str], num_frames: int) -> None:
     (`num_frames` is 1), or look through a detector that cannot be had.
     """
     check_metrics(names, num_frames)
+    metrics = []
     for name in names:
         metric = parse_metric(name)
         if metric is None:
             raise ValueError(
                 f"--metrics={name} is not one of {', '.join(STANDARD)}, nor one of them with other numbers"
             )
+        metrics.append(metric)
+    for metric in metrics:  # after all names: it may fetch a detector
         if metric.family.detector in detectors.DETECTORS:
             detectors.find_detector(metric.family.detector)
 

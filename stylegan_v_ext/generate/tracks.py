@@ -108,13 +108,11 @@ def moved(content: Content, direction: torch.Tensor, strength: Schedule) -> Cont
 
 def rows_of(low: int, high: int, num_ws: int) -> slice:
     """Content rows that the layers of resolutions `low` to `high` read first."""
-    for resolution in (low, high):
-        if resolution < 4 or resolution & (resolution - 1):
-            raise ValueError(f"resolution {resolution} is not a power of two from 4 on; use 4, 8, 16, 32, ...")
+    top = 2 ** (num_ws // 2 + 1)
+    if low > high or low > top or any(r < 4 or r & (r - 1) for r in (low, high)):
+        raise ValueError(f"layers {low}-{high} are none of this network's; it has the powers of two from 4 to {top}")
     first, last = (2 * (resolution.bit_length() - 3) for resolution in (low, high))
     start, stop = max(first - 1, 0), last + 1
-    if low > high or start >= num_ws - 1:
-        raise ValueError(f"layers {low}-{high} are none of this network's; it ends at {2 ** (num_ws // 2 + 1)} px")
     return slice(start, num_ws if stop >= num_ws - 1 else stop)
 
 

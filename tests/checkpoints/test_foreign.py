@@ -235,7 +235,11 @@ def test_classes_of_other_packages_are_looked_at_as_data(tmp_path):
     ("content", "message"),
     [
         (b"<!DOCTYPE html><html><body>quota exceeded", "a web page and no checkpoint"),
-        (b"\n  <html>", "a web page and no checkpoint"),
+        (b"\n  <html>", "a web page and no checkpoint"), (b"\xef\xbb\xbf<!-- x -->", "a web page and no checkpoint"),
+        (b"<Error><Code>AccessDenied</Code></Error>", "a web page"), (b"Not Found\n", "a web page and no checkpoint"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), "a picture or a video"), (b"\0\0\0\x20ftypisom" + bytes(90), "a video"),
+        (b"PK\3\4" + bytes(90), "a zip file that is cut short or damaged; fetch it again"),
+        (bytes(257) + b"ustar\0" + bytes(255), "a tar archive; unpack it"), (bytes(90), "at byte 1; fetch it again"),
         (json.dumps({"error": {"code": 404}}).encode(), "a web page and no checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "a pointer of Git LFS"),
         (b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file"), (b"\x1f\x8b\x08\x00" + bytes(90), "a compressed archive"),

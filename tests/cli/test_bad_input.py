@@ -211,7 +211,8 @@ GENERATE_FAULTS = {
     "codec of another container": (["--seeds=0", "--output=a.mov", "--codec=vp9"], "use h264 or h265"),
     "rate of another container": (["--seeds=0", "--format=webm", "--fps=1200"], "use 0.001 to 1000"),
     "layers backwards": (["--seeds=0", "--mix-seed=1", "--mix-layers=16-8"], "write 8-16"),
-    "layers above the network's": (["--seeds=0", "--mix-seed=1", "--mix-layers=64"], "it ends at 16 px"),
+    "layers above the network's": (["--seeds=0", "--mix-seed=1", "--mix-layers=64"], "powers of two from 4 to 16"),
+    "endless grid": (["--seeds=0", "--grid=99999x1"], "1,599,984 x 16 pixels; 16,000 a side are the most"),
     "one file for many": (["--seeds=0-1", "--output=a.mp4"], "one file for 2 videos"),
     "motion seeds that do not match": (["--seeds=0-2", "--motion-seeds=0-1"], "2 --motion-seeds for 3 contents"),
     "class of a model without": (["--seeds=0", "--class=1"], "no classes; leave --class out"),
@@ -228,11 +229,20 @@ def test_generation_refuses_bad_options(snapshots, tmp_path, name):
     assert not (tmp_path / "out").exists()
 
 
+def test_generation_never_replaces_its_network(snapshots, tmp_path):
+    network = tmp_path / "net.mp4"
+    network.hardlink_to(snapshots / "video.pkl")
+    code, output = run("generate", f"--network={network}", "--seeds=0", "--frames=1", f"--output={network}")
+    assert code == 2
+    assert_one_line_error(output, "net.mp4 is read here, and would be replaced; name another --output")
+    assert network.samefile(snapshots / "video.pkl")
+
+
 def test_generation_refuses_networks_it_cannot_use(snapshots, tmp_path):
     (tmp_path / "fake.pkl").write_bytes(b"PK\x03\x04")
     cases = {
         f"--network={tmp_path}/none.pkl": "does not exist",
-        f"--network={tmp_path}/fake.pkl": "is not a network snapshot",
+        f"--network={tmp_path}/fake.pkl": "a zip file that is cut short or damaged; fetch it again",
         f"--network={tmp_path}": "holds no network-snapshot",
         f"--network={snapshots}/image.pkl": "makes images, not videos",
         f"--network={snapshots}/classes.pkl": "choose one with --class=0 ... --class=1",

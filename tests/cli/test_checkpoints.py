@@ -49,6 +49,8 @@ def test_inspect_tells_what_is_in_a_snapshot_without_memory_for_weights(files, m
         return original(*args, **kwargs)
 
     original = torch.randn
+    with torch.device("meta"):  # in its first such block PyTorch remembers its functions: not the one below
+        torch.empty(0)
     monkeypatch.setattr(torch, "randn", randn)
     code, output = run("checkpoint", "inspect", files / "classes.pkl")
     assert code == 0, output
@@ -140,6 +142,8 @@ def test_convert_refuses_bad_targets_and_sources(files, tmp_path):
         (files / "video.pkl", tmp_path / "half.safetensors", [], "half.json exists already"),
         (files / "video.pkl", tmp_path / "a.txt", [], "use .pkl or .safetensors"),
         (files / "video.pkl", tmp_path / "a.safetensors", ["--image"], "use .pkl"),
+        (files / "video.pkl", tmp_path / "a.pkl", ["--image", "--class=1"], "no classes; leave --class out"),
+        (files / "video.pkl", tmp_path / "a.pkl", ["--time=3"], "add --image or leave them out"),
         (files / "classes.pkl", tmp_path / "a.pkl", ["--image"], "choose one with --class=0 ... --class=1"),
         (files / "none.pkl", tmp_path / "a.pkl", [], "does not exist"),
     ]  # fmt: skip

@@ -217,6 +217,10 @@ def test_projection_refuses_what_it_cannot_do(trained_path, clip, projected, tmp
     fails("of another clip, network or other options", "project", network, f"--video={clip}", *QUICK, "--seed=9",
           "--tune=3", f"--output={(tmp_path / 'q')}") if _copy(projected, tmp_path / "q") else None  # fmt: skip
     assert not (tmp_path / "p").exists()
+    own = tmp_path / "comparison.mp4"
+    own.write_bytes(b"mine")
+    fails("is read here, and would be replaced", "project", network, f"--video={own}", f"--output={tmp_path}")
+    assert own.read_bytes() == b"mine"
 
 
 def _copy(source, target):
@@ -277,7 +281,7 @@ def test_edits_refuse_what_they_cannot_do(trained_path, clip_model, tmp_path):
     fails("none.yaml", *base, "--seeds=0", f"--prompts={tmp_path}/none.yaml")
     fails("could not be opened", *base[:2], "--seeds=0", "--prompt=x", f"--clip={tmp_path}/none")
     fails("say the same", *base, "--seeds=0", "--prompt=x", "--neutral=x", "--method=global", "--relevance-images=1",
-          f"--relevance={tmp_path}/r")  # fmt: skip
+          f"--relevance={tmp_path}/r.safetensors")  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["sefa", "pca", "motion"])
@@ -299,7 +303,7 @@ GENERATE_FAULTS = {
     "interpolating motions": (["--seeds=0-1", "--interpolate", "--motion-seeds=0-1"], "2 motions for one video"),
     "two ways at once": (["--seeds=0-1", "--interpolate", "--decompose"], "use one of them"),
     "layers of nobody": (["--seeds=0", "--mix-layers=8-16"], "--mix-seed whose"),
-    "layers that are none": (["--seeds=0", "--mix-seed=1", "--mix-layers=12"], "not a power of two"),
+    "layers that are none": (["--seeds=0", "--mix-seed=1", "--mix-layers=12"], "the powers of two from 4 to 64"),
     "layers above the network": (["--seeds=0", "--mix-seed=1", "--mix-layers=128"], "none of this network's"),
     "padding of one": (["--seeds=0", "--padding=2"], "are for grids"),
     "two formats": (["--seeds=0", "--format=gif", "--output=a.mp4"], "differ; leave one out"),

@@ -38,3 +38,10 @@ def test_names_of_metrics_have_ascii_digits(number):
     assert parse_metric("fvd256_16f") is not None
     for name in ("fvd{0}_16f", "fvd256_{0}f", "fid{0}k_full", "is{0}", "isv{0}_ucf", "pr{0}k3_full", "motion256_{0}f"):
         assert parse_metric(name.format(number)) is None
+
+
+def test_seeds_are_bounded_before_they_are_listed():
+    assert len(SeedList().convert("0-999999", None, None)) == 1_000_000
+    for text in ("0-4294967295", "0-999999,7"):
+        with pytest.raises(click.BadParameter, match="has more than 1,000,000 seeds; ask for fewer"):
+            SeedList().convert(text, None, None)

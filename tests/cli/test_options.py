@@ -3,13 +3,21 @@
 import itertools
 import os
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from patches.__main__ import main as patches
-from stylegan_v_ext.cli.common import OutputFile, OutputPath, PathText, files_to_replace, report_user_errors
+from stylegan_v_ext.cli.common import (
+    OutputFile,
+    OutputPath,
+    PathText,
+    UserError,
+    files_to_replace,
+    report_user_errors,
+)
 from stylegan_v_ext.cli.entry import Command, Group
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
@@ -42,7 +50,7 @@ def parsed(command, *words):
     needed = []
     for option in command.params:
         if option.required and isinstance(option, click.Argument):
-            needed.append("x")
+            needed.append(f"x.{option.type.formats[0]}" if isinstance(option.type, OutputFile) else "x")
         elif option.required:
             needed.append(f"{option.opts[0]}={'8' if option.opts[0] == '--split' else 'x'}")
     return command.make_context("command", [*needed, *words]).params
@@ -120,8 +128,11 @@ def test_every_output_has_a_type_that_refuses_other_files():
             if option.name in ("output", "outdir"):
                 assert isinstance(option.type, OutputPath), name
                 for ending in ("avi", "7z", "mp3", "tiff"):
-                    with pytest.raises(click.BadParameter, match=f"ends in .{ending}; "):
+                    with pytest.raises(click.BadParameter, match=f"ends in .{ending}; ") as error:
                         parsed(command, f"{option.opts[0]}=clip.{ending}")
+                    assert ("for a folder" in error.value.message) != isinstance(option.type, OutputFile), name
+                with pytest.raises(click.BadParameter, match="- means standard output|is no name of a file"):
+                    parsed(command, f"{option.opts[0]}=-")
                 if not isinstance(option.type, OutputFile):
                     assert parsed(command, f"{option.opts[0]}=run.v2")[option.name] == "run.v2"
                 else:
@@ -213,3 +224,14 @@ def test_nobody_is_asked_without_a_terminal(tmp_path):
     with CliRunner().isolation(input="n\n"):
         assert files_to_replace([tmp_path / "a.mp4", tmp_path / "b.mp4"]) == {tmp_path / "a.mp4"}
         assert files_to_replace([]) == files_to_replace([tmp_path / "b.mp4"]) == set()
+
+
+def test_what_is_read_is_never_replaced(tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").write_text("mine")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", f"{tmp_path}/a.mp4", "link.mp4"):
+        with pytest.raises(UserError, match="a.mp4 is read here, and would be replaced; name another --output"):
+            files_to_replace([Path("b.mp4"), Path("a.mp4")], ask=False, inputs=[None, "gone.pkl", name])
+    link = Path("link.mp4")
+    assert files_to_replace([link], False, ["a.mp4"]) == {link}, "a link is replaced, and what it points to stays"

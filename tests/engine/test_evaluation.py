@@ -47,3 +47,9 @@ def test_what_cannot_be_measured_is_refused_before_a_run(name, num_frames, messa
     monkeypatch.setattr("dnnlib.util.open_url", offline)
     with pytest.raises(ValueError, match=message):
         check_run_metrics([name], num_frames)
+
+
+def test_all_names_are_checked_before_a_detector_is_fetched(monkeypatch):
+    monkeypatch.setattr("stylegan_v_ext.metrics.detectors.find_detector", lambda name: pytest.fail(name))
+    with pytest.raises(ValueError, match="--metrics=foo is not one of"):
+        check_run_metrics(["fvd2048_16f", "foo"], 3)
