@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import shortened
-from stylegan_v_ext.data.names import natural_key, normal_form
+from stylegan_v_ext.data.names import natural_sorted, normal_form
 from stylegan_v_ext.text import printable
 
 _SPLIT = re.compile("train(ing)?|val(id)?|validation|test(ing)?", re.IGNORECASE)
@@ -52,4 +52,4 @@ def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]
 
 def in_order(classes: Sequence[str]) -> list[str]:
     """Names of classes, each once, in natural order; a class has the number of its place."""
-    return sorted(set(classes), key=natural_key)
+    return natural_sorted(set(classes))

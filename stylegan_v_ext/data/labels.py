@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import spelled
-from stylegan_v_ext.data.names import natural_key, normal_form
+from stylegan_v_ext.data.names import natural_sorted, normal_form
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.text import printable
@@ -192,7 +192,7 @@ class _Numbers:
         self._digits = bool(unknown) and all(text.isascii() and text.isdecimal() for text in unknown)
         self._mixed = any(isinstance(value, (int, float)) for value in values)
         if texts and names is None and not self._digits and not self._mixed:
-            self.names = sorted(texts, key=lambda text: (natural_key(text), text))
+            self.names = natural_sorted(texts)
             self._number = {name: number for number, name in enumerate(self.names)}
         found = [self.of(value) for value in {_key(value): value for value in values}.values()]
         self.highest = max((number for number in found if not isinstance(number, Reason)), default=-1)

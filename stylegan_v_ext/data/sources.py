@@ -18,12 +18,13 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, is_animation
 from stylegan_v_ext.data.findings import Notes, count, kinds_of, shortened
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
-from stylegan_v_ext.data.names import is_hidden, natural_key, natural_order
+from stylegan_v_ext.data.names import is_hidden, natural_order, natural_sorted
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata
 from stylegan_v_ext.data.odd_pictures import UNLIKE, odd_pictures
 from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.video.containers import HEAD
 from stylegan_v_ext.data.videos import Video, list_videos
 from stylegan_v_ext.text import printable
 
@@ -132,6 +133,13 @@ class _OneFile(Archive):
     def read(self, index: int) -> bytes:
         try:
             return self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
+
+    def head(self, index: int, size: int) -> bytes:
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                return file.read(size)
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
 
@@ -272,7 +280,7 @@ class _Search:
 
     def _is_animation(self, index: int) -> bool:
         try:
-            return is_animation(self.archive.read(index))
+            return is_animation(self.archive.head(index, HEAD))
         except DataError:  # said when it is used
             return False
 
@@ -312,7 +320,7 @@ class _Search:
             sentences.append(f"{number} left out, thumbnails among frames: {shortened(self._thumbnails)}")
         if self._other:
             number, kinds = count(len(self._other), "file"), kinds_of(self._other)
-            others = shortened(sorted(self._other, key=natural_key))
+            others = shortened(natural_sorted(self._other))
             packed = [name for name in self._other if name.lower().endswith(_PACKED)]
             more = f"; archives inside are not read, so unpack or name {shortened(packed)}" if packed else ""
             sentences.append(f"{number} left out, neither videos nor pictures ({kinds}): {others}{more}")

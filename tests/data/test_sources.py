@@ -8,6 +8,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
+from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
@@ -355,3 +357,19 @@ def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(
     (tmp_path / "dataset.json").write_text('{"fps": 10}')
     clip = read_clip(str(tmp_path), SMALL, fps=5)
     assert [frame.mean() for frame in clip.frames] == [20, 36, 52] and clip.fps == 5
+
+
+def test_sources_and_classes_are_in_the_order_of_all_their_names(tmp_path):
+    files = {f"{name}/{i}.png": image_bytes() for name in ("1_25", "1_1", "1_05", "10_5") for i in range(3)}
+    for path in both(tmp_path, files):
+        found = find_sources(path)
+        assert names(found) == ["1_05", "1_1", "1_25", "10_5"]
+    assert in_order(["v1.10", "v1.9", "v1.9"]) == ["v1.9", "v1.10"] and in_order(["1p1", "1p05"]) == ["1p05", "1p1"]
+
+
+def test_finding_sources_reads_the_heads_of_pictures_alone(tmp_path, monkeypatch):
+    files = {f"v{v}/{i}.png": image_bytes(i) for v in range(3) for i in range(4)}
+    places = both(tmp_path, files)
+    for kind in (FolderArchive, ZipArchive):
+        monkeypatch.setattr(kind, "read", None)
+    assert [len(find_sources(path).sources) for path in places] == [3, 3]

@@ -5,7 +5,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-_HEAD = 4096  # bytes that tell the kind of a file
+HEAD = 4096  # bytes that tell the kind of a file
 _BOXES = {b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"meta", b"uuid", b"sidx", b"mfra", b"ftyp", b"styp"}
 SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
 _PACKET = 188  # bytes of MPEG-TS
@@ -20,13 +20,13 @@ def is_animation(source: bytes | str | Path) -> bool:
     source: a path, or the bytes of the file; its first 4096 serve. A file that cannot be read is no animation.
     """
     if isinstance(source, bytes):
-        head = source[:_HEAD]
+        head = source[:HEAD]
     else:
         try:
             if not os.path.isfile(source):
                 return False
             with open(source, "rb") as file:
-                head = file.read(_HEAD)
+                head = file.read(HEAD)
         except OSError:
             return False
     if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
@@ -112,7 +112,7 @@ def missing_end(file: BinaryIO) -> str:
     elif head[:4] == b"OggS":
         lost = _page_end(file, size) > size
     elif head == _ASF_HEADER:
-        _, found, rest = _at(file, 0, _HEAD).partition(_ASF_FILE)
+        _, found, rest = _at(file, 0, HEAD).partition(_ASF_FILE)
         lost = bool(found) and len(rest) >= 32 and struct.unpack_from("<Q", rest, 24)[0] > size
     return "it is cut off" if lost else ""
 
@@ -137,7 +137,7 @@ def _boxes_end(file: BinaryIO) -> int:
 
 def _segment_end(file: BinaryIO) -> int:
     """Where the segment of a Matroska file ends; 0 if the file does not say."""
-    place, data = 0, _at(file, 0, _HEAD)
+    place, data = 0, _at(file, 0, HEAD)
     for name in (b"\x1aE\xdf\xa3", b"\x18S\x80g"):
         if data[place : place + 4] != name or place + 5 > len(data) or not data[place + 4]:
             return 0
