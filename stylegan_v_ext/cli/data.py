@@ -140,10 +140,12 @@ def _say_some(sentences: list[str]) -> None:
 
 def _cure(report: Any) -> str:
     """What the data are good for in spite of their problems."""
+    from stylegan_v_ext.data.findings import count
+
     if report.problems and not report.is_curable(use_labels=False):
         return "mend them"
     sound = report.num_videos - len(report.left_out(use_labels=True))
-    ways = [f"train on the {sound} sound videos with --skip-bad"] if report.is_curable(use_labels=True) else []
+    ways = [f"train on the {count(sound, 'sound video')} with --skip-bad"] if report.is_curable(use_labels=True) else []
     ways += ["train without --cond"] if report.label_problems and not report.problems else []
     ways += ["train with --skip-bad and without --cond"] if report.problems and not ways else []
     return ", or ".join(["mend them", *ways])
@@ -151,13 +153,14 @@ def _cure(report: Any) -> str:
 
 def _print_summary(path: str, report: Any) -> None:
     from stylegan_v_ext.data.check import summary_of_classes
+    from stylegan_v_ext.data.findings import count
 
     size = f"{report.resolution}x{report.resolution}" if report.resolution else "unknown size"
     fps = f", {report.fps:g} frames a second" if report.fps else ""
     labels = "" if report.num_classes else ", no usable labels" if report.unlabelled else ", no labels"
     say(
-        f"{path}: {report.num_videos} videos of {report.shortest} to {report.longest} frames, "
-        f"{report.num_frames} frames of {size}{fps}{labels}"
+        f"{path}: {count(report.num_videos, 'video')} of {report.shortest} to {report.longest} frames, "
+        f"{count(report.num_frames, 'frame')} of {size}{fps}{labels}"
     )
     if report.num_classes:
         say(f"Classes: {summary_of_classes(report.class_sizes)}")

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.class_folders import class_folders, in_order
+from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import grouped
 from stylegan_v_ext.data.labels import NO_LABEL
 from stylegan_v_ext.data.metadata import Metadata
@@ -46,8 +47,12 @@ def classes_of(sources: list[Source], from_folders: bool) -> SourceClasses:
     recorded = _recorded_classes(sources)
     if not from_folders:
         return recorded
-    names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
-    if any(number is not None for number in recorded.numbers):
+    has_labels = any(number is not None for number in recorded.numbers)
+    try:
+        names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
+    except DataError as error:
+        raise DataError(f"{error}; without --labels, those of dataset.json are kept" if has_labels else error) from None
+    if has_labels:
         notes.append("--labels: the classes are those of the folders; the labels in dataset.json are left out")
     classes = in_order(names)
     return SourceClasses([classes.index(name) for name in names], classes, notes)

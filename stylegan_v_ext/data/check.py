@@ -10,7 +10,7 @@ from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, grouped, shortened
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
-from stylegan_v_ext.data.odd_pictures import UNLIKE, odd_pictures
+from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, image_faults, open_image
 from stylegan_v_ext.data.videos import Video
@@ -182,11 +182,10 @@ def _report_odd_names(report: Report, archive: Archive, videos: Sequence[Video])
     """Pictures that may be thumbnails among frames, or frames of two series in one folder."""
     notes = Notes()
     for video in videos:
-        names = [archive.names[index] for index in video.frames]
+        names = video.names(archive)
         odd = [names[place] for places in odd_pictures(names) for place in places]
         if odd:
-            shown = f"{shortened(odd)} of {len(names)} pictures"
-            notes.add(str(video), UNLIKE, f"{video}: {UNLIKE.replace('some of its pictures', shown)}")
+            note_odd_frames(notes, str(video), odd)
     report.notes += notes.sentences()
 
 

@@ -9,6 +9,7 @@ from stylegan_v_ext.data.names import natural_sorted, normal_form
 from stylegan_v_ext.text import printable
 
 _SPLIT = re.compile("train(ing)?|val(id)?|validation|test(ing)?", re.IGNORECASE)
+_LIKE_SPLIT = re.compile(f"(.+[_-])?({_SPLIT.pattern})([_-].+)?", re.IGNORECASE)  # train_256, rawframes_val
 
 
 def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
@@ -20,16 +21,29 @@ def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tupl
     """
     notes: list[str] = []
     rest = [[normal_form(folder) for folder in place] for place in places]
-    _check(names, rest, "lies in no sub-folder; --labels takes the class from the first folder's name")
+    _check(
+        names, rest, "lies in no sub-folder; --labels takes the class from the first folder's name; move it into one"
+    )
     rest = _without_wrappers(rest, notes)
     firsts = {place[0] for place in rest}
-    if all(_SPLIT.fullmatch(first) for first in firsts) and (len(firsts) > 1 or any(len(place) > 1 for place in rest)):
+    if _are_splits(rest):
         splits = " and ".join(f"{printable(first, 50)}/" for first in sorted(firsts))
         rest = [place[1:] for place in rest]
         _check(names, rest, f"lies in no folder below {splits}; --labels takes the class from the folder below them")
         notes.append(f"the videos of {splits} are all used; the class of a video is the folder below")
         rest = _without_wrappers(rest, notes)
     return [place[0] for place in rest], notes
+
+
+def _are_splits(rest: list[list[str]]) -> bool:
+    """Whether the first folders are the parts of a data set; names that hold more than that need classes in common."""
+    firsts = {place[0] for place in rest}
+    if all(_SPLIT.fullmatch(first) for first in firsts):
+        return len(firsts) > 1 or any(len(place) > 1 for place in rest)
+    if len(firsts) == 1 or not all(_LIKE_SPLIT.fullmatch(first) for first in firsts):
+        return False
+    seconds = {(place[0], place[1]) for place in rest if len(place) > 1}
+    return all(len(place) > 1 for place in rest) and len({second for _, second in seconds}) < len(seconds)
 
 
 def _check(names: Sequence[str], rest: list[list[str]], clause: str) -> None:

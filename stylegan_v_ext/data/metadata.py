@@ -141,7 +141,7 @@ def _give_classes(
         metadata.label_problems.append(f"{other} names its classes otherwise than another {METADATA_NAME}")
     metadata.labels, metadata.unusable = found.labels, found.unusable
     metadata.classes, metadata.num_classes = found.names, found.num_classes
-    metadata.label_problems += _missing([printable(name, 100) for name in found.missing])
+    metadata.label_problems += _missing(found.missing, videos)
     _note_what_is_odd(metadata, found, names)
 
 
@@ -171,11 +171,18 @@ def _note_what_is_odd(metadata: Metadata, found: Classes, names: list[str] | Non
         )
 
 
-def _missing(names: list[str]) -> list[str]:
-    """Sentences about labels whose video is not there."""
+def _missing(names: list[str], videos: Sequence[Video]) -> list[str]:
+    """Sentences about labels whose video is not there, or is a folder of videos."""
+    paths = [tidy(video.folder).split("/") for video in videos] if names else []
+    above = {"/".join(path[:depth]) for path in paths for depth in range(1, len(path))}
+    findings = [(f"label for {printable(name, 100)},", f"which is {_absent(name in above)}") for name in names]
     if len(names) <= MOST_EACH:
-        return [f"label for {name}, which is not in the data" for name in names]
+        return [" ".join(finding) for finding in findings]
     return [f"{len(names):,} labels are for videos that are not in the data ({shortened(names)})"]
+
+
+def _absent(is_above: bool) -> str:
+    return "a folder of videos, not a video; label each of them" if is_above else "not in the data"
 
 
 def _ranges(numbers: list[int]) -> list[str]:

@@ -20,7 +20,7 @@ from stylegan_v_ext.data.findings import Notes, count, kinds_of, shortened
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
 from stylegan_v_ext.data.names import is_hidden, natural_order, natural_sorted
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata
-from stylegan_v_ext.data.odd_pictures import UNLIKE, odd_pictures
+from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
@@ -218,7 +218,7 @@ class _Search:
         holders = _folders_above([video.folder for video in folders] + list(beside))
         left: list[str] = []
         for video in folders:
-            names = self._names(video) if video_files or len(video) < _FEW else []
+            names = video.names(self.archive) if video_files or len(video) < _FEW else []
             files = beside.get(video.folder) or (video_files if have_names_of(names, stems) else [])
             is_poster = len(video) < (_FEW if video.folder in holders else 2 if video_files else 0)
             if files or is_poster or (video_files and is_named_for_thumbnails(video.folder)):
@@ -235,12 +235,11 @@ class _Search:
 
     def _without_thumbnails(self, video: Video) -> Video:
         """A video's pictures without those that are thumbnails by their names; others of odd names are noted."""
-        names = self._names(video)
+        names = video.names(self.archive)
         thumbnails, others = odd_pictures(names)
         self._thumbnails += [names[place] for place in thumbnails]
         if others:
-            odd = f"{shortened([names[place] for place in others])} of {len(names)} pictures"
-            self._notes.add(video.folder, UNLIKE, f"{video}: {UNLIKE.replace('some of its pictures', odd)}")
+            note_odd_frames(self._notes, str(video), [names[place] for place in others])
         return Video(video.folder, np.delete(video.frames, thumbnails)) if thumbnails else video
 
     def _own_name(self) -> str:
@@ -257,17 +256,9 @@ class _Search:
                 "them or of their names, may be thumbnails or frames of a video; move the pictures or files away"
             )
 
-    def _names(self, video: Video) -> list[str]:
-        """Names of the pictures of a folder."""
-        names, first, last = self.archive.names, int(video.frames.min()), int(video.frames.max())
-        if last - first + 1 == len(video):  # read at one go
-            run = names[first : last + 1]
-            return [run[index - first] for index in video.frames]
-        return [names[index] for index in video.frames]
-
     def _without_animations(self, video: Video) -> Video:
         """The folder's pictures without those that are animations, which become videos themselves."""
-        names = self._names(video)
+        names = video.names(self.archive)
         single = isinstance(self.archive, _OneFile)
         doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
         if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):

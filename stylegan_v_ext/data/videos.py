@@ -31,6 +31,14 @@ class Video:
     def __len__(self) -> int:
         return len(self.frames)
 
+    def names(self, archive: Archive) -> list[str]:
+        """Names of the frames in their archive."""
+        first, last = int(self.frames.min()), int(self.frames.max())
+        if last - first + 1 == len(self):  # read at one go
+            run = archive.names[first : last + 1]
+            return [run[index - first] for index in self.frames]
+        return [archive.names[index] for index in self.frames]
+
 
 def list_videos(archive: Archive) -> list[Video]:
     """Every folder, at any depth, that directly holds image files; in natural order.

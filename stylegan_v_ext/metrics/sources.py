@@ -19,7 +19,7 @@ from stylegan_v_ext import clip
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.findings import Notes, shortened
+from stylegan_v_ext.data.findings import Notes
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.opening import open_dataset
@@ -182,15 +182,16 @@ class VideoFiles(VideoSource):
             readers = [reader for part in pool.map(_counted, _by_file(found.sources)) for reader in part]
         self._videos = [reader.source for reader in readers if reader.num_read]
         self._counts = [reader.num_read for reader in readers if reader.num_read]
-        unreadable = [reader.source.name for reader in readers if not reader.num_read]
         if not self._videos:
             raise DataError(f"{path}: none of {len(readers)} videos can be read; {readers[0].damage}")
         notes = Notes()
         for reader in readers:
             if reader.num_read:
                 add_notes(notes, reader)
-        unread = f"{len(unreadable)} of {len(readers)} videos in {path} cannot be read: {shortened(unreadable)}"
-        self.notes = (*([unread] if unreadable else []), *notes.sentences(), *found.notes)
+            else:
+                name = reader.source.name
+                notes.add(name, f"left out: {reader.damage.replace(name, 'it')}", f"left out: {reader.damage}")
+        self.notes = (*notes.sentences(), *found.notes)
         self.mirrored = len(self._videos) if mirror else 0
         self._reader: tuple[Source, int, Any] | None = None
         self._arrays = OpenArrays()

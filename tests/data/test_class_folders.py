@@ -66,3 +66,10 @@ def test_one_name_in_two_forms_of_unicode_is_one_class():
 
 def test_classes_are_numbered_in_natural_order():
     assert in_order(["10", "9", "9", "1"]) == ["1", "9", "10"]
+
+
+def test_parts_of_data_sets_under_longer_names_are_passed_over_if_they_share_a_class():
+    places = ["k/train_256/run/1", "k/val_256/run/2", "k/val_256/jump/3"]
+    names, notes = classes(*places)
+    assert names == ["run", "run", "jump"] and "the videos of train_256/ and val_256/ are all used" in notes[1]
+    assert classes("train_ride/a/1", "test_drive/b/2")[0] == ["train_ride", "test_drive"]

@@ -59,7 +59,7 @@ def test_a_video_points_to_the_command_that_converts_it(tmp_path, name, content)
     ("content", "kind"),
     [(b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"), (b"Rar!\x1a\x07", "a rar archive; unpack it"),
      (b"\x1f\x8b\x08", "a gzip (.tar.gz) archive; unpack it"),
-     (b"\x28\xb5\x2f\xfd", "a zstd (.tar.zst) archive; unpack it"), (b"\x89HDF\r\n", "an HDF5 file, which is not read")],
+     (b"\x28\xb5\x2f\xfd", "a zstd (.tar.zst) archive; unpack it"), (b"\x89HDF\r\n", "an HDF5 file, which is")],
 )  # fmt: skip
 def test_archives_of_other_kinds_are_named(tmp_path, content, kind):
     (tmp_path / "a.zip").write_bytes(content + bytes(100))

@@ -13,6 +13,7 @@ from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.odd_pictures import odd_pictures
 from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
@@ -313,7 +314,9 @@ def test_frames_of_odd_names_are_used_and_said(tmp_path):
     found = find_sources(write_folder(tmp_path, {**frames(4, "v0/"), **frames(4, "v1/"), **masks}))
     assert [len(item.video) for item in found.sources] == [6, 4]
     (note,) = found.notes
-    assert note.startswith("v0: v0/mask_0.png, v0/mask_1.png of 6 pictures are named unlike the others, and count as")
+    assert note.startswith(
+        "v0: some of its pictures are named unlike the others, and count as frames (v0/mask_0.png, v0/m"
+    )
 
 
 def test_masks_beside_their_videos_are_said(tmp_path):
@@ -373,3 +376,20 @@ def test_finding_sources_reads_the_heads_of_pictures_alone(tmp_path, monkeypatch
     for kind in (FolderArchive, ZipArchive):
         monkeypatch.setattr(kind, "read", None)
     assert [len(find_sources(path).sources) for path in places] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("names", "thumbnails", "others"),
+    [
+        (["1.png", "2.png", "thumb.png"], [2], []),
+        (["a.png", "cover.png", "x.png"], [1], []),
+        (["f1.png", "f1_thumb.png", "f2.png", "f2_thumb.png"], [1, 3], []),
+        (["thumb1.png", "thumb2.png", "thumb3.png", "x.png"], [], [3]),
+        (["t-1.png", "t0.5.png", "t1e-05.png", "t2.PNG", "preview (1).png"], [4], []),
+        (["im.png", "im1.png", "im2.png", "im3.png"], [], [0]),
+        (["1.png", "1.jpg", "2.png", "2.jpg", "3.png", "3.jpg"], [], [1, 3, 5]),
+        (["9f3a.png", "0be1.png", "c77d.png", "e00e.png"], [], []),
+    ],
+)
+def test_odd_names_are_found_among_numbered_ones(names, thumbnails, others):
+    assert odd_pictures(names) == (thumbnails, others)
