@@ -109,6 +109,8 @@ def find_sources(path: str) -> Found:
 def _archive_at(path: str) -> Archive:
     """The archive at a path; a file that is not a zip is an archive of one file."""
     place = Path(path)
+    if not str(path).strip():
+        raise DataError("the path is empty; name a video, or a folder of videos or of folders of pictures")
     if not is_remote(path) and place.is_file():
         with open(place, "rb") as file:
             is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6") and place.suffix.lower() not in ARRAY_SUFFIXES
