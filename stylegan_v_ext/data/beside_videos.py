@@ -15,7 +15,8 @@ from stylegan_v_ext.data.videos import Video
 _FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 _FRAMES = 8  # numbered pictures that may be a video
 _BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
-_FOLDERS_BESIDE = re.compile("(covers?|posters?|previews?|thumb(nail)?s?)", re.IGNORECASE)
+THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
+_FOLDERS_BESIDE = re.compile(THUMBNAIL, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
 

@@ -175,14 +175,10 @@ def _missing(names: list[str], videos: Sequence[Video]) -> list[str]:
     """Sentences about labels whose video is not there, or is a folder of videos."""
     paths = [tidy(video.folder).split("/") for video in videos] if names else []
     above = {"/".join(path[:depth]) for path in paths for depth in range(1, len(path))}
-    findings = [(f"label for {printable(name, 100)},", f"which is {_absent(name in above)}") for name in names]
     if len(names) <= MOST_EACH:
-        return [" ".join(finding) for finding in findings]
+        reasons = ("not in the data", "a folder of videos, not a video; label each of them")
+        return [f"label for {printable(name, 100)}, which is {reasons[name in above]}" for name in names]
     return [f"{len(names):,} labels are for videos that are not in the data ({shortened(names)})"]
-
-
-def _absent(is_above: bool) -> str:
-    return "a folder of videos, not a video; label each of them" if is_above else "not in the data"
 
 
 def _ranges(numbers: list[int]) -> list[str]:

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from stylegan_v_ext.data.beside_videos import THUMBNAIL
 from stylegan_v_ext.data.findings import Notes, shortened
 
 _SERIES = 3  # pictures that are named alike, so that others are odd
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:[eE][+-]\d+)?")
-_THUMBNAIL = re.compile("(.*[^a-z])?(album ?art[a-z]*|cover|folder|poster|preview|thumb(nail)?)s?([^a-z].*)?")
+_THUMBNAIL = re.compile(f"(.*[^a-z])?(album ?art[a-z]*|folder|{THUMBNAIL})([^a-z].*)?")
 
 
 def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -264,3 +264,16 @@ def test_any_spelling_of_names_and_classes_gives_the_same_classes(seed):
     metadata = read_metadata(Described(folders, 3, at, content))
     assert metadata.labels == dict(zip(folders, classes, strict=True)), (folders, content)
     assert not metadata.problems + metadata.label_problems and not metadata.unusable
+
+
+def test_a_label_of_a_folder_of_videos_is_said_to_be_one(described):
+    _, metadata = described(["v0", "deep/v1"], {"v0": 0, "deep": 1, "gone": 0})
+    assert "label for deep, which is a folder of videos, not a video; label each of them" in metadata.label_problems
+    assert "label for gone, which is not in the data" in metadata.label_problems
+
+
+@pytest.mark.parametrize("labels", [{"a.mp4": 1, "x/b.avi": 0}, {"videos/a.mov": 1, "b": 0}])
+def test_labels_of_the_videos_that_frames_are_from_are_taken_for_the_frames(described, labels):
+    _, metadata = described(["a", "x/b"], labels)
+    assert metadata.labels == {"a": 1, "x/b": 0} and metadata.label_problems == []
+    assert any("is taken for" in note for note in metadata.notes)
