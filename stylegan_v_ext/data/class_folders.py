@@ -58,7 +58,7 @@ def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]
     while len({place[0] for place in rest}) == 1 and all(len(place) > 1 for place in rest):
         below = {place[1] for place in rest}
         if len(below) == 1 and not all(len(place) > 2 for place in rest):
-            break  # one class, whatever its depth
+            break  # one class, even if some of its videos lie deeper
         notes.append(f"all videos lie in {printable(rest[0][0], 100)}/; the class of a video is the folder below")
         rest = [place[1:] for place in rest]
     return rest

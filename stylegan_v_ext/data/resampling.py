@@ -8,12 +8,12 @@ from stylegan_v_ext.data.errors import DataError
 
 LONGEST_HOLD = 3600  # seconds that a frame may be repeated for
 MOST_FRAMES = 10_000_000
-_SLACK = 1e-6  # of a frame, for times that are halfway between two frames but for rounding
+_SLACK = 1e-6  # of a frame: tolerance for times that rounding moves off the exact middle
 _T = TypeVar("_T")
 
 
 def resampled(frames: Iterable[tuple[_T, float]], end: float, fps: float) -> Iterator[_T]:
-    """Frames by FFmpeg's rule: each is the last frame that begins before the middle of its span; at least one.
+    """Frames by FFmpeg's rule: output frame k is the last frame that begins before (k + 0.5) / fps; at least one frame.
 
     frames: (frame, time in seconds at which it appears), ascending.
     end: time in seconds at which the last frame ends.

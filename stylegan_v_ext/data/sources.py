@@ -247,7 +247,7 @@ class _Search:
         single = isinstance(self.archive, _OneFile)
         doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
         if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):
-            return video  # folders that are mixed in another way are left to the reader of pictures
+            return video  # stills at both ends: the reader of pictures names an animation between them
         moving = {place for place in doubtful if self._is_animation(int(video.frames[place]))}
         for place in moving:
             self._add(names[place], int(video.frames[place]))

@@ -5,8 +5,8 @@ the hundreds of thousands of frames of a data set, in every process that reads i
 arrays; those of large archives are kept in a file that all processes map, so that they are in memory once.
 Layout of zip files: PKWARE's APPNOTE 6.3.10, sections 4.3.12 to 4.3.16, 4.5.3 (Zip64), 4.6.9 (Unicode path).
 
-Names are those that unpacking gives: `./` and doubled slashes go, backslashes part folders as Windows writes them,
-and the last of several members of a name counts.
+Names are as an unpacker would write them: `./` and doubled slashes are removed, backslashes separate folders, and the
+last member of a name counts.
 """
 
 import contextlib
