@@ -42,10 +42,14 @@ _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
 
 class Archive:
-    """Files with relative names, `/` between folders, that are read by their number in `names`."""
+    """Files with relative names, `/` between folders, that are read by their number in `names`.
+
+    links_left: names of links that are not followed, since they lead to folders or to nothing.
+    """
 
     path: Path
     names: Sequence[str]
+    links_left: Sequence[str] = ()
 
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
@@ -111,15 +115,13 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 class FolderArchive(Archive):
-    """All files below a folder. Raises `DataError` for links that lead out of it.
-
-    links_left: names of links that are not followed, since they lead to folders or to nothing.
-    """
+    """All files below a folder. Raises `DataError` for links that lead out of it."""
 
     def __init__(self, path: Path):
         self.path = path
-        self.links_left: list[str] = []
+        self._links: list[str] = []
         self.names = list(files_below(path, self._check_link))
+        self.links_left = tuple(name for name in self._links if not is_hidden(name))
 
     def _check_link(self, link: Path) -> None:
         if not Path(os.path.realpath(link)).is_relative_to(os.path.realpath(self.path)):
@@ -127,7 +129,7 @@ class FolderArchive(Archive):
                 f"{link} is a link to {os.readlink(link)}, which is not in {self.path}; copy what it links to"
             )
         if not link.is_file():
-            self.links_left.append(link.relative_to(self.path).as_posix())
+            self._links.append(link.relative_to(self.path).as_posix())
 
     def sizes(self) -> np.ndarray:
         parts = [self.names[start : start + _STATS_AT_ONCE] for start in range(0, len(self.names), _STATS_AT_ONCE)]

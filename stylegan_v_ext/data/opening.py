@@ -19,7 +19,7 @@ from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
-from stylegan_v_ext.data.videos import Video, list_videos, other_files
+from stylegan_v_ext.data.videos import Video, links_left_out, list_videos, other_files
 
 _VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
 
@@ -138,7 +138,7 @@ def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list
     folders, files = _sorted(archive, videos)
     known = set(files)
     rest = [name for name in other_files(archive) if name not in known]
-    notes = []
+    notes = links_left_out(archive)
     if files:
         notes.append(f"videos beside the frames are not read ({shortened(files)}); {_converted(path, folders)}")
     if rest:

@@ -23,7 +23,7 @@ from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.data.video.containers import HEAD
-from stylegan_v_ext.data.videos import Video, list_videos
+from stylegan_v_ext.data.videos import Video, links_left_out, list_videos
 from stylegan_v_ext.text import printable
 
 _PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")  # that a message says more of
@@ -287,10 +287,7 @@ class _Search:
         """Notes on everything that is left out."""
         files, folders = ([item.name for item in self.sources if item.is_folder == kind] for kind in (False, True))
         sentences = [*counterparts(folders, files), *self._sentences, *self._notes.sentences()]
-        links = [name for name in getattr(self.archive, "links_left", []) if not is_hidden(name)]
-        if links:
-            number = count(len(links), "link")
-            sentences.append(f"{number} left out, which lead to folders or to nothing: {shortened(links)}")
+        sentences += links_left_out(self.archive)
         if self._thumbnails:
             number = count(len(self._thumbnails), "picture")
             sentences.append(f"{number} left out, thumbnails among frames: {shortened(self._thumbnails)}")
@@ -299,7 +296,9 @@ class _Search:
             others = shortened(natural_sorted(self._other))
             packed = [name for name in self._other if name.lower().endswith(_PACKED)]
             more = f"; archives inside are not read, so unpack or name {shortened(packed)}" if packed else ""
-            sentences.append(f"{number} left out, neither videos nor pictures ({kinds}): {others}{more}")
+            sentences.append(
+                f"{number} left out, neither videos nor pictures by their endings ({kinds}): {others}{more}"
+            )
         return sentences
 
     def what_is_there(self) -> str:

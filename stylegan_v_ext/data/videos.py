@@ -12,6 +12,7 @@ import numpy as np
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.findings import count, shortened
 from stylegan_v_ext.data.names import is_hidden, natural_order, normal_form
 from stylegan_v_ext.data.pictures import is_picture
 
@@ -79,6 +80,13 @@ def other_files(archive: Archive) -> list[str]:
 
     others = [name for name in archive.names if not is_picture(name)]
     return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
+
+
+def links_left_out(archive: Archive) -> list[str]:
+    """A sentence about links that are not followed; empty if there are none."""
+    number = count(len(archive.links_left), "link")
+    names = shortened(archive.links_left)
+    return [f"{number} left out, which lead to folders or to nothing: {names}"] if archive.links_left else []
 
 
 def _refuse_twins(names: list[str], where: str) -> None:

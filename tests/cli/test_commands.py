@@ -191,7 +191,9 @@ def test_conversion_says_classes_and_what_is_unknown(tmp_path):
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0 and "classes: 0 Apply (2 videos), 1 Cut (2 videos)" in result.stdout
     assert "Note: all videos lie in UCF/; the class of a video is the folder below" in result.stderr
-    assert "Note: 1 file left out, neither videos nor pictures (1 .txt): UCF/readme.txt" in result.stderr
+    assert (
+        "Note: 1 file left out, neither videos nor pictures by their endings (1 .txt): UCF/readme.txt" in result.stderr
+    )
     assert "Note: the frames a second are unknown and not recorded, so samples will play at 25" in result.stderr
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
 from stylegan_v_ext.data.carried import classes_of
+from stylegan_v_ext.data.check import check_dataset
 from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
@@ -119,7 +120,10 @@ def test_every_other_file_is_named_by_kind(tmp_path, mp4):
     others = {f"sub/{name}": b"x" for name in ("a.txt", "b.txt", "c.srt", "d.7z", "README")}
     for path in both(tmp_path, {"a.mp4": mp4, ".DS_Store": b"x", **others}):
         (note,) = find_sources(path).notes
-        assert note.startswith("5 files left out, neither videos nor pictures (2 .txt, ") and "1 .srt" in note
+        assert (
+            note.startswith("5 files left out, neither videos nor pictures by their endings (2 .txt, ")
+            and "1 .srt" in note
+        )
         assert "1 without an ending" in note and "sub/a.txt, sub/b.txt, sub/c.srt and" in note
         assert note.endswith("; archives inside are not read, so unpack or name sub/d.7z")
 
@@ -336,6 +340,7 @@ def test_links_that_are_not_followed_are_said(tmp_path):
     found = find_sources(str(folder))
     assert names(found) == ["v0"]
     assert found.notes == ["2 links left out, which lead to folders or to nothing: again, gone.mp4"]
+    assert check_dataset(str(folder)).notes == found.notes
 
 
 def test_three_numbered_pictures_beside_a_preview_are_not_taken_for_thumbnails(tmp_path, mp4):

@@ -127,7 +127,7 @@ def test_what_is_left_out_or_damaged_is_in_the_notes(tmp_path, video_folder):
     frames = DatasetVideos(write_zip(tmp_path / "a.zip", {"note.txt": b"x", **broken}), exclude=["v0"])
     assert frames.lengths == [2]
     source = open_source(write_zip(tmp_path / "b.zip", {"note.txt": b"x", **video_files(2, 3)}))
-    assert source.notes == ("1 file left out, neither videos nor pictures (1 .txt): note.txt",)
+    assert source.notes == ("1 file left out, neither videos nor pictures by their endings (1 .txt): note.txt",)
     assert any("notes.txt" in note for note in VideoFiles(str(video_folder), 16).notes)
 
 
