@@ -160,8 +160,10 @@ class FolderArchive(Archive):
     @contextlib.contextmanager
     def local_file(self, index: int) -> Iterator[Path]:
         path = self.path / self.names[index]
-        if not path.is_file() or not os.access(path, os.R_OK):
-            raise DataError(f"{path} cannot be read; it may have been removed meanwhile")
+        try:
+            open(path, "rb").close()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror})") from None
         yield path
 
 
