@@ -29,6 +29,7 @@ _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _MOST_BYTES = 2**28  # of a member: frames are far smaller
 _MOST_FILE_BYTES = 2**36  # of a member that is copied to a file: a video
 _CHUNK = 2**20
+_MOST_OVERHEAD = 1024  # bytes that deflating adds to what cannot be made smaller, with a table of codes
 _SAFE_SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}")
 _STATS_AT_ONCE, _STAT_THREADS = 1000, 16  # questions to the file system
 _MOST_LEVELS = 100  # of folders in folders
@@ -53,6 +54,14 @@ class Archive:
     def read(self, index: int) -> bytes:
         """Content of file `names[index]`. Raises `DataError` where it cannot be read whole."""
         raise NotImplementedError
+
+    def head(self, index: int, size: int) -> bytes:
+        """The first bytes of file `names[index]`, unchecked, or fewer if it is shorter.
+
+        size: how many bytes, far fewer than the file may have.
+        Raises `DataError` if the file cannot be read.
+        """
+        return self.read(index)[:size]
 
     def local_file(self, index: int) -> contextlib.AbstractContextManager[Path]:
         """A local path of file `names[index]`, for readers that want a file; do not write to it.
@@ -141,6 +150,13 @@ class FolderArchive(Archive):
         except OSError as error:
             raise DataError(f"{self.path / self.names[index]} cannot be read ({error.strerror})") from None
 
+    def head(self, index: int, size: int) -> bytes:
+        try:
+            with open(self.path / self.names[index], "rb", buffering=0) as file:
+                return file.read(size)
+        except OSError as error:
+            raise DataError(f"{self.path / self.names[index]} cannot be read ({error.strerror})") from None
+
     @contextlib.contextmanager
     def local_file(self, index: int) -> Iterator[Path]:
         path = self.path / self.names[index]
@@ -210,6 +226,21 @@ class ZipArchive(Archive):
         if data is None or len(data) != size or zlib.crc32(data) != where.crc[index]:
             raise self._damage(index)
         return data
+
+    def head(self, index: int, size: int) -> bytes:
+        where = self._index
+        at = self._content_at(int(where.offset[index]))
+        if at is None:
+            raise self._damage(index)
+        is_packed = where.method[index] == DEFLATED
+        wanted = min(int(where.packed_size[index]), size + _MOST_OVERHEAD if is_packed else size)
+        try:
+            data = os.pread(self._file, wanted, at)
+            return zlib.decompressobj(-15).decompress(data, size) if is_packed else data
+        except zlib.error:
+            raise self._damage(index) from None
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
 
     def _damage(self, index: int) -> DataError:
         return DataError(f"{self.path}: {self.names[index]} is damaged (its checksum does not match)")
@@ -316,6 +347,10 @@ class ShardedArchive(Archive):
     def read(self, index: int) -> bytes:
         shard, member = self._locate(index)
         return shard.read(member)
+
+    def head(self, index: int, size: int) -> bytes:
+        shard, member = self._locate(index)
+        return shard.head(member, size)
 
     def local_file(self, index: int) -> contextlib.AbstractContextManager[Path]:
         shard, member = self._locate(index)

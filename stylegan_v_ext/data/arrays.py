@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class ClipArray:
     count: how many videos; None for an array of four dimensions, which is one video.
     channels_first: whether the channels come before height and width.
     signed: whether the numbers reach from -1 to 1.
+    start: bytes in front of the first number.
     """
 
     member: str | None
@@ -40,26 +41,77 @@ class ClipArray:
     count: int | None
     channels_first: bool
     signed: bool
+    start: int
 
     @property
     def num_frames(self) -> int:
         """Frames of each video."""
         return self.shape[0]
 
-    def frames(self, path: Path, number: int = 0) -> Iterator[np.ndarray]:
+
+class ArrayFile:
+    """A file of NumPy that is open, for one thread; a context manager.
+
+    The array that was read last stays open, so that one pass through a packed array serves all its videos in a row.
+
+    path: an .npy or .npz file.
+    Raises `DataError` with a clause if the file cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        with _faults():
+            self._zip = None if path.suffix.lower() == ".npy" else zipfile.ZipFile(path)
+        self._array: IO[bytes] | None = None
+        self._member: str | None = None
+
+    @property
+    def members(self) -> list[str | None]:
+        """Names of the arrays in it; None for the one in an .npy file."""
+        if self._zip is None:
+            return [None]
+        return [name for name in self._zip.namelist() if name.endswith(".npy")]
+
+    def opened(self, member: str | None) -> IO[bytes]:
+        """The bytes of an array, from wherever they were read to last."""
+        if self._array is None or member != self._member:
+            self._end_array()
+            with _faults():
+                self._array = open(self._path, "rb") if self._zip is None else self._zip.open(member or "")  # noqa: SIM115
+            self._member = member
+        return self._array
+
+    def frames(self, array: ClipArray, number: int = 0) -> Iterator[np.ndarray]:
         """Frames of a video, uint8 `[H, W, C]`. Raises `DataError` with a clause if the file is cut off.
 
-        path: the file.
-        number: of the video, from 0.
+        array: one of this file.
+        number: of the video in the array, from 0.
         """
-        with _opened(path, self.member) as file:
-            _header(file)
-            size = math.prod(self.shape[1:])
-            file.seek(number * self.num_frames * size * self.dtype.itemsize, 1)
-            for _ in range(self.num_frames):
-                frame = _numbers(file, self.dtype, size).reshape(self.shape[1:])
-                pixels = frame if frame.dtype == np.uint8 else _pixels(frame, self.signed)
-                yield pixels.transpose(1, 2, 0) if self.channels_first else pixels
+        size = math.prod(array.shape[1:])
+        for place in range(number * array.num_frames, (number + 1) * array.num_frames):
+            file = self.opened(array.member)
+            with _faults():
+                file.seek(array.start + place * size * array.dtype.itemsize)
+            frame = _numbers(file, array.dtype, size).reshape(array.shape[1:])
+            pixels = frame if frame.dtype == np.uint8 else _pixels(frame, array.signed)
+            yield pixels.transpose(1, 2, 0) if array.channels_first else pixels
+
+    def _end_array(self) -> None:
+        if self._array is not None:
+            self._array.close()
+        self._array = None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._end_array()
+        if self._zip is not None:
+            self._zip.close()
+
+    def __enter__(self) -> "ArrayFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 def clip_arrays(path: Path) -> tuple[list[ClipArray], list[str]]:
@@ -68,33 +120,32 @@ def clip_arrays(path: Path) -> tuple[list[ClipArray], list[str]]:
     path: an .npy or .npz file.
     Raises `DataError` with a clause if the file has no array that is a video.
     """
-    if path.suffix.lower() == ".npy":
-        return [_described(path, None)], []
     arrays, faults = [], []
-    with _faults(), zipfile.ZipFile(path) as archive:
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-    for member in members:
-        try:
-            arrays.append(_described(path, member))
-        except DataError as error:
-            faults.append(f"its array {member.removesuffix('.npy')} is left out, since {error}")
+    with ArrayFile(path) as file:
+        for member in file.members:
+            try:
+                arrays.append(_described(file.opened(member), member))
+            except DataError as error:
+                if member is None:
+                    raise
+                faults.append(f"its array {member.removesuffix('.npy')} is left out, since {error}")
     if not arrays:
         raise DataError("; ".join(faults[:3]) or "it holds no arrays")
     return arrays, faults
 
 
-def _described(path: Path, member: str | None) -> ClipArray:
-    with _opened(path, member) as file:
-        shape, fortran, dtype = _header(file)
-        if dtype.hasobject or dtype.names is not None:
-            raise DataError(f"it holds Python objects or records, not numbers; {_WANTED}")
-        if dtype != np.uint8 and dtype.kind != "f":
-            raise DataError(f"it holds {dtype} {list(shape)}; {_WANTED}, or float from 0 to 1, or from -1 to 1")
-        count, video, first = _layout(shape)
-        if fortran:
-            raise DataError("its numbers lie in Fortran's order; save numpy.ascontiguousarray(array)")
-        signed = dtype.kind == "f" and _reaches_below_zero(file, dtype, math.prod(shape))
-    return ClipArray(member, dtype, video, count, first, signed)
+def _described(file: IO[bytes], member: str | None) -> ClipArray:
+    shape, fortran, dtype = _header(file)
+    start = file.tell()
+    if dtype.hasobject or dtype.names is not None:
+        raise DataError(f"it holds Python objects or records, not numbers; {_WANTED}")
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise DataError(f"it holds {dtype} {list(shape)}; {_WANTED}, or float from 0 to 1, or from -1 to 1")
+    count, video, first = _layout(shape)
+    if fortran:
+        raise DataError("its numbers lie in Fortran's order; save numpy.ascontiguousarray(array)")
+    signed = dtype.kind == "f" and _reaches_below_zero(file, dtype, math.prod(shape))
+    return ClipArray(member, dtype, video, count, first, signed, start)
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[int | None, tuple[int, ...], bool]:
@@ -149,19 +200,6 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(file)
     raise DataError(f"it is of version {version[0]}.{version[1]}, which numbers need not; {_WANTED}")
-
-
-@contextlib.contextmanager
-def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
-    """The bytes of an array, from a file or from a member of an .npz file."""
-    with contextlib.ExitStack() as stack:
-        file: Any
-        with _faults():
-            if member is None:
-                file = stack.enter_context(open(path, "rb"))
-            else:
-                file = stack.enter_context(stack.enter_context(zipfile.ZipFile(path)).open(member))
-        yield file
 
 
 @contextlib.contextmanager

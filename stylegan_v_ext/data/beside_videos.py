@@ -1,17 +1,75 @@
-"""Pictures that lie beside video files: thumbnails, previews and posters, or the frames of a video."""
+"""Which folders of pictures are videos, and which go with video files as thumbnails, previews and posters."""
 
+import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
+import PIL.Image
+
+from stylegan_v_ext.data.archive import Archive
+from stylegan_v_ext.data.videos import Video
+
+_FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 _FRAMES = 8  # numbered pictures that may be a video
 _BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
 THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
+_FOLDERS_BESIDE = re.compile(THUMBNAIL, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
 
 
-def looks_like_frames(pictures: list[str]) -> bool:
+class PictureFolders(NamedTuple):
+    """Folders of pictures in a place that may hold video files.
+
+    videos: those that are videos.
+    beside: those that go with video files or other folders: thumbnails, previews and posters.
+    doubtful: (folder, names of the video files that it goes with) of those that may be either.
+    """
+
+    videos: list[Video]
+    beside: list[Video]
+    doubtful: list[tuple[Video, list[str]]]
+
+
+def sort_folders(archive: Archive, folders: Sequence[Video], video_files: Sequence[str]) -> PictureFolders:
+    """Which folders of pictures are videos; the one rule, for all that opens a place.
+
+    folders: all folders of the archive that directly hold pictures.
+    video_files: names of all files of the archive that are videos.
+    """
+    files_in: dict[str, list[str]] = {}
+    for name in video_files:
+        files_in.setdefault(name.rpartition("/")[0], []).append(name)
+    stems = {PurePosixPath(name).stem.lower() for name in video_files}
+    holders = _folders_above([folder.folder for folder in folders] + list(files_in))
+    found = PictureFolders([], [], [])
+    for folder in folders:
+        names = folder.names(archive) if video_files else []
+        files = files_in.get(folder.folder) or (list(video_files) if _have_names_of(names, stems) else [])
+        is_poster = len(folder) < (_FEW if folder.folder in holders else 2 if video_files else 0)
+        is_named = bool(video_files) and _FOLDERS_BESIDE.fullmatch(folder.folder.rpartition("/")[2]) is not None
+        is_one_each = len(names) <= len(files) and (folder.folder in files_in or len(names) >= len(stems))
+        if not (files or is_poster or is_named):
+            found.videos.append(folder)
+        elif not is_named and not is_one_each and _look_like_frames(names):
+            found.doubtful.append((folder, files))
+        else:
+            found.beside.append(folder)
+    return found
+
+
+def is_still_gif(archive: Archive, index: int) -> bool:
+    """Whether a GIF is one picture; damaged ones are not."""
+    try:
+        with PIL.Image.open(io.BytesIO(archive.read(index)), formats=["GIF"]) as image:
+            return not image.is_animated  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds; said when it is used
+        return False
+
+
+def _look_like_frames(pictures: list[str]) -> bool:
     """Whether pictures that go with video files seem to be a video themselves: many, numbered in equal steps.
 
     pictures: their names.
@@ -31,12 +89,7 @@ def _has_equal_steps(numbers: list[Fraction]) -> bool:
     return len({after - before for before, after in zip(numbers, numbers[1:], strict=False)}) == 1
 
 
-def is_named_for_thumbnails(folder: str) -> bool:
-    """Whether a folder is called `thumbnails` or the like."""
-    return re.fullmatch(THUMBNAIL, folder.rpartition("/")[2].lower()) is not None
-
-
-def have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
+def _have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
     """Whether all pictures have names of videos, as thumbnails in a folder of their own do; numbers alone are no names.
 
     pictures: their names.
@@ -44,3 +97,15 @@ def have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
     """
     own = [PurePosixPath(name).stem.lower() for name in pictures]
     return all(stem in stems for stem in own) and not all(stem.isdecimal() for stem in own)
+
+
+def _folders_above(folders: list[str]) -> set[str]:
+    """All folders that hold one of these, at any depth."""
+    above: set[str] = set()
+    for folder in folders:
+        while folder:
+            folder = folder.rpartition("/")[0]
+            if folder in above:
+                break
+            above.add(folder)
+    return above

@@ -1,4 +1,4 @@
-"""What a new data set takes over from its sources: classes of videos, and the motion hint."""
+"""What a converted data set keeps of its sources: classes, and the motion hint."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import shortened
-from stylegan_v_ext.data.names import natural_key, normal_form
+from stylegan_v_ext.data.names import natural_sorted, normal_form
 from stylegan_v_ext.text import printable
 
 _SPLIT = re.compile("train(ing)?|val(id)?|validation|test(ing)?", re.IGNORECASE)
@@ -58,7 +58,7 @@ def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]
     while len({place[0] for place in rest}) == 1 and all(len(place) > 1 for place in rest):
         below = {place[1] for place in rest}
         if len(below) == 1 and not all(len(place) > 2 for place in rest):
-            break  # one class, whatever its depth
+            break  # one class, even if some of its videos lie deeper
         notes.append(f"all videos lie in {printable(rest[0][0], 100)}/; the class of a video is the folder below")
         rest = [place[1:] for place in rest]
     return rest
@@ -66,4 +66,4 @@ def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]
 
 def in_order(classes: Sequence[str]) -> list[str]:
     """Names of classes, each once, in natural order; a class has the number of its place."""
-    return sorted(set(classes), key=natural_key)
+    return natural_sorted(set(classes))

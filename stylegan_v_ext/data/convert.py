@@ -3,7 +3,7 @@
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.source_reader import SourceReader, add_notes, check_rates
+from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
@@ -80,22 +80,28 @@ def convert(
     report, notes, rates = ConvertReport(), Notes(), _Rates()
     labels: list[tuple[str, int]] = []
     origins: list[dict] = []
-    with DatasetWriter(dest) as writer, ThreadPoolExecutor(options.workers) as pool:
+    left: list[tuple[str, int]] = []
+    with DatasetWriter(dest) as writer, ThreadPoolExecutor(options.workers) as pool, OpenArrays() as arrays:
         for number, item in enumerate(found.sources):
-            reader = SourceReader(item, options.geometry, options.fps, options.max_frames)
+            reader = SourceReader(item, options.geometry, options.fps, options.max_frames, arrays)
 
             def advance(number: int = number, item: Source = item, reader: SourceReader = reader) -> None:
                 if progress is not None:
                     progress(item.name, (number + reader.share_done()) / len(found.sources))
 
+            clips = _ClipWriter(writer, options, report)
+            _write_clips(reader, clips, _encoded(reader, pool, options), notes, advance)
             label = classes.numbers[number]
-            for folder, start, num_frames in _write_clips(reader, writer, pool, options, report, notes, advance):
+            for folder, start, num_frames in clips.clips:
                 origins.append({"folder": folder, "source": item.name, "first_frame": start, "frames": num_frames})
                 if label is not None:
                     labels.append((folder, label))
-            if reader.num_read:
+            if clips.used and clips.tail:
+                left.append((item.name, clips.tail))
+            if clips.used:
                 rates.add(item.name, reader.fps)
-        report.notes = [*found.notes, *classes.notes, *motion_notes, *notes.sentences(), *rates.notes()]
+        report.notes = [*found.notes, *classes.notes, *motion_notes, *notes.sentences(),
+                        *_tails(left, options.clip_frames), *rates.notes()]  # fmt: skip
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
         report.fps = rates.common()
@@ -143,69 +149,104 @@ class _Rates:
         return notes
 
 
-def _write_clips(
-    reader: SourceReader,
-    writer: DatasetWriter,
-    pool: ThreadPoolExecutor,
-    options: ConvertOptions,
-    report: ConvertReport,
-    notes: Notes,
-    advance: Callable[[], None],
-) -> Iterator[tuple[str, int, int]]:
-    """Write the clips of one source; yields (folder, first frame, frames) of each.
+class _ClipWriter:
+    """Writes the frames of one source as clips of a data set.
 
-    Frames are encoded by the pool and written in order; at most a few, and with `clip_frames` the
-    encoded frames of the clips still open, are held.
+    length: frames of a clip; None makes one clip of the whole source.
+    clips: (folder, first frame, number of frames) of every whole clip.
+    count: frames so far.
+    used: how many of them are in a clip.
+
+    Holds the encoded frames of the clips that are not whole yet; if `length` is None, it holds none.
     """
-    clip_frames = options.clip_frames
-    stride = options.clip_stride or clip_frames or 0
-    open_clips: deque[tuple[int, list[bytes]]] = deque()
-    whole_folder = f"{report.num_videos:06d}"
-    number, done = 0, 0  # frames that were read, and those up to the end of the last clip
+
+    def __init__(self, writer: DatasetWriter, options: ConvertOptions, report: ConvertReport):
+        self._writer, self._options, self._report = writer, options, report
+        self.length = options.clip_frames
+        self._stride = options.clip_stride or options.clip_frames or 0
+        self._begun: deque[tuple[int, list[bytes]]] = deque()
+        self._end = 0  # of the last clip
+        self.clips: list[tuple[str, int, int]] = []
+        self.count = self.used = 0
+
+    @property
+    def tail(self) -> int:
+        """Frames behind the last clip that are too few for one more; those that a wide stride skips do not count."""
+        return self.count - max(self._end, self._begun[0][0]) if self._begun else 0
+
+    def add(self, data: bytes) -> None:
+        """Take the next frame, as an image file."""
+        if self.length is None:
+            self._write(self.count, data)
+        elif self.count % self._stride == 0:
+            self._begun.append((self.count, []))
+        self.count += 1
+        for _, frames in self._begun:
+            frames.append(data)
+        if self._begun and len(self._begun[0][1]) == self.length:
+            start, frames = self._begun.popleft()
+            for place, frame in enumerate(frames):
+                self._write(place, frame)
+            self._finish(start)
+
+    def close(self) -> None:
+        """Finish the clip that holds the whole source."""
+        if self.length is None and self.count:
+            self._finish(0)
+
+    def _write(self, place: int, data: bytes) -> None:
+        self._writer.write(f"{self._report.num_videos:06d}/{place:06d}.{self._options.format}", data)
+
+    def _finish(self, start: int) -> None:
+        self.clips.append((f"{self._report.num_videos:06d}", start, self.count - start))
+        self.used += self.count - max(start, self._end)
+        self._end = self.count
+        self._report.num_videos += 1
+        self._report.num_frames += self.count - start
+
+
+def _write_clips(
+    reader: SourceReader, clips: _ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
+) -> None:
+    """Write all clips of a source, and note why frames of it are not used.
+
+    encoded: its frames as image files.
+    advance: called now and then.
+    """
+    name, failure = reader.source.name, None
     try:
-        for data in _encoded(reader, pool, options):
-            if clip_frames is None:
-                writer.write(f"{whole_folder}/{number:06d}.{options.format}", data)
-            else:
-                if number % stride == 0:
-                    open_clips.append((number, []))
-                for _, frames in open_clips:
-                    frames.append(data)
-                if open_clips and len(open_clips[0][1]) == clip_frames:
-                    yield _write_clip(*open_clips.popleft(), writer, options, report)
-                    done = number + 1
-            number += 1
-            if number % 16 == 0:
+        for data in encoded:
+            clips.add(data)
+            if clips.count % 16 == 0:
                 advance()
     except DataError as error:
-        kept = f"the {number} frames before it are used" if number else "left out"
-        clause = str(error).replace(printable(reader.source.name), "it")
-        notes.add(reader.source.name, f"{clause}; {kept}", f"{error}; {kept}")
-    add_notes(notes, reader)
-    if clip_frames is None and number:
-        report.num_videos += 1
-        report.num_frames += number
-        yield whole_folder, 0, number
-    elif clip_frames is not None and 0 < number < clip_frames:
-        bound = f"fewer than --clip-frames={clip_frames}, and is left out"
-        name = reader.source.name
-        notes.add(name, f"it has frames {bound}", f"{name} has {number} frames, {bound}")
-    elif open_clips and number > done:
-        bound = f"which fill no clip of --clip-frames={clip_frames}, are left out"
-        left = f"{reader.source.name}: its last {count(number - done, 'frame')}, {bound}"
-        notes.add(reader.source.name, f"its last frames, {bound}", left)
+        failure = str(error)
+    clips.close()
+    if failure is not None:
+        verb = "is" if clips.used == 1 else "are"
+        kept = f"the {count(clips.used, 'frame')} before it {verb} used" if clips.used else "left out"
+        notes.add(name, f"{failure.replace(printable(name), 'it')}; {kept}", f"{failure}; {kept}")
+    add_notes(notes, reader, clips.used)
+    if failure is None and clips.count and not clips.used:
+        bound = f"fewer than --clip-frames={clips.length}, and is left out"
+        few = f"it has fewer frames than --clip-frames={clips.length} and is left out"
+        notes.add(name, few, f"{name} has {count(clips.count, 'frame')}, {bound}")
     advance()
 
 
-def _write_clip(
-    start: int, frames: list[bytes], writer: DatasetWriter, options: ConvertOptions, report: ConvertReport
-) -> tuple[str, int, int]:
-    folder = f"{report.num_videos:06d}"
-    for index, data in enumerate(frames):
-        writer.write(f"{folder}/{index:06d}.{options.format}", data)
-    report.num_videos += 1
-    report.num_frames += len(frames)
-    return folder, start, len(frames)
+def _tails(left: list[tuple[str, int]], clip_frames: int | None) -> list[str]:
+    """A sentence about frames that `clip_frames` leaves over.
+
+    left: (name, how many frames) of every source that has some.
+    """
+    if not left:
+        return []
+    frames = sum(number for _, number in left)
+    place = f"the end{'s' if len(left) > 1 else ''} of {count(len(left), 'video')}"
+    return [
+        f"{count(frames, 'frame')} at {place} {'makes' if frames == 1 else 'make'} no whole clip of {clip_frames}, and "
+        f"{'is' if frames == 1 else 'are'} left out: {shortened([name for name, _ in left])}"
+    ]
 
 
 def _encoded(reader: SourceReader, pool: ThreadPoolExecutor, options: ConvertOptions) -> Iterator[bytes]:

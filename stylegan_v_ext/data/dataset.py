@@ -83,7 +83,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
             self._items += [(video, True) for video, _ in self._items]
 
     def _count_classes(self, metadata: Metadata, use_labels: bool, num_classes: int | None) -> int:
-        """K. Raises `DataError` unless every video has a class below it, if classes are asked for."""
+        """The number of classes K. Raises `DataError` if classes are asked for and a video has no class below K."""
         wanted = num_classes if num_classes is not None else (None if use_labels else 0)
         if wanted == 0:
             return 0

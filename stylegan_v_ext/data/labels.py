@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
+from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
+from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import spelled
-from stylegan_v_ext.data.names import natural_key, normal_form
+from stylegan_v_ext.data.names import natural_sorted, normal_form
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.text import printable
 
 HIGHEST_CLASS = 2**16  # labels are one-hot rows
+_VIDEO_FILES = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *ARRAY_SUFFIXES)
 _LONGEST_NAME = 100  # characters that a message shows
 
 
@@ -96,7 +98,7 @@ _Group = tuple[list[Entry], bool]  # labels of one folder; whether they are of i
 
 
 def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> dict[str, _Group]:
-    """Labels by the folder of the video that they are of; those of other folders go to `found`.
+    """Group the labels by the folder of their video; labels of unknown folders are added to `found`.
 
     A label of a whole folder counts before labels of its files.
     """
@@ -116,7 +118,8 @@ def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> di
         if folder is None:
             found.missing.append(name or group_of[0][0].name)
         else:
-            found.elsewhere.append((name, folder))
+            if not _is_file_of(name, folder):
+                found.elsewhere.append((name, folder))
             placed[folder] = group_of
     return placed
 
@@ -166,7 +169,10 @@ def _is_vector(value: Any) -> bool:
 
 
 def _all_labelled(archive: Archive, video: Video, group: list[Entry]) -> Reason | None:
-    """Reason against labels of files that leave out frames of their video; endings of names may differ."""
+    """Reason why labels of files cannot be used: some frames have no label. None if all frames have a label.
+
+    Endings of names may differ.
+    """
 
     def stem(name: str) -> str:
         return tidy(name).rpartition("/")[2].rpartition(".")[0]
@@ -192,13 +198,13 @@ class _Numbers:
         self._digits = bool(unknown) and all(text.isascii() and text.isdecimal() for text in unknown)
         self._mixed = any(isinstance(value, (int, float)) for value in values)
         if texts and names is None and not self._digits and not self._mixed:
-            self.names = sorted(texts, key=lambda text: (natural_key(text), text))
+            self.names = natural_sorted(texts)
             self._number = {name: number for number, name in enumerate(self.names)}
         found = [self.of(value) for value in {_key(value): value for value in values}.values()]
         self.highest = max((number for number in found if not isinstance(number, Reason)), default=-1)
 
     def of(self, value: Any) -> int | Reason:
-        """The class, or the reason why the value is none."""
+        """Return the class number, or the reason why the value is not a class."""
         if isinstance(value, str):
             if value in self._number:
                 value = self._number[value]
@@ -286,9 +292,15 @@ def _joined(folder: str, name: str) -> str:
 
 
 def _without_ending(name: str) -> str:
-    """A path without the ending of a video file."""
+    """A path without the ending of a file that may be a video."""
     stem, dot, ending = name.rpartition(".")
-    return stem if dot and f".{ending.lower()}" in VIDEO_SUFFIXES else name
+    return stem if dot and f".{ending.lower()}" in _VIDEO_FILES else name
+
+
+def _is_file_of(name: str, path: str) -> bool:
+    """Whether a path is that of a video file which a label names in the same place, with another ending or none."""
+    path = tidy(path)
+    return _without_ending(path) != path and _without_ending(path) == _without_ending(name)
 
 
 def _endings(name: str) -> list[str]:

@@ -152,7 +152,7 @@ def _note_what_is_odd(metadata: Metadata, found: Classes, names: list[str] | Non
         others = len(found.elsewhere) - 1
         more = f", and {count(others, 'more label')} likewise" if others else ""
         shown = printable(name, 100), printable(folder, 100)
-        metadata.notes.append(f"the label for {shown[0]} is taken for {shown[1]}, where the data lie{more}")
+        metadata.notes.append(f"the label for {shown[0]} is taken for {shown[1]}, the only video that fits{more}")
     if names and len(names) < found.num_classes:  # perhaps the numbers begin at 1, and no name is right
         metadata.classes = None
         highest = f"labels go up to {found.num_classes - 1}"

@@ -10,7 +10,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 _RUN = re.compile(r"([0-9]+(?:[.,][0-9]+)*(?:[eE][+-][0-9]{2,3}(?![0-9a-zA-Z]))?)")
@@ -57,9 +57,10 @@ def natural_order(names: Sequence[str]) -> list[int]:
     return sorted(range(len(names)), key=lambda index: _key(names[index], reading))
 
 
-def natural_key(name: str) -> tuple:
-    """Sort key of the natural order for a name whose neighbours are unknown; `natural_order` knows more."""
-    return _key(name, _Reading())
+def natural_sorted(names: Iterable[str]) -> list[str]:
+    """Names in natural order."""
+    names = list(names)
+    return [names[index] for index in natural_order(names)]
 
 
 def normal_form(text: str) -> str:

@@ -4,15 +4,18 @@ import difflib
 import itertools
 import re
 import shlex
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from stylegan_v_ext.data.archive import Archive, kind_of_archive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
-from stylegan_v_ext.data.beside_videos import is_named_for_thumbnails
+from stylegan_v_ext.data.beside_videos import PictureFolders, is_still_gif, sort_folders
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import shortened
+from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
@@ -34,7 +37,7 @@ def open_dataset(path: str) -> tuple[Archive, list[Video]]:
             _check_file(path)
     archive = open_archive(path)
     videos = list_videos(archive)
-    if not videos or _are_thumbnails(archive, videos):
+    if not videos or not any(_sorted(archive, videos)[0][::2]):
         raise DataError(_without_frames(path, archive))
     return archive, videos
 
@@ -93,12 +96,19 @@ def _check_file(path: str) -> None:
         raise DataError(f"{path} is neither a .zip nor a folder, so no data set")
 
 
-def _are_thumbnails(archive: Archive, videos: list[Video]) -> bool:
-    """Whether every folder that holds pictures holds as many video files beside them, or more."""
-    if len(archive.names) < 2 * sum(map(len, videos)):  # spares data sets a look at all names
-        return False
-    beside = Counter(name.rpartition("/")[0] for name in other_files(archive) if name.lower().endswith(VIDEO_SUFFIXES))
-    return all(len(video) <= beside[video.folder] or is_named_for_thumbnails(video.folder) for video in videos)
+def _sorted(archive: Archive, videos: Sequence[Video]) -> tuple[PictureFolders, list[str]]:
+    """(which folders of pictures are videos, names of the video files)."""
+    is_frame = np.zeros(len(archive.names), dtype=bool)
+    is_frame[np.concatenate([video.frames for video in videos])] = True
+    others = [(int(index), archive.names[int(index)]) for index in np.flatnonzero(~is_frame)]
+    files = [(index, name) for index, name in others if name.lower().endswith(VIDEO_SUFFIXES) and not is_hidden(name)]
+    folders = {video.folder for video in videos}
+    shown = [
+        name
+        for index, name in files
+        if not (name.lower().endswith(".gif") and name.rpartition("/")[0] in folders and is_still_gif(archive, index))
+    ]
+    return (sort_folders(archive, videos, shown) if shown else PictureFolders(list(videos), [], [])), shown
 
 
 def _without_frames(path: str, archive: Archive) -> str:
@@ -119,14 +129,31 @@ def _without_frames(path: str, archive: Archive) -> str:
     return f"{path} holds no frames{found}; expected folders of .jpg or .png files, one folder a video"
 
 
-def files_left_out(archive: Archive, path: str) -> list[str]:
-    """Sentences about files of a data set that are not read as frames."""
-    others = other_files(archive)
-    videos = [name for name in others if name.lower().endswith(VIDEO_SUFFIXES)]
-    rest = [name for name in others if not name.lower().endswith(VIDEO_SUFFIXES)]
+def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list[str]:
+    """Sentences about files of a data set that are not read as frames.
+
+    path: of the archive, as the user writes it.
+    videos: all of the archive.
+    """
+    folders, files = _sorted(archive, videos)
+    known = set(files)
+    rest = [name for name in other_files(archive) if name not in known]
     notes = links_left_out(archive)
-    if videos:
-        notes.append(f"videos beside the frames are not read ({shortened(videos)}); {convert_command(path)} reads both")
+    if files:
+        notes.append(f"videos beside the frames are not read ({shortened(files)}); {_converted(path, folders)}")
     if rest:
         notes.append(f"files that are no frames are not read ({shortened(rest)})")
     return notes
+
+
+def _converted(path: str, folders: PictureFolders) -> str:
+    """What becomes of videos and folders of pictures if both are converted."""
+    if folders.doubtful:
+        names = shortened([str(folder) for folder, _ in folders.doubtful])
+        return (
+            f"{convert_command(path)} reads them once you have moved the pictures away that lie beside them ({names})"
+        )
+    if folders.beside:
+        names = shortened([str(folder) for folder in folders.beside])
+        return f"{convert_command(path)} reads them, and takes the pictures in {names} for thumbnails or posters"
+    return f"{convert_command(path)} reads both"

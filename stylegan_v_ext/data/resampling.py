@@ -7,12 +7,12 @@ from typing import TypeVar
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 
-_SLACK = 1e-6  # of a frame, for times that are halfway between two frames but for rounding
+_SLACK = 1e-6  # of a frame: tolerance for times that rounding moves off the exact middle
 _T = TypeVar("_T")
 
 
 def resampled(frames: Iterable[tuple[_T, float]], end: float, fps: float) -> Iterator[_T]:
-    """Frames by FFmpeg's rule: each is the last frame that begins before the middle of its span; at least one.
+    """Frames by FFmpeg's rule: output frame k is the last frame that begins before (k + 0.5) / fps; at least one frame.
 
     frames: (frame, time in seconds at which it appears), ascending.
     end: time in seconds at which the last frame ends.

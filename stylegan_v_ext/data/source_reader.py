@@ -1,5 +1,6 @@
 """The one reader of frames: of video files, animations, clips of NumPy and folders of pictures, in their final form."""
 
+import contextlib
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,11 @@ from typing import TypeVar
 import numpy as np
 import PIL.Image
 
+from stylegan_v_ext.data.archive import Archive
+from stylegan_v_ext.data.arrays import ArrayFile
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
-from stylegan_v_ext.data.findings import Notes, shortened
+from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 from stylegan_v_ext.data.pictures import read_picture
@@ -22,6 +25,43 @@ from stylegan_v_ext.text import printable
 _T = TypeVar("_T")
 
 
+class OpenArrays:
+    """The file of NumPy that was read last, kept open: however many videos are read from it in a row, it is copied out
+    of a zip once, and each array is unpacked once.
+
+    For one thread. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._place: tuple[Archive, int] | None = None
+        self._file: ArrayFile | None = None
+
+    def frames(self, source: Source) -> Iterator[np.ndarray]:
+        """Frames of a video in an array, uint8 `[H, W, C]`. Raises `DataError` if they cannot be read."""
+        assert source.array is not None and source.member is not None
+        place = (source.archive, source.member)
+        if self._file is None or place != self._place:
+            self.close()
+            path = self._stack.enter_context(source.archive.local_file(source.member))
+            self._file, self._place = self._stack.enter_context(ArrayFile(Path(path))), place
+        return self._file.frames(source.array, source.number)
+
+    def close(self) -> None:
+        """Close the file, and remove its copy."""
+        self._file = None
+        self._stack.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __enter__(self) -> "OpenArrays":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
 class SourceReader:
     """Iterates over the frames of a source, uint8 `[side, side, 3]`.
 
@@ -29,14 +69,19 @@ class SourceReader:
     geometry: form of the frames.
     fps: rate to resample to, in frames a second; None gives every frame once.
     most: stop after that many frames; None gives all.
+    arrays: where files of NumPy stay open for the next source; None opens them for this source alone.
 
     `num_read` counts the frames so far, `expected` is how many there will be; None if unknown. After the last frame,
     `fps` is the rate of these frames (None if unknown), `damage` says why the rest of a file is not used (empty for a
     sound file), and `notes` holds clauses about the source. Raises `DataError` naming what cannot be read.
     """
 
-    def __init__(self, source: Source, geometry: Geometry, fps: float | None = None, most: int | None = None):
+    def __init__(
+        self, source: Source, geometry: Geometry, fps: float | None = None, most: int | None = None,
+        arrays: OpenArrays | None = None,
+    ):  # fmt: skip
         self.source, self.geometry, self.resampled_fps, self.most = source, geometry, fps, most
+        self._arrays = arrays
         self.fps = fps
         self.num_read = 0
         self.expected: float | None = None
@@ -94,12 +139,10 @@ class SourceReader:
             yield frame
 
     def _of_array(self) -> Generator[np.ndarray, None, None]:
-        array = self.source.array
-        assert array is not None
-        with self.source.archive.local_file(self.source.member or 0) as path:
-            frames = array.frames(Path(path), self.source.number)
+        assert self.source.array is not None
+        with contextlib.nullcontext(self._arrays) if self._arrays is not None else OpenArrays() as arrays:
             try:
-                for pixels in self._even(frames, array.num_frames):
+                for pixels in self._even(arrays.frames(self.source), self.source.array.num_frames):
                     yield np.asarray(self.geometry.apply(_rgb(pixels, self.geometry.background)))
             except DataError as error:
                 raise DataError(f"{self.source.name}: {error}") from None
@@ -190,12 +233,18 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
     return Clip(frames, reader.fps, [*found.notes, *notes.sentences()])
 
 
-def add_notes(notes: Notes, reader: SourceReader) -> None:
-    """Add what a reader, at its end, has to say about its source."""
+def add_notes(notes: Notes, reader: SourceReader, used: int | None = None) -> None:
+    """Add what a reader, at its end, has to say about its source.
+
+    used: how many of the frames that it gave are used; None for all.
+    """
     name = reader.source.name
-    if reader.damage and reader.num_read:
-        clause = f"before the damage are used ({reader.damage})"
-        whole = f"{name} is damaged; the {reader.num_read} frames {clause}"
-        notes.add(name, f"it is damaged; the frames {clause}", whole)
+    used = reader.num_read if used is None else used
+    if reader.damage and used:
+        clause = f"before the damage {'is' if used == 1 else 'are'} used ({reader.damage})"
+        alone = f"{name} is damaged; the {count(used, 'frame')} {clause}"
+        notes.add(name, f"it is damaged; the frames before the damage are used ({reader.damage})", alone)
+    elif reader.damage and reader.num_read:
+        notes.add(name, f"it is damaged ({reader.damage})", f"{name} is damaged ({reader.damage})")
     for clause in reader.notes:
         notes.add(name, clause)

@@ -2,33 +2,31 @@
 
 import contextlib
 import dataclasses
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, kind_of_archive, open_archive
 from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
-from stylegan_v_ext.data.beside_videos import have_names_of, is_named_for_thumbnails, looks_like_frames
+from stylegan_v_ext.data.beside_videos import is_still_gif, sort_folders
 from stylegan_v_ext.data.counterparts import counterparts
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, is_animation
 from stylegan_v_ext.data.findings import Notes, count, kinds_of, shortened
 from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
-from stylegan_v_ext.data.names import is_hidden, natural_key, natural_order
+from stylegan_v_ext.data.names import is_hidden, natural_order, natural_sorted
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata
 from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.video.containers import HEAD
 from stylegan_v_ext.data.videos import Video, links_left_out, list_videos
 from stylegan_v_ext.text import printable
 
 _PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst")  # that a message says more of
-_FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +135,13 @@ class _OneFile(Archive):
         except OSError as error:
             raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
 
+    def head(self, index: int, size: int) -> bytes:
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                return file.read(size)
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read ({error.strerror})") from None
+
     def sizes(self) -> np.ndarray:
         return np.array([self.path.stat().st_size], dtype=np.int64)
 
@@ -196,33 +201,28 @@ class _Search:
         for index in videos:
             name = self.archive.names[index]
             beside = name.lower().endswith(".gif") and name.rpartition("/")[0] in folders
-            if beside and _is_still_gif(self.archive, index):
+            if beside and is_still_gif(self.archive, index):
                 self._thumbnails.append(name)
             else:
                 self._add(name, index)
 
     def _add_folders(self, folders: list[Video]) -> None:
-        """Every folder of pictures that is no collection of animations and does not go with the video files so far."""
+        """Add the folders of pictures that are videos: not collections of animations, not thumbnails or posters."""
         folders = [video for folder in folders if len(video := self._without_animations(folder))]
-        video_files = [item.name for item in self.sources]
-        beside: dict[str, list[str]] = {}
-        for name in video_files:
-            beside.setdefault(name.rpartition("/")[0], []).append(name)
-        stems = {PurePosixPath(name).stem.lower() for name in video_files}
-        holders = _folders_above([video.folder for video in folders] + list(beside))
-        left: list[str] = []
-        for video in folders:
-            names = video.names(self.archive) if video_files or len(video) < _FEW else []
-            files = beside.get(video.folder) or (video_files if have_names_of(names, stems) else [])
-            is_poster = len(video) < (_FEW if video.folder in holders else 2 if video_files else 0)
-            if files or is_poster or (video_files and is_named_for_thumbnails(video.folder)):
-                if len(names) > len(files) or (video.folder not in beside and len(names) < len(stems)):
-                    self._refuse_frames(video, names, files)
-                left += names
-            elif isinstance(self.archive, _OneFile):
-                self._other += names
+        found = sort_folders(self.archive, folders, [item.name for item in self.sources])
+        for video, files in found.doubtful[:1]:
+            pictures, number = video.names(self.archive), count(len(files), "video file")
+            raise DataError(
+                f"{video} in {self.path}: {count(len(pictures), 'picture')} ({shortened(pictures)}), with {number} "
+                f"({shortened(files)}) beside them or of their names, may be thumbnails or frames of a video; move the "
+                "pictures or files away"
+            )
+        for video in found.videos:
+            if isinstance(self.archive, _OneFile):
+                self._other += video.names(self.archive)
             else:
                 self._add(video.folder or self._own_name(), video=self._without_thumbnails(video))
+        left = [name for video in found.beside for name in video.names(self.archive)]
         if left:
             number = count(len(left), "picture")
             self._sentences.append(f"{number} left out, beside videos and no videos themselves: {shortened(left)}")
@@ -241,22 +241,13 @@ class _Search:
         path = Path(self.path)
         return path.resolve().name if path.is_dir() else path.stem
 
-    def _refuse_frames(self, video: Video, pictures: list[str], files: list[str]) -> None:
-        """Raise `DataError` if pictures that seem to go with video files may as well be the frames of a video."""
-        if looks_like_frames(pictures) and not is_named_for_thumbnails(video.folder):
-            frames, videos = count(len(pictures), "picture"), count(len(files), "video file")
-            raise DataError(
-                f"{video} in {self.path}: {frames} ({shortened(pictures)}), with {videos} ({shortened(files)}) beside "
-                "them or of their names, may be thumbnails or frames of a video; move the pictures or files away"
-            )
-
     def _without_animations(self, video: Video) -> Video:
         """The folder's pictures without those that are animations, which become videos themselves."""
         names = video.names(self.archive)
         single = isinstance(self.archive, _OneFile)
         doubtful = [place for place, name in enumerate(names) if single or name.lower().endswith(ANIMATION_SUFFIXES)]
         if not any(self._is_animation(int(video.frames[place])) for place in doubtful[:1] + doubtful[-1:]):
-            return video  # folders that are mixed in another way are left to the reader of pictures
+            return video  # stills at both ends: the reader of pictures names an animation between them
         moving = {place for place in doubtful if self._is_animation(int(video.frames[place]))}
         for place in moving:
             self._add(names[place], int(video.frames[place]))
@@ -265,7 +256,7 @@ class _Search:
 
     def _is_animation(self, index: int) -> bool:
         try:
-            return is_animation(self.archive.read(index))
+            return is_animation(self.archive.head(index, HEAD))
         except DataError:  # said when it is used
             return False
 
@@ -302,7 +293,7 @@ class _Search:
             sentences.append(f"{number} left out, thumbnails among frames: {shortened(self._thumbnails)}")
         if self._other:
             number, kinds = count(len(self._other), "file"), kinds_of(self._other)
-            others = shortened(sorted(self._other, key=natural_key))
+            others = shortened(natural_sorted(self._other))
             packed = [name for name in self._other if name.lower().endswith(_PACKED)]
             more = f"; archives inside are not read, so unpack or name {shortened(packed)}" if packed else ""
             sentences.append(
@@ -319,23 +310,3 @@ class _Search:
             return f"{self.path} is not a video; {readable}, animations and .npy or .npz files are read"
         there = "; ".join(self.sentences()) or "it holds no files"
         return f"{self.path} holds neither {readable} nor folders of pictures: {printable(there)}"
-
-
-def _is_still_gif(archive: Archive, index: int) -> bool:
-    try:
-        with PIL.Image.open(io.BytesIO(archive.read(index)), formats=["GIF"]) as image:
-            return not image.is_animated  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds; said when it is used
-        return False
-
-
-def _folders_above(folders: list[str]) -> set[str]:
-    """All folders that hold one of these, at any depth."""
-    above: set[str] = set()
-    for folder in folders:
-        while folder:
-            folder = folder.rpartition("/")[0]
-            if folder in above:
-                break
-            above.add(folder)
-    return above

@@ -24,7 +24,7 @@ from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.opening import open_dataset
 from stylegan_v_ext.data.pictures import read_pixels
-from stylegan_v_ext.data.source_reader import SourceReader, add_notes
+from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.data.videos import Video
 
@@ -88,10 +88,12 @@ class DatasetVideos(VideoSource):
         random_seed: int = 0, found: Found | None = None,
     ):  # fmt: skip
         self.name, self.notes = str(path), tuple(found.notes) if found else ()
-        self._archive, videos = open_dataset(path)
         if found:
-            used = {item.place: item.video for item in found.sources}
-            videos = [here for video in videos if (here := used.get(video.folder)) is not None]
+            self._archive = found.sources[0].archive
+            self._all = [item.video for item in found.sources if item.video is not None]
+        else:
+            self._archive, self._all = open_dataset(path)
+        videos = self._all
         excluded = set(exclude)
         videos = [video for video in videos if video.folder not in excluded]
         if not videos:
@@ -121,7 +123,7 @@ class DatasetVideos(VideoSource):
         return archive_fingerprint(self._archive)
 
     def classes(self) -> list[int] | None:
-        labels = read_metadata(self._archive).labels
+        labels = read_metadata(self._archive, self._all).labels
         if not all(video.folder in labels for video in self._videos):
             return None
         return [labels[video.folder] for video in self._videos] * (2 if self.mirrored else 1)
@@ -177,7 +179,7 @@ class VideoFiles(VideoSource):
         self.name, self.resolution = str(path), resolution
         found = find_sources(path) if found is None else found
         with ThreadPoolExecutor(default_workers()) as pool:
-            readers = list(pool.map(_counted, found.sources))
+            readers = [reader for part in pool.map(_counted, _by_file(found.sources)) for reader in part]
         self._videos = [reader.source for reader in readers if reader.num_read]
         self._counts = [reader.num_read for reader in readers if reader.num_read]
         if not self._videos:
@@ -192,6 +194,7 @@ class VideoFiles(VideoSource):
         self.notes = (*notes.sentences(), *found.notes)
         self.mirrored = len(self._videos) if mirror else 0
         self._reader: tuple[Source, int, Any] | None = None
+        self._arrays = OpenArrays()
 
     @property
     def lengths(self) -> list[int]:
@@ -228,8 +231,9 @@ class VideoFiles(VideoSource):
     def _frame(self, item: Source, number: int) -> np.ndarray:
         """A frame; the decoder of the last one goes on where that serves."""
         if self._reader is None or self._reader[0] is not item or self._reader[1] > number:
-            self.close()
-            self._reader = (item, 0, iter(SourceReader(item, Geometry((self.resolution, self.resolution)))))
+            self._end_reader()
+            geometry = Geometry((self.resolution, self.resolution))
+            self._reader = (item, 0, iter(SourceReader(item, geometry, arrays=self._arrays)))
         _, at, frames = self._reader
         for frame in frames:
             at += 1
@@ -239,22 +243,40 @@ class VideoFiles(VideoSource):
         count = self._counts[self._videos.index(item)]
         raise DataError(f"{item.name} ends before frame {number}; it had {count} before")
 
-    def close(self) -> None:
-        """End the decoder that is still running."""
+    def _end_reader(self) -> None:
         if self._reader is not None:
             self._reader[2].close()
             self._reader = None
 
+    def close(self) -> None:
+        """End the decoder that is still running, and close the file of NumPy that is still open."""
+        self._end_reader()
+        self._arrays.close()
 
-def _counted(item: Source) -> SourceReader:
-    """The reader of a source after its last good frame; `damage` says why there is none."""
-    reader = SourceReader(item, Geometry((_TINY, _TINY)))
-    try:
-        for _ in reader:
-            pass
-    except DataError as error:
-        reader.damage = str(error)
-    return reader
+
+def _by_file(sources: Sequence[Source]) -> list[list[Source]]:
+    """Sources that lie in a row in one file of NumPy, together; each of the others alone."""
+    parts: list[list[Source]] = []
+    for item in sources:
+        last = parts[-1][-1] if parts else None
+        if item.array is not None and last is not None and last.array is not None and item.member == last.member:
+            parts[-1].append(item)
+        else:
+            parts.append([item])
+    return parts
+
+
+def _counted(sources: Sequence[Source]) -> list[SourceReader]:
+    """The readers of sources of one file after their last good frames; `damage` says why there are none."""
+    with OpenArrays() as arrays:
+        readers = [SourceReader(item, Geometry((_TINY, _TINY)), arrays=arrays) for item in sources]
+        for reader in readers:
+            try:
+                for _ in reader:
+                    pass
+            except DataError as error:
+                reader.damage = str(error)
+    return readers
 
 
 class GeneratedVideos(VideoSource):

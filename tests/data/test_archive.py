@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import os
 import pickle
 import shutil
 import tarfile
@@ -18,7 +19,7 @@ from stylegan_v_ext.data import archive as archive_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.names import natural_key
+from stylegan_v_ext.data.names import natural_sorted
 from stylegan_v_ext.data.pictures import decode_frame
 from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import video_files, write_folder, write_zip
@@ -59,7 +60,7 @@ def test_frames_are_in_natural_order(tmp_path):
     archive = open_archive(write_zip(tmp_path / "a.zip", FILES))
     names = [archive.names[index] for index in list_videos(archive)[0].frames]
     assert names == [f"v0/{i}.png" for i in range(1, 13)]
-    assert sorted(["b10", "b2", "a3", "B1"], key=natural_key) == ["a3", "B1", "b2", "b10"]
+    assert natural_sorted(["b10", "b2", "a3", "B1"]) == ["a3", "B1", "b2", "b10"]
 
 
 def test_videos_are_found_at_any_depth_and_litter_is_ignored(tmp_path):
@@ -216,6 +217,27 @@ def test_a_member_can_be_had_as_a_file(tmp_path):
                 assert path.read_bytes() == wanted
                 assert path.suffix.lower() in (".mp4", ".mkv", ".avi", "")
             assert path.exists() == (archive is archives[2]), "a copy goes, a file stays"
+
+
+def test_the_head_of_a_file_is_read_without_the_rest(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    files = {"a.png": random.bytes(300_000), "zeros.png": bytes(300_000), "few.png": b"abc", "none.png": b""}
+    stored, deflated = write_zip(tmp_path / "a.zip", files), write_zip(tmp_path / "b.zip", files, zipfile.ZIP_DEFLATED)
+    write_zip(tmp_path / "set-00000.zip", {"x.png": b"no"})
+    write_zip(tmp_path / "set-00001.zip", files)
+    places = [stored, deflated, write_folder(tmp_path / "folder", files), tmp_path / "set.zip"]
+    taken, pread = [], os.pread
+    monkeypatch.setattr(archive_module.os, "pread", lambda file, size, at: taken.append(size) or pread(file, size, at))
+    for archive in map(open_archive, places):
+        for index, name in enumerate(archive.names):
+            wanted = next((data for end, data in files.items() if name.endswith(end)), b"no")
+            assert archive.head(index, 4096) == wanted[:4096]
+    assert max(taken) < 6000
+    broken = bytearray(Path(deflated).read_bytes())
+    broken[0] ^= 1
+    (tmp_path / "c.zip").write_bytes(broken)
+    with pytest.raises(DataError, match="a.png is damaged"):
+        open_archive(tmp_path / "c.zip").head(0, 10)
 
 
 def test_a_file_of_an_archive_that_cannot_be_had_is_named(tmp_path, monkeypatch):

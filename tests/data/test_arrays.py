@@ -6,10 +6,13 @@ import zipfile
 import numpy as np
 import pytest
 
+from stylegan_v_ext.data.archive import ZipArchive
+from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.source_reader import SourceReader, read_clip
+from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
+from stylegan_v_ext.metrics.sources import Pick, VideoFiles
 from tests.data.helpers import write_zip
 
 SIDE = 16
@@ -147,3 +150,45 @@ def test_an_array_that_claims_a_flood_is_refused_before_it_is_read(tmp_path, sha
     (tmp_path / "a.npy").write_bytes(header.getvalue())
     with pytest.raises(DataError, match="the most is 10000000 frames"):
         find_sources(str(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_file_of_many_videos_is_copied_and_unpacked_once(tmp_path, monkeypatch, packed, several):
+    clips = np.stack([pixels(4, seed) for seed in range(6)])
+    save = np.savez_compressed if packed else np.savez
+    save(tmp_path / "a.npz", **({f"c{number}": clip for number, clip in enumerate(clips)} if several else {"c": clips}))
+    path = write_zip(tmp_path / "a.zip", {"a.npz": (tmp_path / "a.npz").read_bytes()})
+    found = find_sources(path)
+    copies, opened, read = [], [], []
+    unpacked, open_member, take = ZipArchive._unpacked, zipfile.ZipFile.open, zipfile.ZipExtFile._read1
+    monkeypatch.setattr(ZipArchive, "_unpacked", lambda *a: copies.append(a) or unpacked(*a))
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda self, *a, **k: opened.append(a) or open_member(self, *a, **k))
+
+    def counted(file, size):
+        data = take(file, size)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "_read1", counted)
+    with OpenArrays() as arrays:
+        for clip, item in zip(clips, found.sources, strict=True):
+            assert np.array_equal(np.stack(list(SourceReader(item, SMALL, arrays=arrays))), clip)
+        assert list(SourceReader(found.sources[1], SMALL, most=1, arrays=arrays))[0].tolist() == clips[1, 0].tolist()
+    assert len(copies) == 1 and len(opened) == (7 if several else 1)
+    again = 1 if several else 2  # videos that are passed on the way back to the second one
+    assert sum(read) < clips.nbytes + again * clips[0].nbytes + 10_000
+
+
+def test_all_that_reads_many_videos_of_a_file_copies_it_once(tmp_path, monkeypatch):
+    clips = np.stack([pixels(3, seed) for seed in range(6)])
+    path = write_zip(tmp_path / "a.zip", {"a.npy": npy(clips)})
+    copies, unpacked = [], ZipArchive._unpacked
+    monkeypatch.setattr(ZipArchive, "_unpacked", lambda *a: copies.append(a) or unpacked(*a))
+    report = convert(path, str(tmp_path / "out.zip"), ConvertOptions(SMALL))
+    assert (report.num_videos, len(copies)) == (6, 2), "to look at it, to read it"
+    videos = VideoFiles(path, SIDE)
+    for number, clip in enumerate(clips):
+        assert np.array_equal(videos.read([Pick(number, np.arange(3))])[0], clip)
+    videos.close()
+    assert len(copies) == 5, "and to count the frames"

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
+from stylegan_v_ext.data.sources import find_sources
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(100)
@@ -109,11 +109,13 @@ def test_a_picture_is_no_data_set(tmp_path):
 def test_files_that_are_not_read_are_named(tmp_path):
     extra = {"a.mp4": MP4, "v0/b.txt": b"", "c.csv": b"", "d.csv": b"", "e.csv": b"", ".DS_Store": b""}
     path = write_folder(tmp_path / "set", {**video_files(1, 3, metadata={}), **extra})
-    assert files_left_out(open_archive(path), path) == [
+    archive, videos = open_dataset(path)
+    assert files_left_out(archive, path, videos) == [
         f"videos beside the frames are not read (a.mp4); {convert_command(path)} reads both",
         "files that are no frames are not read (c.csv, d.csv, e.csv and 1 more)",
     ]
-    assert files_left_out(open_archive(write_folder(tmp_path / "plain", video_files(1, 3))), "plain") == []
+    archive, videos = open_dataset(write_folder(tmp_path / "plain", video_files(1, 3)))
+    assert files_left_out(archive, "plain", videos) == []
 
 
 @pytest.mark.parametrize("command", [["train", "--cfg=stylegan-v", "-n", "--device=cpu", "--data"], ["data", "check"]])
@@ -145,3 +147,37 @@ def test_clips_of_numpy_are_named_with_the_command_that_works(tmp_path):
 def test_folders_of_thumbnails_beside_videos_are_no_data_set(tmp_path):
     files = {f"{name}.mp4": b"x" for name in "abc"} | {f"thumbs/{name}.jpg": image_bytes() for name in "abc"}
     assert "holds videos (a.mp4, b.mp4, c.mp4) and no folder of frames" in refusal(write_folder(tmp_path / "in", files))
+
+
+BESIDE = {  # pictures beside videos -> folders of pictures that training reads; None for a refusal
+    "thumbnails of the same names": ("a.mp4 b.mp4 thumbs/a.jpg thumbs/b.jpg", None),
+    "pictures of the same names in another folder": ("v/a.mp4 v/b.mp4 images/a.png images/b.png", None),
+    "a few numbered pictures": ("x.mp4 " + " ".join(f"pic{i}.jpg" for i in range(7)), None),
+    "a poster": ("a.mp4 poster.jpg", None),
+    "frames with a preview": ("v0/preview.mp4 " + " ".join(f"v0/{i:04d}.png" for i in range(9)), {"v0"}),
+    "frames with a still GIF": ("v0/cover.gif " + " ".join(f"v0/f{i}.png" for i in range(5)), {"v0"}),
+    "frames elsewhere": ("more/a.mp4 more/a.jpg " + " ".join(f"v0/{i}.png" for i in range(5)), {"v0", "more"}),
+    "a hidden video": (".x.mp4 1.png 2.png 3.png", {""}),
+}
+
+
+@pytest.mark.parametrize("kind", list(BESIDE))
+def test_training_and_convert_have_one_rule_for_pictures_beside_videos(tmp_path, kind):
+    files, folders = BESIDE[kind]
+    gif = image_bytes(format="GIF")
+    made = {name: {"mp4": MP4, "gif": gif}.get(name[-3:], image_bytes()) for name in files.split()}
+    for path in (write_folder(tmp_path / "in", made), write_zip(tmp_path / "in.zip", made)):
+        if folders is None:
+            message = refusal(path)
+            assert "and no folder of frames; `stylegan-v data convert " in message
+            assert {source.video for source in find_sources(path).sources} == {None}
+        else:
+            archive, videos = open_dataset(path)
+            assert {video.folder for video in videos} == folders
+            notes = files_left_out(archive, path, videos)
+            wanted = {
+                "frames with a preview": "reads them once you have moved the pictures away that lie beside them (v0)",
+                "frames elsewhere": "reads them, and takes the pictures in more for thumbnails or posters",
+                "frames with a still GIF": "files that are no frames are not read (v0/cover.gif)",
+            }.get(kind)
+            assert [note.endswith(wanted) for note in notes] == [True] if wanted else notes == []

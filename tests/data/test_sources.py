@@ -1,6 +1,7 @@
 """What is a video at a path, what is left out with a word, and the frames that the one reader makes of each kind."""
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
+from stylegan_v_ext.data.carried import classes_of
 from stylegan_v_ext.data.check import check_dataset
+from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
@@ -365,6 +369,22 @@ def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(
     assert [frame.mean() for frame in clip.frames] == [20, 36, 52] and clip.fps == 5
 
 
+def test_sources_and_classes_are_in_the_order_of_all_their_names(tmp_path):
+    files = {f"{name}/{i}.png": image_bytes() for name in ("1_25", "1_1", "1_05", "10_5") for i in range(3)}
+    for path in both(tmp_path, files):
+        found = find_sources(path)
+        assert names(found) == ["1_05", "1_1", "1_25", "10_5"]
+    assert in_order(["v1.10", "v1.9", "v1.9"]) == ["v1.9", "v1.10"] and in_order(["1p1", "1p05"]) == ["1p05", "1p1"]
+
+
+def test_finding_sources_reads_the_heads_of_pictures_alone(tmp_path, monkeypatch):
+    files = {f"v{v}/{i}.png": image_bytes(i) for v in range(3) for i in range(4)}
+    places = both(tmp_path, files)
+    for kind in (FolderArchive, ZipArchive):
+        monkeypatch.setattr(kind, "read", None)
+    assert [len(find_sources(path).sources) for path in places] == [3, 3]
+
+
 @pytest.mark.parametrize(
     ("names", "thumbnails", "others"),
     [
@@ -380,3 +400,27 @@ def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(
 )
 def test_odd_names_are_found_among_numbered_ones(names, thumbnails, others):
     assert odd_pictures(names) == (thumbnails, others)
+
+
+@pytest.mark.parametrize(
+    ("labels", "guessed"),
+    [
+        ([["clips/a.mp4", 0], ["clips/\u00e9.mp4", 1], ["c.npy", 2], ["d.webp", 3]], 0),
+        ([["clips/a", 0], ["clips/\u00e9", 1], ["c", 2], ["d", 3]], 0),
+        ([["clips\\a.MOV", 0], ["./clips/\u00e9.avi", 1], ["c.npy", 2], ["d", 3]], 0),
+        ([["a.mp4", 0], ["\u00e9", 1], ["more/c.npy", 2], ["d.webp", 3]], 3),
+    ],
+)
+def test_labels_of_files_become_their_classes(tmp_path, labels, guessed):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((4, 16, 16, 3), np.uint8))
+    moving = animation("WEBP", [40] * 3)
+    files = {"clips/a.mp4": b"x", "clips/e\u0301.mp4": b"x", "c.npy": buffer.getvalue(), "d.webp": moving}
+    for path in both(tmp_path, {**files, "dataset.json": json.dumps({"labels": labels}).encode()}):
+        found = find_sources(path)
+        assert dict(zip(names(found), classes_of(found.sources, False).numbers, strict=True)) == {
+            name: number for number, name in enumerate(files)
+        }
+        more = f", and {guessed - 1} more labels likewise" if guessed > 1 else ""
+        expected = [f"the label for {labels[0][0]} is taken for clips/a.mp4, the only video that fits{more}"]
+        assert found.notes == (expected if guessed else [])

@@ -17,7 +17,7 @@ from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.names import natural_key, natural_order, normal_form
+from stylegan_v_ext.data.names import natural_order, normal_form
 from stylegan_v_ext.data.pictures import decode_frame
 from stylegan_v_ext.data.videos import list_videos, other_files
 from stylegan_v_ext.metrics.sources import DatasetVideos
@@ -57,7 +57,7 @@ def test_numbers_of_every_script_count(zero):
 
 def test_digits_that_do_not_count_are_letters():
     assert order("v²", "v³", "v¹", "v10", "v9") == ["v9", "v10", "v²", "v³", "v¹"]
-    assert natural_key("2²") < natural_key("10²") and order("1三", "1一") == ["1一", "1三"]
+    assert order("10²", "2²") == ["2²", "10²"] and order("1三", "1一") == ["1一", "1三"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,6 @@ def test_the_order_is_strict_and_total():
     pieces = "0 1 2 10 01 . .5 .05 .10 - -1 e-05 1e-05 a A b é e\u0301 ٣ / ./ img ( ) .png .PNG ~ _ 9.9.9"
     names = sorted({"".join(rng.choices(pieces.split(), k=rng.randint(1, 6))) for _ in range(1500)})
     expected = order(*names)
-    assert len({repr(natural_key(name)) for name in names}) == len(names)
     for _ in range(3):
         assert order(*rng.sample(names, len(names))) == expected
     assert order("B.png", "a.png", "A.png", "b.png") == ["A.png", "a.png", "B.png", "b.png"]

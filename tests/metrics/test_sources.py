@@ -7,10 +7,14 @@ import PIL.Image
 import pytest
 import torch
 
+from stylegan_v_ext.data import metadata as metadata_module
+from stylegan_v_ext.data import opening as opening_module
+from stylegan_v_ext.data import sources as sources_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.catalogue import parse_metric
 from stylegan_v_ext.metrics.measure import measure
@@ -20,6 +24,7 @@ from stylegan_v_ext.metrics.sources import (
     VideoFiles,
     archive_fingerprint,
     open_source,
+    open_sources,
 )
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
@@ -191,3 +196,13 @@ def test_a_frame_that_is_damaged_is_named(sky_zip, tmp_path):
     source = DatasetVideos(str(tmp_path))
     with pytest.raises(DataError, match=frame.name):
         source.read([Pick(0, np.arange(8))])
+
+
+def test_a_data_set_is_listed_once(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "a.zip", video_files(3, 4, metadata={"labels": {"v0": 2, "v1": 0, "v2": 1}}))
+    calls = []
+    for module in (sources_module, metadata_module, opening_module):
+        monkeypatch.setattr(module, "list_videos", lambda archive: calls.append(archive) or list_videos(archive))
+    (source,) = open_sources([path], 16, [False])
+    assert source.classes() == [2, 0, 1] and source.lengths == [4, 4, 4] and len(calls) == 1
+    assert DatasetVideos(path).classes() == [2, 0, 1] and len(calls) == 2

@@ -4,7 +4,7 @@ import os
 import struct
 from pathlib import Path
 
-_HEAD = 4096  # bytes that tell the kind of a file
+HEAD = 4096  # bytes that tell the kind of a file
 SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
 Y4M = b"YUV4MPEG2 "
 
@@ -15,13 +15,13 @@ def is_animation(source: bytes | str | Path) -> bool:
     source: a path, or the bytes of the file; its first 4096 serve. A file that cannot be read is no animation.
     """
     if isinstance(source, bytes):
-        head = source[:_HEAD]
+        head = source[:HEAD]
     else:
         try:
             if not os.path.isfile(source):
                 return False
             with open(source, "rb") as file:
-                head = file.read(_HEAD)
+                head = file.read(HEAD)
         except OSError:
             return False
     if head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X":
