@@ -24,8 +24,8 @@ from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
 _ENDINGS = (
-    ".mp4 .mov .webm .gif .avi .mkv .m4v .3gp .3g2 .wmv .asf .mpg .mpeg .m2v .vob .ts .mts .m2ts .flv .f4v .ogv .ogg "
-    ".mxf .dv .apng"
+    ".mp4 .mov .webm .gif .avi .mkv .m4v .qt .3gp .3g2 .divx .wmv .asf .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts "
+    ".m2t .flv .f4v .ogv .ogg .ogm .mxf .dv .y4m .ivf .apng"
 )
 VIDEO_SUFFIXES = tuple(_ENDINGS.split())
 ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # stills have most of them, too

@@ -286,6 +286,7 @@ def test_damage_that_one_check_alone_can_see_is_seen(tmp_path):
     changes = {
         "a.mkv": (flip, "-c:v", "ffv1"), "a.dv": (wipe, "-c:v", "dvvideo", "-s", "720x576", "-r", "25"),
         "a.avi": (lose, "-c:v", "huffyuv"), "b.avi": (lose, "-c:v", "rawvideo", "-pix_fmt", "bgr24"),
+        "a.mxf": (lose, "-c:v", "mpeg2video", "-q", "3"),
     }  # fmt: skip
     for name, (change, *options) in changes.items():
         path = encode(tmp_path / name, *options, frames=noise(12), fps=25)
@@ -350,6 +351,18 @@ def test_a_file_cut_off_between_two_frames_is_named(tmp_path):
         assert re.fullmatch(r"it ends after [01]\.\d of 1\.6 seconds", reader.damage) and 5 < len(frames) < 35
 
 
+def test_a_live_recording_that_is_cut_off_is_named(tmp_path):
+    path = encode(tmp_path / "a.webm", "-c:v", "libvpx", "-g", "1", "-live", "1", frames=noise(12), fps=25)
+    whole, data = read(path)[1], path.read_bytes()
+    assert len(whole) == 12
+    path.write_bytes(data[: len(data) * 2 // 3])
+    reader, frames = read(path)
+    assert reader.damage == "it is cut off" and np.array_equal(frames, whole[: len(frames)]) and len(frames) > 3
+    path.write_bytes(data[:300])
+    with pytest.raises(FfmpegError, match="it is cut off"):
+        read(path)
+
+
 @pytest.mark.parametrize("codec", ["mpeg2video", "mpeg1video", "libx264"])
 @pytest.mark.parametrize("ending", ["ts", "m2ts"])
 def test_short_transport_streams_are_read(tmp_path, ending, codec):
@@ -358,6 +371,18 @@ def test_short_transport_streams_are_read(tmp_path, ending, codec):
         path = encode(tmp_path / f"a.{ending}", "-c:v", codec, "-pix_fmt", "yuv420p", frames=frames, fps=25)
         reader, found = read(path)
         assert len(found) == count and not reader.damage and abs(int(found[-1].mean()) - 90) <= 2
+
+
+@pytest.mark.parametrize("name, codec", [("a.y4m", "wrapped_avframe"), ("a.ivf", "libvpx-vp9")])
+def test_files_of_codec_research_are_read_and_a_cut_is_noticed(tmp_path, name, codec):
+    shades = np.broadcast_to(np.arange(30, 110, 10, dtype=np.uint8)[:, None, None, None], [8, 32, 32, 3]).copy()
+    path = encode(tmp_path / name, "-c:v", codec, "-pix_fmt", "yuv420p", "-g", "1", frames=shades, fps="24000/1001")
+    reader, frames = read(path)  # all pixels of Y4M are ASCII here, as in a text
+    assert np.abs(frames[:, 9, 9, 0].astype(int) - shades[:, 9, 9, 0]).max() <= 3
+    assert reader.fps == pytest.approx(24000 / 1001) and not reader.damage
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.7)])
+    reader, frames = read(path)
+    assert reader.damage and 3 <= len(frames) <= 6
 
 
 def test_one_of_several_video_tracks_is_used_as_a_note_says_and_no_cover(tmp_path):
@@ -377,6 +402,10 @@ def test_one_of_several_video_tracks_is_used_as_a_note_says_and_no_cover(tmp_pat
     for name, options in ("flag.mp4", ["-disposition:v:0", "attached_pic"]), ("plain.mp4", []):
         reader = join(name, tmp_path / "cover.jpg", small, options=options)
         assert [frame.shape[0] for frame in reader] == [64] * 6 and not reader.notes
+    sound = tmp_path / "sound.mp4"
+    subprocess.run([FFMPEG, "-v", "error", "-f", "lavfi", "-i", "sine=d=0.1", sound], check=True)
+    with pytest.raises(FfmpegError, match="it has no video track, only a cover"):
+        list(join("song.mp4", sound, tmp_path / "cover.jpg", options=["-disposition:v:0", "attached_pic"]))
 
 
 @pytest.mark.parametrize("bf", [1, 3])
@@ -410,11 +439,11 @@ def test_a_reader_that_leaves_early_has_the_facts_of_what_it_has_read(tmp_path):
     ("ending", "codec", "fps"),
     [("mp4", "libx264", 24), ("mov", "png", 24), ("avi", "mpeg4", 24), ("ogv", "libtheora", 24),
      ("mxf", "mpeg2video", 24), ("ts", "libx264", None), ("mpg", "mpeg2video", None), ("webm", "libvpx-vp9", None),
-     ("gif", "gif", None)],
+     ("gif", "gif", None), ("y4m", "wrapped_avframe -pix_fmt yuv420p", 24)],
 )  # fmt: skip
 def test_one_frame_has_a_rate_only_if_the_file_itself_holds_it(tmp_path, ending, codec, fps):
     for count in (1, 3):  # a file of one frame, and a reader that leaves after the first one
-        path = encode(tmp_path / f"{count}.{ending}", "-c:v", codec, frames=noise(count), fps=24)
+        path = encode(tmp_path / f"{count}.{ending}", "-c:v", *codec.split(), frames=noise(count), fps=24)
         reader = VideoReader(str(path))
         assert len(list(itertools.islice(reader, 1))) == 1
         assert (reader.fps, reader.notes) == (fps, () if fps else (UNKNOWN,))

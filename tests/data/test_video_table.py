@@ -207,3 +207,30 @@ def test_rates_are_exact_or_said_to_be_unequal(table):
         return "" if reader.fps == exact else f"{reader.fps}"
 
     assert faults(table, fault) == {}
+
+
+def test_hidden_frames_late_starts_and_missing_rates(tmp_path):
+    """An edit list hides frames, sound begins first, and a browser writes times of its own but no rate."""
+
+    def ffmpeg(*words):
+        subprocess.run([FFMPEG, "-v", "error", "-y", *map(str, words)], input=picture().tobytes(), check=True)
+
+    raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{WIDTH}x{HEIGHT}", "-r", "25", "-i", "-")
+    ffmpeg(*raw, *EXACT["h264"].split(), tmp_path / "whole.mp4")
+    ffmpeg("-ss", "0.05", "-i", tmp_path / "whole.mp4", "-c", "copy", tmp_path / "edited.mp4")
+    sound = ("-f", "lavfi", "-i", "sine=d=1", "-map", "0:v", "-map", "1:a", "-c:v", "copy")
+    ffmpeg("-itsoffset", "0.8", "-i", tmp_path / "whole.mp4", *sound, tmp_path / "late.mp4")
+    late = "settb=1/1000,setpts='N*40+mod(N*7,5)*3'"
+    options = ("-vf", late, "-fps_mode", "passthrough", "-enc_time_base", "1:1000", *EXACT["vp9"].split())
+    ffmpeg(*raw, *options, tmp_path / "browser.webm")
+    data = bytearray((tmp_path / "browser.webm").read_bytes())
+    place = data.find(bytes.fromhex("23e383"))  # the rate becomes filling
+    size = 4 + (data[place + 3] & 0x7F)
+    data[place : place + size] = b"\xec" + bytes([0x80 | (size - 2)]) + bytes(size - 2)
+    (tmp_path / "browser.webm").write_bytes(data)
+    for name, numbers in {"edited.mp4": range(2, 8), "late.mp4": range(8), "browser.webm": range(8)}.items():
+        for fps in (None, 25):
+            reader = VideoReader(str(tmp_path / name), fps=fps)
+            seen = np.stack(list(reader))[:, 5:15, 5:15].mean(axis=(1, 2, 3))
+            assert np.round((seen - 30) / 25).tolist() == list(numbers), (name, fps)
+            assert reader.fps == pytest.approx(25, rel=0.02 if name == "browser.webm" else 1e-9) and not reader.damage

@@ -93,6 +93,15 @@ def test_circles_stay_round_and_up_stays_up(tmp_path, transform):
         assert reader.size == (seen.shape[2], seen.shape[1])
 
 
+def test_a_turn_that_is_no_quarter_is_named(tmp_path):
+    path = encode(tmp_path / "a.mp4", plain((90, 90, 90)), "-c:v", "libx264", "-pix_fmt", "yuv420p")
+    for angle in (45, 91, 90):
+        turned = tmp_path / f"{angle}.mp4"
+        command = [FFMPEG, "-v", "error", "-display_rotation", str(angle), "-i", path, "-c", "copy", turned]
+        subprocess.run(command, check=True)
+        assert any("no quarter turn" in note for note in read(turned)[0].notes) == (angle == 45)
+
+
 def test_pixel_aspect_and_size_may_change_on_the_way(tmp_path):
     for codec, lossless in (("mpeg2video", ("-q", "1")), ("libx264", ("-qp", "0"))):
         parts = []

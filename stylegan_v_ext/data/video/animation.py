@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import brands, is_animation, missing_end
+from stylegan_v_ext.data.video.containers import brands, is_animation
 from stylegan_v_ext.data.video.shape import check_size
+from stylegan_v_ext.data.video.structure import missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 _TICK = Fraction(1, 1000)  # seconds

@@ -17,13 +17,15 @@ from av.stream import Disposition
 
 from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import SEQUENCES, brands, broken_place, forced_format, missing_end, other_kind
+from stylegan_v_ext.data.video.containers import SEQUENCES, brands, other_kind
 from stylegan_v_ext.data.video.shape import THREADS, check_size, filter_graph
+from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
-FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,apng"
-_WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg")  # these hold the rate, or the time of each frame
+FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpegpipe,ivf,apng"
+# These hold the rate, or the time of each frame.
+_WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe")
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
@@ -109,11 +111,15 @@ class Reading:
                 _Nameless(self._file), "r", self._format, options=nothing_else | no_delay, metadata_errors="replace",
                 buffer_size=2**18,
             )  # fmt: skip
-        except (av.error.InvalidDataError, av.error.ArgumentError, av.error.EOFError):
+        except av.error.MemoryError:
+            raise
+        except FFmpegError:
             raise Problem(self._why_unreadable()) from None
         stream: Any = self._container.streams.best("video")
         if stream is None:
             raise Problem("it has no video track")
+        if stream.disposition & Disposition.attached_pic:
+            raise Problem("it has no video track, only a cover")
         if self._is_sequence and sum(other.frames > 1 for other in self._container.streams.video) > 1:
             raise Problem("it has a track of its own for transparency, which cannot be read")
         self._stream = stream

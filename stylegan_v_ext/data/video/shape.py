@@ -131,6 +131,8 @@ class Shaper:
             conversion = colours.Conversion(curve, primaries, _peak(frame)) if converted else None
             self._finish = colours.Finish(limited_grey, conversion, _opaque(frame) if alpha else 0, self._ground)
         self._say_what_is_done(curve, primaries)
+        if _is_askew(frame):
+            self._note("it is to be shown turned by an angle that is no quarter turn; the nearest quarter is taken")
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if plan.crop[2:] != _upright(frame, quarter) else []
         if alpha:  # the colour behind what is transparent has no part in the scaling
             parts += [f"scale={_SCALING}", "format=gbrap16le", "premultiply=inplace=1"]
@@ -225,13 +227,23 @@ def _peak(frame: Any) -> float | None:
     return numerator / denominator if has_luminance and denominator > 0 and numerator > 0 else None
 
 
-def _turns(frame: Any) -> tuple[str, ...]:
-    """Filters that turn a frame upright, as its display matrix asks for."""
+def _display_matrix(frame: Any) -> tuple[int, int, int, int]:
+    """(a, b, c, d): a point (x, y) of the frame is shown at (a x + c y, b x + d y)."""
     matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
-        return ()
-    # A point (x, y) of the frame is shown at (a x + c y, b x + d y).
+        return 1, 0, 0, 1
     a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
+    return a, b, c, d
+
+
+def _is_askew(frame: Any) -> bool:
+    a, b, c, d = map(abs, _display_matrix(frame))
+    return min(max(a, d), max(b, c)) > max(a, b, c, d) / 50
+
+
+def _turns(frame: Any) -> tuple[str, ...]:
+    """Filters that turn a frame upright, as its display matrix asks for."""
+    a, b, c, d = _display_matrix(frame)
     if abs(b) > abs(a) and abs(c) > abs(d):
         kind = {(1, 0): "clock", (0, 1): "cclock", (1, 1): "cclock_flip"}.get((b > 0, c > 0), "clock_flip")
         return (f"transpose={kind}",)
