@@ -439,11 +439,11 @@ def test_a_reader_that_leaves_early_has_the_facts_of_what_it_has_read(tmp_path):
     ("ending", "codec", "fps"),
     [("mp4", "libx264", 24), ("mov", "png", 24), ("avi", "mpeg4", 24), ("ogv", "libtheora", 24),
      ("mxf", "mpeg2video", 24), ("ts", "libx264", None), ("mpg", "mpeg2video", None), ("webm", "libvpx-vp9", None),
-     ("gif", "gif", None)],
+     ("gif", "gif", None), ("y4m", "wrapped_avframe -pix_fmt yuv420p", 24)],
 )  # fmt: skip
 def test_one_frame_has_a_rate_only_if_the_file_itself_holds_it(tmp_path, ending, codec, fps):
     for count in (1, 3):  # a file of one frame, and a reader that leaves after the first one
-        path = encode(tmp_path / f"{count}.{ending}", "-c:v", codec, frames=noise(count), fps=24)
+        path = encode(tmp_path / f"{count}.{ending}", "-c:v", *codec.split(), frames=noise(count), fps=24)
         reader = VideoReader(str(path))
         assert len(list(itertools.islice(reader, 1))) == 1
         assert (reader.fps, reader.notes) == (fps, () if fps else (UNKNOWN,))

@@ -24,7 +24,8 @@ from stylegan_v_ext.data.video.timing import Clock, Timed
 
 # FFmpeg's names of containers; a file of these stands for itself, while playlists name other files.
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpegpipe,ivf,apng"
-_WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe", "ivf")  # these hold rates
+# These hold the rate, or the time of each frame.
+_WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe", "ivf")
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
