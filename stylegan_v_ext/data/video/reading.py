@@ -18,7 +18,7 @@ from av.stream import Disposition
 from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
 from stylegan_v_ext.data.video.containers import SEQUENCES, brands, other_kind
-from stylegan_v_ext.data.video.shape import THREADS, check_size, filter_graph
+from stylegan_v_ext.data.video.shape import LARGE, THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
 
@@ -28,7 +28,6 @@ FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpe
 _WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe", "ivf")
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
-_LARGE = 2**20  # pixels of a frame from which on more than two threads pay for their memory
 _LATE_END = 0.5  # seconds by which a file may end before the time that it announces
 _HEAD = 4096  # bytes
 # Codecs that check what they decode if they are told to, and of which each frame stands for itself.
@@ -126,8 +125,8 @@ class Reading:
         self.notes = self._other_tracks()
         check_size(self._stream.width, self._stream.height)
         self._context = self._decoder()
-        small = self._stream.width * self._stream.height < _LARGE
-        self._context.thread_type, self._context.thread_count = "AUTO", min(threads, 2 if small else THREADS)
+        small = self._stream.width * self._stream.height < LARGE
+        self._context.thread_type, self._context.thread_count = "AUTO", min(threads, 1 if small else THREADS)
         self._frame_is_broken = False  # as a thread of the decoder says, sooner or later
         self._suspect = any(map(_BROKEN_CONTAINER.search, self._new_messages()))
         self._first_aspect = self._context.sample_aspect_ratio

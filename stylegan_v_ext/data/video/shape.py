@@ -25,6 +25,7 @@ from stylegan_v_ext.data.video.tags import (
 
 WIDEST_PIXEL = 16  # width of a pixel by its height, or the reverse; beyond this the file is wrong about it
 THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
+LARGE = 2**20  # pixels of a frame from which on more threads pay for their start and their memory
 _SCALING = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp:sws_dither=none"
 _NAMES: dict[tuple[int, ...], str] = {BLACK: "black", (255, 255, 255): "white"}
 
@@ -197,7 +198,7 @@ def filter_graph(frame: Any, parts: list[str]) -> Any:
         f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
     )
     graph = av.filter.Graph()
-    graph.threads = THREADS
+    graph.threads = 1 if frame.width * frame.height < LARGE else THREADS
     chain = [("buffer", source), *((name, rest) for name, _, rest in (part.partition("=") for part in parts))]
     nodes = [graph.add(name, arguments or None) for name, arguments in [*chain, ("buffersink", "")]]
     graph.link_nodes(*nodes).configure()

@@ -15,8 +15,8 @@ SOME_COPIES = 10_000  # frames
 OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are those of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "its frame rate is unknown"
-_COMMON = [Fraction(n, 1001) * 1000 for n in (24, 30, 48, 60, 120)] + [Fraction(n) for n in (
-    5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 90, 100, 120, 240)]  # fmt: skip
+_COMMON = [n * 1000 / 1001 for n in (24, 30, 48, 60, 120)]
+_COMMON += [5.0, 10.0, 12.0, 15.0, 20.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0]
 _SLACK = 0.2  # by which an interval between equal frames may differ from the mean, as a share of it
 _ROUNDING = 0.3  # deviation of a time that is rounded to whole ticks, in ticks
 
@@ -109,12 +109,13 @@ class Clock:
         else:
             error = 2 * math.sqrt(12) * max(deviation, _ROUNDING) / (self.count**1.5 * interval)
         measured = 1 / (interval * float(self.tick))
-        common = sorted(_COMMON, key=lambda rate: abs(rate - measured))[:1] if error else []
+        common = [min(_COMMON, key=lambda rate: abs(rate - measured))] if error else []
         plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
         slack = (error + 1e-6) * measured
-        near = [rate for rate in [*plain, *common, *self._stated] if abs(rate - measured) <= slack]
-        near = [rate for rate in plain if self._fits(rate)] + near
-        rate = float(near[0]) if near else measured
+        candidates = [*map(float, plain), *common, *map(float, self._stated)]
+        near = [rate for rate in candidates if abs(rate - measured) <= slack]
+        fitting = [float(rate) for rate in plain if self._fits(rate)]
+        rate = [*fitting, *near, measured][0]
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
 
     def _rate_of_one_frame(self) -> float | None:
@@ -135,8 +136,8 @@ class Clock:
         squares = (n - 1) * n * (2 * n - 1) // 6
         across = n * self._sum_of_products - numbers * self._sum
         along = n * squares - numbers * numbers
-        rest = n * self._sum_of_squares - self._sum * self._sum - Fraction(across * across, along)
-        return across / along, math.sqrt(max(float(rest), 0.0)) / n
+        rest = (n * self._sum_of_squares - self._sum * self._sum) * along - across * across
+        return across / along, math.sqrt(max(rest / along, 0.0)) / n
 
 
 def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
