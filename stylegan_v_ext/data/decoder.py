@@ -61,6 +61,7 @@ from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper  # noqa: E402
 from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled  # noqa: E402
 
 _ROUNDING = 1e-6  # of a rate
+_NEW_OBJECTS = 40  # between two searches for objects that refer to each other
 
 
 def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
@@ -72,6 +73,8 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
         the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame;
         numpy: import NumPy first.
     """
+    # PyAV's frames and their side data refer to each other, so each frame stays in memory until such a search.
+    gc.set_threshold(_NEW_OBJECTS)
     try:
         head = file.read(4096)
         file.seek(0)

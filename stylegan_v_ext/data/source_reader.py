@@ -102,8 +102,6 @@ class SourceReader:
             raise DataError(f"{self.source.name} holds no frames")
         if self.num_read == 1 and self.most != 1 and not self.damage:
             self.notes += ("it has one frame",)
-            if not self.source.is_folder and self.source.array is None and self.resampled_fps is None:
-                self.fps = None  # of one frame nothing is known, whatever the file says
 
     def share_done(self) -> float:
         """How much of the source has been read, 0 to 1."""
