@@ -1,5 +1,6 @@
 """`python -m patches`: show, write and take out the patches of a checkout."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -71,7 +72,8 @@ def apply(context: click.Context, directory: Path, yes: bool) -> None:
         click.echo("Nothing was written.")
         context.exit(1)
     checkout_files.apply(checkout.path, changes, patches)
-    click.echo(f"\n{checkout.path}: {len(waiting)} files patched; `python -m patches revert {directory}` undoes it")
+    undo = f"python -m patches revert {shlex.quote(str(directory))}"
+    click.echo(f"\n{checkout.path}: {len(waiting)} files patched; `{undo}` undoes it")
 
 
 @main.command()

@@ -1,5 +1,6 @@
-"""What a generator is of no use for, and what to do instead: one sentence each, which has to work if followed."""
+"""Reasons why a generator cannot do a task, each with a remedy that works."""
 
+import shlex
 from pathlib import Path
 
 from stylegan_v_ext.checkpoints.network import NetworkData
@@ -17,7 +18,7 @@ def why_no_videos(path: Path, generator: NetworkData) -> str:
     if generator.is_image_model:
         return (
             f"{path} makes images, not videos; start a video model from it with "
-            f"`train.py --cfg=stylegan-v --data=CLIPS --resume={path}`"
+            f"`train.py --cfg=stylegan-v --data=CLIPS --resume={shlex.quote(str(path))}`"
         )
     return ""
 

@@ -226,7 +226,7 @@ class Machine:
         target = self._stack[-1]
         if isinstance(target, Instance):
             target.state = state
-        elif not isinstance(target, dict):  # attributes of dictionaries are of no use here
+        elif not isinstance(target, dict):  # networks need no attributes of dictionaries
             raise CheckpointError(f"the file sets the state of a {type(target).__name__}, which holds none")
 
     def _set_items(self, items: list[Any]) -> None:

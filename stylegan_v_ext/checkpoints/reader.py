@@ -293,7 +293,7 @@ def _complex(args: tuple, budget: Budget) -> complex:
 
 
 def _unused(args: tuple, budget: Budget) -> Instance:
-    """An object of Python's own that networks do not need, without what it is made of."""
+    """Stand-in for an object of the standard library that networks do not need; its arguments are dropped."""
     return Instance("builtins", "object")
 
 

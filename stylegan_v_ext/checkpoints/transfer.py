@@ -117,9 +117,9 @@ def _natural(part: str) -> tuple[str, int]:
 def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_classes: int | None = None) -> Transfer:
     """Copy into `network` the tensors of `state` that fit it.
 
-    Of an image generator, what goes into the first layer of a video generator fills its content
+    If the other network is an image generator and this one makes videos, its first layer fills the content
     channels; the weights of the motion channels become zero, so that every frame of a video is the
-    image model's image. Of a model with other classes, all but their embedding is kept.
+    image model's image. If the other model has other classes, everything but their embedding is kept.
 
     num_classes: of the other network; None for as many as here.
     """

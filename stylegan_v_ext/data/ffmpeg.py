@@ -18,7 +18,7 @@ import numpy as np
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
 from stylegan_v_ext.data.video.containers import is_animation
-from stylegan_v_ext.data.video.process import start_decoding
+from stylegan_v_ext.data.video.process import NotStarted, start_decoding
 from stylegan_v_ext.data.video.protocol import LENGTH
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
@@ -48,7 +48,7 @@ class _Untrusted(Exception):
 
 
 class DecoderMissing(ValueError):
-    """The library that decodes videos is not installed."""
+    """The library that decodes videos is not installed, or does not work."""
 
 
 def is_video(path: str | Path) -> bool:
@@ -82,7 +82,7 @@ class VideoReader:
     `fps` (of the frames that come out), `duration` (seconds) and `notes` (clauses that say what is unusual about the
     file, and what was done about it) hold what is known by then; None if nothing tells. After the last frame they are
     final, and `damage` says why the rest of the file is not used; it is empty for a sound file. Raises `FfmpegError` if
-    no frame can be read, `DecoderMissing` if PyAV is not installed.
+    no frame can be read, `DecoderMissing` if PyAV is not installed or does not start.
     """
 
     def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None):
@@ -120,6 +120,11 @@ class VideoReader:
         try:
             with _open_file(self.path) as file:
                 process = start_decoding(file, settings)
+        except NotStarted as error:
+            raise DecoderMissing(
+                f"the process that decodes videos cannot start ({printable(error, _LONGEST_REASON)}); install PyAV "
+                "again with `pip install --force-reinstall av`"
+            ) from None
         except OSError as error:
             raise FfmpegError(f"{self.path} holds no readable video ({error.strerror or error})") from None
         try:

@@ -1,5 +1,6 @@
 """Paths of data sets that a file names, not the user."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def recorded_path(holder: Any, path: Any) -> str:
         shown = printable(path, _LONGEST_SHOWN)
         raise DataError(
             f"{holder} names {shown} as its data set, and nothing is fetched that you did not name; if you want it, "
-            f"pass --data={shown}"
+            f"pass --data={shlex.quote(shown)}"
         )
     return path
 

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -263,7 +264,7 @@ class Trainer:
         except NotFinite as problem:
             raise NotFinite(f"{problem}{self._after_not_finite()}") from None
         if not self._is_complete():
-            say(f"Stopped early. Go on with --resume={self.run_dir}")
+            say(f"Stopped early. Go on with --resume={shlex.quote(str(self.run_dir))}")
         if stopped.number is not None:
             raise StoppedBySignal(stopped.number, last)
         return last
@@ -425,14 +426,15 @@ class Trainer:
         kept = load_state(self.run_dir)["num_steps"]
         return (
             f"; the last good state, of step {kept}, is kept. Start anew from a snapshot with a smaller --glr and "
-            f"--dlr or another --gamma, or go on over it by --resume={self.run_dir} --nan-policy=ignore"
+            "--dlr or another --gamma, or go on over it by "
+            f"--resume={shlex.quote(str(self.run_dir))} --nan-policy=ignore"
         )
 
     def _after_out_of_memory(self) -> str:
         size = self.config.batch_gpu
         smaller = next((part for part in range(size // 2, 0, -1) if self.config.batch_size % part == 0), 1)
         cure = f"--batch-gpu={smaller}" if size > 1 else "smaller --cbase and --cmax"
-        return f"out of memory with --batch-gpu={size}; go on with --resume={self.run_dir} {cure}"
+        return f"out of memory with --batch-gpu={size}; go on with --resume={shlex.quote(str(self.run_dir))} {cure}"
 
     def _print_summary(self) -> None:
         dataset = self.dataset

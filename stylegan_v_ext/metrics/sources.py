@@ -22,7 +22,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.metadata import read_metadata
-from stylegan_v_ext.data.opening import open_dataset
+from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import read_pixels
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
@@ -143,11 +143,8 @@ class DatasetVideos(VideoSource):
         height, width = pixels.shape[:2]
         if height != width or self.resolution not in (0, width):
             wanted = f"{self.resolution}x{self.resolution} as the first frame" if self.resolution else "a square"
-            side = f" --resolution={self.resolution}" if self.resolution else ""
-            raise DataError(
-                f"{name} is {width}x{height}, expected {wanted}; `stylegan-v data convert {self.name} NEW.zip{side}` "
-                "gives all frames one size"
-            )
+            command = convert_command(self.name, self.resolution or None)
+            raise DataError(f"{name} is {width}x{height}, expected {wanted}; {command} gives all frames one size")
         return pixels
 
 

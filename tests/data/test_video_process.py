@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from stylegan_v_ext.data.ffmpeg import VideoReader
+from stylegan_v_ext.data.ffmpeg import DecoderMissing, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.video import process
 
@@ -96,7 +96,7 @@ def test_a_fork_of_this_process_starts_its_own(clips):
 def test_it_ends_with_its_parent(clips, end):
     path = next(iter(clips)).with_name("long.mp4")
     program = f"""
-from stylegan_v_ext.data.ffmpeg import VideoReader
+from stylegan_v_ext.data.ffmpeg import DecoderMissing, VideoReader
 frames = iter(VideoReader({str(path)!r}))
 next(frames)
 print("ready", flush=True)
@@ -137,3 +137,14 @@ def test_without_fork_a_process_is_started_for_each_file(clips, monkeypatch):
     ]
     reader.close()
     assert wait_until(lambda: not child.is_running())
+
+
+@needs_server
+def test_a_library_that_does_not_load_is_no_fault_of_the_file(clips, monkeypatch):
+    broken = [sys.executable, "-c", "raise ImportError('libavcodec is not there')"]
+    monkeypatch.setattr(process._Server, "_running", None)
+    monkeypatch.setattr(process, "_command", lambda: broken)
+    with pytest.raises(DecoderMissing, match="cannot start .*libavcodec is not there.*pip install") as error:
+        count(next(iter(clips)))
+    assert str(next(iter(clips))) not in str(error.value)
+    process._Server.end()

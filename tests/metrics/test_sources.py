@@ -137,7 +137,7 @@ def test_what_is_left_out_or_damaged_is_in_the_notes(tmp_path, video_folder):
 
 
 @pytest.mark.parametrize(("sizes", "message"), [
-    ([(24, 16)], r"v/0.png is 24x16, expected a square; `stylegan-v data convert .*in.zip NEW.zip` gives"),
+    ([(24, 16)], r"v/0.png is 24x16, expected a square; `stylegan-v data convert .*in.zip .*in-2.zip` gives"),
     ([(16, 16), (16, 24)], r"v/1.png is 16x24, expected 16x16 as the first frame; `.* --resolution=16` gives"),
     ([(16, 16), (24, 24)], r"v/1.png is 24x24, expected 16x16 as the first frame"),
 ])  # fmt: skip

@@ -33,8 +33,12 @@ class Decoding(Protocol):
         ...
 
 
+class NotStarted(OSError):
+    """No process can decode, whatever the file; the text says why."""
+
+
 def start_decoding(file: BinaryIO, settings: dict[str, Any]) -> Decoding:
-    """Decode an open file in a process of its own. Raises `OSError` if no process can be started."""
+    """Decode an open file in a process of its own. Raises `NotStarted`, and `OSError` if the system has no room."""
     text = json.dumps(settings)
     return _Forked(file, text) if CAN_FORK else _Spawned(file, text)
 
@@ -130,14 +134,14 @@ class _Server:
             return cls._running
 
     def start(self, settings: bytes, descriptors: list[int]) -> None:
-        """Start a process. Raises `OSError` if the server does not answer."""
+        """Start a process. Raises `NotStarted` if the server does not answer."""
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._line, [JOB.pack(len(settings))], descriptors)
             self._line.sendall(settings)
             if self._line.recv(1):
                 return
         self._process.wait()
-        raise OSError(f"the decoder did not start: {self._last_words()}")
+        raise NotStarted(self._last_words())
 
     def _last_words(self) -> str:
         size = os.fstat(self._log.fileno()).st_size
