@@ -134,6 +134,10 @@ def test_every_output_has_a_type_that_refuses_other_files():
                 with pytest.raises(click.BadParameter, match="- means standard output|is no name of a file"):
                     parsed(command, f"{option.opts[0]}=-")
                 if not isinstance(option.type, OutputFile):
+                    with pytest.raises(
+                        click.BadParameter, match="/dev/null is no folder, so nothing can be written in it"
+                    ):
+                        parsed(command, f"{option.opts[0]}=/dev/null/here")
                     assert parsed(command, f"{option.opts[0]}=run.v2")[option.name] == "run.v2"
                 else:
                     with pytest.raises(click.BadParameter, match="is no name of a file; use one that ends in"):
