@@ -578,7 +578,7 @@ def test_absurd_sizes_and_counts_are_refused_in_one_line(tmp_path):
     ],
 )
 def test_time_and_memory_end_at_their_limits(tmp_path, monkeypatch, limit, value, reason):
-    frames = noise(4, side=512)
+    frames = noise(4, side=1000)
     path = encode(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", frames=frames)
     assert len(read(path)[1]) == 4
     monkeypatch.setattr(ffmpeg, limit, value)
