@@ -60,7 +60,7 @@ class Found:
     path: keys of the dictionaries around it, outermost first.
     prefix: what stands before all of its names.
     state: its tensors by their own names, still in the file.
-    latent_avg: the average w beside it, None if there is none.
+    latent_avg: the average w beside it; None if the file lacks it.
     """
 
     kind: Kind

@@ -55,9 +55,9 @@ def _is_plain(data: bytes) -> bool:
                 if _orientation(data[at + 10 : next_at]) != 1:
                     return False
             elif data.startswith(_XMP, at + 4) and data.find(b"tiff:Orientation", at, next_at) >= 0:
-                return False  # Pillow has the say
+                return False  # Pillow decides
         elif kind == _APP2 and data.startswith(_ICC, at + 4):
-            profile += data[at + 18 : next_at]  # its parts are in order, or Pillow has the say
+            profile += data[at + 18 : next_at]  # if the parts are not in order, Pillow decides
         at = next_at
     return is_srgb(profile)
 

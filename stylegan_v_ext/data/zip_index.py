@@ -235,7 +235,7 @@ def _find_directory(file, tail: bytes, tail_at: int) -> tuple[int, int, int, int
 
 
 def _end_record_at(tail: bytes) -> int:
-    """Where the end record begins; -1 if there is none. Its comment may hold what looks like another."""
+    """Place of the end record; -1 if the file lacks it. Its comment may hold bytes that look like another record."""
     places = [found.start() for found in re.finditer(re.escape(_END_MARK), tail)]
     whole = [place for place in places if place + _END.size <= len(tail)]
     exact = [place for place in whole if place + _END.size + _END.unpack_from(tail, place)[-1] == len(tail)]
@@ -419,7 +419,7 @@ def _member_name(raw: bytes, encoding: str, is_flagged: bool, directory: bytes, 
 
 
 def _second_name(raw: bytes, directory: bytes, at: int) -> str | None:
-    """The name in UTF-8 that Info-ZIP and others store beside one in a code page; None if there is none for it."""
+    """The UTF-8 name that Info-ZIP and others store beside a name in a code page; None if it is missing or stale."""
     for kind, content in _extra_fields(directory, at):
         if kind == _UNICODE_PATH and len(content) > 5 and content[0] == 1:
             if int.from_bytes(content[1:5], "little") != zlib.crc32(raw):
