@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.common import print_table
 from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
-from stylegan_v_ext.engine.steps import StyleGAN2Loss
+from stylegan_v_ext.engine.loss import StyleGAN2Loss
 from stylegan_v_ext.networks import discriminator, generator, synthesis
 from torch_utils import custom_ops
 from torch_utils.ops import bias_act, filtered_lrelu, upfirdn2d

@@ -76,9 +76,13 @@ def open_url(
     http(s) alone, never from https to http, is not compressed on its way, and has at most 8 GiB. A few MiB of
     memory are enough for a file of any size.
 
-    cache: False keeps nothing on disk after the file is closed. return_filename: give the local path instead
-    (needs the cache). Raises `FileNotFoundError` for a missing local file, `ValueError` for a wrong checksum,
-    `OSError` if every attempt failed.
+    Args:
+        cache: False keeps nothing on disk after the file is closed.
+        return_filename: Give the local path instead (needs the cache).
+
+    Raises:
+        FileNotFoundError: For a missing local file, `ValueError` for a wrong checksum, `OSError` if every attempt
+            failed.
     """
     if not is_url(url):
         path = url2pathname(unquote(urlsplit(url).path)) if is_url(url, allow_file_urls=True) else url
@@ -148,9 +152,13 @@ def _temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 class _Retry(Exception):
-    """A failure that another attempt may cure. seconds: how long the server asks to wait."""
+    """A failure that another attempt may cure.
 
-    def __init__(self, reason: str, seconds: float = 0):
+    Args:
+        seconds: How long the server asks to wait.
+    """
+
+    def __init__(self, reason: str, seconds: float = 0) -> None:
         super().__init__(reason)
         self.seconds = seconds
 
@@ -181,8 +189,13 @@ def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256
                 if sha256 is not None:
                     _check_sha256(found, sha256, url)
                 return name
-            except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL,
-                    requests.TooManyRedirects, urllib3.exceptions.LocationValueError, UnicodeError) as e:  # fmt: skip
+            except (
+                requests.exceptions.InvalidSchema,
+                requests.exceptions.InvalidURL,
+                requests.TooManyRedirects,
+                urllib3.exceptions.LocationValueError,
+                UnicodeError,
+            ) as e:
                 raise OSError(
                     f"{_shown(url)} leads where nothing is downloaded from ({_shown(e)}); check the address"
                 ) from None
@@ -243,8 +256,11 @@ def _seconds_asked(header: str) -> float:
 def _copy_body(reply: Any, url: str, file: BinaryIO, has_checksum: bool) -> str:
     """Write a reply's body over a file; returns its SHA-256.
 
-    has_checksum: the caller compares it, so a body without a stated end may be taken. Raises `OSError` for a body
-    that is too long, compressed or of unknown length, `_Retry` for one that is cut short.
+    Args:
+        has_checksum: The caller compares it, so a body without a stated end may be taken.
+
+    Raises:
+        OSError: For a body that is too long, compressed or of unknown length, `_Retry` for one that is cut short.
     """
     encoding = reply.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):

@@ -41,9 +41,12 @@ def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
     If the block fails, the temporary file is removed and whatever was at `path` stays. A new file has the mode that
     the user's umask gives, a file that replaces another one keeps the other's mode.
 
-    path: target; its folder is made. What killed writers of the same target have left is removed.
-    folder: whether the target is a folder, which must not exist yet.
-    Raises `OSError` for a target that cannot be written, among them devices, pipes and, for files, folders.
+    Args:
+        path: Target; its folder is made. What killed writers of the same target have left is removed.
+        folder: Whether the target is a folder, which must not exist yet.
+
+    Raises:
+        OSError: For a target that cannot be written, among them devices, pipes and, for files, folders.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,8 @@ def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
 def remove_leftovers(folder: str | Path, name: str | None = None) -> None:
     """Remove parts in a folder that their writers have left behind; a part that is being written stays.
 
-    name: of the target; None for the parts of all targets.
+    Args:
+        name: Of the target; None for the parts of all targets.
     """
     part = re.compile((r"\..+-" if name is None else re.escape(_prefix(name))) + r"\w+(@[^@]*)?\.part")
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -130,7 +134,8 @@ def _mode_of(path: Path, folder: bool) -> int | None:
 def _make(temporary: Path, folder: bool, mode: int) -> int | None:
     """Make a temporary file or folder; returns a descriptor that holds its lock, None without locks.
 
-    mode: permission bits of a file, of which the umask takes its own.
+    Args:
+        mode: Permission bits of a file, of which the umask takes its own.
     """
     while True:
         if folder:

@@ -48,12 +48,13 @@ class EasyDict(dict):
 class Outlet:
     """A text stream that never raises: what cannot be written is left out, and said once in another place.
 
-    stream: the stream to write to; None, as Python has it for a closed one, takes everything and shows nothing.
-    name: of the stream, for the message. tell: called once with the message, at the end of the first line that
-    fails.
+    Args:
+        stream: The stream to write to; None, as Python has it for a closed one, takes everything and shows nothing.
+        name: Of the stream, for the message.
+        tell: Called once with the message, at the end of the first line that fails.
     """
 
-    def __init__(self, stream: Any, name: str, tell: Callable[[str], Any]):
+    def __init__(self, stream: Any, name: str, tell: Callable[[str], Any]) -> None:
         self.stream, self._name, self._tell = stream, name, tell
         self.failed = False
         self._line_ended = False
@@ -117,7 +118,7 @@ class Logger:
     cannot be written, the other one says so, once.
     """
 
-    def __init__(self, file_name: str | None = None, file_mode: str = "w", should_flush: bool = True):
+    def __init__(self, file_name: str | None = None, file_mode: str = "w", should_flush: bool = True) -> None:
         self.should_flush = should_flush
         self.stdout, self.stderr = sys.stdout, sys.stderr
         self.file: Any = None
@@ -195,8 +196,20 @@ def format_time_brief(seconds: float) -> str:
 
 def ask_yes_no(question: str) -> bool:
     """Ask on the terminal until the answer is yes or no."""
-    answers = {"y": True, "yes": True, "t": True, "true": True, "on": True, "1": True,
-               "n": False, "no": False, "f": False, "false": False, "off": False, "0": False}  # fmt: skip
+    answers = {
+        "y": True,
+        "yes": True,
+        "t": True,
+        "true": True,
+        "on": True,
+        "1": True,
+        "n": False,
+        "no": False,
+        "f": False,
+        "false": False,
+        "off": False,
+        "0": False,
+    }
     while True:
         answer = input(f"{question} [y/n] ").strip().lower()
         if answer in answers:

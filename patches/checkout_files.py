@@ -49,9 +49,11 @@ class Record:
 def python_files(root: Path) -> list[str]:
     """Files that patches may concern, relative to the checkout."""
     return sorted(
-        path.relative_to(root).as_posix() for folder in _FOLDERS for path in (root / folder).glob("*.py")
+        path.relative_to(root).as_posix()
+        for folder in _FOLDERS
+        for path in (root / folder).glob("*.py")
         if path.is_file()
-    )  # fmt: skip
+    )
 
 
 def state(root: Path, patch: Patch) -> str:

@@ -15,7 +15,9 @@ _MACHINERY = ("__main__", "checkout_files", "patch")
 class Edit:
     """In files that match `files` (a pattern such as `training/*.py`), `find` becomes `replace`.
 
-    find: a regular expression in which ^ and $ are line ends. replace: may refer to its groups.
+    Attributes:
+        find: A regular expression in which ^ and $ are line ends.
+        replace: May refer to its groups.
     """
 
     files: str
@@ -27,10 +29,15 @@ class Edit:
 class Patch:
     """One incompatibility of the stock code.
 
-    symptom: the error that users see. versions: where it occurs. reason: why. needed: whether the
-    installed versions have it. edits: the cure. replaced_by: our module that takes the place of the
-    checkout's own when it is entered (`stylegan_v_ext.host`), so that nothing is left to edit there.
-    only_written: for `apply` alone, since in memory there is nothing to do.
+    Attributes:
+        symptom: The error that users see.
+        versions: Where it occurs.
+        reason: Why.
+        needed: Whether the installed versions have it.
+        edits: The cure.
+        replaced_by: Our module that takes the place of the checkout's own when it is entered (`stylegan_v_ext.host`),
+            so that nothing is left to edit there.
+        only_written: For `apply` alone, since in memory there is nothing to do.
     """
 
     name: str

@@ -21,7 +21,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "generator": ("stylegan_v_ext.networks.generator.VideoGenerator",),
     "discriminator": ("stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",),
     "augmentation": ("stylegan_v_ext.engine.augment.AugmentPipe",),
-    "loss": ("stylegan_v_ext.engine.steps.StyleGAN2Loss",),
+    "loss": ("stylegan_v_ext.engine.loss.StyleGAN2Loss",),
     "optimizer": ("torch.optim.Adam",),
     # A checkout's own classes, which it looks up by name itself.
     "data set of a host": (VIDEO_DATASET, FRAME_DATASET, "training.dataset.ImageFolderDataset"),
@@ -30,18 +30,25 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "image augmentation of a host": ("training.augment.AugmentPipe",),
 }
 
+RENAMED = {"stylegan_v_ext.engine.steps.StyleGAN2Loss": "stylegan_v_ext.engine.loss.StyleGAN2Loss"}
+"""Names that files of version 0.1.0 hold, and the names of the same classes today."""
+
 
 def construct(slot: str, described: Mapping[str, Any], **own: Any) -> Any:
     """Make the object that a file describes.
 
-    slot: a key of `SLOTS`.
-    described: `class_name` and keyword arguments, as the file has them.
-    own: keyword arguments that the program adds; the file may not give them.
-    Raises `ValueError` for a class that the slot does not take, and for arguments that the class does not.
+    Args:
+        slot: A key of `SLOTS`.
+        described: `class_name` and keyword arguments, as the file has them.
+        own: Keyword arguments that the program adds; the file may not give them.
+
+    Raises:
+        ValueError: For a class that the slot does not take, and for arguments that the class does not.
     """
     check(slot, described, own)
     arguments = {name: value for name, value in described.items() if name != "class_name"}
-    cls = dnnlib.util.get_obj_by_name(described["class_name"])
+    name = described["class_name"]
+    cls = dnnlib.util.get_obj_by_name(RENAMED.get(name, name))
     try:
         inspect.signature(cls).bind(**arguments, **own)
     except TypeError as error:
@@ -52,13 +59,15 @@ def construct(slot: str, described: Mapping[str, Any], **own: Any) -> Any:
 def check(slot: str, described: Any, own: Collection[str] = ()) -> None:
     """Raise `ValueError` unless a class of the slot is described, with arguments that it has and kinds that it takes.
 
-    slot: a key of `SLOTS`.
-    described: as for `construct`, but anything at all.
-    own: names of arguments that the file may not give.
+    Args:
+        slot: A key of `SLOTS`.
+        described: As for `construct`, but anything at all.
+        own: Names of arguments that the file may not give.
     """
     if not isinstance(described, Mapping):
         raise ValueError(f"the {slot} is described by a {type(described).__name__}, expected an object")
     name = described.get("class_name")
+    name = RENAMED.get(name, name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in SLOTS[slot]:
         shown = printable(name, 100) if isinstance(name, str) else f"a {type(name).__name__}"
         raise ValueError(f"the {slot} is of the class {shown}, which is not one of {', '.join(SLOTS[slot])}")

@@ -73,10 +73,15 @@ class TrainOptions:
 
 
 def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: dict[str, Any]) -> dnnlib.EasyDict:
-    """Config for `options` on an opened training set. Raises `ValueError` naming value, bound and remedy.
+    """Config for `options` on an opened training set.
 
     options.device: the device itself, "auto" already resolved, since mixed precision is for CUDA alone.
-    training_set: gives resolution, name, number of classes and a recommended motion distance.
+
+    Args:
+        training_set: Gives resolution, name, number of classes and a recommended motion distance.
+
+    Raises:
+        ValueError: Naming value, bound and remedy.
     """
     o, res = options, training_set.resolution
     if o.cfg not in PRESETS:
@@ -97,9 +102,12 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
     c.G_opt_kwargs.lr = o.glr if o.glr is not None else c.G_opt_kwargs.lr
     c.D_opt_kwargs.lr = o.dlr if o.dlr is not None else c.D_opt_kwargs.lr
     c.loss_kwargs = dnnlib.EasyDict(
-        class_name="stylegan_v_ext.engine.steps.StyleGAN2Loss", r1_gamma=gamma / training_set.num_frames,
-        style_mixing_prob=o.style_mixing, pl_weight=o.pl_weight, **(dict(compiled=True) if o.compile else {}),
-    )  # fmt: skip
+        class_name="stylegan_v_ext.engine.loss.StyleGAN2Loss",
+        r1_gamma=gamma / training_set.num_frames,
+        style_mixing_prob=o.style_mixing,
+        pl_weight=o.pl_weight,
+        **(dict(compiled=True) if o.compile else {}),
+    )
 
     c.training_set_kwargs = dnnlib.EasyDict(training_set_kwargs)
     c.data_loader_kwargs = loader_kwargs(o.workers)
@@ -135,13 +143,19 @@ def build_config(options: TrainOptions, training_set: Any, training_set_kwargs: 
 def data_kwargs(options: TrainOptions, path: str, exclude: list[str]) -> dict[str, Any]:
     """Arguments of the training set, which its resolution and number of classes join once it is open.
 
-    path: where the data lie.
-    exclude: folders of videos to leave out.
+    Args:
+        path: Where the data lie.
+        exclude: Folders of videos to leave out.
     """
     return {
-        "class_name": VIDEO_DATASET, "path": path, "use_labels": options.cond, "xflip": options.mirror,
-        "num_frames": options.num_frames, "max_dist": options.max_dist, "exclude": exclude,
-    }  # fmt: skip
+        "class_name": VIDEO_DATASET,
+        "path": path,
+        "use_labels": options.cond,
+        "xflip": options.mirror,
+        "num_frames": options.num_frames,
+        "max_dist": options.max_dist,
+        "exclude": exclude,
+    }
 
 
 def loader_kwargs(workers: int) -> dnnlib.EasyDict:
@@ -154,8 +168,9 @@ def follow_source(
 ) -> None:
     """Make a config's networks so that another model's weights fit them.
 
-    generator, discriminator: arguments of the other's networks. given: names of `TrainOptions` that
-    the user chose; those stay.
+    Args:
+        generator, discriminator: Arguments of the other's networks.
+        given: Names of `TrainOptions` that the user chose; those stay.
     """
     G, D = config.G_kwargs, config.D_kwargs
     G.use_noise = generator["use_noise"]
@@ -181,17 +196,24 @@ def follow_source(
 
 def _generator_kwargs(o: TrainOptions, training_set: Any) -> dnnlib.EasyDict:
     kwargs = dnnlib.EasyDict(
-        class_name="stylegan_v_ext.networks.generator.VideoGenerator", z_dim=o.latent_dim, w_dim=o.latent_dim,
-        num_frames=training_set.num_frames, mapping_kwargs={"num_layers": o.map_depth},
-        use_noise=o.cfg == "stylegan2", **_capacity(o, training_set.resolution),
-    )  # fmt: skip
+        class_name="stylegan_v_ext.networks.generator.VideoGenerator",
+        z_dim=o.latent_dim,
+        w_dim=o.latent_dim,
+        num_frames=training_set.num_frames,
+        mapping_kwargs={"num_layers": o.map_depth},
+        use_noise=o.cfg == "stylegan2",
+        **_capacity(o, training_set.resolution),
+    )
     if training_set.num_frames > 1:
         distance = o.motion_distance or training_set.motion_distance or 16
         kwargs.motion_kwargs = {
-            "z_dim": o.motion_z_dim, "code_dim": o.motion_z_dim, "distance": distance,
-            "min_period": o.min_period or float(distance), "amplitude": o.cfg != "stylegan-v-cvpr",
+            "z_dim": o.motion_z_dim,
+            "code_dim": o.motion_z_dim,
+            "distance": distance,
+            "min_period": o.min_period or float(distance),
+            "amplitude": o.cfg != "stylegan-v-cvpr",
             "strategy": "lstm" if o.cfg == "stylegan-v-lstm" else "conv",
-        }  # fmt: skip
+        }
     return kwargs
 
 
@@ -200,18 +222,22 @@ def _discriminator_kwargs(o: TrainOptions, training_set: Any, mbstd_group: int) 
         class_name="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
         num_frames=training_set.num_frames,
         time_conditioning="project" if o.cfg == "stylegan-v-cvpr" else "modulate",
-        block_kwargs={"freeze_layers": o.freezed}, mapping_kwargs={"num_layers": 2},
-        epilogue_kwargs={"mbstd_group_size": mbstd_group}, **_capacity(o, training_set.resolution),
-    )  # fmt: skip
+        block_kwargs={"freeze_layers": o.freezed},
+        mapping_kwargs={"num_layers": 2},
+        epilogue_kwargs={"mbstd_group_size": mbstd_group},
+        **_capacity(o, training_set.resolution),
+    )
 
 
 def _capacity(o: TrainOptions, resolution: int) -> dict[str, Any]:
     """Channels and precision, the same for both networks."""
     mixed = o.device.startswith("cuda") and not o.fp32
     return {
-        "channel_base": o.cbase or (16384 if resolution < 512 else 32768), "channel_max": o.cmax,
-        "num_fp16_res": 4 if mixed else 0, "conv_clamp": 256 if mixed else None,
-    }  # fmt: skip
+        "channel_base": o.cbase or (16384 if resolution < 512 else 32768),
+        "channel_max": o.cmax,
+        "num_fp16_res": 4 if mixed else 0,
+        "conv_clamp": 256 if mixed else None,
+    }
 
 
 def _has_fast_bfloat16() -> bool:

@@ -27,7 +27,12 @@ _LAST_SECONDS = 30.0  # for a step and the files of an orphan, as torchrun has i
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all. rank: its number. count: how many there are; with one, nothing is sent."""
+    """This process among all.
+
+    Attributes:
+        rank: Its number.
+        count: How many there are; with one, nothing is sent.
+    """
 
     rank: int = 0
     count: int = 1
@@ -110,7 +115,8 @@ def own_share(device: str) -> tuple[int, int, str]:
 def join(device: str) -> tuple[Processes, str]:
     """Meet the other processes that torchrun has started; (this one among them, its device).
 
-    device: "cpu", or "cuda" for the one of its own number on this machine.
+    Args:
+        device: "cpu", or "cuda" for the one of its own number on this machine.
     """
     count = launched_processes()
     if count == 1:
@@ -211,12 +217,20 @@ def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
     A signal to this process goes to all of them, and the exit code is then that of the signal.
     """
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", module,
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={count}",
+        "-m",
+        module,
         *arguments,
-    ]  # fmt: skip
+    ]
     environment = {
-        "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)), **os.environ, _LAUNCHER: str(os.getpid()),
-    }  # fmt: skip
+        "OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // count, 1)),
+        **os.environ,
+        _LAUNCHER: str(os.getpid()),
+    }
     with interruptible("Passing it on to all processes, which finish their step and save") as stopped:
         # In a session of its own: torchrun would end the others at a Ctrl-C before they have saved.
         process = subprocess.Popen(command, env=environment, start_new_session=True)
@@ -247,7 +261,8 @@ def _pass_on(number: int, launcher: subprocess.Popen) -> None:
 def _below(process: subprocess.Popen, recursive: bool = True) -> list[psutil.Process]:
     """Processes that a process has started.
 
-    recursive: also those that these processes have started.
+    Args:
+        recursive: Also those that these processes have started.
     """
     try:
         return psutil.Process(process.pid).children(recursive=recursive)

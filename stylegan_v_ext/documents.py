@@ -15,8 +15,11 @@ _MOST_ARRAY_BYTES = 2**30
 def read_json(path: Path) -> Any:
     """The document in a file.
 
-    path: a regular file of at most 64 MiB, in UTF-8.
-    Raises `ValueError` with the reason, without the file's name.
+    Args:
+        path: A regular file of at most 64 MiB, in UTF-8.
+
+    Raises:
+        ValueError: With the reason, without the file's name.
     """
     return parse_json(_read(path))
 

@@ -34,8 +34,10 @@ def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
     """Hold a folder: no other process is inside such a block of it at the same time.
 
     The system lets go of it when the process ends, however it does; children that it forked do not hold it.
-    wait: for another one to end its block; otherwise raise `BlockingIOError`. Where folders cannot be locked
-    (Windows, some network file systems) the block runs all the same.
+
+    Args:
+        wait: For another one to end its block; otherwise raise `BlockingIOError`. Where folders cannot be locked
+            (Windows, some network file systems) the block runs all the same.
     """
     if fcntl is None:
         yield

@@ -12,15 +12,24 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
 class Stopped(threading.Event):
-    """Set by the first signal. number: of that signal, `None` before."""
+    """Set by the first signal.
+
+    Attributes:
+        number: Of that signal, `None` before.
+    """
 
     number: int | None = None
 
 
 class StoppedBySignal(Exception):
-    """A signal ended the work, after all of it was saved. number: of the signal. result: the last file."""
+    """A signal ended the work, after all of it was saved.
 
-    def __init__(self, number: int, result: Any = None):
+    Args:
+        number: Of the signal.
+        result: The last file.
+    """
+
+    def __init__(self, number: int, result: Any = None) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number, self.result = number, result
 
@@ -31,12 +40,15 @@ class StoppedBySignal(Exception):
 
 
 class EndedBySignal(BaseException):
-    """A signal ends the work at once; what is being written is removed on the way. number: of the signal.
+    """A signal ends the work at once; what is being written is removed on the way.
 
     It is no `Exception` and no `KeyboardInterrupt`: libraries catch these two.
+
+    Args:
+        number: Of the signal.
     """
 
-    def __init__(self, number: int):
+    def __init__(self, number: int) -> None:
         super().__init__(f"ended by {signal.Signals(number).name}")
         self.number, self.exit_code = number, 128 + number
 
@@ -45,7 +57,8 @@ class EndedBySignal(BaseException):
 def interruptible(promise: str = "Finishing this step and saving") -> Iterator[Stopped]:
     """An event that the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets; a second Ctrl-C interrupts at once.
 
-    promise: what is done before the end, for the message. Threads other than the main one have no signals.
+    Args:
+        promise: What is done before the end, for the message. Threads other than the main one have no signals.
     """
     stopped = Stopped()
     again = signal.getsignal(signal.SIGINT)

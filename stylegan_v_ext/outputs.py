@@ -29,11 +29,15 @@ FILE_ENDINGS = frozenset(_ENDINGS.split())
 def format_of(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> str | None:
     """The format of the file that a name asks for; None if it asks for a folder.
 
-    path: a name that ends in a slash asks for a folder, whatever stands before it.
-    formats: endings, without a dot and in lower case, that the caller writes; none of them if it writes a folder only.
-    or_folder: whether messages offer a folder.
-    Raises `ValueError` for the ending of another kind of file, unless a folder of that name exists, and for an ending
-    with no name before it.
+    Args:
+        path: A name that ends in a slash asks for a folder, whatever stands before it.
+        formats: Endings, without a dot and in lower case, that the caller writes; none of them if it writes a folder
+            only.
+        or_folder: Whether messages offer a folder.
+
+    Raises:
+        ValueError: For the ending of another kind of file, unless a folder of that name exists, and for an ending with
+            no name before it.
     """
     text = os.fspath(path)
     name = Path(text).name.rstrip(". ")  # what Windows leaves out
@@ -55,7 +59,8 @@ def format_of(path: str | Path, formats: Sequence[str], or_folder: bool = True) 
 def check_place(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> None:
     """Raise `ValueError` unless a name is one that results can be written under: before the work is done, not after.
 
-    path, formats, or_folder: as for `format_of`.
+    Args:
+        path, formats, or_folder: As for `format_of`.
     """
     text, place = os.fspath(path), Path(path)
     is_file = format_of(path, formats, or_folder) is not None

@@ -39,7 +39,11 @@ class KernelUnavailable(RuntimeError):
 
 @dataclass
 class OpState:
-    """How an op's kernels came about in this process. seconds: spent compiling."""
+    """How an op's kernels came about in this process.
+
+    Attributes:
+        seconds: Spent compiling.
+    """
 
     compiled: int = 0
     cached: int = 0
@@ -153,7 +157,11 @@ problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 def kernel(variant: Variant, device: int, shared_nbytes: int = 0) -> Kernel:
     """The kernel of a variant on a CUDA device: from memory, from the disk cache, or compiled now.
 
-    shared_nbytes: dynamic shared memory that its launches use. Raises `KernelUnavailable`.
+    Args:
+        shared_nbytes: Dynamic shared memory that its launches use.
+
+    Raises:
+        KernelUnavailable: .
     """
     found = _kernels.get((variant, device))
     if found is not None:

@@ -82,7 +82,7 @@ class InfiniteSampler(torch.utils.data.Sampler):
         shuffle: bool = True,
         seed: int = 0,
         window_size: float = 0.5,
-    ):
+    ) -> None:
         if len(dataset) < 1:
             raise ValueError("cannot sample from an empty data set")
         if not (num_replicas > 0 and 0 <= rank < num_replicas and 0 <= window_size <= 1):

@@ -44,7 +44,7 @@ def persistent_class(orig_class: _Class) -> _Class:
         _orig_module_src = source
         _orig_class_name = class_name
 
-        def __init__(self, *args: Any, **kwargs: Any):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self._init_args = copy.deepcopy(args)
             self._init_kwargs = copy.deepcopy(kwargs)
@@ -63,9 +63,12 @@ def persistent_class(orig_class: _Class) -> _Class:
                 return reduced  # a persistent base class wrote the record, with this class' name and source
             state = reduced[2] if len(reduced) > 2 else None
             record = {
-                "type": "class", "version": _VERSION, "module_src": self._orig_module_src,
-                "class_name": self._orig_class_name, "state": state,
-            }  # fmt: skip
+                "type": "class",
+                "version": _VERSION,
+                "module_src": self._orig_module_src,
+                "class_name": self._orig_class_name,
+                "state": state,
+            }
             return _reconstruct_persistent_obj, (record,), None, *reduced[3:]
 
     vars(Persistent)["__init__"].__wrapped__ = orig_class.__init__  # type: ignore[misc]  # for inspect and help

@@ -65,7 +65,7 @@ class Collector:
     `keep_previous` keeps the figures of a statistic that got nothing new; otherwise it reads NaN.
     """
 
-    def __init__(self, regex: str = ".*", keep_previous: bool = True):
+    def __init__(self, regex: str = ".*", keep_previous: bool = True) -> None:
         self._regex = re.compile(regex)
         self._keep_previous = keep_previous
         self._seen: dict[str, torch.Tensor] = {}

@@ -14,7 +14,7 @@ import torch
 import torch.distributed
 
 from stylegan_v_ext.distributed import Processes, leave
-from stylegan_v_ext.engine.steps import StyleGAN2Loss
+from stylegan_v_ext.engine.loss import StyleGAN2Loss
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
 

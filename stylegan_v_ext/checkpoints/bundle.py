@@ -9,11 +9,11 @@ import functools
 import inspect
 import types
 
-from stylegan_v_ext import clip
-from stylegan_v_ext.networks import discriminator, image, layers, mapping, modulation, precision, synthesis
+from stylegan_v_ext import strip
+from stylegan_v_ext.networks import discriminator, layers, mapping, modulation, precision, stylegan2, synthesis
 from torch_utils import persistence
 
-_MODULES = (clip, precision, layers, modulation, mapping, synthesis, image, discriminator)
+_MODULES = (strip, precision, layers, modulation, mapping, synthesis, stylegan2, discriminator)
 _OWN_PACKAGE = "stylegan_v_ext"
 
 
@@ -26,7 +26,7 @@ def image_networks() -> types.ModuleType:
 @functools.cache
 def image_networks_source() -> str:
     """Text of all modules that image networks need, without their imports of each other."""
-    parts = ['"""StyleGAN2 image networks of stylegan_v_ext (MIT licence), in one module."""', "import sys"]
+    parts = ['"""StyleGAN2 image networks of stylegan_v_ext (MIT licence), in one module."""']
     names: set[str] = set()
     for module in _MODULES:
         text = inspect.getsource(module)
@@ -36,8 +36,6 @@ def image_networks_source() -> str:
             assert not own & names, f"{own & names} is defined twice"
             names |= own
         parts.append(_without_own_imports(text, tree))
-    # Modules that are spoken of by name are all this one.
-    parts.insert(2, "clip = sys.modules[__name__]")
     return "\n\n".join(parts) + "\n"
 
 

@@ -28,9 +28,10 @@ class NotFiniteError(CheckpointError):
 class Checkpoint:
     """A checkpoint as data; networks are read and built when asked for.
 
-    format: what the file is, for people.
-    records: persistent objects as they are in the file, if it holds such.
-    allow_nan: hand out networks whose weights hold NaN or infinite numbers.
+    Attributes:
+        format: What the file is, for people.
+        records: Persistent objects as they are in the file, if it holds such.
+        allow_nan: Hand out networks whose weights hold NaN or infinite numbers.
     """
 
     path: Path
@@ -105,7 +106,11 @@ class Checkpoint:
 
 
 def describe_not_finite(names: list[str], data: NetworkData) -> str:
-    """How many tensors of a network hold NaN or infinite numbers, in words. names: of these tensors, at least one."""
+    """How many tensors of a network hold NaN or infinite numbers, in words.
+
+    Args:
+        names: Of these tensors, at least one.
+    """
     return f"in {len(names)} of {len(data.state)} tensors, {brief(names[0])} first"
 
 
@@ -122,11 +127,14 @@ def _as_video_class(data: NetworkData) -> NetworkData:
 def load(path: str | Path, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False) -> Checkpoint:
     """Open a checkpoint without running anything in it.
 
-    path: a file, a run folder (its best snapshot by `fvd2048_16f` if that was measured and `best`
-    is set, else the last) or an http(s) URL, which is downloaded to the cache.
-    trust_pickle: unpickle as Python does, which runs the code in the file.
-    allow_nan: hand out networks whose weights hold NaN or infinite numbers.
-    Raises `CheckpointError`.
+    Args:
+        path: A file, a run folder (its best snapshot by `fvd2048_16f` if that was measured and `best` is set, else the
+            last) or an http(s) URL, which is downloaded to the cache.
+        trust_pickle: Unpickle as Python does, which runs the code in the file.
+        allow_nan: Hand out networks whose weights hold NaN or infinite numbers.
+
+    Raises:
+        CheckpointError: .
     """
     checkpoint = _open(path, trust_pickle, best)
     checkpoint.allow_nan = allow_nan
@@ -177,10 +185,15 @@ def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
     if not tensorflow.is_checkpoint(content):
         return None
     generator, discriminator, average = content
-    return Checkpoint(path, "", {
-        "G": partial(tensorflow.read_generator, generator), "D": partial(tensorflow.read_discriminator, discriminator),
-        "G_ema": partial(tensorflow.read_generator, average),
-    })  # fmt: skip
+    return Checkpoint(
+        path,
+        "",
+        {
+            "G": partial(tensorflow.read_generator, generator),
+            "D": partial(tensorflow.read_discriminator, discriminator),
+            "G_ema": partial(tensorflow.read_generator, average),
+        },
+    )
 
 
 def _open_state_dicts(path: Path, content: Any) -> Checkpoint | None:
@@ -207,9 +220,12 @@ def _open_records(path: Path, content: Any) -> Checkpoint | None:
         return None
     training_set_kwargs = content.get("training_set_kwargs")
     return Checkpoint(
-        path, _record_format(records), readers, records,
+        path,
+        _record_format(records),
+        readers,
+        records,
         plain(training_set_kwargs, MAX_SETTINGS) if isinstance(training_set_kwargs, dict) else {},
-    )  # fmt: skip
+    )
 
 
 def _record_format(records: dict[str, Record]) -> str:

@@ -32,9 +32,12 @@ def export_snapshot(path: str | Path, networks: Mapping[str, NetworkData], train
     built: dict[str, Any] = {key: data.build() for key, data in networks.items()}
     average = built.get("G_ema", built.get("G"))
     content = {
-        "G": built.get("G", average), "D": built.get("D"), "G_ema": average, "augment_pipe": None,
+        "G": built.get("G", average),
+        "D": built.get("D"),
+        "G_ema": average,
+        "augment_pipe": None,
         "training_set_kwargs": training_set_kwargs,
-    }  # fmt: skip
+    }
     save_snapshot(path, content)
 
 
@@ -44,9 +47,12 @@ def describe_source(path: Path, format_name: str) -> dict[str, str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {
-        "file": path.name, "sha256": digest, "format": format_name, "converted": now,
+        "file": path.name,
+        "sha256": digest,
+        "format": format_name,
+        "converted": now,
         "by": f"stylegan_v_ext {__version__}",
-    }  # fmt: skip
+    }
 
 
 def export_safetensors(
@@ -62,13 +68,15 @@ def export_safetensors(
         for name, tensor in data.state.items()
     }
     description = {
-        "format": "stylegan_v_ext", "version": 1,
+        "format": "stylegan_v_ext",
+        "version": 1,
         "networks": {
             key: {"class_name": data.class_name, "kwargs": data.kwargs, "notes": data.notes}
             for key, data in networks.items()
         },
-        "training_set_kwargs": training_set_kwargs, "provenance": source,
-    }  # fmt: skip
+        "training_set_kwargs": training_set_kwargs,
+        "provenance": source,
+    }
     text = json.dumps(description, indent=2, default=_as_json) + "\n"
     with atomic_path(path) as temporary, atomic_path(path.with_suffix(".json")) as temporary_json:
         save_file(tensors, temporary, metadata={"format": "pt", "description_sha256": _digest(text)})
@@ -160,9 +168,13 @@ def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
 def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | None = None) -> NetworkData:
     """The image generator that a video generator is at one moment of one motion.
 
-    time: in frames. class_index: of conditional models, whose motion depends on it. An image model
-    stays what it is. The moment's motion vector becomes part of the constant input. Raises
-    `ValueError` for what is no StyleGAN2-like generator and for a class out of range.
+    Args:
+        time: In frames.
+        class_index: Of conditional models, whose motion depends on it. An image model stays what it is. The moment's
+            motion vector becomes part of the constant input.
+
+    Raises:
+        ValueError: For what is no StyleGAN2-like generator and for a class out of range.
     """
     if data.class_name != "VideoGenerator":
         what = (
@@ -204,8 +216,10 @@ def _image_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
 def export_image(path: str | Path, generator: NetworkData, discriminator: NetworkData | None) -> None:
     """Write a pickle that stock StyleGAN2-ADA and StyleGAN3 checkouts open, this package installed or not.
 
-    generator: an `ImageGenerator`. discriminator: of image models; where there is none, the file
-    holds an empty module in its place, since stock loaders insist on one.
+    Args:
+        generator: An `ImageGenerator`.
+        discriminator: Of image models; where there is none, the file holds an empty module in its place, since stock
+            loaders insist on one.
     """
     networks = bundle.image_networks()
     built = _rebuild(networks.ImageGenerator, generator)

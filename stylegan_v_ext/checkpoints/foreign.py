@@ -19,11 +19,12 @@ _INSTEAD_OF_VIDEOS = "make videos with its own code, or train here on its data"
 class Family:
     """A kind of networks that cannot be used.
 
-    name: what it is, with its article.
-    names: a pattern; each of its parts that `&` separates is found in the name of a tensor.
-    reason: why it cannot be used.
-    remedy: what to do instead.
-    facts: what its tensors tell, for the message; None for nothing.
+    Attributes:
+        name: What it is, with its article.
+        names: A pattern; each of its parts that `&` separates is found in the name of a tensor.
+        reason: Why it cannot be used.
+        remedy: What to do instead.
+        facts: What its tensors tell, for the message; None for nothing.
     """
 
     name: str
@@ -45,7 +46,8 @@ class Family:
 def refuse(shapes: Shapes) -> None:
     """Raise `CheckpointError` with one sentence if these are the tensors of a known family that cannot be used.
 
-    shapes: of all tensors, by name.
+    Args:
+        shapes: Of all tensors, by name.
     """
     family = find_family(shapes)
     if family is not None:
@@ -116,68 +118,96 @@ FAMILIES = (
         "a part of a diffusion model",
         r"(^|\.)(time_embedding\.linear_1|time_embed\.0|(double|joint|transformer)_blocks\.0|(first|cond)_stage_model|"
         r"control_model|text_model\.encoder|decoder\.up(_blocks)?\.0)\.|adaLN_modulation|adaln_single",
-        _MANY_STEPS, _DATA,
+        _MANY_STEPS,
+        _DATA,
     ),
     Family(
-        "a MoStGAN-V network", r"(^|\.)multimotionmap\.|\.conv[01]\.hypernet\.", "its motion styles change the weights "
-        "of its layers", _INSTEAD_OF_VIDEOS,
-    ),
-    Family(
-        "a StyleSV network", r"synthesis\.(motion_mask|affine_w\.|input\.motion_affine\.)", "its motion goes into "
-        "every layer of a StyleGAN3 network", _INSTEAD_OF_VIDEOS,
-    ),
-    Family(
-        "a DIGAN network", r"coord_fuser\.", "it computes pixels from their coordinates, without convolutions",
+        "a MoStGAN-V network",
+        r"(^|\.)multimotionmap\.|\.conv[01]\.hypernet\.",
+        "its motion styles change the weights of its layers",
         _INSTEAD_OF_VIDEOS,
     ),
     Family(
-        "a MoCoGAN+SG2 network of the StyleGAN-V release", r"motion_encoder\.(rnn|lstm)\.|^video_", "its motion is "
-        "that of a recurrent network, and it has two discriminators", _INSTEAD_OF_VIDEOS,
+        "a StyleSV network",
+        r"synthesis\.(motion_mask|affine_w\.|input\.motion_affine\.)",
+        "its motion goes into every layer of a StyleGAN3 network",
+        _INSTEAD_OF_VIDEOS,
     ),
     Family(
-        "an EG3D network", r"(^|\.)backbone\.(synthesis|mapping)\. & (^|\.)superresolution\.", "it renders a volume "
-        "from a camera", _INSTEAD_OF_IMAGES,
+        "a DIGAN network",
+        r"coord_fuser\.",
+        "it computes pixels from their coordinates, without convolutions",
+        _INSTEAD_OF_VIDEOS,
     ),
     Family(
-        "a StyleGAN-T network", r"\.affine\.proj\.", "a text drives its layers", _INSTEAD_OF_IMAGES
+        "a MoCoGAN+SG2 network of the StyleGAN-V release",
+        r"motion_encoder\.(rnn|lstm)\.|^video_",
+        "its motion is that of a recurrent network, and it has two discriminators",
+        _INSTEAD_OF_VIDEOS,
     ),
     Family(
-        "a StyleGAN-XL network", r"mapping\.embed_proj\.", "its mapping network looks classes up in a table and has "
-        "an average w for each", _INSTEAD_OF_IMAGES, _classes,
+        "an EG3D network",
+        r"(^|\.)backbone\.(synthesis|mapping)\. & (^|\.)superresolution\.",
+        "it renders a volume from a camera",
+        _INSTEAD_OF_IMAGES,
+    ),
+    Family("a StyleGAN-T network", r"\.affine\.proj\.", "a text drives its layers", _INSTEAD_OF_IMAGES),
+    Family(
+        "a StyleGAN-XL network",
+        r"mapping\.embed_proj\.",
+        "its mapping network looks classes up in a table and has an average w for each",
+        _INSTEAD_OF_IMAGES,
+        _classes,
     ),
     Family(
-        "a discriminator of Projected GAN or StyleGAN-XL", r"(^|\.)(feature_networks?|mini_discs)\.", "it judges the "
-        "features of another network", "training begins with a new discriminator",
+        "a discriminator of Projected GAN or StyleGAN-XL",
+        r"(^|\.)(feature_networks?|mini_discs)\.",
+        "it judges the features of another network",
+        "training begins with a new discriminator",
     ),
     Family(
         "a FastGAN network", r"(^|\.)feat_8\. & (^|\.)(se_64|to_big|to_128|feat_16)\.", _NO_STYLES, _INSTEAD_OF_IMAGES
     ),
     Family(
-        "a BigGAN network", r"(^|\.)(gen_z|output_layer)\. & (^|\.)(blocks\.0\.0|layers\.0)\.", _NO_STYLES,
+        "a BigGAN network",
+        r"(^|\.)(gen_z|output_layer)\. & (^|\.)(blocks\.0\.0|layers\.0)\.",
+        _NO_STYLES,
         _INSTEAD_OF_IMAGES,
     ),
     Family(
-        "a StyleGAN1 network", r"(^|\.)(g_synthesis|g_mapping)\.|(^|\.)progression\.[0-9]|/StyleMod/",
-        "its layers scale and shift activations, not weights", _INSTEAD_OF_IMAGES,
-    ),
-    Family(
-        "a network of lucidrains' stylegan2-pytorch", r"\.to_style1\.", "it enlarges pictures and treats latents in "
-        "another way than StyleGAN2", _INSTEAD_OF_IMAGES,
-    ),
-    Family(
-        "a GFPGAN network", r"(^|\.)stylegan_decoder\.", "it repairs a photo of a face and makes none by itself",
+        "a StyleGAN1 network",
+        r"(^|\.)(g_synthesis|g_mapping)\.|(^|\.)progression\.[0-9]|/StyleMod/",
+        "its layers scale and shift activations, not weights",
         _INSTEAD_OF_IMAGES,
     ),
     Family(
-        "a StyleGAN2 network of BasicSR", r"(^|\.)style_convs?[0-9.]+modulated_conv\.", "its layers have other names, "
-        "in one variant other scales", _CONVERTED,
+        "a network of lucidrains' stylegan2-pytorch",
+        r"\.to_style1\.",
+        "it enlarges pictures and treats latents in another way than StyleGAN2",
+        _INSTEAD_OF_IMAGES,
     ),
     Family(
-        "a StyleGAN2 network of MMGeneration", r"style_modulation\.fc\.|constant_input\.const$", "its layers have "
-        "other names and scales", _CONVERTED,
+        "a GFPGAN network",
+        r"(^|\.)stylegan_decoder\.",
+        "it repairs a photo of a face and makes none by itself",
+        _INSTEAD_OF_IMAGES,
     ),
     Family(
-        "a network of GenForce", r"(^|\.)synthesis\.layer0\.|(^|\.)truncation\.w_avg", "its layers have other names "
-        "and scales", _CONVERTED,
+        "a StyleGAN2 network of BasicSR",
+        r"(^|\.)style_convs?[0-9.]+modulated_conv\.",
+        "its layers have other names, in one variant other scales",
+        _CONVERTED,
     ),
-)  # fmt: skip
+    Family(
+        "a StyleGAN2 network of MMGeneration",
+        r"style_modulation\.fc\.|constant_input\.const$",
+        "its layers have other names and scales",
+        _CONVERTED,
+    ),
+    Family(
+        "a network of GenForce",
+        r"(^|\.)synthesis\.layer0\.|(^|\.)truncation\.w_avg",
+        "its layers have other names and scales",
+        _CONVERTED,
+    ),
+)

@@ -32,7 +32,7 @@ _KEYS = (str, bytes, int, float, type(None))  # tuples as keys are hashed throug
 class CheckpointError(ValueError):
     """A file that cannot be read as a checkpoint, or must not be; one line, whatever names are in the file."""
 
-    def __init__(self, message: str):
+    def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
 
@@ -48,7 +48,7 @@ class Instance:
 
     __slots__ = ("args", "module", "name", "state")
 
-    def __init__(self, module: str, name: str, args: tuple = ()):
+    def __init__(self, module: str, name: str, args: tuple = ()) -> None:
         self.module, self.name, self.args = module, name, args
         self.state: Any = {}
 
@@ -73,11 +73,12 @@ class Budget:
 
     A few bytes can stand for very much: values that are named once and used again and again.
 
-    file_size: in bytes; texts and arrays may use each byte a few times.
-    steps: instructions, elements and entries that may be looked at.
+    Args:
+        file_size: In bytes; texts and arrays may use each byte a few times.
+        steps: Instructions, elements and entries that may be looked at.
     """
 
-    def __init__(self, file_size: int, steps: int = MAX_STEPS):
+    def __init__(self, file_size: int, steps: int = MAX_STEPS) -> None:
         self._limit = self.steps = steps
         self.copied_bytes = _MAX_REUSE * file_size + (1 << 20)
         self._nested = 0
@@ -121,9 +122,11 @@ Constructor = Callable[[tuple], Any]
 class Machine:
     """Reads one pickle out of `data`, from `position` on, which ends up behind it.
 
-    budget: shared by all machines that read one file. find: the constructor of a name, or `None` for
-    one that may be mentioned but not called; raises `CheckpointError` for all others. persistent:
-    value of a persistent id, `None` to refuse them.
+    Args:
+        budget: Shared by all machines that read one file.
+        find: The constructor of a name, or `None` for one that may be mentioned but not called; raises
+            `CheckpointError` for all others.
+        persistent: Value of a persistent id, `None` to refuse them.
     """
 
     def __init__(
@@ -133,7 +136,7 @@ class Machine:
         find: Callable[[Global], Constructor | None],
         persistent: Callable[[Any], Any] | None = None,
         position: int = 0,
-    ):
+    ) -> None:
         self.data, self.budget, self.position = data, budget, position
         self._find, self._persistent = find, persistent
         self._constructors: dict[Global, Constructor | None] = {}

@@ -15,8 +15,8 @@ from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 
 CLASSES = {
     "VideoGenerator": "stylegan_v_ext.networks.generator.VideoGenerator",
-    "ImageGenerator": "stylegan_v_ext.networks.image.ImageGenerator",
-    "AliasFreeGenerator": "stylegan_v_ext.networks.alias_free.AliasFreeGenerator",
+    "ImageGenerator": "stylegan_v_ext.networks.stylegan2.ImageGenerator",
+    "AliasFreeGenerator": "stylegan_v_ext.networks.stylegan3.AliasFreeGenerator",
     "TimeConditionedDiscriminator": "stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
 }
 _GENERATORS = ("VideoGenerator", "ImageGenerator", "AliasFreeGenerator")
@@ -33,8 +33,11 @@ _GREED = "the arguments ask for far more than the tensors of the file"
 class NetworkData:
     """A network that can be built, written and compared without the code it came with.
 
-    class_name: of `CLASSES`. kwargs: its arguments, plain values. state: tensors by their names in
-    it. notes: what had to be decided on the way, for people.
+    Attributes:
+        class_name: Of `CLASSES`.
+        kwargs: Its arguments, plain values.
+        state: Tensors by their names in it.
+        notes: What had to be decided on the way, for people.
     """
 
     class_name: str
@@ -187,13 +190,29 @@ def _named_items(name: str, value: Any) -> list[tuple[str, Any]]:
 
 
 _BUFFERS = {
-    "resample_filter", "noise_const", "w_avg", "freqs", "phase_scales", "up_filter", "down_filter", "magnitude_ema",
-    "transform", "phases",
-}  # fmt: skip
+    "resample_filter",
+    "noise_const",
+    "w_avg",
+    "freqs",
+    "phase_scales",
+    "up_filter",
+    "down_filter",
+    "magnitude_ema",
+    "transform",
+    "phases",
+}
 _CHECKED = {
-    "c_dim", "img_resolution", "img_channels", "z_dim", "w_dim", "num_frames", "channel_base", "channel_max",
-    "mapping_kwargs", "motion_kwargs",
-}  # fmt: skip
+    "c_dim",
+    "img_resolution",
+    "img_channels",
+    "z_dim",
+    "w_dim",
+    "num_frames",
+    "channel_base",
+    "channel_max",
+    "mapping_kwargs",
+    "motion_kwargs",
+}
 _TIMED = ("VideoGenerator", "TimeConditionedDiscriminator")
 
 

@@ -31,7 +31,10 @@ _PLAIN = (str, int, float, bool, type(None))
 class Record:
     """A persistent object as data: nothing of it has been run.
 
-    class_name: short text. source: text of the module that came with it. state: the object's `__dict__`.
+    Attributes:
+        class_name: Short text.
+        source: Text of the module that came with it.
+        state: The object's `__dict__`.
     """
 
     class_name: str
@@ -127,8 +130,11 @@ def modules(module: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def plain(value: Any, most: int = _MAX_VALUES) -> Any:
     """Containers, numbers, text, arrays and OmegaConf nodes as plain Python; other objects as they are.
 
-    most: values in it; what is shared counts every time.
-    Raises `CheckpointError` if there are more, or if few bytes of the file become very many.
+    Args:
+        most: Values in it; what is shared counts every time.
+
+    Raises:
+        CheckpointError: If there are more, or if few bytes of the file become very many.
     """
     return _Copier(most).copy(value, 0)
 
@@ -136,7 +142,7 @@ def plain(value: Any, most: int = _MAX_VALUES) -> Any:
 class _Copier:
     """Makes plain values out of those of a file, and pays for them: what is shared counts every time."""
 
-    def __init__(self, most: int):
+    def __init__(self, most: int) -> None:
         self._most, self._budget = most, Budget(0, most)
         self._sources: set[int] = set()
 
@@ -188,7 +194,8 @@ class _Copier:
     def _pay(self, source: Any, nbytes: int) -> None:
         """Pay for bytes, which may not be copied many times as often as they are there.
 
-        source: what holds the bytes in the file, alive as long as this.
+        Args:
+            source: What holds the bytes in the file, alive as long as this.
         """
         if id(source) not in self._sources:
             self._sources.add(id(source))
@@ -383,9 +390,16 @@ _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up t
 
 # Classes of these become `Instance`s, and so do those of packages that are neither Python's nor named here.
 _INERT = (
-    "torch.nn.modules.", "torch.nn.parallel.", "torch.nn.utils.", "torch.optim.", "torch.distributions.",
-    "torch.utils.data.", "omegaconf.", "training.", "src.training.",
-)  # fmt: skip
+    "torch.nn.modules.",
+    "torch.nn.parallel.",
+    "torch.nn.utils.",
+    "torch.optim.",
+    "torch.distributions.",
+    "torch.utils.data.",
+    "omegaconf.",
+    "training.",
+    "src.training.",
+)
 _OWN_PACKAGES = {*sys.stdlib_module_names, *_PYTHON2, "torch", "torch_utils", "dnnlib", "numpy", "stylegan_v_ext"}
 
 
@@ -404,9 +418,13 @@ def _instance_maker(name: Global) -> Layout | None:
 
 
 def find(name: Global, budget: Budget) -> Constructor | None:
-    """Constructor of a name. Raises `CheckpointError` for names that networks do not need.
+    """Constructor of a name.
 
-    budget: pays for what the constructor does.
+    Args:
+        budget: Pays for what the constructor does.
+
+    Raises:
+        CheckpointError: For names that networks do not need.
     """
     key = _today(name)
     layout = _LAYOUTS[key] if key in _LAYOUTS else _instance_maker(name)
@@ -436,7 +454,11 @@ def read_file(path: str | Path) -> Any:
 
 
 def _refuse_other_files(start: bytes) -> None:
-    """Raise `CheckpointError` for what people take for a checkpoint. start: of the file, in small letters."""
+    """Raise `CheckpointError` for what people take for a checkpoint.
+
+    Args:
+        start: Of the file, in small letters.
+    """
     for beginnings, what in _OTHER_FILES:
         if start.startswith(beginnings):
             raise CheckpointError(what)

@@ -24,8 +24,12 @@ def save_snapshot(path: str | Path, content: dict[str, Any]) -> None:
 def find_snapshot(path: str | Path, best: bool = False) -> Path:
     """The file itself, or the last snapshot of a run folder.
 
-    best: the one with the lowest `fvd2048_16f` in the folder's `metric-fvd2048_16f.jsonl`, where there
-    is such a file. Raises `CheckpointError` if there is none.
+    Args:
+        best: The one with the lowest `fvd2048_16f` in the folder's `metric-fvd2048_16f.jsonl`, where there is such a
+            file.
+
+    Raises:
+        CheckpointError: If there is none.
     """
     path = Path(path)
     if path.is_file():

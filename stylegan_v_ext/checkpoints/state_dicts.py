@@ -30,7 +30,12 @@ _LATENT_NAMES = ("latent_avg", "mean_latent", "latent_mean", "w_avg")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of networks. key: "G" or "D". marks: two names that only such networks have."""
+    """A kind of networks.
+
+    Attributes:
+        key: "G" or "D".
+        marks: Two names that only such networks have.
+    """
 
     name: str
     key: str
@@ -57,10 +62,11 @@ _FIRST_MARKS = {kind.marks[0] for kind in KINDS}
 class Found:
     """A network in a file.
 
-    path: keys of the dictionaries around it, outermost first.
-    prefix: what stands before all of its names.
-    state: its tensors by their own names, still in the file.
-    latent_avg: the average w beside it; None if the file lacks it.
+    Attributes:
+        path: Keys of the dictionaries around it, outermost first.
+        prefix: What stands before all of its names.
+        state: Its tensors by their own names, still in the file.
+        latent_avg: The average w beside it; None if the file lacks it.
     """
 
     kind: Kind
@@ -148,7 +154,11 @@ def refuse_unknown(shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list[Any]) -> Iterator[Found]:
-    """Networks among the tensors of one dictionary. around: this dictionary and those that it lies in."""
+    """Networks among the tensors of one dictionary.
+
+    Args:
+        around: This dictionary and those that it lies in.
+    """
     taken: list[str] = []
     places = [
         (name.removesuffix(kind.marks[0]), kind)

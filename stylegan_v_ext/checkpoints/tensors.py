@@ -14,11 +14,18 @@ import torch
 from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine, brief
 
 STORAGES = {
-    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
+    "FloatStorage": torch.float32,
+    "DoubleStorage": torch.float64,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
     "UntypedStorage": torch.uint8,
-}  # fmt: skip
+}
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_KEY = 64  # characters of the name of a storage
@@ -32,7 +39,11 @@ Find = Callable[[Global], Constructor | None]
 
 @dataclass(eq=False)
 class Storage:
-    """Bytes of the file that tensors are views of. data: `None` until it is known where they lie."""
+    """Bytes of the file that tensors are views of.
+
+    Attributes:
+        data: `None` until it is known where they lie.
+    """
 
     dtype: torch.dtype
     numel: int
@@ -41,7 +52,11 @@ class Storage:
 
 @dataclass(eq=False)
 class StoredTensor:
-    """A tensor that is still in the file. offset, stride: in elements, inside the storage."""
+    """A tensor that is still in the file.
+
+    Attributes:
+        offset, stride: In elements, inside the storage.
+    """
 
     storage: Storage
     offset: int
@@ -141,7 +156,8 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
 def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> Any:
     """What `torch.save` writes today: a zip file with a pickle and a record for every storage.
 
-    data: the bytes of the file.
+    Args:
+        data: The bytes of the file.
     """
     try:
         archive = zipfile.ZipFile(file)

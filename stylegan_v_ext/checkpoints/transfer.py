@@ -23,12 +23,13 @@ MOTION_AXIS = {
 class Transfer:
     """What became of the tensors of a network, by their names in it.
 
-    extended: copied to the content channels, with motion channels that do nothing at first.
-    fitted: copied but for the channels of motion or classes, which are left out or do nothing at first.
-    new: not in the other network.
-    misfits: shapes (there, here) of what could not be copied.
-    unused: tensors of the other that have no place.
-    notes: clauses about the whole, for people.
+    Attributes:
+        extended: Copied to the content channels, with motion channels that do nothing at first.
+        fitted: Copied but for the channels of motion or classes, which are left out or do nothing at first.
+        new: Not in the other network.
+        misfits: Shapes (there, here) of what could not be copied.
+        unused: Tensors of the other that have no place.
+        notes: Clauses about the whole, for people.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -54,9 +55,14 @@ class Transfer:
     def table(self, title: str) -> str:
         """A line for every part of the network."""
         parts: dict[str, dict[str, list[str]]] = {}
-        kinds = {"copied": self.copied, "extended": self.extended, "fitted": self.fitted,
-                 "new": self.new,
-                 "not copied": list(self.misfits), "unused": self.unused}  # fmt: skip
+        kinds = {
+            "copied": self.copied,
+            "extended": self.extended,
+            "fitted": self.fitted,
+            "new": self.new,
+            "not copied": list(self.misfits),
+            "unused": self.unused,
+        }
         for kind, names in kinds.items():
             for name in names:
                 parts.setdefault(_part(name), {}).setdefault(kind, []).append(name)
@@ -121,7 +127,8 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_class
     channels; the weights of the motion channels become zero, so that every frame of a video is the
     image model's image. If the other model has other classes, everything but their embedding is kept.
 
-    num_classes: of the other network; None for as many as here.
+    Args:
+        num_classes: Of the other network; None for as many as here.
     """
     own, report = network.state_dict(), Transfer()
     here: Any = getattr(network, "num_classes", None)  # of networks that tell
@@ -160,7 +167,8 @@ class Classes:
     def begin_anew(self, own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], notes: list[str]) -> bool:
         """Whether the embedding of a generator's classes, or of an image discriminator's, is another one here.
 
-        notes: gets a clause if the classes differ.
+        Args:
+            notes: Gets a clause if the classes differ.
         """
         if self.there == self.here:
             return False
@@ -195,8 +203,11 @@ class Classes:
 
 
 _CLASS_LAYERS = (
-    "mapping.fc0.weight", "mapping.motion.conv0.weight", "mapping.motion.lstm.weight_ih_l0", "mapping.embed.weight",
-)  # fmt: skip
+    "mapping.fc0.weight",
+    "mapping.motion.conv0.weight",
+    "mapping.motion.lstm.weight_ih_l0",
+    "mapping.embed.weight",
+)
 
 
 def _class_width(name: str, tensors: dict[str, torch.Tensor], num_classes: int) -> int:

@@ -124,19 +124,33 @@ def _source(record: Any) -> str:
 @checkpoint.command(epilog=_FORMATS, **_SETTINGS)
 @click.argument("source", metavar="IN")
 @click.argument("target", metavar="OUT", type=OutputFile("pkl", "safetensors"))
-@click.option("--image", cls=Switch, help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
-              "checkouts open (.pkl), this package installed or not")  # fmt: skip
+@click.option(
+    "--image",
+    cls=Switch,
+    help="Write an image generator that stock StyleGAN2-ADA and StyleGAN3 "
+    "checkouts open (.pkl), this package installed or not",
+)
 @click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
 @click.option("--motion-seed", help="With --image: the motion it is a moment of", type=click.IntRange(min=0), default=0)
-@click.option("--class", "class_index", help="With --image: class of a conditional video generator, whose motion "
-              "depends on it", type=click.IntRange(min=0))  # fmt: skip
+@click.option(
+    "--class",
+    "class_index",
+    help="With --image: class of a conditional video generator, whose motion depends on it",
+    type=click.IntRange(min=0),
+)
 @trust_option
 @nan_option
 @report_user_errors
 def convert(
-    source: str, target: str, image: bool, time: float, motion_seed: int, class_index: int | None, trust_pickle: bool,
+    source: str,
+    target: str,
+    image: bool,
+    time: float,
+    motion_seed: int,
+    class_index: int | None,
+    trust_pickle: bool,
     allow_nan: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Write checkpoint IN as OUT, which must not exist yet; its ending says what it becomes.
 
     \b

@@ -29,7 +29,7 @@ class UserError(click.ClickException):
 
     exit_code = 2
 
-    def __init__(self, message: object):
+    def __init__(self, message: object) -> None:
         super().__init__(printable(message, LONGEST_MESSAGE))
 
 
@@ -78,8 +78,9 @@ def device_to_use(name: str) -> Any:
 def check_gpus(count: int, device: str) -> None:
     """Raise `UserError` if --gpus asks for more GPUs than there are; on the CPU, note that processes share cores.
 
-    count: value of --gpus.
-    device: value of --device.
+    Args:
+        count: Value of --gpus.
+        device: Value of --device.
     """
     import torch
 
@@ -216,7 +217,7 @@ class OutputPath(PathText):
 
     or_folder = True
 
-    def __init__(self, *formats: str):
+    def __init__(self, *formats: str) -> None:
         self.formats = formats
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
@@ -246,7 +247,8 @@ PATH, FOLDER = PathText(), OutputPath()
 def user_agrees(question: str, remedy: str) -> bool:
     """Ask a question; return whether the user answers yes. Only "y" and "yes" are a yes.
 
-    remedy: what to do if nobody answers, for the `UserError` that is raised then.
+    Args:
+        remedy: What to do if nobody answers, for the `UserError` that is raised then.
     """
     try:
         return click.confirm(printable(question, LONGEST_MESSAGE), default=False, err=True)
@@ -258,10 +260,13 @@ def user_agrees(question: str, remedy: str) -> bool:
 def files_to_replace(paths: Iterable[Path], ask: bool = True, inputs: Iterable[str | None] = ()) -> set[Path]:
     """Return the paths that exist, which the caller is about to replace.
 
-    paths: all files that the caller will write.
-    ask: whether to ask the user, if there is a terminal.
-    inputs: files that the caller reads, or anything else that the user named as an input.
-    Raises `UserError` if the user does not agree, or if one of the inputs would be replaced.
+    Args:
+        paths: All files that the caller will write.
+        ask: Whether to ask the user, if there is a terminal.
+        inputs: Files that the caller reads, or anything else that the user named as an input.
+
+    Raises:
+        UserError: If the user does not agree, or if one of the inputs would be replaced.
     """
     existing = sorted({path for path in paths if path.exists()})
     read = [Path(name) for name in inputs if name and os.path.exists(name)]

@@ -45,31 +45,59 @@ def data() -> None:
 @data.command(epilog=_CONVERT_EPILOG, context_settings=_SETTINGS)
 @click.argument("src")
 @click.argument("dest")
-@click.option("--resolution", help="Side of the frames in pixels, a power of two; 512x288 with center-crop-wide",
-              type=FrameSize(), default="256")  # fmt: skip
-@click.option("--transform", help="center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars "
-              "above and below; fit: whole picture with black bars", default="center-crop",
-              type=click.Choice(["center-crop", "center-crop-wide", "fit"]))  # fmt: skip
-@click.option("--fps", help="Resample to that many frames a second, by the frames' times  [default: every frame once]",
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option(
+    "--resolution",
+    help="Side of the frames in pixels, a power of two; 512x288 with center-crop-wide",
+    type=FrameSize(),
+    default="256",
+)
+@click.option(
+    "--transform",
+    help="center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars "
+    "above and below; fit: whole picture with black bars",
+    default="center-crop",
+    type=click.Choice(["center-crop", "center-crop-wide", "fit"]),
+)
+@click.option(
+    "--fps",
+    help="Resample to that many frames a second, by the frames' times  [default: every frame once]",
+    type=click.FloatRange(min=0, min_open=True),
+)
 @click.option("--max-frames", help="Take at most that many frames of each source", type=click.IntRange(min=1))
 @click.option("--clip-frames", help="Cut every source into clips of that many frames", type=click.IntRange(min=1))
-@click.option("--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]",
-              type=click.IntRange(min=1))  # fmt: skip
-@click.option("--labels", help="Classes are the folders below SRC, or below the one folder, or train/ and test/, that "
-              "hold them all  [default: the labels of SRC's dataset.json]", cls=Switch)  # fmt: skip
-@click.option("--background", help="Colour behind what is transparent: #rrggbb, black or white", type=Colour(),
-              default="black")  # fmt: skip
-@click.option("--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]),
-              default="jpg")  # fmt: skip
+@click.option(
+    "--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]", type=click.IntRange(min=1)
+)
+@click.option(
+    "--labels",
+    help="Classes are the folders below SRC, or below the one folder, or train/ and test/, that "
+    "hold them all  [default: the labels of SRC's dataset.json]",
+    cls=Switch,
+)
+@click.option(
+    "--background", help="Colour behind what is transparent: #rrggbb, black or white", type=Colour(), default="black"
+)
+@click.option(
+    "--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]), default="jpg"
+)
 @click.option("--quality", help="JPEG quality", type=click.IntRange(1, 100), default=95)
 @click.option("--workers", help="Encoding threads  [default: the cores, at most 8]", type=click.IntRange(min=1))
 @report_user_errors
 def convert(
-    src: str, dest: str, resolution: tuple[int, int], transform: str, fps: float | None, max_frames: int | None,
-    clip_frames: int | None, clip_stride: int | None, labels: bool, background: tuple[int, int, int], format_: str,
-    quality: int, workers: int | None,
-) -> None:  # fmt: skip
+    src: str,
+    dest: str,
+    resolution: tuple[int, int],
+    transform: str,
+    fps: float | None,
+    max_frames: int | None,
+    clip_frames: int | None,
+    clip_stride: int | None,
+    labels: bool,
+    background: tuple[int, int, int],
+    format_: str,
+    quality: int,
+    workers: int | None,
+) -> None:
     """Turn videos into a data set.
 
     SRC is a folder or .zip of videos, of clips of NumPy (.npy, .npz), of folders of pictures, or a data
@@ -87,17 +115,26 @@ def convert(
     if transform != "center-crop-wide" and resolution[0] != resolution[1]:
         raise click.UsageError(f"--resolution={resolution[0]}x{resolution[1]} needs --transform=center-crop-wide")
     options = conversion.ConvertOptions(
-        geometry=Geometry(resolution, transform, background), fps=fps, max_frames=max_frames, clip_frames=clip_frames,
-        clip_stride=clip_stride, labels=labels, format=format_, quality=quality,
+        geometry=Geometry(resolution, transform, background),
+        fps=fps,
+        max_frames=max_frames,
+        clip_frames=clip_frames,
+        clip_stride=clip_stride,
+        labels=labels,
+        format=format_,
+        quality=quality,
         workers=workers or conversion.default_workers(),
-    )  # fmt: skip
+    )
     with progress_bar(1000, "Converting") as bar:
         report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
         say(f"Note: {sentence}", err=True)
     if report.fps is None:
-        say("Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
-            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC', err=True)  # fmt: skip
+        say(
+            "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
+            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC',
+            err=True,
+        )
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
     say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
     if report.classes:

@@ -14,10 +14,15 @@ _FEATURE_VIDEOS, _FEATURE_FRAMES = 64, 8  # videos and frames of each that the d
 
 @click.command(cls=Command, context_settings={"show_default": True})
 @click.option("--outdir", help="Where data, run folder and videos go", type=FOLDER, metavar="DIR", default="demo")
-@click.option("--kimg", help="Length of training in thousand clips", type=click.FloatRange(min=0, min_open=True),
-              default=48.0)  # fmt: skip
-@click.option("--max-minutes", help="Training stops after this time at the latest", default=6.5,
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option(
+    "--kimg", help="Length of training in thousand clips", type=click.FloatRange(min=0, min_open=True), default=48.0
+)
+@click.option(
+    "--max-minutes",
+    help="Training stops after this time at the latest",
+    default=6.5,
+    type=click.FloatRange(min=0, min_open=True),
+)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @report_user_errors
 def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
@@ -33,10 +38,26 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     device = str(device_to_use(device))
     data = demo_dataset(outdir, resolution=32)
     options = TrainOptions(
-        outdir=outdir, cfg="stylegan-v", data=data, mirror=True, batch=8, cbase=512, cmax=64, latent_dim=64,
-        motion_z_dim=64, gamma=2.0, dlr=0.003, glr=0.003, aug="noaug", kimg=kimg, max_hours=max_minutes / 60,
-        tick=4, snap=3, workers=1, device=device,
-    )  # fmt: skip
+        outdir=outdir,
+        cfg="stylegan-v",
+        data=data,
+        mirror=True,
+        batch=8,
+        cbase=512,
+        cmax=64,
+        latent_dim=64,
+        motion_z_dim=64,
+        gamma=2.0,
+        dlr=0.003,
+        glr=0.003,
+        aug="noaug",
+        kimg=kimg,
+        max_hours=max_minutes / 60,
+        tick=4,
+        snap=3,
+        workers=1,
+        device=device,
+    )
     config = make_config(options)
     config.ema_kimg = 1.0  # the run is short: an average over its last steps
     say(*describe(config).split("\n"))

@@ -21,15 +21,29 @@ Examples:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
-@click.option("--method", help="sefa: eigenvectors of the weights; pca: what random contents differ in; motion: what "
-              "random motions differ in", type=click.Choice(["sefa", "pca", "motion"]), default="sefa")  # fmt: skip
+@click.option(
+    "--method",
+    help="sefa: eigenvectors of the weights; pca: what random contents differ in; motion: what "
+    "random motions differ in",
+    type=click.Choice(["sefa", "pca", "motion"]),
+    default="sefa",
+)
 @click.option("--count", help="How many", type=click.IntRange(min=1), default=8)
 @click.option("--seeds", help="Contents of the preview", type=SeedList(), default="0", metavar="0-7,12")
-@click.option("--reach", help="Standard deviations to either side in the preview",
-              type=click.FloatRange(min=0, min_open=True), default=3.0)  # fmt: skip
+@click.option(
+    "--reach",
+    help="Standard deviations to either side in the preview",
+    type=click.FloatRange(min=0, min_open=True),
+    default=3.0,
+)
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
-@click.option("--output", help="File for the directions; the preview gets its name and .png", type=OutputFile("npz"),
-              metavar="NPZ", default="directions.npz")  # fmt: skip
+@click.option(
+    "--output",
+    help="File for the directions; the preview gets its name and .png",
+    type=OutputFile("npz"),
+    metavar="NPZ",
+    default="directions.npz",
+)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option

@@ -45,7 +45,11 @@ A file of prompts is a list; all but the prompt may be left out:
 
 @dataclass(frozen=True)
 class Edit:
-    """What one edit asks for. name: of its files."""
+    """What one edit asks for.
+
+    Attributes:
+        name: Of its files.
+    """
 
     prompt: str
     neutral: str | None
@@ -57,34 +61,73 @@ class Edit:
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
 @click.option("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
-@click.option("--motion-seed", help="Their motion  [default: of its own for each content]",
-              type=click.IntRange(0, 2**32 - 1))  # fmt: skip
-@click.option("--projection", "projections", help="A video that `stylegan-v project` or this command wrote; may be "
-              "given again", type=PATH, metavar="NPZ", multiple=True)  # fmt: skip
+@click.option(
+    "--motion-seed", help="Their motion  [default: of its own for each content]", type=click.IntRange(0, 2**32 - 1)
+)
+@click.option(
+    "--projection",
+    "projections",
+    help="A video that `stylegan-v project` or this command wrote; may be given again",
+    type=PATH,
+    metavar="NPZ",
+    multiple=True,
+)
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
 @click.option("--prompt", help="What the video is to look like", metavar="TEXT")
 @click.option("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
 @click.option("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
-@click.option("--method", help="latent: move w by descent, for each video anew; global: a direction in style space, "
-              "the same for all videos, in milliseconds once the network's channels are measured",
-              type=click.Choice(["latent", "global"]), default="latent")  # fmt: skip
-@click.option("--clip", "clip_name", help="A CLIP model: a folder, or an id of the Hugging Face hub",
-              default="openai/clip-vit-base-patch32", type=PATH, metavar="DIR|ID")  # fmt: skip
+@click.option(
+    "--method",
+    help="latent: move w by descent, for each video anew; global: a direction in style space, "
+    "the same for all videos, in milliseconds once the network's channels are measured",
+    type=click.Choice(["latent", "global"]),
+    default="latent",
+)
+@click.option(
+    "--clip",
+    "clip_name",
+    help="A CLIP model: a folder, or an id of the Hugging Face hub",
+    default="openai/clip-vit-base-patch32",
+    type=PATH,
+    metavar="DIR|ID",
+)
 @click.option("--steps", help="latent: steps of descent", type=click.IntRange(min=1), default=100)
-@click.option("--lr", help="latent: learning rate; larger goes further", default=0.05,
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
-@click.option("--identity", help="latent: weight of coarse changes; larger keeps what is seen recognisable",
-              type=click.FloatRange(min=0), default=0.1)  # fmt: skip
-@click.option("--locality", help="latent: weight of changed pixels; larger changes fewer of them",
-              type=click.FloatRange(min=0), default=0.1)  # fmt: skip
-@click.option("--strength", help="global: how far, in standard deviations of the most relevant channel; below 0 for "
-              "the opposite", type=float, default=5.0)  # fmt: skip
-@click.option("--disentangle", help="global: leave out channels below that share of the largest relevance; more "
-              "changes less besides", type=click.FloatRange(0, 1), default=0.3)  # fmt: skip
-@click.option("--relevance", help="global: file for what the channels do; measured if it is not there  "
-              "[default: in the cache]", type=OutputFile("safetensors"), metavar="FILE")  # fmt: skip
-@click.option("--relevance-images", help="global: random videos that it is measured on", default=16,
-              type=click.IntRange(1, 1024))  # fmt: skip
+@click.option(
+    "--lr", help="latent: learning rate; larger goes further", default=0.05, type=click.FloatRange(min=0, min_open=True)
+)
+@click.option(
+    "--identity",
+    help="latent: weight of coarse changes; larger keeps what is seen recognisable",
+    type=click.FloatRange(min=0),
+    default=0.1,
+)
+@click.option(
+    "--locality",
+    help="latent: weight of changed pixels; larger changes fewer of them",
+    type=click.FloatRange(min=0),
+    default=0.1,
+)
+@click.option(
+    "--strength",
+    help="global: how far, in standard deviations of the most relevant channel; below 0 for the opposite",
+    type=float,
+    default=5.0,
+)
+@click.option(
+    "--disentangle",
+    help="global: leave out channels below that share of the largest relevance; more changes less besides",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+)
+@click.option(
+    "--relevance",
+    help="global: file for what the channels do; measured if it is not there  [default: in the cache]",
+    type=OutputFile("safetensors"),
+    metavar="FILE",
+)
+@click.option(
+    "--relevance-images", help="global: random videos that it is measured on", default=16, type=click.IntRange(1, 1024)
+)
 @click.option("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
 @click.option("--frames", help="Length of the MP4s", type=click.IntRange(min=1), default=128)
 @click.option("--seed", help="Of all that is random", type=click.IntRange(0, 2**32 - 1), default=0)
@@ -121,8 +164,11 @@ def edit(context: click.Context, **o: Any) -> None:
     )
     encoder = load_encoder(o["clip_name"], sampler.device)
     folder.mkdir(parents=True, exist_ok=True)
-    job = _LatentJob(context, o, sampler, encoder, replaced) if o["method"] == "latent" else \
-        _GlobalJob(context, o, sampler, encoder, replaced, checkpoint)  # fmt: skip
+    job = (
+        _LatentJob(context, o, sampler, encoder, replaced)
+        if o["method"] == "latent"
+        else _GlobalJob(context, o, sampler, encoder, replaced, checkpoint)
+    )
     for wanted in edits:
         for name, source in sources:
             job.run(wanted, name, source, folder)
@@ -147,10 +193,15 @@ def _edits(o: dict[str, Any]) -> list[Edit]:
         if not prompt:
             raise UserError("a prompt is empty; say what the video is to look like")
         neutral = entry.get("neutral", o["neutral"])
-        found.append(Edit(
-            prompt, neutral, slug(str(entry.get("name", prompt))), float(entry.get("strength", o["strength"])),
-            float(entry.get("disentangle", o["disentangle"])),
-        ))  # fmt: skip
+        found.append(
+            Edit(
+                prompt,
+                neutral,
+                slug(str(entry.get("name", prompt))),
+                float(entry.get("strength", o["strength"])),
+                float(entry.get("disentangle", o["disentangle"])),
+            )
+        )
     return found
 
 
@@ -164,8 +215,11 @@ def _read_prompts(path: str) -> list[dict[str, Any]]:
         entries = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no YAML ({str(error).splitlines()[0]})") from None
-    entries = [{"prompt": item} if isinstance(item, str) else item for item in entries or []] \
-        if isinstance(entries, list) else None  # fmt: skip
+    entries = (
+        [{"prompt": item} if isinstance(item, str) else item for item in entries or []]
+        if isinstance(entries, list)
+        else None
+    )
     kinds: dict[str, Any] = dict(prompt=str, neutral=str, name=str, strength=(int, float), disentangle=(int, float))
     for number, entry in enumerate(entries or []):
         sound = isinstance(entry, dict) and "prompt" in entry
@@ -199,7 +253,9 @@ def _sources(o: dict[str, Any], generator: Any) -> list[tuple[str, Any]]:
 class _LatentJob:
     """Edits by descent in w."""
 
-    def __init__(self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, replaced: set[Path]):
+    def __init__(
+        self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, replaced: set[Path]
+    ) -> None:
         self.context, self.o, self.sampler, self.encoder, self.replaced = context, o, sampler, encoder, replaced
 
     def run(self, wanted: Edit, name: str, source: Any, folder: Path) -> None:
@@ -219,9 +275,14 @@ class _LatentJob:
         times = times if len(times) else np.arange(_FRAMES_OF_EDIT, dtype=np.float64)
         editor = TextEditor(self.sampler, source, times, self.encoder, wanted.prompt, wanted.neutral, options)
         purpose = descent.fingerprint(
-            dict(network=self.sampler.generator, w=editor.before, motion=editor.motion, options=options,
-                 texts=editor.texts)
-        )  # fmt: skip
+            dict(
+                network=self.sampler.generator,
+                w=editor.before,
+                motion=editor.motion,
+                options=options,
+                texts=editor.texts,
+            )
+        )
         state = folder / f"{name}-{wanted.name}.state"
         try:
             with progress_bar(editor.num_steps_in_all, f"{name} {wanted.name}") as bar:
@@ -262,9 +323,14 @@ class _GlobalJob:
     """Edits by directions in style space."""
 
     def __init__(
-        self, context: click.Context, o: dict[str, Any], sampler: Any, encoder: Any, replaced: set[Path],
+        self,
+        context: click.Context,
+        o: dict[str, Any],
+        sampler: Any,
+        encoder: Any,
+        replaced: set[Path],
         checkpoint: Any,
-    ):  # fmt: skip
+    ) -> None:
         self.o, self.sampler, self.encoder, self.checkpoint = o, sampler, encoder, checkpoint
         self.replaced = replaced
         path = Path(o["relevance"]) if o["relevance"] else None

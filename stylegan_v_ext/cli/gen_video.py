@@ -72,56 +72,105 @@ class Item:
     required=True,
 )
 @click.option("--seeds", help="Content seeds, one video each", type=SeedList(), metavar="0-7,12")
-@click.option("--projection", "projections", help="Content, and motion, of a file that `stylegan-v project` or `edit` "
-              "wrote; may be given again", type=PATH, metavar="NPZ", multiple=True)  # fmt: skip
-@click.option("--motion-seeds", help="Motion seeds: one for all, one for each of --seeds, or several for a single "
-              "content  [default: a motion of its own for each content]",
-              type=SeedList(), metavar="0-7,12")  # fmt: skip
+@click.option(
+    "--projection",
+    "projections",
+    help="Content, and motion, of a file that `stylegan-v project` or `edit` wrote; may be given again",
+    type=PATH,
+    metavar="NPZ",
+    multiple=True,
+)
+@click.option(
+    "--motion-seeds",
+    help="Motion seeds: one for all, one for each of --seeds, or several for a single "
+    "content  [default: a motion of its own for each content]",
+    type=SeedList(),
+    metavar="0-7,12",
+)
 @click.option("--motion-from", help="The motion of a projection, for all contents", type=PATH, metavar="NPZ")
 @click.option("--frames", help="Length in frames  [default: 128]", type=click.IntRange(min=1))
-@click.option("--duration", help="Length in seconds, in place of --frames",
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
-@click.option("--fps", help="Frames a second of the video files", type=click.FloatRange(min=0, min_open=True),
-              default=25.0)  # fmt: skip
+@click.option("--duration", help="Length in seconds, in place of --frames", type=click.FloatRange(min=0, min_open=True))
+@click.option(
+    "--fps", help="Frames a second of the video files", type=click.FloatRange(min=0, min_open=True), default=25.0
+)
 @click.option("--start", help="Time of the first frame, in frames of the training data", type=float, default=0.0)
-@click.option("--speed", help="Time between frames: 0.25 is slow motion with new frames in between, 2 is double speed",
-              type=click.FloatRange(min=0, min_open=True), default=1.0)  # fmt: skip
+@click.option(
+    "--speed",
+    help="Time between frames: 0.25 is slow motion with new frames in between, 2 is double speed",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+)
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
-@click.option("--trunc", help="Truncation psi: 1 is all the variety, 0.7 safer pictures; or by frame, like "
-              "0:0.5,99:1", type=ScheduleType(), default="1", metavar="PSI")  # fmt: skip
-@click.option("--decompose", help="A grid of every content with every motion: a column a content, a row a motion",
-              cls=Switch)  # fmt: skip
-@click.option("--interpolate", help="One video that goes from content to content while its motion goes on",
-              cls=Switch)  # fmt: skip
-@click.option("--loop", help="Make the end meet the beginning, for endless playing; time is stretched a little where "
-              "the length is no multiple of the motion distance", cls=Switch)  # fmt: skip
-@click.option("--motion-amplitude", help="Smaller or larger movements; 0 is a still", type=click.FloatRange(min=0),
-              default=1.0)  # fmt: skip
-@click.option("--mix-seed", help="Styles of this content seed for the layers of --mix-layers",
-              type=click.IntRange(0, 2**32 - 1))  # fmt: skip
+@click.option(
+    "--trunc",
+    help="Truncation psi: 1 is all the variety, 0.7 safer pictures; or by frame, like 0:0.5,99:1",
+    type=ScheduleType(),
+    default="1",
+    metavar="PSI",
+)
+@click.option(
+    "--decompose", help="A grid of every content with every motion: a column a content, a row a motion", cls=Switch
+)
+@click.option("--interpolate", help="One video that goes from content to content while its motion goes on", cls=Switch)
+@click.option(
+    "--loop",
+    help="Make the end meet the beginning, for endless playing; time is stretched a little where "
+    "the length is no multiple of the motion distance",
+    cls=Switch,
+)
+@click.option(
+    "--motion-amplitude", help="Smaller or larger movements; 0 is a still", type=click.FloatRange(min=0), default=1.0
+)
+@click.option(
+    "--mix-seed", help="Styles of this content seed for the layers of --mix-layers", type=click.IntRange(0, 2**32 - 1)
+)
 @click.option("--mix-layers", help="Their resolutions  [default: the upper half]", type=LayerSpan(), metavar="LOW-HIGH")
-@click.option("--mix-weight", help="How much of them, or how much by frame like 0:0,99:1", type=ScheduleType(),
-              default="1", metavar="SHARE")  # fmt: skip
-@click.option("--direction", help="A direction of `stylegan-v directions`: the file and its number",
-              type=PATH, metavar="NPZ:N")  # fmt: skip
-@click.option("--strength", help="How far along it, in standard deviations; by frame for directions of content",
-              type=ScheduleType(), default="2", metavar="SIGMA")  # fmt: skip
-@click.option("--grid", help="One video with that many columns and rows, in place of one each", type=GridSize(),
-              metavar="WxH")  # fmt: skip
+@click.option(
+    "--mix-weight",
+    help="How much of them, or how much by frame like 0:0,99:1",
+    type=ScheduleType(),
+    default="1",
+    metavar="SHARE",
+)
+@click.option(
+    "--direction", help="A direction of `stylegan-v directions`: the file and its number", type=PATH, metavar="NPZ:N"
+)
+@click.option(
+    "--strength",
+    help="How far along it, in standard deviations; by frame for directions of content",
+    type=ScheduleType(),
+    default="2",
+    metavar="SIGMA",
+)
+@click.option(
+    "--grid", help="One video with that many columns and rows, in place of one each", type=GridSize(), metavar="WxH"
+)
 @click.option("--padding", help="Pixels between and around the cells of a grid", type=click.IntRange(0, 256), default=0)
 @click.option("--labels", help="Write above each cell of a grid what it is", cls=Switch)
-@click.option("--format", "format_", help="Of the files in a folder; png, jpg: a folder of frames each  "
-              "[default: mp4]", type=click.Choice(VIDEO_FORMATS))  # fmt: skip
-@click.option("--codec", help="In mp4 and mkv: h264 plays everywhere, h265 and vp9 are smaller; in mov: h264, "
-              "h265; in webm: vp9  [default: the first that fits]",
-              type=click.Choice(["h264", "h265", "vp9"]))  # fmt: skip
-@click.option("--quality", help="Of all formats that lose some; 100 is largest", type=click.IntRange(1, 100),
-              default=90)  # fmt: skip
-@click.option("--output", help="Folder, or a file that ends in one of the formats for a grid or a single video; asks "
-              "in a terminal before it replaces files",
-              default="out", type=OutputPath(*VIDEO_FORMATS), metavar="PATH")  # fmt: skip
-@click.option("--bf16", help="Compute in bfloat16, on CPUs with AMX: twice as fast, most colours the same",
-              cls=Switch)  # fmt: skip
+@click.option(
+    "--format",
+    "format_",
+    help="Of the files in a folder; png, jpg: a folder of frames each  [default: mp4]",
+    type=click.Choice(VIDEO_FORMATS),
+)
+@click.option(
+    "--codec",
+    help="In mp4 and mkv: h264 plays everywhere, h265 and vp9 are smaller; in mov: h264, "
+    "h265; in webm: vp9  [default: the first that fits]",
+    type=click.Choice(["h264", "h265", "vp9"]),
+)
+@click.option(
+    "--quality", help="Of all formats that lose some; 100 is largest", type=click.IntRange(1, 100), default=90
+)
+@click.option(
+    "--output",
+    help="Folder, or a file that ends in one of the formats for a grid or a single video; asks "
+    "in a terminal before it replaces files",
+    default="out",
+    type=OutputPath(*VIDEO_FORMATS),
+    metavar="PATH",
+)
+@click.option("--bf16", help="Compute in bfloat16, on CPUs with AMX: twice as fast, most colours the same", cls=Switch)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -149,8 +198,10 @@ def gen_video(**options: Any) -> None:
     grid = o["grid"] or ((len(contents), len(motions)) if o["decompose"] else None)
     single = _is_file(o["output"])
     if grid is not None and len(items) > grid[0] * grid[1]:
-        raise click.UsageError(f"--grid={grid[0]}x{grid[1]} holds {grid[0] * grid[1]} videos, {len(items)} were asked "
-                               f"for; use fewer --seeds or a larger grid")  # fmt: skip
+        raise click.UsageError(
+            f"--grid={grid[0]}x{grid[1]} holds {grid[0] * grid[1]} videos, {len(items)} were asked "
+            f"for; use fewer --seeds or a larger grid"
+        )
     if grid is not None:
         _check_grid(grid, sampler.generator.img_resolution + o["padding"])
     if single and grid is None and len(items) > 1:
@@ -170,16 +221,19 @@ def gen_video(**options: Any) -> None:
     if grid is not None and rank == 0:
         labels = [item.label for item in items] if o["labels"] else None
         layout = Layout(grid[0], grid[1], o["padding"], labels)
-        _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o,
-               replaced)  # fmt: skip
+        _write(target("grid"), sampler.grid([item.video for item in items], layout, times()), o, replaced)
     for item in items[rank::num_processes] if grid is None else ():
         _write(target(item.name), sampler.render(item.video, times()), o, replaced)
 
 
 def _replaced(targets: list[Path], inputs: list[str | None], ask: bool) -> set[Path]:
-    """The files that will be replaced. Raises `UserError` if a folder of frames is there, or the user says no.
+    """The files that will be replaced.
 
-    inputs: as for `files_to_replace`.
+    Args:
+        inputs: As for `files_to_replace`.
+
+    Raises:
+        UserError: If a folder of frames is there, or the user says no.
     """
     folders = [path.with_suffix("") for path in targets if path.suffix.lower() in _FRAMES]
     existing = next((folder for folder in folders if folder.exists()), None)
@@ -189,7 +243,11 @@ def _replaced(targets: list[Path], inputs: list[str | None], ask: bool) -> set[P
 
 
 def _check_grid(grid: tuple[int, int], cell: int) -> None:
-    """Raise `UserError` for a grid larger than encoders take. cell: side of a cell in pixels, padding included."""
+    """Raise `UserError` for a grid larger than encoders take.
+
+    Args:
+        cell: Side of a cell in pixels, padding included.
+    """
     if max(grid) * cell > _LARGEST_GRID:
         raise UserError(
             f"--grid={grid[0]}x{grid[1]} makes pictures of {grid[0] * cell:,} x {grid[1] * cell:,} pixels; "
@@ -298,8 +356,10 @@ def _items(o: dict[str, Any], sampler: Any, contents: list, motions: list, recip
     elif not motions:
         pairs = [(content, ("", None)) for content in contents]
     else:
-        raise click.UsageError(f"{len(motions)} --motion-seeds for {len(contents)} contents; give one, or as many, or "
-                               "a single content, or add --decompose for all pairs")  # fmt: skip
+        raise click.UsageError(
+            f"{len(motions)} --motion-seeds for {len(contents)} contents; give one, or as many, or "
+            "a single content, or add --decompose for all pairs"
+        )
     items = []
     for (name, content), (motion_name, motion) in pairs:
         source = content if motion is None else _of_class(motion, content.class_index)

@@ -49,35 +49,80 @@ through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figu
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=_EPILOG, context_settings=_SETTINGS)
-@click.option("--network", help="Checkpoint of a video or image model of this project, or a run folder",
-              type=PATH, metavar="PKL|DIR")  # fmt: skip
-@click.option("--real", help="Data set, or folder or .zip of video files, to compare with in place of a network's",
-              type=PATH, metavar="PATH")  # fmt: skip
-@click.option("--fake", help="Data set, or folder or .zip of video files, to compare in place of a network",
-              type=PATH, metavar="PATH")  # fmt: skip
-@click.option("--metrics", "--metric", "names", help="What to measure, see `stylegan-v metrics list`; the numbers in "
-              "the names may be others", metavar="NAME,...", type=NameList(), default="fvd2048_16f")  # fmt: skip
+@click.option(
+    "--network",
+    help="Checkpoint of a video or image model of this project, or a run folder",
+    type=PATH,
+    metavar="PKL|DIR",
+)
+@click.option(
+    "--real",
+    help="Data set, or folder or .zip of video files, to compare with in place of a network's",
+    type=PATH,
+    metavar="PATH",
+)
+@click.option(
+    "--fake",
+    help="Data set, or folder or .zip of video files, to compare in place of a network",
+    type=PATH,
+    metavar="PATH",
+)
+@click.option(
+    "--metrics",
+    "--metric",
+    "names",
+    help="What to measure, see `stylegan-v metrics list`; the numbers in the names may be others",
+    metavar="NAME,...",
+    type=NameList(),
+    default="fvd2048_16f",
+)
 @click.option(
     "--data", help="Data set to compare a network with  [default: the one it was trained on]", type=PATH, metavar="PATH"
 )
-@click.option("--mirror", help="Count mirror images of the real videos as well  [default: as in training]",
-              cls=Switch, default=None)  # fmt: skip
-@click.option("--repeat", help="Measure that many times with other clips of both sides; mean and standard deviation",
-              type=click.IntRange(min=1), default=1)  # fmt: skip
-@click.option("--detectors", help="Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]",
-              type=PATH, metavar="DIR")  # fmt: skip
+@click.option(
+    "--mirror",
+    help="Count mirror images of the real videos as well  [default: as in training]",
+    cls=Switch,
+    default=None,
+)
+@click.option(
+    "--repeat",
+    help="Measure that many times with other clips of both sides; mean and standard deviation",
+    type=click.IntRange(min=1),
+    default=1,
+)
+@click.option(
+    "--detectors",
+    help="Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]",
+    type=PATH,
+    metavar="DIR",
+)
 @click.option(
     "--detector", help="TorchScript file to look through in place of the usual network", type=PATH, metavar="FILE"
 )
-@click.option("--outdir", help="Where metric-NAME.jsonl is added to  [default: beside the network; of --fake nowhere]",
-              type=FOLDER, metavar="DIR")  # fmt: skip
-@click.option("--resolution", help="Side of frames from video files where neither side has one by itself",
-              type=click.IntRange(min=8), default=256)  # fmt: skip
-@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)  # fmt: skip
-@click.option("--host", help="stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]",
-              type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
-@click.option("--gpus", help="Processes to share the work; torchrun brings its own", type=click.IntRange(min=1),
-              default=1)  # fmt: skip
+@click.option(
+    "--outdir",
+    help="Where metric-NAME.jsonl is added to  [default: beside the network; of --fake nowhere]",
+    type=FOLDER,
+    metavar="DIR",
+)
+@click.option(
+    "--resolution",
+    help="Side of frames from video files where neither side has one by itself",
+    type=click.IntRange(min=8),
+    default=256,
+)
+@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)
+@click.option(
+    "--host",
+    help="stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]",
+    type=PATH,
+    metavar="DIR",
+    envvar="STYLEGAN_HOST",
+)
+@click.option(
+    "--gpus", help="Processes to share the work; torchrun brings its own", type=click.IntRange(min=1), default=1
+)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -202,7 +247,7 @@ def _progress_of(bar: Any) -> Callable[[int, int], None]:
 class _Subject:
     """What is measured: a network, or videos; and against what."""
 
-    def __init__(self, request: Request, device: Any, processes: Any):
+    def __init__(self, request: Request, device: Any, processes: Any) -> None:
         self.request, self.device, self.processes = request, device, processes
         self.folder: Path | None = None
         self.snapshot: str | None = None
@@ -289,13 +334,17 @@ class _Subject:
             if metric is None:
                 yield name, lambda progress, name=name: self._measure_in_host(name)
             elif self.request.network is not None:
-                yield name, lambda progress, metric=metric: measure_generator(
-                    metric, self.generator, self.dataset_kwargs, self.device, *rest, progress
-                )  # fmt: skip
+                yield (
+                    name,
+                    lambda progress, metric=metric: measure_generator(
+                        metric, self.generator, self.dataset_kwargs, self.device, *rest, progress
+                    ),
+                )
             else:
-                yield name, lambda progress, metric=metric: measure(
-                    metric, self.real, self.fake, self.device, *rest, progress
-                )  # fmt: skip
+                yield (
+                    name,
+                    lambda progress, metric=metric: measure(metric, self.real, self.fake, self.device, *rest, progress),
+                )
 
     def _measure_in_host(self, name: str) -> Any:
         from stylegan_v_ext.host import import_module
@@ -303,10 +352,14 @@ class _Subject:
 
         metric_utils = import_module("metrics.metric_utils")
         result = import_module("metrics.metric_main").calc_metric(
-            metric=name, G=self.generator, dataset_kwargs=self.dataset_kwargs, num_gpus=self.processes.count,
-            rank=self.processes.rank, device=self.device,
+            metric=name,
+            G=self.generator,
+            dataset_kwargs=self.dataset_kwargs,
+            num_gpus=self.processes.count,
+            rank=self.processes.rank,
+            device=self.device,
             progress=metric_utils.ProgressMonitor(verbose=self.processes.leads),
-        )  # fmt: skip
+        )
         return Result(dict(result["results"]), {"metric": name, "host": self.request.host, "num_processes": 1})
 
 

@@ -43,35 +43,77 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
     metavar="PKL|DIR",
     required=True,
 )
-@click.option("--video", help="The clip: a video file, an animation, an .npy file, or a zip with one of these",
-              type=PATH, metavar="FILE")  # fmt: skip
+@click.option(
+    "--video",
+    help="The clip: a video file, an animation, an .npy file, or a zip with one of these",
+    type=PATH,
+    metavar="FILE",
+)
 @click.option("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
 @click.option("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
 @click.option("--skip", help="Leave out that many frames at its beginning", type=click.IntRange(min=0), default=0)
-@click.option("--fps", help="Resample the clip to that rate, best the training data's",
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
-@click.option("--start", help="Time that its first frame gets, in frames of the training data",
-              type=click.FloatRange(min=0), default=0.0)  # fmt: skip
+@click.option(
+    "--fps",
+    help="Resample the clip to that rate, best the training data's",
+    type=click.FloatRange(min=0, min_open=True),
+)
+@click.option(
+    "--start",
+    help="Time that its first frame gets, in frames of the training data",
+    type=click.FloatRange(min=0),
+    default=0.0,
+)
 @click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
-@click.option("--space", help="One w for all layers (closer to what the network knows, easier to edit), or one for "
-              "each (closer to the clip)", type=click.Choice(["w", "w+"]), default="w+")  # fmt: skip
-@click.option("--steps", help="Steps of descent, after a race between the closest random videos",
-              type=click.IntRange(min=1), default=1000)  # fmt: skip
+@click.option(
+    "--space",
+    help="One w for all layers (closer to what the network knows, easier to edit), or one for "
+    "each (closer to the clip)",
+    type=click.Choice(["w", "w+"]),
+    default="w+",
+)
+@click.option(
+    "--steps",
+    help="Steps of descent, after a race between the closest random videos",
+    type=click.IntRange(min=1),
+    default=1000,
+)
 @click.option("--candidates", help="Random videos to look at first", type=click.IntRange(min=1), default=128)
-@click.option("--loss", help="vgg16 needs the file vgg16.pt in the folder that STYLEGAN_V_DETECTORS names, or the "
-              "internet; auto falls back on pixels", type=click.Choice(["auto", "vgg16", "pixels"]),
-              default="auto")  # fmt: skip
-@click.option("--chunk", help="Frames that a step looks at; fewer take less memory", type=click.IntRange(min=1),
-              default=8)  # fmt: skip
-@click.option("--motion-reg", help="Weight of the squared motion noise: larger stays closer to learned motions",
-              type=click.FloatRange(min=0), default=1e-4)  # fmt: skip
-@click.option("--w-reg", help="Weight of the squared distance of w from its mean: larger stays closer to learned "
-              "contents", type=click.FloatRange(min=0), default=1e-4)  # fmt: skip
-@click.option("--tune", help="Then fit the network itself to the clip for that many steps (pivotal tuning), and "
-              "write it as tuned.pkl", type=click.IntRange(min=0), default=0)  # fmt: skip
+@click.option(
+    "--loss",
+    help="vgg16 needs the file vgg16.pt in the folder that STYLEGAN_V_DETECTORS names, or the "
+    "internet; auto falls back on pixels",
+    type=click.Choice(["auto", "vgg16", "pixels"]),
+    default="auto",
+)
+@click.option(
+    "--chunk", help="Frames that a step looks at; fewer take less memory", type=click.IntRange(min=1), default=8
+)
+@click.option(
+    "--motion-reg",
+    help="Weight of the squared motion noise: larger stays closer to learned motions",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+)
+@click.option(
+    "--w-reg",
+    help="Weight of the squared distance of w from its mean: larger stays closer to learned contents",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+)
+@click.option(
+    "--tune",
+    help="Then fit the network itself to the clip for that many steps (pivotal tuning), and write it as tuned.pkl",
+    type=click.IntRange(min=0),
+    default=0,
+)
 @click.option("--seed", help="Of all that is random", type=click.IntRange(0, 2**32 - 1), default=0)
-@click.option("--output", help="Folder for projection.npz, comparison.mp4 and loss.png", default="projection",
-              type=FOLDER, metavar="DIR")  # fmt: skip
+@click.option(
+    "--output",
+    help="Folder for projection.npz, comparison.mp4 and loss.png",
+    default="projection",
+    type=FOLDER,
+    metavar="DIR",
+)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
@@ -104,9 +146,16 @@ def project(context: click.Context, **o: Any) -> None:
     generator = generator.to(device)
     loss, loss_name = load_loss(o["loss"], device)
     options = ProjectionOptions(
-        o["space"], o["candidates"], min(4, o["candidates"]), o["steps"] // 10, o["steps"], o["chunk"],
-        w_reg=o["w_reg"], motion_reg=o["motion_reg"], seed=o["seed"],
-    )  # fmt: skip
+        o["space"],
+        o["candidates"],
+        min(4, o["candidates"]),
+        o["steps"] // 10,
+        o["steps"],
+        o["chunk"],
+        w_reg=o["w_reg"],
+        motion_reg=o["motion_reg"],
+        seed=o["seed"],
+    )
     say(f"{len(target)} frames of {generator.img_resolution} px, loss: {loss_name}")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -114,9 +163,15 @@ def project(context: click.Context, **o: Any) -> None:
 
     times = o["start"] + np.arange(len(target), dtype=np.float64)
     purpose = descent.fingerprint(
-        dict(network=generator, target=target, times=times, options=options, loss=loss_name.split(" (")[0],
-             class_index=o["class_index"])
-    )  # fmt: skip
+        dict(
+            network=generator,
+            target=target,
+            times=times,
+            options=options,
+            loss=loss_name.split(" (")[0],
+            class_index=o["class_index"],
+        )
+    )
     curves: dict[str, list[float]] = {}
     latents = _finished(final, purpose)
     if latents is None:
@@ -125,8 +180,15 @@ def project(context: click.Context, **o: Any) -> None:
         _run(context, projector, folder / "state.pt", purpose, "projection")
         latents = projector.latents()
         curves["projection"] = projector.history
-        settings = {**latents.settings, "network": str(checkpoint.path), "clip": o["video"] or o["images"],
-                    "skip": o["skip"], "fps": o["fps"], "loss": loss_name, "purpose": purpose}  # fmt: skip
+        settings = {
+            **latents.settings,
+            "network": str(checkpoint.path),
+            "clip": o["video"] or o["images"],
+            "skip": o["skip"],
+            "fps": o["fps"],
+            "loss": loss_name,
+            "purpose": purpose,
+        }
         latents = dataclasses.replace(latents, settings=settings)
         latents.save(final)
     if o["tune"]:
@@ -184,15 +246,23 @@ def _run(context: click.Context, descent: Any, state: Path, purpose: str, label:
         with progress_bar(descent.num_steps_in_all, label) as bar:
             run(descent, state, purpose, bar.update)
     except StoppedBySignal as stopped:
-        say(f"Stopped after {len(descent.history)} of {descent.num_steps_in_all} steps of {label}; "
-                   "the same command goes on from there", err=True)  # fmt: skip
+        say(
+            f"Stopped after {len(descent.history)} of {descent.num_steps_in_all} steps of {label}; "
+            "the same command goes on from there",
+            err=True,
+        )
         context.exit(stopped.exit_code)
 
 
 def _write_results(
-    folder: Path, generator: Any, latents: Any, target: Any, curves: dict[str, list[float]], fps: float | None,
+    folder: Path,
+    generator: Any,
+    latents: Any,
+    target: Any,
+    curves: dict[str, list[float]],
+    fps: float | None,
     device: Any,
-) -> None:  # fmt: skip
+) -> None:
     """comparison.mp4, loss.png, and how close the reconstruction comes, on screen."""
     import numpy as np
 

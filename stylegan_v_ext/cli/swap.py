@@ -31,36 +31,83 @@ Examples:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--video", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL", required=True)
-@click.option("--image", "images", help="StyleGAN2 image generator of any known format; may be given again, then "
-              "--split, --take and --blend-width go with it by order", type=PATH, metavar="PKL", required=True,
-              multiple=True)  # fmt: skip
-@click.option("--split", "splits", help="Resolution where the layers change hands, or a range LOW-HIGH to take",
-              metavar="N|LOW-HIGH", multiple=True, required=True)  # fmt: skip
-@click.option("--take", "takes", help="What to take of the image model: fine layers (from the split on: colours, "
-              "texture) or coarse ones (below it: layout)  [default: fine]",
-              type=click.Choice(["fine", "coarse"]), multiple=True)  # fmt: skip
-@click.option("--blend-width", "widths", help="Width of a gradual change, in layer positions  [default: 0, a step]",
-              type=click.FloatRange(min=0), multiple=True)  # fmt: skip
-@click.option("--mapping", help="Whose mapping network makes w; with image, that of the first --image",
-              type=click.Choice(["video", "image"]), default="video")  # fmt: skip
-@click.option("--noise", help="Noise inputs that image models have and the video model has not",
-              type=click.Choice(["drop", "keep"]), default="drop")  # fmt: skip
-@click.option("--output", help="New snapshot; must not exist yet", type=OutputFile("pkl"), metavar="PKL",
-              default="swapped.pkl")  # fmt: skip
-@click.option("--preview", help="Also write OUTPUT.mp4: columns are the video model, the image models and the "
-              "result, rows are seeds", cls=Switch)  # fmt: skip
+@click.option(
+    "--image",
+    "images",
+    help="StyleGAN2 image generator of any known format; may be given again, then "
+    "--split, --take and --blend-width go with it by order",
+    type=PATH,
+    metavar="PKL",
+    required=True,
+    multiple=True,
+)
+@click.option(
+    "--split",
+    "splits",
+    help="Resolution where the layers change hands, or a range LOW-HIGH to take",
+    metavar="N|LOW-HIGH",
+    multiple=True,
+    required=True,
+)
+@click.option(
+    "--take",
+    "takes",
+    help="What to take of the image model: fine layers (from the split on: colours, "
+    "texture) or coarse ones (below it: layout)  [default: fine]",
+    type=click.Choice(["fine", "coarse"]),
+    multiple=True,
+)
+@click.option(
+    "--blend-width",
+    "widths",
+    help="Width of a gradual change, in layer positions  [default: 0, a step]",
+    type=click.FloatRange(min=0),
+    multiple=True,
+)
+@click.option(
+    "--mapping",
+    help="Whose mapping network makes w; with image, that of the first --image",
+    type=click.Choice(["video", "image"]),
+    default="video",
+)
+@click.option(
+    "--noise",
+    help="Noise inputs that image models have and the video model has not",
+    type=click.Choice(["drop", "keep"]),
+    default="drop",
+)
+@click.option(
+    "--output", help="New snapshot; must not exist yet", type=OutputFile("pkl"), metavar="PKL", default="swapped.pkl"
+)
+@click.option(
+    "--preview",
+    help="Also write OUTPUT.mp4: columns are the video model, the image models and the result, rows are seeds",
+    cls=Switch,
+)
 @click.option("--seeds", help="Seeds of the preview", type=SeedList(), default="0-3", metavar="0-7,12")
 @click.option("--class", "class_index", help="Class for the preview of conditional models", type=click.IntRange(min=0))
-@click.option("--device", help="For the preview: auto, cuda, cpu or mps (mps is untested)", default="auto",
-              metavar="NAME")  # fmt: skip
+@click.option(
+    "--device", help="For the preview: auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME"
+)
 @trust_option
 @nan_option
 @report_user_errors
 def swap(
-    video: str, images: tuple[str, ...], splits: tuple[str, ...], takes: tuple[str, ...], widths: tuple[float, ...],
-    mapping: str, noise: str, output: str, preview: bool, seeds: list[int], class_index: int | None, device: str,
-    trust_pickle: bool, allow_nan: bool,
-) -> None:  # fmt: skip
+    video: str,
+    images: tuple[str, ...],
+    splits: tuple[str, ...],
+    takes: tuple[str, ...],
+    widths: tuple[float, ...],
+    mapping: str,
+    noise: str,
+    output: str,
+    preview: bool,
+    seeds: list[int],
+    class_index: int | None,
+    device: str,
+    trust_pickle: bool,
+    allow_nan: bool,
+) -> None:
     """Put layers of fine-tuned StyleGAN2 image models into a video generator.
 
     Content seeds and motion stay the video model's; fine layers bring the image model's colours and

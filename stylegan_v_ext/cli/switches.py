@@ -30,7 +30,7 @@ class Switch(click.Option):
     default: False, or None for "not said".
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         shown = {"default": False, "show_default": bool(kwargs.get("default")), "metavar": "[0|1]"}
         super().__init__(*args, **{**shown, **kwargs, "type": YesNo()})
 

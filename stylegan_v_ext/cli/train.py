@@ -51,48 +51,96 @@ Examples:
 
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--cfg", help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items())
-              + "  [required for a new run]", type=Preset(list(PRESETS)), metavar="CFG")  # fmt: skip
-@click.option("--data", help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
-              "the built-in sky time-lapse  [required for a new run]", type=PATH, metavar="PATH")  # fmt: skip
+@click.option(
+    "--cfg",
+    help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items()) + "  [required for a new run]",
+    type=Preset(list(PRESETS)),
+    metavar="CFG",
+)
+@click.option(
+    "--data",
+    help="Data set: zip, folder, shards, an address such as s3://bucket/name.zip, or `demo` for "
+    "the built-in sky time-lapse  [required for a new run]",
+    type=PATH,
+    metavar="PATH",
+)
 @click.option("--outdir", help="Where run folders go", type=FOLDER, metavar="DIR", default="runs")
-@click.option("--host", help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
-              "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
-              type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")  # fmt: skip
-@click.option("--gpus", help="Processes on this machine, one a GPU, or on the CPU; short for torchrun "
-              "--nproc-per-node, which also spans machines (docs/scaling.md)", type=click.IntRange(min=1),
-              default=1)  # fmt: skip
+@click.option(
+    "--host",
+    help="Train with the loop, loss, augmentation and metrics of this stylegan3 or "
+    "stylegan2-ada-pytorch checkout, unchanged, in place of the built-in engine  [env: STYLEGAN_HOST]",
+    type=PATH,
+    metavar="DIR",
+    envvar="STYLEGAN_HOST",
+)
+@click.option(
+    "--gpus",
+    help="Processes on this machine, one a GPU, or on the CPU; short for torchrun "
+    "--nproc-per-node, which also spans machines (docs/scaling.md)",
+    type=click.IntRange(min=1),
+    default=1,
+)
 @click.option("--batch", help="Clips a step  [default: from the resolution]", type=click.IntRange(min=1, max=2**16))
-@click.option("--batch-gpu", help="Clips at a time; the rest accumulates  [default: --batch]",
-              type=click.IntRange(min=1, max=2**12))  # fmt: skip
-@click.option("--gamma", help="R1 weight per frame  [default: from resolution and batch]",
-              type=click.FloatRange(min=0))  # fmt: skip
+@click.option(
+    "--batch-gpu",
+    help="Clips at a time; the rest accumulates  [default: --batch]",
+    type=click.IntRange(min=1, max=2**12),
+)
+@click.option("--gamma", help="R1 weight per frame  [default: from resolution and batch]", type=click.FloatRange(min=0))
 @click.option("--cond", help="Use the classes in dataset.json", cls=Switch)
 @click.option("--mirror", help="Add mirrored videos", cls=Switch)
-@click.option("--aug", help="Augmentation: none, adaptive, or with fixed probability",
-              type=click.Choice(AUGMENT_MODES), default="ada")  # fmt: skip
-@click.option("--augpipe", help="Transforms: blit, geom, color, filter, noise, cutout, or b, bg, bgc, ... bgcfnc",
-              default="bgc", metavar="NAME")  # fmt: skip
-@click.option("--p", help="Probability for --aug=fixed, where --aug=ada begins  [default: 0.2; 0 for ada]",
-              type=click.FloatRange(min=0, max=1))  # fmt: skip
-@click.option("--ada-kimg", help="Thousand clips in which --aug=ada may move p from 0 to 1  [default: 500; 100 with "
-              "--resume]", type=click.FloatRange(min=1e-9, max=1e9))  # fmt: skip
+@click.option(
+    "--aug",
+    help="Augmentation: none, adaptive, or with fixed probability",
+    type=click.Choice(AUGMENT_MODES),
+    default="ada",
+)
+@click.option(
+    "--augpipe",
+    help="Transforms: blit, geom, color, filter, noise, cutout, or b, bg, bgc, ... bgcfnc",
+    default="bgc",
+    metavar="NAME",
+)
+@click.option(
+    "--p",
+    help="Probability for --aug=fixed, where --aug=ada begins  [default: 0.2; 0 for ada]",
+    type=click.FloatRange(min=0, max=1),
+)
+@click.option(
+    "--ada-kimg",
+    help="Thousand clips in which --aug=ada may move p from 0 to 1  [default: 500; 100 with --resume]",
+    type=click.FloatRange(min=1e-9, max=1e9),
+)
 @click.option("--target", help="Target of --aug=ada", type=click.FloatRange(min=0, max=1), default=0.6)
-@click.option("--resume", help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
-              "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from what "
-              "fits of its networks (transfer learning; counters and optimizers start anew); sizes of networks follow "
-              "it unless given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
-              type=PATH, metavar="DIR|latest|PKL")  # fmt: skip
+@click.option(
+    "--resume",
+    help="A run folder, or `latest` in --outdir: go on with that run exactly where it stopped, "
+    "in its folder; --data says where its data moved to. A checkpoint or URL: start a new run from what "
+    "fits of its networks (transfer learning; counters and optimizers start anew); sizes of networks follow "
+    "it unless given. A StyleGAN2 image model starts a video model whose every frame is the image at first",
+    type=PATH,
+    metavar="DIR|latest|PKL",
+)
 @trust_option
 @nan_option
 @click.option("--freezed", help="Freeze that many first layers of D", type=click.IntRange(min=0), default=0)
 @click.option("--num-frames", help="Frames a clip  [default: 3; 1 for stylegan2]", type=click.IntRange(min=1, max=1024))
-@click.option("--max-dist", help="Largest distance between the frames of a clip, below the length of the longest video",
-              type=click.IntRange(min=1, max=2**31), default=32)  # fmt: skip
-@click.option("--motion-distance", help="Frames between motion anchors: 16 suits faces, 256 time-lapses  "
-              "[default: the data's hint, or 16]", type=click.IntRange(min=1, max=2**31))  # fmt: skip
-@click.option("--min-period", help="Shortest period of motion in frames  [default: --motion-distance]",
-              type=click.FloatRange(min=1, max=1024))  # fmt: skip
+@click.option(
+    "--max-dist",
+    help="Largest distance between the frames of a clip, below the length of the longest video",
+    type=click.IntRange(min=1, max=2**31),
+    default=32,
+)
+@click.option(
+    "--motion-distance",
+    help="Frames between motion anchors: 16 suits faces, 256 time-lapses  [default: the data's hint, or 16]",
+    type=click.IntRange(min=1, max=2**31),
+)
+@click.option(
+    "--min-period",
+    help="Shortest period of motion in frames  [default: --motion-distance]",
+    type=click.FloatRange(min=1, max=1024),
+)
 @click.option(
     "--cbase", help="Capacity  [default: 16384 below 512 px, else 32768]", type=click.IntRange(min=1, max=2**20)
 )
@@ -104,45 +152,82 @@ Examples:
 )
 @click.option("--mbstd-group", help="Group size of minibatch std", type=click.IntRange(min=1, max=2**12), default=4)
 @click.option("--glr", help="Learning rate of G  [default: 0.8 of D's]", type=click.FloatRange(min=0))
-@click.option("--dlr", help="Learning rate of D  [default: 0.0025 below 1024 px, else 0.002]",
-              type=click.FloatRange(min=0))  # fmt: skip
-@click.option("--style-mixing", help="Share of clips with mixed styles", type=click.FloatRange(min=0, max=1),
-              default=0.0)  # fmt: skip
+@click.option(
+    "--dlr", help="Learning rate of D  [default: 0.0025 below 1024 px, else 0.002]", type=click.FloatRange(min=0)
+)
+@click.option(
+    "--style-mixing", help="Share of clips with mixed styles", type=click.FloatRange(min=0, max=1), default=0.0
+)
 @click.option("--pl-weight", help="Path length regularisation", type=click.FloatRange(min=0), default=0.0)
-@click.option("--metrics", help="Metrics to measure at every snapshot, such as fvd2048_16f, see `stylegan-v metrics "
-              "list`; with --host also the checkout's own, on single frames",
-              metavar="NAME,...", type=NameList(), default="none")  # fmt: skip
+@click.option(
+    "--metrics",
+    help="Metrics to measure at every snapshot, such as fvd2048_16f, see `stylegan-v metrics "
+    "list`; with --host also the checkout's own, on single frames",
+    metavar="NAME,...",
+    type=NameList(),
+    default="none",
+)
 @click.option("--desc", help="Text at the end of the run folder's name", metavar="TEXT")
-@click.option("--kimg", help="Length of training in thousand clips", default=8333.0,
-              type=click.FloatRange(min=1e-9, max=1e9))  # fmt: skip
+@click.option(
+    "--kimg", help="Length of training in thousand clips", default=8333.0, type=click.FloatRange(min=1e-9, max=1e9)
+)
 @click.option("--max-hours", help="Stop and save after this time", type=click.FloatRange(min=0, min_open=True))
-@click.option("--snap-state", help="Minutes between writes of training-state-latest.pt, from which --resume=DIR goes "
-              "on", type=click.FloatRange(min=0), default=10.0)  # fmt: skip
-@click.option("--tick", help="Thousand clips between lines of progress", default=4.0,
-              type=click.FloatRange(min=1e-9))  # fmt: skip
+@click.option(
+    "--snap-state",
+    help="Minutes between writes of training-state-latest.pt, from which --resume=DIR goes on",
+    type=click.FloatRange(min=0),
+    default=10.0,
+)
+@click.option("--tick", help="Thousand clips between lines of progress", default=4.0, type=click.FloatRange(min=1e-9))
 @click.option("--snap", help="Ticks between snapshots; 0 for one at the end", type=click.IntRange(min=0), default=50)
 @click.option("--seed", help="Random seed", type=click.IntRange(min=0, max=2**32 - 1), default=0)
 @click.option("--fp32", help="No mixed precision, which CUDA has, and CPUs with AMX", cls=Switch)
-@click.option("--tf32", "--allow-tf32", "tf32", help="TF32 for what is computed in 32 bits, on GPUs that have it: "
-              "faster, less exact", cls=Switch)  # fmt: skip
-@click.option("--compile", help="Run the networks through torch.compile where first derivatives do; the first step "
-              "takes minutes. On CPUs slower than without", cls=Switch)  # fmt: skip
+@click.option(
+    "--tf32",
+    "--allow-tf32",
+    "tf32",
+    help="TF32 for what is computed in 32 bits, on GPUs that have it: faster, less exact",
+    cls=Switch,
+)
+@click.option(
+    "--compile",
+    help="Run the networks through torch.compile where first derivatives do; the first step "
+    "takes minutes. On CPUs slower than without",
+    cls=Switch,
+)
 @click.option("--nobench", help="No cuDNN benchmarking", cls=Switch)
 @click.option("--workers", help="Data loader processes", type=click.IntRange(min=0, max=256), default=3)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
-@click.option("--skip-bad", help="Train without videos that are damaged, too short or, with --cond, without a class",
-              cls=Switch)  # fmt: skip
-@click.option("--on-bad-frame", help="A frame that cannot be read in training: stop, or skip, which takes another clip "
-              "and stops at the 101st frame", type=click.Choice(["stop", "skip"]), default="stop")  # fmt: skip
-@click.option("--nan-policy", help="A loss that becomes NaN: stop and keep the last good state, or ignore, which "
-              "leaves out its gradients", type=click.Choice(["stop", "ignore"]), default="stop")  # fmt: skip
+@click.option(
+    "--skip-bad", help="Train without videos that are damaged, too short or, with --cond, without a class", cls=Switch
+)
+@click.option(
+    "--on-bad-frame",
+    help="A frame that cannot be read in training: stop, or skip, which takes another clip "
+    "and stops at the 101st frame",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+)
+@click.option(
+    "--nan-policy",
+    help="A loss that becomes NaN: stop and keep the last good state, or ignore, which leaves out its gradients",
+    type=click.Choice(["stop", "ignore"]),
+    default="stop",
+)
 @click.option("-n", "--dry-run", help="Print the training options and stop", cls=Switch)
 @click.pass_context
 @report_user_errors
 def train(
-    ctx: click.Context, data: str | None, host: str | None, skip_bad: bool, dry_run: bool, num_frames: int | None,
-    trust_pickle: bool, allow_nan: bool, **kwargs: Any,
-) -> None:  # fmt: skip
+    ctx: click.Context,
+    data: str | None,
+    host: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    num_frames: int | None,
+    trust_pickle: bool,
+    allow_nan: bool,
+    **kwargs: Any,
+) -> None:
     """Train a video GAN on a data set of clips.
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
@@ -191,10 +276,20 @@ def train(
 
 
 def _begin(
-    o: dict[str, Any], given: set[str], host: str | None, skip_bad: bool, dry_run: bool,
-    reading: dict[str, bool], processes: Any,
-) -> None:  # fmt: skip
-    """Begin a new run. o: the options by name; the user gave those in `given`. reading: how to open --resume."""
+    o: dict[str, Any],
+    given: set[str],
+    host: str | None,
+    skip_bad: bool,
+    dry_run: bool,
+    reading: dict[str, bool],
+    processes: Any,
+) -> None:
+    """Begin a new run.
+
+    Args:
+        o: The options by name; the user gave those in `given`.
+        reading: How to open --resume.
+    """
     from stylegan_v_ext.engine.augment import AUGMENTATIONS
     from stylegan_v_ext.engine.evaluation import check_run_metrics
 
@@ -277,7 +372,11 @@ def _launch() -> str | None:
 
 
 def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
-    """Go on with a run. given: options of the command line; those that decide on numbers have to be as they were."""
+    """Go on with a run.
+
+    Args:
+        given: Options of the command line; those that decide on numbers have to be as they were.
+    """
     from stylegan_v_ext.data.remote import absolute
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
@@ -368,7 +467,11 @@ def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = 
 
 
 def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: Any) -> tuple[Any, str]:
-    """Config of a run, and the classes of its videos in words. given: options that the user chose."""
+    """Config of a run, and the classes of its videos in words.
+
+    Args:
+        given: Options that the user chose.
+    """
     from stylegan_v_ext.classes import construct
     from stylegan_v_ext.data.check import summary_of_classes
     from stylegan_v_ext.data.remote import absolute
@@ -415,16 +518,22 @@ def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) 
 def describe(config: Any, classes: str = "") -> str:
     """The config as JSON and as a few lines for people.
 
-    classes: the classes in words; "" shows their number.
+    Args:
+        classes: The classes in words; "" shows their number.
     """
     data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
     rows = {
-        "Data set": printable(data["path"]), "Videos": config.num_videos, "Resolution": data["resolution"],
-        "Classes": classes or data["num_classes"], "Frames a clip": frames, "Batch (clips)": config.batch_size,
+        "Data set": printable(data["path"]),
+        "Videos": config.num_videos,
+        "Resolution": data["resolution"],
+        "Classes": classes or data["num_classes"],
+        "Frames a clip": frames,
+        "Batch (clips)": config.batch_size,
         "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
         "Precision": _precision(config),
-        "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}", "Augmentation": _augmentation(config),
-    }  # fmt: skip
+        "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}",
+        "Augmentation": _augmentation(config),
+    }
     lines = [f"{name + ':':20s}{value}" for name, value in rows.items()]
     shown = {name: value for name, value in config.items() if name != "options"}
     return "\n".join(["Training options:", json.dumps(shown, indent=2), "", *lines, ""])

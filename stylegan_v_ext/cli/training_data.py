@@ -10,15 +10,17 @@ _DECODE_ALL_BELOW = 20_000  # frames; larger sets have their headers looked at
 _MOST_LINES = 10  # of notes, and of videos left out, on the screen
 
 
-def check_data(
-    path: str, num_frames: int, use_labels: bool, skip_bad: bool, max_dist: int | None = None
-) -> list[str]:  # fmt: skip
-    """Folders to leave out of a data set. Raises `UserError` unless it is sound or `skip_bad` makes it so.
+def check_data(path: str, num_frames: int, use_labels: bool, skip_bad: bool, max_dist: int | None = None) -> list[str]:
+    """Folders to leave out of a data set.
 
-    path: what the user calls the data.
-    num_frames: frames of a clip.
-    use_labels: every video has to have a class.
-    max_dist: distance in frames that the user asks for; None accepts all lengths of videos.
+    Args:
+        path: What the user calls the data.
+        num_frames: Frames of a clip.
+        use_labels: Every video has to have a class.
+        max_dist: Distance in frames that the user asks for; None accepts all lengths of videos.
+
+    Raises:
+        UserError: Unless it is sound or `skip_bad` makes it so.
     """
     from stylegan_v_ext.data.check import check_dataset
     from stylegan_v_ext.data.opening import open_dataset

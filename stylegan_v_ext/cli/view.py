@@ -22,17 +22,33 @@ Examples:
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
-@click.option("--image", help="StyleGAN2 image model for the layer slider  [default: styles of another seed]",
-              type=PATH, metavar="PKL")  # fmt: skip
-@click.option("--clip", "clip_name", help="A CLIP model for edits by text: a folder, or an id of the Hugging Face "
-              "hub; the first time it measures the network", type=PATH, metavar="DIR|ID")  # fmt: skip
-@click.option("--relevance-images", help="Random videos that it is measured on", default=16,
-              type=click.IntRange(1, 1024))  # fmt: skip
-@click.option("--address", help="Who can reach the page: 127.0.0.1 is this machine alone, 0.0.0.0 everybody",
-              default="127.0.0.1", metavar="IP")  # fmt: skip
+@click.option(
+    "--image",
+    help="StyleGAN2 image model for the layer slider  [default: styles of another seed]",
+    type=PATH,
+    metavar="PKL",
+)
+@click.option(
+    "--clip",
+    "clip_name",
+    help="A CLIP model for edits by text: a folder, or an id of the Hugging Face "
+    "hub; the first time it measures the network",
+    type=PATH,
+    metavar="DIR|ID",
+)
+@click.option(
+    "--relevance-images", help="Random videos that it is measured on", default=16, type=click.IntRange(1, 1024)
+)
+@click.option(
+    "--address",
+    help="Who can reach the page: 127.0.0.1 is this machine alone, 0.0.0.0 everybody",
+    default="127.0.0.1",
+    metavar="IP",
+)
 @click.option("--port", help="[default: the first that is free from 7860 on]", type=click.IntRange(1, 65535))
-@click.option("--fps", help="Frames a second of exports and of playing", default=25.0,
-              type=click.FloatRange(min=0, min_open=True))  # fmt: skip
+@click.option(
+    "--fps", help="Frames a second of exports and of playing", default=25.0, type=click.FloatRange(min=0, min_open=True)
+)
 @click.option("--output", help="Folder for exported videos", default="out", type=FOLDER, metavar="DIR")
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option

@@ -34,9 +34,13 @@ _SAFE_SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}")
 _STATS_AT_ONCE, _STAT_THREADS = 1000, 16  # questions to the file system
 _MOST_LEVELS = 100  # of folders in folders
 _OTHER_ARCHIVES = {
-    b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x1f\x8b": "gzip (.tar.gz)", b"BZh": "bzip2 (.tar.bz2)",
-    b"\xfd7zXZ\x00": "xz (.tar.xz)", b"\x28\xb5\x2f\xfd": "zstd (.tar.zst)",
-}  # fmt: skip
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x1f\x8b": "gzip (.tar.gz)",
+    b"BZh": "bzip2 (.tar.bz2)",
+    b"\xfd7zXZ\x00": "xz (.tar.xz)",
+    b"\x28\xb5\x2f\xfd": "zstd (.tar.zst)",
+}
 _TAR_MARK, _TAR_MARK_AT = b"ustar", 257
 _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 
@@ -44,7 +48,8 @@ _SHARD_NAME = re.compile(r"(.+)-[0-9]{5}\.zip")
 class Archive:
     """Files with relative names, `/` between folders, that are read by their number in `names`.
 
-    links_left: names of links that are not followed, since they lead to folders or to nothing.
+    Attributes:
+        links_left: Names of links that are not followed, since they lead to folders or to nothing.
     """
 
     path: Path
@@ -58,8 +63,11 @@ class Archive:
     def head(self, index: int, size: int) -> bytes:
         """The first bytes of file `names[index]`, unchecked, or fewer if it is shorter.
 
-        size: how many bytes, far fewer than the file may have.
-        Raises `DataError` if the file cannot be read.
+        Args:
+            size: How many bytes, far fewer than the file may have.
+
+        Raises:
+            DataError: If the file cannot be read.
         """
         return self.read(index)[:size]
 
@@ -83,8 +91,11 @@ class Archive:
 def files_below(folder: Path, check_link: Callable[[Path], None] | None = None) -> Iterator[str]:
     """Names, relative to the folder, of all files below it; the files of each folder come before its folders.
 
-    check_link: called with every link, to refuse it; None accepts all links. Links to folders are not followed.
-    Raises `DataError` for a folder that cannot be listed and for more than 100 levels of folders.
+    Args:
+        check_link: Called with every link, to refuse it; None accepts all links. Links to folders are not followed.
+
+    Raises:
+        DataError: For a folder that cannot be listed and for more than 100 levels of folders.
     """
     waiting = [""]
     while waiting:
@@ -117,7 +128,7 @@ def _is_file(entry: os.DirEntry) -> bool:
 class FolderArchive(Archive):
     """All files below a folder. Raises `DataError` for links that lead out of it."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._links: list[str] = []
         self.names = list(files_below(path, self._check_link))
@@ -170,7 +181,7 @@ class FolderArchive(Archive):
 class ZipArchive(Archive):
     """All members of a zip file, stored or deflated. Raises `DataError` if it is damaged or encrypted."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         try:
             index = open_zip_index(path)
@@ -332,7 +343,7 @@ def kind_of_archive(path: Path) -> str:
 class ShardedArchive(Archive):
     """Several zip files as one; the names of a shard's members begin with the shard's file name."""
 
-    def __init__(self, path: Path, shards: list[Path]):
+    def __init__(self, path: Path, shards: list[Path]) -> None:
         self.path = path
         self.shards = [_open_zip(shard) for shard in shards]
         self._starts = np.cumsum([0] + [len(shard.names) for shard in self.shards])
@@ -365,7 +376,7 @@ class ShardedArchive(Archive):
 class _ShardedNames(Sequence[str]):
     """Names of the members of all shards, each behind its shard's."""
 
-    def __init__(self, shards: list[ZipArchive], starts: np.ndarray):
+    def __init__(self, shards: list[ZipArchive], starts: np.ndarray) -> None:
         self._shards, self._starts = shards, starts
 
     def __len__(self) -> int:

@@ -26,13 +26,14 @@ _WANTED = "expected uint8 [T, H, W, C] or [N, T, H, W, C] with 1, 3 or 4 channel
 class ClipArray:
     """An array of one video, or of several videos of one length.
 
-    member: its name in an .npz file; None in an .npy file.
-    dtype: of its numbers.
-    shape: T, then H, W, C or, with `channels_first`, C, H, W.
-    count: how many videos; None for an array of four dimensions, which is one video.
-    channels_first: whether the channels come before height and width.
-    signed: whether the numbers reach from -1 to 1.
-    start: bytes in front of the first number.
+    Attributes:
+        member: Its name in an .npz file; None in an .npy file.
+        dtype: Of its numbers.
+        shape: T, then H, W, C or, with `channels_first`, C, H, W.
+        count: How many videos; None for an array of four dimensions, which is one video.
+        channels_first: Whether the channels come before height and width.
+        signed: Whether the numbers reach from -1 to 1.
+        start: Bytes in front of the first number.
     """
 
     member: str | None
@@ -54,11 +55,14 @@ class ArrayFile:
 
     The array that was read last stays open, so that one pass through a packed array serves all its videos in a row.
 
-    path: an .npy or .npz file.
-    Raises `DataError` with a clause if the file cannot be read.
+    Args:
+        path: An .npy or .npz file.
+
+    Raises:
+        DataError: With a clause if the file cannot be read.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self._path = path
         with _faults():
             self._zip = None if path.suffix.lower() == ".npy" else zipfile.ZipFile(path)
@@ -82,10 +86,14 @@ class ArrayFile:
         return self._array
 
     def frames(self, array: ClipArray, number: int = 0) -> Iterator[np.ndarray]:
-        """Frames of a video, uint8 `[H, W, C]`. Raises `DataError` with a clause if the file is cut off.
+        """Frames of a video, uint8 `[H, W, C]`.
 
-        array: one of this file.
-        number: of the video in the array, from 0.
+        Args:
+            array: One of this file.
+            number: Of the video in the array, from 0.
+
+        Raises:
+            DataError: With a clause if the file is cut off.
         """
         size = math.prod(array.shape[1:])
         for place in range(number * array.num_frames, (number + 1) * array.num_frames):
@@ -117,8 +125,11 @@ class ArrayFile:
 def clip_arrays(path: Path) -> tuple[list[ClipArray], list[str]]:
     """The arrays of a file that are videos, and a clause for every array that is not.
 
-    path: an .npy or .npz file.
-    Raises `DataError` with a clause if the file has no array that is a video.
+    Args:
+        path: An .npy or .npz file.
+
+    Raises:
+        DataError: With a clause if the file has no array that is a video.
     """
     arrays, faults = [], []
     with ArrayFile(path) as file:

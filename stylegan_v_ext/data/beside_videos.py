@@ -23,9 +23,10 @@ _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last numb
 class PictureFolders(NamedTuple):
     """Folders of pictures in a place that may hold video files.
 
-    videos: those that are videos.
-    beside: those that go with video files or other folders: thumbnails, previews and posters.
-    doubtful: (folder, names of the video files that it goes with) of those that may be either.
+    Attributes:
+        videos: Those that are videos.
+        beside: Those that go with video files or other folders: thumbnails, previews and posters.
+        doubtful: (folder, names of the video files that it goes with) of those that may be either.
     """
 
     videos: list[Video]
@@ -36,8 +37,9 @@ class PictureFolders(NamedTuple):
 def sort_folders(archive: Archive, folders: Sequence[Video], video_files: Sequence[str]) -> PictureFolders:
     """Which folders of pictures are videos; the one rule, for all that opens a place.
 
-    folders: all folders of the archive that directly hold pictures.
-    video_files: names of all files of the archive that are videos.
+    Args:
+        folders: All folders of the archive that directly hold pictures.
+        video_files: Names of all files of the archive that are videos.
     """
     files_in: dict[str, list[str]] = {}
     for name in video_files:
@@ -72,7 +74,8 @@ def is_still_gif(archive: Archive, index: int) -> bool:
 def _look_like_frames(pictures: list[str]) -> bool:
     """Whether pictures that go with video files seem to be a video themselves: many, numbered in equal steps.
 
-    pictures: their names.
+    Args:
+        pictures: Their names.
     """
     groups: dict[str, list[Fraction]] = {}
     for name in pictures:
@@ -92,8 +95,9 @@ def _has_equal_steps(numbers: list[Fraction]) -> bool:
 def _have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
     """Whether all pictures have names of videos, as thumbnails in a folder of their own do; numbers alone are no names.
 
-    pictures: their names.
-    stems: names of all video files without their endings, in lower case.
+    Args:
+        pictures: Their names.
+        stems: Names of all video files without their endings, in lower case.
     """
     own = [PurePosixPath(name).stem.lower() for name in pictures]
     return all(stem in stems for stem in own) and not all(stem.isdecimal() for stem in own)

@@ -16,9 +16,10 @@ from stylegan_v_ext.text import printable
 class SourceClasses:
     """Classes of the sources of a data set.
 
-    numbers: class of every source, in their order; None for a source without a class.
-    names: names of the classes by number; None if they are not known, or there are no classes.
-    notes: sentences for the user.
+    Attributes:
+        numbers: Class of every source, in their order; None for a source without a class.
+        names: Names of the classes by number; None if they are not known, or there are no classes.
+        notes: Sentences for the user.
     """
 
     numbers: list[int | None]
@@ -28,7 +29,8 @@ class SourceClasses:
     def counts(self, labels: list[tuple[str, int]]) -> list[tuple[str, int]]:
         """(number and name, how many videos) of every class, by number.
 
-        labels: (folder, class) of every video that was written.
+        Args:
+            labels: (folder, class) of every video that was written.
         """
         counted = Counter(number for _, number in labels)
         names = dict(enumerate(self.names or []))
@@ -41,8 +43,11 @@ class SourceClasses:
 def classes_of(sources: list[Source], from_folders: bool) -> SourceClasses:
     """The classes of sources: those that their `dataset.json` records, or those of the folders that they lie in.
 
-    from_folders: take the folders', in place of what is recorded.
-    Raises `DataError` if a source lies in no folder that gives it a class.
+    Args:
+        from_folders: Take the folders', in place of what is recorded.
+
+    Raises:
+        DataError: If a source lies in no folder that gives it a class.
     """
     recorded = _recorded_classes(sources)
     if not from_folders:
@@ -75,7 +80,8 @@ def _recorded_classes(sources: list[Source]) -> SourceClasses:
 def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | None, list[str]]:
     """(frames between motion anchors that the sources recommend, or None; notes).
 
-    fps: rate that the frames are resampled to, in frames a second; None if they are taken as they are.
+    Args:
+        fps: Rate that the frames are resampled to, in frames a second; None if they are taken as they are.
     """
     records = {id(item.recorded): item.recorded for item in sources if item.recorded.motion_distance is not None}
     scaled = {_scaled(record, fps) for record in records.values()}

@@ -25,17 +25,18 @@ _SAMPLED = 100  # videos whose first frame is asked for its size
 class Report:
     """What a data set holds and what is wrong with it.
 
-    lengths: frames by folder of every video.
-    resolution: side of the frames in pixels; None if they are not square, or not readable.
-    class_sizes: (name or number, videos) of every class; empty without usable labels.
-    problems: sentences that name the file, about all that stops training.
-    fatal: those of the problems that leaving videos out does not cure.
-    bad_videos: folders that hold a faulty frame or too few frames; training without them is sound.
-    label_problems: sentences about mistakes in labels, which stop training with classes alone.
-    label_notes: sentences about labels that are no classes, which stop training with classes alone.
-    unlabelled: folders of videos without a class; empty if the data have no labels.
-    notes: sentences about what stops nothing.
-    remedies: what to do about the problems.
+    Attributes:
+        lengths: Frames by folder of every video.
+        resolution: Side of the frames in pixels; None if they are not square, or not readable.
+        class_sizes: (name or number, videos) of every class; empty without usable labels.
+        problems: Sentences that name the file, about all that stops training.
+        fatal: Those of the problems that leaving videos out does not cure.
+        bad_videos: Folders that hold a faulty frame or too few frames; training without them is sound.
+        label_problems: Sentences about mistakes in labels, which stop training with classes alone.
+        label_notes: Sentences about labels that are no classes, which stop training with classes alone.
+        unlabelled: Folders of videos without a class; empty if the data have no labels.
+        notes: Sentences about what stops nothing.
+        remedies: What to do about the problems.
     """
 
     lengths: dict[str, int] = field(default_factory=dict)
@@ -91,13 +92,17 @@ def check_dataset(
     workers: int = 4,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
-    """Check every frame, label and length of a data set. Raises `DataError` if it cannot be opened.
+    """Check every frame, label and length of a data set.
 
-    path: a zip, a folder, shards or an address.
-    num_frames: frames that a training clip needs.
-    headers_only: read sizes and modes without decoding.
-    workers: threads that decode.
-    progress: called with a number of frames done.
+    Args:
+        path: A zip, a folder, shards or an address.
+        num_frames: Frames that a training clip needs.
+        headers_only: Read sizes and modes without decoding.
+        workers: Threads that decode.
+        progress: Called with a number of frames done.
+
+    Raises:
+        DataError: If it cannot be opened.
     """
     archive, videos = open_dataset(path)
     metadata = read_metadata(archive, videos)
@@ -150,8 +155,9 @@ def _report_lengths(report: Report, videos: Sequence[Video], num_frames: int, pa
     short = [video for video in videos if len(video) < num_frames]
     report.problems += grouped(
         [(str(video), f"has {count(len(video), 'frame')}, a clip needs {num_frames}") for video in short],
-        "video", len(videos),
-    )  # fmt: skip
+        "video",
+        len(videos),
+    )
     report.bad_videos += [video.folder for video in short]
     if report.longest == 1 < num_frames:
         report.remedies.append(

@@ -15,9 +15,12 @@ _LIKE_SPLIT = re.compile(f"(.+[_-])?({_SPLIT.pattern})([_-].+)?", re.IGNORECASE)
 def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
     """(class of every video, notes). The class is the first folder that tells videos apart, below `train/` and `test/`.
 
-    names: of the videos, for messages.
-    places: the folders that each video lies in, the outermost first.
-    Raises `DataError` naming a video that lies in no folder, or in none below `train/` or `test/`.
+    Args:
+        names: Of the videos, for messages.
+        places: The folders that each video lies in, the outermost first.
+
+    Raises:
+        DataError: Naming a video that lies in no folder, or in none below `train/` or `test/`.
     """
     notes: list[str] = []
     rest = [[normal_form(folder) for folder in place] for place in places]

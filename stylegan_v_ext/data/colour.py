@@ -15,9 +15,10 @@ _KEPT_PROFILES = 32
 def to_srgb(image: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Image:
     """The picture in sRGB, mode "RGB".
 
-    image: of mode "L", "RGB" or "CMYK".
-    profile: ICC profile of its values; None means sRGB (CMYK: ink absorbs light in proportion).
-        A profile that is damaged, or belongs to another kind of colours, counts as None, as in viewers.
+    Args:
+        image: Of mode "L", "RGB" or "CMYK".
+        profile: ICC profile of its values; None means sRGB (CMYK: ink absorbs light in proportion). A profile that is
+            damaged, or belongs to another kind of colours, counts as None, as in viewers.
     """
     if profile and image.mode == "L" and _transform(profile, "L") is None:
         image = image.convert("RGB")  # the profile may be one of RGB
@@ -38,9 +39,13 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         if _MODES.get(source.profile.xcolor_space.strip()) != mode:
             return None
         transform = ImageCms.buildTransform(
-            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
             ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )  # fmt: skip
+        )
     except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
         return None
     if mode == "CMYK":

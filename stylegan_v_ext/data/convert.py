@@ -26,15 +26,16 @@ _MOST_RATES = 8  # that a note lists
 class ConvertOptions:
     """How sources become clips.
 
-    geometry: form of the frames.
-    fps: rate to resample to, in frames a second; None takes every frame once.
-    max_frames: stop a source after that many; None takes all.
-    clip_frames: cut sources into clips of that many frames, every `clip_stride` frames (None: clip_frames); None
-        makes one clip of each source.
-    format: "jpg" or "png".
-    quality: of JPEG, 1 to 100.
-    labels: classes are folders, see `class_folders`; otherwise those of the sources' `dataset.json` are kept.
-    workers: encoding threads.
+    Attributes:
+        geometry: Form of the frames.
+        fps: Rate to resample to, in frames a second; None takes every frame once.
+        max_frames: Stop a source after that many; None takes all.
+        clip_frames: Cut sources into clips of that many frames, every `clip_stride` frames (None: clip_frames); None
+            makes one clip of each source.
+        format: "jpg" or "png".
+        quality: Of JPEG, 1 to 100.
+        labels: Classes are folders, see `class_folders`; otherwise those of the sources' `dataset.json` are kept.
+        workers: Encoding threads.
     """
 
     geometry: Geometry = Geometry()
@@ -52,9 +53,10 @@ class ConvertOptions:
 class ConvertReport:
     """What was written.
 
-    fps: frames a second that are recorded; None if no source tells them.
-    notes: sentences that name every source or file that is left out or cut short, and what is peculiar to sources.
-    classes: (number and name, how many videos) of every class; empty without labels.
+    Attributes:
+        fps: Frames a second that are recorded; None if no source tells them.
+        notes: Sentences that name every source or file that is left out or cut short, and what is peculiar to sources.
+        classes: (number and name, how many videos) of every class; empty without labels.
     """
 
     num_videos: int = 0
@@ -69,9 +71,13 @@ def convert(
 ) -> ConvertReport:
     """Write the data set `dest` from all sources at `source`.
 
-    A source that cannot be read is named in the report and left out. Raises `DataError` if nothing
-    was left, in which case nothing is written. progress: called with the source's name and the share
-    of all sources done, 0 to 1.
+    A source that cannot be read is named in the report and left out.
+
+    Args:
+        progress: Called with the source's name and the share of all sources done, 0 to 1.
+
+    Raises:
+        DataError: If nothing was left, in which case nothing is written.
     """
     found = find_sources(source)
     check_rates(found, options.fps)
@@ -100,15 +106,24 @@ def convert(
                 left.append((item.name, clips.tail))
             if clips.used:
                 rates.add(item.name, reader.fps)
-        report.notes = [*found.notes, *classes.notes, *motion_notes, *notes.sentences(),
-                        *_tails(left, options.clip_frames), *rates.notes()]  # fmt: skip
+        report.notes = [
+            *found.notes,
+            *classes.notes,
+            *motion_notes,
+            *notes.sentences(),
+            *_tails(left, options.clip_frames),
+            *rates.notes(),
+        ]
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
         report.fps = rates.common()
         about = {
-            "fps": report.fps, "motion_distance": distance, "labels": labels or None, "classes": classes.names,
+            "fps": report.fps,
+            "motion_distance": distance,
+            "labels": labels or None,
+            "classes": classes.names,
             "sources": origins,
-        }  # fmt: skip
+        }
         writer.write_metadata({key: value for key, value in about.items() if value is not None or key == "labels"})
         report.classes = classes.counts(labels)
     if progress is not None:
@@ -124,7 +139,11 @@ class _Rates:
         self._unknown: list[str] = []
 
     def add(self, name: str, fps: float | None) -> None:
-        """Count a source. fps: None if it is unknown."""
+        """Count a source.
+
+        Args:
+            fps: None if it is unknown.
+        """
         if fps:
             self._known.setdefault(f"{fps:.4g}", []).append(fps)
         else:
@@ -160,7 +179,7 @@ class _ClipWriter:
     Holds the encoded frames of the clips that are not whole yet; if `length` is None, it holds none.
     """
 
-    def __init__(self, writer: DatasetWriter, options: ConvertOptions, report: ConvertReport):
+    def __init__(self, writer: DatasetWriter, options: ConvertOptions, report: ConvertReport) -> None:
         self._writer, self._options, self._report = writer, options, report
         self.length = options.clip_frames
         self._stride = options.clip_stride or options.clip_frames or 0
@@ -210,8 +229,9 @@ def _write_clips(
 ) -> None:
     """Write all clips of a source, and note why frames of it are not used.
 
-    encoded: its frames as image files.
-    advance: called now and then.
+    Args:
+        encoded: Its frames as image files.
+        advance: Called now and then.
     """
     name, failure = reader.source.name, None
     try:
@@ -237,7 +257,8 @@ def _write_clips(
 def _tails(left: list[tuple[str, int]], clip_frames: int | None) -> list[str]:
     """A sentence about frames that `clip_frames` leaves over.
 
-    left: (name, how many frames) of every source that has some.
+    Args:
+        left: (name, how many frames) of every source that has some.
     """
     if not left:
         return []

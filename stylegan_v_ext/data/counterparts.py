@@ -15,8 +15,9 @@ _MAPS = re.compile(
 def counterparts(folders: Sequence[str], files: Sequence[str]) -> list[str]:
     """Sentences about videos that may be there in two forms.
 
-    folders: names of those that are folders of pictures.
-    files: names of the others.
+    Args:
+        folders: Names of those that are folders of pictures.
+        files: Names of the others.
     """
     sentences = []
     if folders and files:

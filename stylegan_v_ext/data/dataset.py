@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 import dnnlib
-from stylegan_v_ext.clip import TimestampSampler
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import count
 from stylegan_v_ext.data.fingerprint import fingerprint
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
+from stylegan_v_ext.strip import TimestampSampler
 
 _OTHER_CLASSES = "start a new run from the model (train --data=... --resume=SNAPSHOT.pkl)"
 
@@ -24,11 +24,18 @@ class SparseVideoDataset(torch.utils.data.Dataset):
     Item i is `(uint8 [3, F*H, W], float32 [K + F])` of freshly sampled frames of video i; only these
     are read. The arguments are plain JSON.
 
-    path: zip, folder or shards. resolution: H that the data has to have, `None` takes it from the
-    data. use_labels: read classes from `dataset.json`. num_classes: K, overriding `use_labels`.
-    xflip: append a mirrored copy of every video. max_size: keep that many random videos, chosen by
-    `random_seed`. num_frames, max_num_frames, max_dist, sampling, spans: of `TimestampSampler`.
-    exclude: video folders to leave out. Raises `DataError` naming what is wrong.
+    Args:
+        path: Zip, folder or shards.
+        resolution: H that the data has to have, `None` takes it from the data.
+        use_labels: Read classes from `dataset.json`.
+        num_classes: K, overriding `use_labels`.
+        xflip: Append a mirrored copy of every video.
+        max_size: Keep that many random videos, chosen by `random_seed`.
+        num_frames, max_num_frames, max_dist, sampling, spans: Of `TimestampSampler`.
+        exclude: Video folders to leave out.
+
+    Raises:
+        DataError: Naming what is wrong.
     """
 
     def __init__(
@@ -46,7 +53,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         sampling: str = "random",
         spans: Sequence[int] | None = None,
         exclude: Sequence[str] = (),
-    ):
+    ) -> None:
         self.path = path
         self.name = Path(path).stem
         self.num_frames = num_frames
@@ -134,9 +141,12 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         """`raw_idx` (video number), `xflip`, `raw_label` (class part), `folder` and `num_frames` of an item."""
         video, flip = self._items[index]
         return dnnlib.EasyDict(
-            raw_idx=video, xflip=flip, raw_label=self._one_hot(video),
-            folder=self._videos[video].folder, num_frames=len(self._videos[video]),
-        )  # fmt: skip
+            raw_idx=video,
+            xflip=flip,
+            raw_label=self._one_hot(video),
+            folder=self._videos[video].folder,
+            num_frames=len(self._videos[video]),
+        )
 
     def fingerprint(self) -> dict[str, str]:
         """What tells these data from others, wherever they lie (`stylegan_v_ext.data.fingerprint`)."""

@@ -67,11 +67,12 @@ _NEW_OBJECTS = 40  # between two searches for objects that refer to each other
 def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
     """Decode one file and write the records.
 
-    file: open for reading, at its beginning.
-    out: where the records go.
-    settings: geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None keeps
-        the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame;
-        numpy: import NumPy first.
+    Args:
+        file: Open for reading, at its beginning.
+        out: Where the records go.
+        settings: Geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None
+            keeps the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame; numpy:
+            import NumPy first.
     """
     # PyAV's frames and their side data refer to each other, so each frame stays in memory until such a search.
     gc.set_threshold(_NEW_OBJECTS)
@@ -301,7 +302,11 @@ def _received(wake: socket.socket) -> bytes:
 
 
 def run(argument: str) -> None:
-    """Serve, or decode the file at standard input; argument: `--serve`, or the settings."""
+    """Serve, or decode the file at standard input;
+
+    Args:
+        argument: `--serve`, or the settings.
+    """
     _import_all()
     if argument == "--serve":
         serve(socket.socket(fileno=0))

@@ -39,7 +39,7 @@ _LONGEST_LOG = 1_000_000  # bytes of messages that are looked at, from the end
 class FfmpegError(ValueError):
     """ffmpeg is missing or could not read or write a file; the message says which and why, in printable text."""
 
-    def __init__(self, message: object):
+    def __init__(self, message: object) -> None:
         super().__init__(printable(message))
 
 
@@ -74,18 +74,22 @@ def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
 class VideoReader:
     """Iterates over the frames of a video file, uint8 `[height, width, 3]`, upright, of square pixels, RGB.
 
-    path: the file; it is the only one that is opened, whatever it refers to.
-    geometry: form of the frames; None keeps the size at which the video is shown.
-    fps: rate to resample the video to, in frames a second; None takes each of its frames once, whatever their times.
-
     A process of its own decodes the file, within limits of memory and time. From the first frame on the attributes
     `fps` (of the frames that come out), `duration` (seconds) and `notes` (clauses that say what is unusual about the
     file, and what was done about it) hold what is known by then; None if nothing tells. After the last frame they are
-    final, and `damage` says why the rest of the file is not used; it is empty for a sound file. Raises `FfmpegError` if
-    no frame can be read, `DecoderMissing` if PyAV is not installed or does not start.
+    final, and `damage` says why the rest of the file is not used; it is empty for a sound file.
+
+    Args:
+        path: The file; it is the only one that is opened, whatever it refers to.
+        geometry: Form of the frames; None keeps the size at which the video is shown.
+        fps: Rate to resample the video to, in frames a second; None takes each of its frames once, whatever their
+            times.
+
+    Raises:
+        FfmpegError: If no frame can be read, `DecoderMissing` if PyAV is not installed or does not start.
     """
 
-    def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None):
+    def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None) -> None:
         self.path, self.geometry = path, geometry
         self.resampled_fps = fps
         self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
@@ -114,9 +118,12 @@ class VideoReader:
     def _frames_of_a_process(self, numpy: bool) -> Generator[np.ndarray | None, None, None]:
         """Yield the frames; a final None asks for a second process that imports NumPy first."""
         settings = {
-            "geometry": dataclasses.asdict(self.geometry) if self.geometry else None, "fps": self.resampled_fps,
-            "most_bytes": MOST_BYTES, "most_seconds": MOST_SECONDS, "numpy": numpy,
-        }  # fmt: skip
+            "geometry": dataclasses.asdict(self.geometry) if self.geometry else None,
+            "fps": self.resampled_fps,
+            "most_bytes": MOST_BYTES,
+            "most_seconds": MOST_SECONDS,
+            "numpy": numpy,
+        }
         try:
             with _open_file(self.path) as file:
                 process = start_decoding(file, settings)
@@ -229,7 +236,8 @@ def _text(value: object) -> str:
 def _cause(code: int) -> str:
     """Explain why the decoder ended without an "end" record.
 
-    code: its exit status, minus the signal's number if a signal ended it.
+    Args:
+        code: Its exit status, minus the signal's number if a signal ended it.
     """
     if code == -getattr(signal, "SIGPROF", 0):
         return f"a frame takes more than {MOST_SECONDS:g} seconds of processor time"

@@ -22,9 +22,10 @@ class Notes:
     def add(self, name: str, clause: str, sentence: str | None = None) -> None:
         """Note something about a source.
 
-        name: of the source.
-        clause: what is said of all sources that it is true of, such as "it has too few frames".
-        sentence: what is said if it is true of this source alone; None puts the name before the clause.
+        Args:
+            name: Of the source.
+            clause: What is said of all sources that it is true of, such as "it has too few frames".
+            sentence: What is said if it is true of this source alone; None puts the name before the clause.
         """
         self._groups.setdefault(clause, []).append((name, sentence or f"{name}: {clause}"))
 
@@ -43,10 +44,11 @@ class Notes:
 def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = None) -> list[str]:
     """Sentences about things that have a fault each; few of a kind get a sentence each, more share a sentence.
 
-    findings: (name, predicate), such as ("v0/1.png", "is 16x8, expected 16x16"); predicates that differ in numbers
-        alone are of a kind.
-    noun: what the things are, in the singular.
-    total: number of all such things, sound ones included; None if it is not known.
+    Args:
+        findings: (name, predicate), such as ("v0/1.png", "is 16x8, expected 16x16"); predicates that differ in numbers
+            alone are of a kind.
+        noun: What the things are, in the singular.
+        total: Number of all such things, sound ones included; None if it is not known.
     """
     kinds: dict[str, list[tuple[str, str]]] = {}
     for name, predicate in findings:

@@ -11,9 +11,12 @@ from stylegan_v_ext.data.archive import Archive, ShardedArchive
 from stylegan_v_ext.data.videos import Video
 
 PARTS = {
-    "names": "names of frames", "sizes": "sizes of files", "checksums": "checksums of files", "labels": "labels",
+    "names": "names of frames",
+    "sizes": "sizes of files",
+    "checksums": "checksums of files",
+    "labels": "labels",
     "hints": "resolution, fps or motion hint",
-}  # fmt: skip
+}
 """What a fingerprint is of, by its keys."""
 
 
@@ -22,10 +25,12 @@ def fingerprint(archive: Archive, videos: Sequence[Video], labels: Iterable[int]
 
     Zips are told apart by the checksums in their directories as well, folders by names and sizes alone; a folder that
     is a zip unpacked has the zip's other parts. Shards are one archive, whatever their files are called.
-    archive: where the frames are.
-    videos: those that are used, in their order.
-    labels: their classes.
-    hints: plain values that training depends on.
+
+    Args:
+        archive: Where the frames are.
+        videos: Those that are used, in their order.
+        labels: Their classes.
+        hints: Plain values that training depends on.
     """
     order = np.concatenate([video.frames for video in videos])
     names = list(archive.names)
@@ -33,9 +38,11 @@ def fingerprint(archive: Archive, videos: Sequence[Video], labels: Iterable[int]
     if isinstance(archive, ShardedArchive):  # each name begins with its shard's
         used = [name.partition("/")[2] for name in used]
     parts = {
-        "names": _sha256(json.dumps(used).encode()), "sizes": _sha256(archive.sizes()[order].astype("<i8").tobytes()),
-        "labels": _sha256(json.dumps(list(labels)).encode()), "hints": _sha256(json.dumps(hints).encode()),
-    }  # fmt: skip
+        "names": _sha256(json.dumps(used).encode()),
+        "sizes": _sha256(archive.sizes()[order].astype("<i8").tobytes()),
+        "labels": _sha256(json.dumps(list(labels)).encode()),
+        "hints": _sha256(json.dumps(hints).encode()),
+    }
     checksums = archive.checksums()
     if checksums is not None:
         parts["checksums"] = _sha256(checksums[order].astype("<u4").tobytes())

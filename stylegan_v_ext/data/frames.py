@@ -15,7 +15,7 @@ class FrameDataset(SparseVideoDataset):
     for each. max_size: of the videos.
     """
 
-    def __init__(self, path: str, num_frames: int = 1, **kwargs: Any):
+    def __init__(self, path: str, num_frames: int = 1, **kwargs: Any) -> None:
         super().__init__(path, num_frames=num_frames, **kwargs)
         self.num_frames = 1
         lengths = [len(self._videos[video]) for video, _ in self._items]

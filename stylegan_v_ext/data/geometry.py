@@ -16,8 +16,9 @@ BLACK = (0, 0, 0)
 class Plan:
     """What happens to a picture of one size.
 
-    crop: (left, top, width, height) of the part that is taken, in pixels of the picture.
-    scaled: (width, height) that this part gets, in pixels; it lies in the middle of the frame.
+    Attributes:
+        crop: (left, top, width, height) of the part that is taken, in pixels of the picture.
+        scaled: (width, height) that this part gets, in pixels; it lies in the middle of the frame.
     """
 
     crop: tuple[int, int, int, int]
@@ -28,10 +29,11 @@ class Plan:
 class Geometry:
     """The form of the frames of a data set.
 
-    size: (width, height) in pixels; width is the side of the frames; a smaller height is the height of the
-        picture that "center-crop-wide" sets between black bars.
-    transform: one of `TRANSFORMS`.
-    background: RGB colour, 0 to 255, behind what is transparent; bars are black.
+    Attributes:
+        size: (width, height) in pixels; width is the side of the frames; a smaller height is the height of the picture
+            that "center-crop-wide" sets between black bars.
+        transform: One of `TRANSFORMS`.
+        background: RGB colour, 0 to 255, behind what is transparent; bars are black.
     """
 
     size: tuple[int, int] = (256, 256)
@@ -46,8 +48,9 @@ class Geometry:
     def plan(self, width: int, height: int, pixel_aspect: float = 1.0) -> Plan:
         """What happens to an upright picture.
 
-        width, height: of the picture in pixels.
-        pixel_aspect: width of a pixel divided by its height, as it is shown.
+        Args:
+            width, height: Of the picture in pixels.
+            pixel_aspect: Width of a pixel divided by its height, as it is shown.
         """
         shown = width * pixel_aspect
         side, low = self.size

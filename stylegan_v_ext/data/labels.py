@@ -27,9 +27,10 @@ _LONGEST_NAME = 100  # characters that a message shows
 class Entry(NamedTuple):
     """A label in a `dataset.json`.
 
-    base: folder of this file in the archive, in the form of `tidy`; "" for the top.
-    name: what the label is of, as the file writes it.
-    value: any JSON value.
+    Attributes:
+        base: Folder of this file in the archive, in the form of `tidy`; "" for the top.
+        name: What the label is of, as the file writes it.
+        value: Any JSON value.
     """
 
     base: str
@@ -40,7 +41,8 @@ class Entry(NamedTuple):
 class Reason(NamedTuple):
     """Why a video has no class, as a predicate ("has no label").
 
-    mistake: the labels contradict themselves or lack something; False if they mean something else than classes.
+    Attributes:
+        mistake: The labels contradict themselves or lack something; False if they mean something else than classes.
     """
 
     text: str
@@ -54,12 +56,13 @@ NO_LABEL = Reason("has no label")
 class Classes:
     """What labels say of the videos of an archive.
 
-    labels: class by folder, of every video that has one.
-    unusable: reason by folder, of every video that is labelled and has no class all the same.
-    missing: names of labels whose video is not there.
-    elsewhere: (name of label, folder of video) of labels that name another path than the data have.
-    names: names of classes by number; None if they are not known.
-    num_classes: highest class of any label plus one.
+    Attributes:
+        labels: Class by folder, of every video that has one.
+        unusable: Reason by folder, of every video that is labelled and has no class all the same.
+        missing: Names of labels whose video is not there.
+        elsewhere: (name of label, folder of video) of labels that name another path than the data have.
+        names: Names of classes by number; None if they are not known.
+        num_classes: Highest class of any label plus one.
     """
 
     labels: dict[str, int] = field(default_factory=dict)
@@ -75,8 +78,9 @@ def classify(
 ) -> Classes:
     """The class of every video, or the reason why it has none.
 
-    entries: all labels of an archive; those that are null count as absent.
-    names: names of classes by number, as a file gives them; None if no file does.
+    Args:
+        entries: All labels of an archive; those that are null count as absent.
+        names: Names of classes by number, as a file gives them; None if no file does.
     """
     entries = [entry for entry in entries if entry.value is not None]
     numbers = _Numbers([entry.value for entry in entries], names)
@@ -185,11 +189,12 @@ def _all_labelled(archive: Archive, video: Video, group: list[Entry]) -> Reason 
 class _Numbers:
     """From the value of a label to a class number.
 
-    values: those of all labels, which decide how texts are read: as numbers if all are digits, else as names.
-    names: names of classes by number; None numbers names in natural order.
+    Args:
+        values: Those of all labels, which decide how texts are read: as numbers if all are digits, else as names.
+        names: Names of classes by number; None numbers names in natural order.
     """
 
-    def __init__(self, values: Sequence[Any], names: list[str] | None):
+    def __init__(self, values: Sequence[Any], names: list[str] | None) -> None:
         self.names = names
         self._listed = names is not None
         self._number = {name: number for number, name in enumerate(names or [])}
@@ -235,15 +240,16 @@ class _Numbers:
 class _Folders:
     """Folders of videos, found by names in other normal forms, with other slashes, or below other folders."""
 
-    def __init__(self, videos: Sequence[Video]):
+    def __init__(self, videos: Sequence[Video]) -> None:
         self.videos = {video.folder: video for video in videos}
         self._by_tidy = {tidy(folder): folder for folder in self.videos}
 
     def exact(self, name: str, base: str) -> str | None:
         """The folder of a name; None if there is no such folder.
 
-        name: path from the top of the archive, in the form of `tidy`.
-        base: tidy folder in which the `dataset.json` lies; its labels may be written from the top all the same.
+        Args:
+            name: Path from the top of the archive, in the form of `tidy`.
+            base: Tidy folder in which the `dataset.json` lies; its labels may be written from the top all the same.
         """
         found = self._by_tidy.get(name)
         if found is None and base and len(name) > len(base):
@@ -255,8 +261,9 @@ class _Folders:
 
         The ending of a video file may be there or missing, as in labels of the files that the frames are from.
 
-        names: (path, tidy folder of the `dataset.json`), as for `exact`.
-        taken: folders that have labels already.
+        Args:
+            names: (path, tidy folder of the `dataset.json`), as for `exact`.
+            taken: Folders that have labels already.
         """
         longer: dict[str, list[str]] = {}
         free: dict[str, list[str]] = {}

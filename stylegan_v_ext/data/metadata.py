@@ -19,17 +19,18 @@ _KEYS = ("labels", "fps", "motion_distance", "classes")
 class Metadata:
     """What all `dataset.json` files of an archive say.
 
-    labels: class number by folder, of every video that has a class.
-    num_classes: highest class of any label plus one; 0 if no video has a class.
-    classes: names of classes by number; None if they are not known.
-    fps: frames a second; None if no file says it.
-    motion_distance: recommended frames between motion anchors; None if no file says it.
-    unusable: reason by folder, of every video that is labelled and has no class all the same.
-    problems: sentences about what stops every training.
-    label_problems: sentences about mistakes in labels, which stop training with classes alone.
-    notes: sentences about what is not used, or not used as it is written.
-    hint_notes: sentences about files that differ in fps or in the motion distance.
-    as_listed: the last class that a label in the form of version 0.1.0 gives a folder, for fingerprints.
+    Attributes:
+        labels: Class number by folder, of every video that has a class.
+        num_classes: Highest class of any label plus one; 0 if no video has a class.
+        classes: Names of classes by number; None if they are not known.
+        fps: Frames a second; None if no file says it.
+        motion_distance: Recommended frames between motion anchors; None if no file says it.
+        unusable: Reason by folder, of every video that is labelled and has no class all the same.
+        problems: Sentences about what stops every training.
+        label_problems: Sentences about mistakes in labels, which stop training with classes alone.
+        notes: Sentences about what is not used, or not used as it is written.
+        hint_notes: Sentences about files that differ in fps or in the motion distance.
+        as_listed: The last class that a label in the form of version 0.1.0 gives a folder, for fingerprints.
     """
 
     labels: dict[str, int] = field(default_factory=dict)
@@ -52,7 +53,8 @@ class Metadata:
 def read_metadata(archive: Archive, videos: Sequence[Video] | None = None) -> Metadata:
     """All `dataset.json` files of an archive; labels are of folders below the one in which their file lies.
 
-    videos: all videos of the archive; None lists them.
+    Args:
+        videos: All videos of the archive; None lists them.
     """
     metadata = Metadata()
     entries: list[Entry] = []

@@ -38,9 +38,10 @@ Part = tuple[tuple[int, str], ...]
 class _Reading:
     """How the runs of digits in names are meant, by the number of a run in its name.
 
-    counters: runs whose points part numbers that count.
-    decimals: runs that are what stands behind a decimal point.
-    signed: lower-case texts before a run whose last character is a minus sign.
+    Attributes:
+        counters: Runs whose points part numbers that count.
+        decimals: Runs that are what stands behind a decimal point.
+        signed: Lower-case texts before a run whose last character is a minus sign.
     """
 
     counters: frozenset[int] = frozenset()
@@ -130,8 +131,9 @@ def _reading(names: Sequence[str]) -> _Reading:
     }
     return _Reading(
         frozenset(number for number, found in runs.items() if _count(found)),
-        frozenset(number for number, found in runs.items() if number and _are_decimals(found, texts[number])), signed,
-    )  # fmt: skip
+        frozenset(number for number, found in runs.items() if number and _are_decimals(found, texts[number])),
+        signed,
+    )
 
 
 def _count(runs: set[str]) -> bool:

@@ -20,9 +20,10 @@ def nearest_metadata(
     Labels and classes are those of all files; the rate and the motion hint are those of the file that lies nearest
     above the video.
 
-    archive: what the files lie in.
-    members: the numbers of its `dataset.json` files.
-    videos: what labels are of; for a video file, its path is the folder.
+    Args:
+        archive: What the files lie in.
+        members: The numbers of its `dataset.json` files.
+        videos: What labels are of; for a video file, its path is the folder.
     """
     if not members:
         return lambda name: Metadata(), [], []
@@ -46,7 +47,7 @@ def nearest_metadata(
 class _WithoutHints(Archive):
     """An archive whose `dataset.json` files say nothing that may differ from one to the other without a fault."""
 
-    def __init__(self, archive: Archive, members: frozenset[int]):
+    def __init__(self, archive: Archive, members: frozenset[int]) -> None:
         self.path, self.names = archive.path, archive.names
         self._archive, self._members = archive, members
 
@@ -66,7 +67,7 @@ class _WithoutHints(Archive):
 class _OneOf(Archive):
     """One file of an archive, as if it were alone."""
 
-    def __init__(self, archive: Archive, index: int):
+    def __init__(self, archive: Archive, index: int) -> None:
         self.path, self._archive, self._index = archive.path, archive, index
         self.names = [archive.names[index]]
 

@@ -16,9 +16,10 @@ _THUMBNAIL = re.compile(f"(.*[^a-z])?(album ?art[a-z]*|folder|{THUMBNAIL})([^a-z
 def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
     """(numbers of thumbnails by their names, numbers of pictures that are named unlike the largest series).
 
-    names: of the pictures of a folder, with or without the folder; those that differ in numbers alone are a series.
-    Thumbnails are there only if other pictures are two or more, and as many; pictures of odd names only if a series has
-    three or more, and most names are regular.
+    Args:
+        names: Of the pictures of a folder, with or without the folder; those that differ in numbers alone are a series.
+            Thumbnails are there only if other pictures are two or more, and as many; pictures of odd names only if a
+            series has three or more, and most names are regular.
     """
     bases = [name.rpartition("/")[2].lower() for name in names]
     forms = _NUMBER.sub("#", "\0".join(bases)).split("\0")

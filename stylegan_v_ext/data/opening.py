@@ -25,14 +25,20 @@ _VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")
 
 
 def open_dataset(path: str) -> tuple[Archive, list[Video]]:
-    """A data set and its videos, at least one. Raises `DataError` that says what is at the path, and what to do.
+    """A data set and its videos, at least one.
 
-    path: a zip, a folder, shards or an address, as the user writes it.
+    Args:
+        path: A zip, a folder, shards or an address, as the user writes it.
+
+    Raises:
+        DataError: That says what is at the path, and what to do.
     """
     if not is_remote(path):
         if not is_here(path):
-            raise DataError(f"{path} does not exist{nearest(Path(path))}; give a .zip, a folder of frame folders, or "
-                            "name-00000.zip shards")  # fmt: skip
+            raise DataError(
+                f"{path} does not exist{nearest(Path(path))}; give a .zip, a folder of frame folders, or "
+                "name-00000.zip shards"
+            )
         if Path(path).is_file():
             _check_file(path)
     archive = open_archive(path)
@@ -45,8 +51,9 @@ def open_dataset(path: str) -> tuple[Archive, list[Video]]:
 def convert_command(path: str, side: int | None = None, more: str = "") -> str:
     """The command that makes a data set of what lies at a path, as it can be pasted into a shell.
 
-    side: width and height of the frames in pixels; None leaves the default.
-    more: further options.
+    Args:
+        side: Width and height of the frames in pixels; None leaves the default.
+        more: Further options.
     """
     place = Path(path.rpartition("/")[2] if is_remote(path) else path)
     if place.name in ("", ".."):
@@ -132,8 +139,9 @@ def _without_frames(path: str, archive: Archive) -> str:
 def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list[str]:
     """Sentences about files of a data set that are not read as frames.
 
-    path: of the archive, as the user writes it.
-    videos: all of the archive.
+    Args:
+        path: Of the archive, as the user writes it.
+        videos: All of the archive.
     """
     folders, files = _sorted(archive, videos)
     known = set(files)

@@ -30,10 +30,14 @@ _REMEDY = (
 )
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
-    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT, 3: PIL.Image.Transpose.ROTATE_180, 4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
-    5: PIL.Image.Transpose.TRANSPOSE, 6: PIL.Image.Transpose.ROTATE_270, 7: PIL.Image.Transpose.TRANSVERSE,
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
-}  # fmt: skip
+}
 _PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # what may turn a PNG, and lies anywhere in it
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
 _WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
@@ -90,11 +94,14 @@ def read_pixels(data: bytes, name: str) -> np.ndarray:
 def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLACK) -> PIL.Image.Image:
     """The picture in a file as a viewer shows it: upright, sRGB, mode "RGB", 8 bits.
 
-    data: content of a file of any format in `PICTURE_SUFFIXES`; its first bytes tell the format, not its name.
-    name: of the file, for messages.
-    background: RGB colour, 0 to 255, behind what is transparent.
-    Raises `DataError` if the file is damaged, holds several pictures, or has values whose range it does not tell
-    (32 bits, floating point, HDR).
+    Args:
+        data: Content of a file of any format in `PICTURE_SUFFIXES`; its first bytes tell the format, not its name.
+        name: Of the file, for messages.
+        background: RGB colour, 0 to 255, behind what is transparent.
+
+    Raises:
+        DataError: If the file is damaged, holds several pictures, or has values whose range it does not tell (32 bits,
+            floating point, HDR).
     """
     with image_faults(_not_readable(data, name)):
         image = open_image(data)
@@ -117,11 +124,14 @@ def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLAC
 def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
     """RGB frame of a training set, uint8 `[H, W, 3]`. Unlike `read_picture` it changes nothing.
 
-    data, name: as in `read_picture`.
-    resolution: required width and height; None for any square.
-    header_only: look at size and mode without decoding; the array is then empty.
-    Raises `NotAFrame` naming the frame if it is not square, upright, opaque, and 8-bit RGB in sRGB; `DataError` if it
-    is not sound.
+    Args:
+        data, name: As in `read_picture`.
+        resolution: Required width and height; None for any square.
+        header_only: Look at size and mode without decoding; the array is then empty.
+
+    Raises:
+        NotAFrame: Naming the frame if it is not square, upright, opaque, and 8-bit RGB in sRGB; `DataError` if it is
+            not sound.
     """
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:

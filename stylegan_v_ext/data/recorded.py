@@ -14,9 +14,12 @@ _LONGEST_SHOWN = 200
 def recorded_path(holder: Any, path: Any) -> str:
     """The local path of a data set as a checkpoint or a run folder records it. Opens nothing, and asks no network.
 
-    holder: the file or folder that records it, for messages.
-    path: whatever it holds.
-    Raises `DataError` for an address, a path on another host, and what is no path.
+    Args:
+        holder: The file or folder that records it, for messages.
+        path: Whatever it holds.
+
+    Raises:
+        DataError: For an address, a path on another host, and what is no path.
     """
     if not isinstance(path, str) or not path or "\0" in path:
         raise DataError(f"{holder} names no data set that is here; name one with --data")

@@ -34,8 +34,9 @@ def absolute(path: str) -> str:
 def local_copy(address: str) -> Path:
     """A local zip, or a local folder of shards, equal to the one at an address; what is there already is not copied.
 
-    address: of a zip, or `…/name.zip` for the shards `…/name-00000.zip`, … Raises `DataError` where it is unknown
-    or cannot be copied.
+    Args:
+        address: Of a zip, or `…/name.zip` for the shards `…/name-00000.zip`, … Raises `DataError` where it is unknown
+            or cannot be copied.
     """
     import fsspec
 

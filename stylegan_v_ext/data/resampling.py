@@ -14,10 +14,13 @@ _T = TypeVar("_T")
 def resampled(frames: Iterable[tuple[_T, float]], end: float, fps: float) -> Iterator[_T]:
     """Frames by FFmpeg's rule: output frame k is the last frame that begins before (k + 0.5) / fps; at least one frame.
 
-    frames: (frame, time in seconds at which it appears), ascending.
-    end: time in seconds at which the last frame ends.
-    fps: frames a second that come out.
-    Raises `DataError` with a clause if a frame would be repeated for more than an hour.
+    Args:
+        frames: (frame, time in seconds at which it appears), ascending.
+        end: Time in seconds at which the last frame ends.
+        fps: Frames a second that come out.
+
+    Raises:
+        DataError: With a clause if a frame would be repeated for more than an hour.
     """
     held: _T | None = None
     begin, count = 0.0, 0

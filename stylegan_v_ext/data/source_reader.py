@@ -65,21 +65,29 @@ class OpenArrays:
 class SourceReader:
     """Iterates over the frames of a source, uint8 `[side, side, 3]`.
 
-    source: what to read.
-    geometry: form of the frames.
-    fps: rate to resample to, in frames a second; None gives every frame once.
-    most: stop after that many frames; None gives all.
-    arrays: where files of NumPy stay open for the next source; None opens them for this source alone.
-
     `num_read` counts the frames so far, `expected` is how many there will be; None if unknown. After the last frame,
     `fps` is the rate of these frames (None if unknown), `damage` says why the rest of a file is not used (empty for a
-    sound file), and `notes` holds clauses about the source. Raises `DataError` naming what cannot be read.
+    sound file), and `notes` holds clauses about the source.
+
+    Args:
+        source: What to read.
+        geometry: Form of the frames.
+        fps: Rate to resample to, in frames a second; None gives every frame once.
+        most: Stop after that many frames; None gives all.
+        arrays: Where files of NumPy stay open for the next source; None opens them for this source alone.
+
+    Raises:
+        DataError: Naming what cannot be read.
     """
 
     def __init__(
-        self, source: Source, geometry: Geometry, fps: float | None = None, most: int | None = None,
+        self,
+        source: Source,
+        geometry: Geometry,
+        fps: float | None = None,
+        most: int | None = None,
         arrays: OpenArrays | None = None,
-    ):  # fmt: skip
+    ) -> None:
         self.source, self.geometry, self.resampled_fps, self.most = source, geometry, fps, most
         self._arrays = arrays
         self.fps = fps
@@ -175,9 +183,10 @@ def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Imag
 def no_rate(name: str, is_alone: bool = False, why: str = "") -> str:
     """Why frames without times cannot be resampled.
 
-    name: of the source.
-    is_alone: the user named this one file, beside which nothing is looked for.
-    why: what is wrong with its `dataset.json`; "" if nothing is known to be wrong.
+    Args:
+        name: Of the source.
+        is_alone: The user named this one file, beside which nothing is looked for.
+        why: What is wrong with its `dataset.json`; "" if nothing is known to be wrong.
     """
     record = 'a dataset.json with {"fps": 25}, or what is true,'
     if why:
@@ -214,9 +223,12 @@ class Clip:
 def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int | None = None) -> Clip:
     """All frames of the one video at a path.
 
-    path: whatever `find_sources` takes.
-    geometry, fps, most: of `SourceReader`.
-    Raises `DataError` if there is no video, more than one, or one that cannot be read.
+    Args:
+        path: Whatever `find_sources` takes.
+        geometry, fps, most: Of `SourceReader`.
+
+    Raises:
+        DataError: If there is no video, more than one, or one that cannot be read.
     """
     found = find_sources(path)
     if len(found.sources) > 1:
@@ -234,7 +246,8 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
 def add_notes(notes: Notes, reader: SourceReader, used: int | None = None) -> None:
     """Add what a reader, at its end, has to say about its source.
 
-    used: how many of the frames that it gave are used; None for all.
+    Args:
+        used: How many of the frames that it gave are used; None for all.
     """
     name = reader.source.name
     used = reader.num_read if used is None else used

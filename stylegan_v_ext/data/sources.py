@@ -33,13 +33,14 @@ _PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst") 
 class Source:
     """One video.
 
-    name: relative to what the user named, `/` between folders.
-    archive: what it lies in.
-    member: number of its file in the archive; None for a folder of pictures.
-    video: its pictures; None for a file.
-    array: the array that holds it; None for other files.
-    number: of the video in its array.
-    recorded: what the `dataset.json` nearest above it says.
+    Attributes:
+        name: Relative to what the user named, `/` between folders.
+        archive: What it lies in.
+        member: Number of its file in the archive; None for a folder of pictures.
+        video: Its pictures; None for a file.
+        array: The array that holds it; None for other files.
+        number: Of the video in its array.
+        recorded: What the `dataset.json` nearest above it says.
     """
 
     name: str
@@ -83,9 +84,10 @@ class Source:
 class Found:
     """The videos at a path.
 
-    sources: in natural order of their names.
-    notes: sentences that name what was left out, and why, and what is doubtful.
-    problems: those of the notes that are about faults of `dataset.json`.
+    Attributes:
+        sources: In natural order of their names.
+        notes: Sentences that name what was left out, and why, and what is doubtful.
+        problems: Those of the notes that are about faults of `dataset.json`.
     """
 
     sources: list[Source]
@@ -125,7 +127,7 @@ def _archive_at(path: str) -> Archive:
 class _OneFile(Archive):
     """One file as an archive."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.names = [path.name]
 
@@ -153,7 +155,7 @@ class _OneFile(Archive):
 class _Search:
     """What an archive holds. `sources` are its videos; every other file that is not hidden gets into a note."""
 
-    def __init__(self, path: str, archive: Archive):
+    def __init__(self, path: str, archive: Archive) -> None:
         self.path, self.archive = path, archive
         self.sources: list[Source] = []
         self.problems: list[str] = []

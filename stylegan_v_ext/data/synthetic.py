@@ -101,7 +101,11 @@ def write_demo_dataset(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write a data set of sky videos. progress: called with the number of videos done."""
+    """Write a data set of sky videos.
+
+    Args:
+        progress: Called with the number of videos done.
+    """
     with DatasetWriter(dest) as writer:
         for video in range(num_videos):
             for frame, image in enumerate(sky_video(seed * 100_003 + video, num_frames, resolution)):

@@ -18,7 +18,7 @@ class DatasetWriter:
     block fails. Raises `DataError` if `dest` exists, has the ending of another kind of file or cannot be written.
     """
 
-    def __init__(self, dest: str | Path):
+    def __init__(self, dest: str | Path) -> None:
         self.dest = Path(dest)
         try:
             self._is_zip = format_of(dest, ("zip",)) == "zip"

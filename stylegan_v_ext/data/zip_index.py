@@ -35,14 +35,26 @@ _END, _END_MARK = struct.Struct("<4s4H2IH"), b"PK\x05\x06"
 _END64_LOCATOR = struct.Struct("<4sIQI")
 _END64 = struct.Struct("<4sQ2H2I4Q")
 # A member in the directory, before its name.
-_HEADER = np.dtype({
-    "names": [
-        "magic", "made_by", "flags", "method", "crc", "packed_size", "size", "name_size", "extra_size", "attributes",
-        "offset",
-    ],
-    "formats": ["S4", "<u2", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u2", "<u4", "<u4"],
-    "offsets": [0, 4, 8, 10, 16, 20, 24, 28, 30, 38, 42], "itemsize": 46,
-})  # fmt: skip
+_HEADER = np.dtype(
+    {
+        "names": [
+            "magic",
+            "made_by",
+            "flags",
+            "method",
+            "crc",
+            "packed_size",
+            "size",
+            "name_size",
+            "extra_size",
+            "attributes",
+            "offset",
+        ],
+        "formats": ["S4", "<u2", "<u2", "<u2", "<u4", "<u4", "<u4", "<u2", "<u2", "<u4", "<u4"],
+        "offsets": [0, 4, 8, 10, 16, 20, 24, 28, 30, 38, 42],
+        "itemsize": 46,
+    }
+)
 _LENGTHS = struct.Struct("<3H")  # of name, extra field and comment
 _LENGTHS_AT = 28
 _ALL_ONES = 0xFFFFFFFF  # the value is in the Zip64 extra field
@@ -64,9 +76,14 @@ class _NotUnicode(ValueError):
 
 
 class Names(Sequence[str]):
-    """Names one behind the other in UTF-8. text: uint8. ends: int64, where each ends."""
+    """Names one behind the other in UTF-8.
 
-    def __init__(self, text: np.ndarray, ends: np.ndarray):
+    Args:
+        text: Uint8.
+        ends: Int64, where each ends.
+    """
+
+    def __init__(self, text: np.ndarray, ends: np.ndarray) -> None:
         self._text, self._ends = text, ends
 
     def __len__(self) -> int:
@@ -110,7 +127,11 @@ class Names(Sequence[str]):
 
 @dataclass(frozen=True)
 class ZipIndex:
-    """Members that are files, in the order of the directory. offset: of their headers in the file, in bytes."""
+    """Members that are files, in the order of the directory.
+
+    Attributes:
+        offset: Of their headers in the file, in bytes.
+    """
 
     names: Names
     offset: np.ndarray  # int64
@@ -157,9 +178,14 @@ def _kept_path(path: Path) -> Path:
 
 _MAGIC = b"SGVZIP03"
 _COLUMNS = {
-    "ends": np.int64, "offset": np.int64, "packed_size": np.int64, "size": np.int64, "crc": np.uint32,
-    "method": np.uint16, "encrypted": np.uint8,
-}  # fmt: skip
+    "ends": np.int64,
+    "offset": np.int64,
+    "packed_size": np.int64,
+    "size": np.int64,
+    "crc": np.uint32,
+    "method": np.uint16,
+    "encrypted": np.uint8,
+}
 _FILE_HEADER = struct.Struct("<8s2Q")  # magic, members, bytes of names
 
 
@@ -308,11 +334,16 @@ def _parse_some(directory: bytes, at: np.ndarray, shift: int, encoding: str) -> 
     if links.any():
         raise BadZip(f"its member {names[int(links.argmax())].decode()!r} is a link")
     return {
-        "names": b"".join(names), "name_size": np.array([len(name) for name in names], dtype=np.int64),
+        "names": b"".join(names),
+        "name_size": np.array([len(name) for name in names], dtype=np.int64),
         "name_hash": np.fromiter(map(hash, names), np.int64, len(names)),
-        "offset": offset + shift, "packed_size": packed_size, "size": size, "crc": headers["crc"],
-        "method": headers["method"], "encrypted": (headers["flags"] & _ENCRYPTED_FLAG).astype(np.uint8),
-    }  # fmt: skip
+        "offset": offset + shift,
+        "packed_size": packed_size,
+        "size": size,
+        "crc": headers["crc"],
+        "method": headers["method"],
+        "encrypted": (headers["flags"] & _ENCRYPTED_FLAG).astype(np.uint8),
+    }
 
 
 def _header_positions(directory: bytes, count: int) -> np.ndarray:
@@ -358,9 +389,12 @@ def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...],
 def _names(directory: bytes, at: np.ndarray, headers: np.ndarray, encoding: str) -> list[bytes]:
     """Names in UTF-8, with plain slashes between folders; empty for a folder.
 
-    encoding: of the names that do not say that they are in UTF-8.
-    Raises `BadZip` for a name that would lead out of the folder that it is unpacked in, `_NotUnicode` if such names
-    are not in the encoding.
+    Args:
+        encoding: Of the names that do not say that they are in UTF-8.
+
+    Raises:
+        BadZip: For a name that would lead out of the folder that it is unpacked in, `_NotUnicode` if such names are not
+            in the encoding.
     """
     begins = at + _HEADER.itemsize
     ends = begins + headers["name_size"]
@@ -393,9 +427,10 @@ def _may_have_second_names(directory: bytes, at: np.ndarray, headers: np.ndarray
 def _member_name(raw: bytes, encoding: str, is_flagged: bool, directory: bytes, at: int | None) -> bytes:
     """The name of a member as `_names` gives it.
 
-    raw: as it is stored.
-    encoding: of names without the flag of UTF-8.
-    at: place of its header if it may have a second name, else None.
+    Args:
+        raw: As it is stored.
+        encoding: Of names without the flag of UTF-8.
+        at: Place of its header if it may have a second name, else None.
     """
     encoding = "utf-8" if is_flagged else encoding
     second = None if at is None or is_flagged else _second_name(raw, directory, at)

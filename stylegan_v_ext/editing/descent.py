@@ -31,9 +31,13 @@ class Descent(Protocol):
 def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> None:
     """Run to the end, from the state in the file if there is one.
 
-    purpose: what the result depends on, of `fingerprint`. progress: called with the steps done since
-    the last call. Raises `StoppedBySignal` after Ctrl-C, which finishes the step and writes the state, and
-    `ValueError` if the file is of another purpose.
+    Args:
+        purpose: What the result depends on, of `fingerprint`.
+        progress: Called with the steps done since the last call.
+
+    Raises:
+        StoppedBySignal: After Ctrl-C, which finishes the step and writes the state, and `ValueError` if the file is of
+            another purpose.
     """
     with interruptible() as stopped:
         if path.exists():

@@ -116,8 +116,9 @@ def load_directions(path: str | Path) -> Directions:
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; make it with `stylegan-v directions`") from None
     except Exception as error:  # whatever else the file is
-        raise ValueError(f"{path} holds no directions ({type(error).__name__}); make it with `stylegan-v directions`") \
-            from None  # fmt: skip
+        raise ValueError(
+            f"{path} holds no directions ({type(error).__name__}); make it with `stylegan-v directions`"
+        ) from None
     if found.kind not in ("content", "motion") or vectors.ndim != 2 or not torch.isfinite(vectors).all():
         raise ValueError(f"{path} holds no directions (odd values); make it with `stylegan-v directions`")
     return found

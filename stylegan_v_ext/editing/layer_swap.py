@@ -26,7 +26,8 @@ _UNRELATED = 0.1  # cosine of two networks' weights; independent ones are near 0
 class LayerRange:
     """Which layers come from an image model: those of resolutions `low` to `high`.
 
-    blend_width: 0 for a hard step at both ends, else the width of the logistic in positions.
+    Attributes:
+        blend_width: 0 for a hard step at both ends, else the width of the logistic in positions.
     """
 
     low: int
@@ -77,7 +78,11 @@ def coarse_layers(split: int, blend_width: float = 0.0) -> LayerRange:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """An image model and the layers to take from it. name: for people."""
+    """An image model and the layers to take from it.
+
+    Attributes:
+        name: For people.
+    """
 
     name: str
     network: NetworkData
@@ -88,8 +93,10 @@ class ImageSource:
 class LayerReport:
     """A layer of the result.
 
-    weights: share of each image model. distances: of each image model's weights from the video
-    model's, ||a - b|| / ||a||; `None` where the layer does not exist or fit.
+    Attributes:
+        weights: Share of each image model.
+        distances: Of each image model's weights from the video model's, ||a - b|| / ||a||; `None` where the layer does
+            not exist or fit.
     """
 
     name: str
@@ -99,7 +106,11 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class SwapResult:
-    """The new video generator and what it is made of. warnings: for people."""
+    """The new video generator and what it is made of.
+
+    Attributes:
+        warnings: For people.
+    """
 
     network: NetworkData
     layers: list[LayerReport]
@@ -119,9 +130,13 @@ class SwapResult:
 
 
 class LayerMismatch(ValueError):
-    """Layers that should be taken and do not fit. misfits: one line each."""
+    """Layers that should be taken and do not fit.
 
-    def __init__(self, misfits: list[str], remedy: str):
+    Args:
+        misfits: One line each.
+    """
+
+    def __init__(self, misfits: list[str], remedy: str) -> None:
         super().__init__(f"{len(misfits)} tensors do not fit, the first: {misfits[0]}. {remedy}")
         self.misfits = misfits
 
@@ -131,10 +146,14 @@ def swap_layers(
 ) -> SwapResult:
     """A video generator with layers of image models.
 
-    images: blended in one after the other, in this order. mapping: whose mapping network makes w,
-    "video" or "image" (the first). noise: "drop" the noise inputs of image models where the video model
-    has none, or "keep" them, the same for all frames of a video. Motion is the video model's always.
-    Raises `ValueError` for models that cannot be mixed, `LayerMismatch` naming the layers that do not fit.
+    Args:
+        images: Blended in one after the other, in this order.
+        mapping: Whose mapping network makes w, "video" or "image" (the first).
+        noise: "drop" the noise inputs of image models where the video model has none, or "keep" them, the same for all
+            frames of a video. Motion is the video model's always.
+
+    Raises:
+        ValueError: For models that cannot be mixed, `LayerMismatch` naming the layers that do not fit.
     """
     _check(video, images, mapping, noise)
     state, kwargs = {name: tensor.float().clone() for name, tensor in video.state.items()}, dict(video.kwargs)
@@ -247,8 +266,9 @@ def _misfits(
 
 
 def _remedy(images: Sequence[ImageSource]) -> str:
-    bases = ", ".join(f"--cbase={s.network.kwargs['channel_base']} --cmax={s.network.kwargs['channel_max']}"
-                      for s in images)  # fmt: skip
+    bases = ", ".join(
+        f"--cbase={s.network.kwargs['channel_base']} --cmax={s.network.kwargs['channel_max']}" for s in images
+    )
     return (
         "Take other layers (--split=LOW-HIGH leaves them out), or train the video model from the image model "
         f"(train.py --resume; channels {bases}), after which all layers fit"
@@ -256,7 +276,7 @@ def _remedy(images: Sequence[ImageSource]) -> str:
 
 
 def _blend(state: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer: str, share: float) -> None:
-    """state <- (1 - share) state + share image, in place, for the tensors of a layer."""
+    """State <- (1 - share) state + share image, in place, for the tensors of a layer."""
     if share == 0:
         return
     for name in _tensors(state, layer):

@@ -36,8 +36,9 @@ def pixel_loss(frames: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 def vgg_loss(network: Any) -> FrameLoss:
     """Squared distance of VGG16's features (LPIPS, arXiv 1801.03924) plus `pixel_loss`.
 
-    network: the TorchScript file of StyleGAN2's projector, called
-    `network(images [F, 3, H, W] in 0 ... 255, resize_images=False, return_lpips=True) -> [F, D]`.
+    Args:
+        network: The TorchScript file of StyleGAN2's projector, called `network(images [F, 3, H, W] in 0 ... 255,
+            resize_images=False, return_lpips=True) -> [F, D]`.
     """
 
     def features(frames: torch.Tensor) -> torch.Tensor:
@@ -57,8 +58,11 @@ def vgg_loss(network: Any) -> FrameLoss:
 def load_loss(name: str, device: torch.device) -> tuple[FrameLoss, str]:
     """The loss of that name, and what it is, for people.
 
-    name: "vgg16", "pixels", or "auto" for VGG16 where it can be had. Raises `ValueError` where it was
-    asked for and cannot.
+    Args:
+        name: "vgg16", "pixels", or "auto" for VGG16 where it can be had.
+
+    Raises:
+        ValueError: Where it was asked for and cannot.
     """
     if name not in LOSSES:
         raise ValueError(f"loss {name!r} is not one of {', '.join(LOSSES)}")

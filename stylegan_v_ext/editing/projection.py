@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.editing.perceptual import FrameLoss
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.noise import given_noise, seeded_noise, seeds_from_latents
+from stylegan_v_ext.strip import unpack_strip
 
 SPACES = ("w", "w+")
 _SEARCH_FRAMES = 4  # of every candidate
@@ -64,8 +64,11 @@ class ProjectionOptions:
 class Projector:
     """Finds the latents of a clip step by step; can be stopped and go on exactly as it was.
 
-    target: frames uint8 `[T, H, W, C]` of the generator's size. times: `[T]`, ascending, in frames of
-    the training data. loss: between frames. class_index: of a conditional generator.
+    Args:
+        target: Frames uint8 `[T, H, W, C]` of the generator's size.
+        times: `[T]`, ascending, in frames of the training data.
+        loss: Between frames.
+        class_index: Of a conditional generator.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class Projector:
         loss: FrameLoss,
         options: ProjectionOptions,
         class_index: int | None = None,
-    ):
+    ) -> None:
         self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
         self.device = self.generator.mapping.w_avg.device
         self.target, self.times = torch.from_numpy(np.array(target)), torch.from_numpy(np.asarray(times, np.float64))
@@ -130,16 +133,26 @@ class Projector:
         rows = self.w.detach()[best : best + 1].expand(-1, self.generator.num_ws, -1).clone()
         settings = {**vars(self.options), "steps_done": len(self.history)}
         return VideoLatents(
-            rows.cpu(), self.eps.detach()[best].cpu().double(), self.first_anchor, self.options.seed,
-            self.times.numpy(), self.class_index, settings,
-        )  # fmt: skip
+            rows.cpu(),
+            self.eps.detach()[best].cpu().double(),
+            self.first_anchor,
+            self.options.seed,
+            self.times.numpy(),
+            self.class_index,
+            settings,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that going on needs, as tensors and plain values."""
         return dict(
-            w=self.w.detach(), eps=self.eps.detach(), optimizer=self.optimizer.state_dict(), history=self.history,
-            racing=self.racing, race_losses=self.race_losses, random=self.random.get_state(),
-        )  # fmt: skip
+            w=self.w.detach(),
+            eps=self.eps.detach(),
+            optimizer=self.optimizer.state_dict(),
+            history=self.history,
+            racing=self.racing,
+            race_losses=self.race_losses,
+            random=self.random.get_state(),
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._start(state["w"].to(self.device), state["eps"].to(self.device))
@@ -163,7 +176,7 @@ class Projector:
 
     @torch.no_grad()
     def _search(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """w `[R, rows, w_dim]` and eps `[R, K, z_dim]` of the random videos that are closest to the clip."""
+        """W `[R, rows, w_dim]` and eps `[R, K, z_dim]` of the random videos that are closest to the clip."""
         found: list[tuple[float, int, torch.Tensor, torch.Tensor]] = []
         at = torch.linspace(0, len(self.times) - 1, min(_SEARCH_FRAMES, len(self.times))).round().long()
         target = self._target(at)
@@ -212,7 +225,7 @@ class Projector:
         times = self.times[at].expand(count, -1)
         motion = self.motion(times, self.classes.expand(count, -1), lambda anchors: noise(anchors - self.first_anchor))
         content = w.expand(-1, self.generator.num_ws, -1)
-        return clip.unpack_strip(self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const"))
+        return unpack_strip(self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const"))
 
     def _losses(self, at: torch.Tensor) -> torch.Tensor:
         target = self._target(at)

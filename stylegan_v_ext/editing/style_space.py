@@ -12,7 +12,11 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 
 @dataclass(frozen=True)
 class StyleLayer:
-    """A convolution, and where its channels stand among all. name: in the synthesis network."""
+    """A convolution, and where its channels stand among all.
+
+    Attributes:
+        name: In the synthesis network.
+    """
 
     name: str
     start: int

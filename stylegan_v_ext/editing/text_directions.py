@@ -34,7 +34,12 @@ _CLIPS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Relevance:
-    """What the channels of a network do. effects: Delta i_c `[S, D]`. spread: sigma_c `[S]`."""
+    """What the channels of a network do.
+
+    Attributes:
+        effects: Delta i_c `[S, D]`.
+        spread: Sigma_c `[S]`.
+    """
 
     effects: torch.Tensor
     spread: torch.Tensor
@@ -42,9 +47,13 @@ class Relevance:
     def offsets(self, text: torch.Tensor, strength: float, disentangle: float) -> torch.Tensor:
         """Offsets of styles `[S]` for a direction of text `[D]`.
 
-        strength: sigmas that the most relevant channel moves, below 0 for the opposite. disentangle: 0 to
-        1, channels below that share of the largest relevance stay; more of it changes less besides.
-        Raises `ValueError` where it is out of range or no channel does anything.
+        Args:
+            strength: Sigmas that the most relevant channel moves, below 0 for the opposite.
+            disentangle: 0 to 1, channels below that share of the largest relevance stay; more of it changes less
+                besides.
+
+        Raises:
+            ValueError: Where it is out of range or no channel does anything.
         """
         if not 0 <= disentangle <= 1:
             raise ValueError(f"disentangle {disentangle} is not between 0 and 1")
@@ -59,12 +68,13 @@ class Relevance:
 class RelevanceMeter:
     """Measures `Relevance` some channels at a time; can be stopped and go on.
 
-    num_images: random videos, each at a moment of its own, that the mean is taken over.
+    Args:
+        num_images: Random videos, each at a moment of its own, that the mean is taken over.
     """
 
     def __init__(
         self, sampler: VideoSampler, encoder: TextImageEncoder, num_images: int = 16, class_index: int | None = None
-    ):
+    ) -> None:
         self.sampler, self.encoder = sampler, encoder
         generator, random = sampler.generator, np.random.RandomState(0)
         names = [VideoName(1_000_000 + number, number, class_index) for number in range(num_images)]
@@ -151,8 +161,12 @@ def measure_relevance(
 ) -> Relevance:
     """`Relevance` from a file, or measured and written to it.
 
-    path: `None` for one in the cache that is named after all that it depends on. progress: called with
-    steps done since the last call, and steps in all. Raises `StoppedBySignal` after Ctrl-C; it can go on.
+    Args:
+        path: `None` for one in the cache that is named after all that it depends on.
+        progress: Called with steps done since the last call, and steps in all.
+
+    Raises:
+        StoppedBySignal: After Ctrl-C; it can go on.
     """
     key = relevance_key(sampler, encoder, num_images, class_index)
     if path is None:

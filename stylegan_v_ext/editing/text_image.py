@@ -15,11 +15,15 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 class TextImageEncoder:
     """Embeds texts and frames in one space, as unit vectors.
 
-    Build with `load_encoder`. model: a `CLIPModel`. tokenizer: its tokenizer. mean, std: of the pixels
-    that it was trained on, RGB in 0 ... 1.
+    Build with `load_encoder`.
+
+    Args:
+        model: A `CLIPModel`.
+        tokenizer: Its tokenizer.
+        mean, std: Of the pixels that it was trained on, RGB in 0 ... 1.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]):
+    def __init__(self, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]) -> None:
         self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer
         device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(list(value), device=device)[:, None, None] for value in (mean, std))

@@ -42,7 +42,8 @@ class TextEditOptions:
 class TextEditor:
     """Moves the content of one video towards a prompt, and away from a neutral text where there is one.
 
-    times: `[T]`, moments that the edit has to be right in.
+    Args:
+        times: `[T]`, moments that the edit has to be right in.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class TextEditor:
         prompt: str,
         neutral: str | None,
         options: TextEditOptions,
-    ):
+    ) -> None:
         self.sampler, self.source, self.encoder, self.options = sampler, source, encoder, options
         self.times = torch.from_numpy(np.asarray(times, np.float64))
         self.prompt, self.neutral = prompt, neutral
@@ -112,16 +113,25 @@ class TextEditor:
         w = self.w.detach().cpu().clone()
         if isinstance(self.source, VideoLatents):
             return VideoLatents(
-                w, self.source.motion, self.source.first_anchor, self.source.motion_seed, self.times.numpy(),
-                self.source.class_index, {**self.source.settings, **settings},
-            )  # fmt: skip
+                w,
+                self.source.motion,
+                self.source.first_anchor,
+                self.source.motion_seed,
+                self.times.numpy(),
+                self.source.class_index,
+                {**self.source.settings, **settings},
+            )
         none = torch.zeros(0, self.sampler.generator.mapping.motion.z_dim, dtype=torch.float64)
         seed = self.sampler.motion_seed(self.source)
         return VideoLatents(w, none, 0, seed, self.times.numpy(), self.source.class_index, settings)
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(w=self.w.detach(), optimizer=self.optimizer.state_dict(), history=self.history,
-                    random=self.random.get_state())  # fmt: skip
+        return dict(
+            w=self.w.detach(),
+            optimizer=self.optimizer.state_dict(),
+            history=self.history,
+            random=self.random.get_state(),
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         with torch.no_grad():

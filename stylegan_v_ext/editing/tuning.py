@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.editing.perceptual import FrameLoss
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.networks.generator import VideoGenerator
+from stylegan_v_ext.strip import unpack_strip
 
 
 class Tuner:
     """Fits a copy of a generator to a clip whose latents were found.
 
-    target: frames uint8 `[T, H, W, C]`. latents: of `Projector`, with the times of those frames.
+    Args:
+        target: Frames uint8 `[T, H, W, C]`.
+        latents: Of `Projector`, with the times of those frames.
     """
 
     def __init__(
@@ -32,7 +34,7 @@ class Tuner:
         chunk_frames: int = 8,
         lr: float = 1e-3,
         seed: int = 0,
-    ):
+    ) -> None:
         self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
         self.generator.synthesis.requires_grad_(True)
         device = self.generator.mapping.w_avg.device
@@ -65,7 +67,7 @@ class Tuner:
         """One step of descent; the loss before it."""
         at = torch.randperm(len(self.target), generator=self.random)[: self.chunk_frames]
         ws = torch.cat([self.content, self.motion[at][None]], dim=1)
-        frames = clip.unpack_strip(self.generator.synthesis(ws, noise_mode="const"))[0]
+        frames = unpack_strip(self.generator.synthesis(ws, noise_mode="const"))[0]
         target = self.target[at].to(frames.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         loss = self.loss(frames, target)
         self.optimizer.zero_grad(set_to_none=True)
@@ -79,8 +81,12 @@ class Tuner:
         return copy.deepcopy(self.generator).requires_grad_(False)
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(synthesis=self.generator.synthesis.state_dict(), optimizer=self.optimizer.state_dict(),
-                    history=self.history, random=self.random.get_state())  # fmt: skip
+        return dict(
+            synthesis=self.generator.synthesis.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            history=self.history,
+            random=self.random.get_state(),
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.generator.synthesis.load_state_dict(state["synthesis"])

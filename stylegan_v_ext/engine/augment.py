@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from stylegan_v_ext import clip
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 from torch_utils import persistence
 from torch_utils.ops import grid_sample_gradfix, upfirdn2d
 
@@ -22,22 +22,35 @@ _COLOR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
 _BY_LETTER = {"b": _BLIT, "g": _GEOM, "c": _COLOR, "f": ("imgfilter",), "n": ("noise",)}
 
 AUGMENTATIONS: dict[str, dict[str, float]] = {
-    "blit": dict.fromkeys(_BLIT, 1), "geom": dict.fromkeys(_GEOM, 1), "color": dict.fromkeys(_COLOR, 1),
-    "filter": {"imgfilter": 1}, "noise": {"noise": 1}, "cutout": {"cutout": 1},
+    "blit": dict.fromkeys(_BLIT, 1),
+    "geom": dict.fromkeys(_GEOM, 1),
+    "color": dict.fromkeys(_COLOR, 1),
+    "filter": {"imgfilter": 1},
+    "noise": {"noise": 1},
+    "cutout": {"cutout": 1},
     **{
         letters: {name: 1 for letter in letters for name in _BY_LETTER[letter]}
         for letters in ("b", "bg", "bgc", "bgcf", "bgcfn")
     },
-}  # fmt: skip
+}
 AUGMENTATIONS["bgcfnc"] = {**AUGMENTATIONS["bgcfn"], "cutout": 1}
 """Arguments of `AugmentPipe` by the names that `--augpipe` takes."""
 
 # Low-pass halves of the symlet wavelets of order 6 and 2 (Daubechies, Ten Lectures on Wavelets).
 _SYM6 = (
-    0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633,
-    0.4910559419267466, 0.787641141030194, 0.3379294217276218, -0.07263752278646252,
-    -0.021060292512300564, 0.04472490177066578, 0.0017677118642428036, -0.007800708325034148,
-)  # fmt: skip
+    0.015404109327027373,
+    0.0034907120842174702,
+    -0.11799011114819057,
+    -0.048311742585633,
+    0.4910559419267466,
+    0.787641141030194,
+    0.3379294217276218,
+    -0.07263752278646252,
+    -0.021060292512300564,
+    0.04472490177066578,
+    0.0017677118642428036,
+    -0.007800708325034148,
+)
 _SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
 _BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)  # expected share of a natural image's power by octave
 
@@ -56,21 +69,53 @@ class AugmentPipe(torch.nn.Module):
 
     def __init__(
         self,
-        xflip: float = 0, rotate90: float = 0, xint: float = 0, xint_max: float = 0.125,
-        scale: float = 0, rotate: float = 0, aniso: float = 0, xfrac: float = 0,
-        scale_std: float = 0.2, rotate_max: float = 1, aniso_std: float = 0.2, xfrac_std: float = 0.125,
-        brightness: float = 0, contrast: float = 0, lumaflip: float = 0, hue: float = 0, saturation: float = 0,
-        brightness_std: float = 0.2, contrast_std: float = 0.5, hue_max: float = 1, saturation_std: float = 1,
-        imgfilter: float = 0, imgfilter_bands: Sequence[float] = (1, 1, 1, 1), imgfilter_std: float = 1,
-        noise: float = 0, cutout: float = 0, noise_std: float = 0.1, cutout_size: float = 0.5,
-    ):  # fmt: skip
+        xflip: float = 0,
+        rotate90: float = 0,
+        xint: float = 0,
+        xint_max: float = 0.125,
+        scale: float = 0,
+        rotate: float = 0,
+        aniso: float = 0,
+        xfrac: float = 0,
+        scale_std: float = 0.2,
+        rotate_max: float = 1,
+        aniso_std: float = 0.2,
+        xfrac_std: float = 0.125,
+        brightness: float = 0,
+        contrast: float = 0,
+        lumaflip: float = 0,
+        hue: float = 0,
+        saturation: float = 0,
+        brightness_std: float = 0.2,
+        contrast_std: float = 0.5,
+        hue_max: float = 1,
+        saturation_std: float = 1,
+        imgfilter: float = 0,
+        imgfilter_bands: Sequence[float] = (1, 1, 1, 1),
+        imgfilter_std: float = 1,
+        noise: float = 0,
+        cutout: float = 0,
+        noise_std: float = 0.1,
+        cutout_size: float = 0.5,
+    ) -> None:
         super().__init__()
         self.strength = {
-            "xflip": xflip, "rotate90": rotate90, "xint": xint, "scale": scale, "rotate": rotate,
-            "aniso": aniso, "xfrac": xfrac, "brightness": brightness, "contrast": contrast,
-            "lumaflip": lumaflip, "hue": hue, "saturation": saturation, "imgfilter": imgfilter,
-            "noise": noise, "cutout": cutout,
-        }  # fmt: skip
+            "xflip": xflip,
+            "rotate90": rotate90,
+            "xint": xint,
+            "scale": scale,
+            "rotate": rotate,
+            "aniso": aniso,
+            "xfrac": xfrac,
+            "brightness": brightness,
+            "contrast": contrast,
+            "lumaflip": lumaflip,
+            "hue": hue,
+            "saturation": saturation,
+            "imgfilter": imgfilter,
+            "noise": noise,
+            "cutout": cutout,
+        }
         self.xint_max, self.scale_std, self.rotate_max = xint_max, scale_std, rotate_max
         self.aniso_std, self.xfrac_std = aniso_std, xfrac_std
         self.brightness_std, self.contrast_std = brightness_std, contrast_std
@@ -82,18 +127,22 @@ class AugmentPipe(torch.nn.Module):
         self.register_buffer("bands", _octave_bands())
 
     def forward(self, strip: torch.Tensor, p: float | None = None) -> torch.Tensor:
-        """Transformed strips. p: probability in place of the buffer's, to spare a wait for the device."""
+        """Transformed strips.
+
+        Args:
+            p: Probability in place of the buffer's, to spare a wait for the device.
+        """
         p = float(self.p) if p is None else p
         if p <= 0:
             return strip
-        x = clip.unpack_strip(strip)
+        x = unpack_strip(strip)
         frames = x.shape[1]
         x = x.flatten(1, 2)  # frames are channels: one grid, one matrix, one mask a clip
         x = self._warp(x, p)
         x = self._recolour(x, p)
         x = self._refilter(x, p)
         x = self._corrupt(x, p)
-        return clip.pack_strip(x.unflatten(1, (frames, -1)))
+        return pack_strip(x.unflatten(1, (frames, -1)))
 
     def _hit(self, name: str, n: int, p: float) -> torch.Tensor:
         """Which of n clips a transform happens to."""
@@ -125,9 +174,12 @@ class AugmentPipe(torch.nn.Module):
         shift = torch.randn(n, 2) * self.xfrac_std * torch.tensor([width, height])
         shift = torch.where(self._hit("xfrac", n, p)[:, None], shift, 0.0)
         return (
-            _scaling(1 / zoom, 1 / zoom) @ _rotation(-before) @ _scaling(1 / stretch, stretch)
-            @ _rotation(-after) @ _translation(-shift)
-        )  # fmt: skip
+            _scaling(1 / zoom, 1 / zoom)
+            @ _rotation(-before)
+            @ _scaling(1 / stretch, stretch)
+            @ _rotation(-after)
+            @ _translation(-shift)
+        )
 
     def _resample(self, x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
         """Look up x at inversely mapped pixels, at twice the resolution so that nothing aliases."""

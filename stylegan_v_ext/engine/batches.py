@@ -23,7 +23,7 @@ _SHARED = "/dev/shm"  # where workers leave batches
 class _PositionedItems(torch.utils.data.Dataset):
     """(item, problems) by (position, index); what is random about them follows from the seed and the position."""
 
-    def __init__(self, dataset: Any, seed: int, skip_bad_frames: bool):
+    def __init__(self, dataset: Any, seed: int, skip_bad_frames: bool) -> None:
         self.dataset, self.seed, self.skip_bad_frames = dataset, seed, skip_bad_frames
 
     def __getitem__(self, key: tuple[int, int]) -> Any:
@@ -42,7 +42,7 @@ class _Positions(torch.utils.data.Sampler):
     Of every `batch_size` positions those of some rounds of `batch_gpu` each.
     """
 
-    def __init__(self, dataset: Any, seed: int, start: int, batch_size: int, batch_gpu: int, rounds: range):
+    def __init__(self, dataset: Any, seed: int, start: int, batch_size: int, batch_gpu: int, rounds: range) -> None:
         self.dataset, self.seed, self.start = dataset, seed, start
         self.batch_size, self.batch_gpu, self.rounds = batch_size, batch_gpu, rounds
 
@@ -67,10 +67,14 @@ def load_batches(
     """This process's share of endless batches: (strips uint8 on the device, labels on the CPU).
 
     A batch of `batch_size` items is `batch_size / batch_gpu` rounds, of which these are this process's.
-    start: items of the stream that were used before, by all. Neither it nor the number of processes or
-    workers changes which item a round of a step has, or what is random about it. One share is on its way
-    ahead of use. skip_bad_frames: take other clips for those that cannot be read, up to a bound. Raises
-    `DataError` for what cannot be read, and where a worker was ended from outside.
+
+    Args:
+        start: Items of the stream that were used before, by all. Neither it nor the number of processes or workers
+            changes which item a round of a step has, or what is random about it. One share is on its way ahead of use.
+        skip_bad_frames: Take other clips for those that cannot be read, up to a bound.
+
+    Raises:
+        DataError: For what cannot be read, and where a worker was ended from outside.
     """
     loader_kwargs = _fit_to_shared_memory(loader_kwargs, dataset, batch_gpu * len(rounds))
     loader = torch.utils.data.DataLoader(
@@ -124,8 +128,11 @@ def _fit_to_shared_memory(loader_kwargs: dict[str, Any], dataset: Any, num_items
     room = shutil.disk_usage(_SHARED).free
     if room > batch * ahead:
         return loader_kwargs
-    print(f"Note: {_SHARED} has {room / 2**20:.0f} MiB left, workers need {batch * ahead / 2**20:.0f}; reading without "
-          "--workers (docker run --shm-size=8g enlarges it)", flush=True)  # fmt: skip
+    print(
+        f"Note: {_SHARED} has {room / 2**20:.0f} MiB left, workers need {batch * ahead / 2**20:.0f}; reading without "
+        "--workers (docker run --shm-size=8g enlarges it)",
+        flush=True,
+    )
     return {**loader_kwargs, "num_workers": 0, "prefetch_factor": None}
 
 

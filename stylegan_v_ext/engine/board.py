@@ -10,7 +10,7 @@ from stylegan_v_ext.text import printable
 class Board:
     """Writes scalars for TensorBoard if it is installed, until it fails; that is said once, and the run goes on."""
 
-    def __init__(self, run_dir: Path, first_step: int | None = None):
+    def __init__(self, run_dir: Path, first_step: int | None = None) -> None:
         """first_step: what earlier parts of the run wrote from that step on is not to be shown; None for a new run."""
         self.writer: Any = None
         try:

@@ -12,9 +12,12 @@ from stylegan_v_ext.files import locked
 def held(run_dir: Path, processes: Processes = Processes()) -> Iterator[None]:  # noqa: B008
     """Hold a run's folder inside the block: whatever is read there is still the newest when the run writes.
 
-    run_dir: an existing folder.
-    processes: all of them enter the block together, once the leading one has the lock.
-    Raises `ValueError` if another run holds the folder.
+    Args:
+        run_dir: An existing folder.
+        processes: All of them enter the block together, once the leading one has the lock.
+
+    Raises:
+        ValueError: If another run holds the folder.
     """
     with contextlib.ExitStack() as stack:
 

@@ -12,7 +12,7 @@ class NotFinite(ValueError):
 class Health:
     """Keeps the first step at which a loss was not finite, on the device; `check` fetches it."""
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device) -> None:
         self._first = torch.full([], -1, dtype=torch.int64, device=device)
         self._checks_each_step = device.type == "cpu"  # nothing is waited for there
 

@@ -22,9 +22,14 @@ class RunLog:
     """Shows where a run is and writes the statistics of its ticks; files of an earlier part are added to."""
 
     def __init__(
-        self, run_dir: str | Path, total_kimg: float, collector: Any, seconds: float = 0, kimg: float = 0,
+        self,
+        run_dir: str | Path,
+        total_kimg: float,
+        collector: Any,
+        seconds: float = 0,
+        kimg: float = 0,
         resumed: bool = False,
-    ):  # fmt: skip
+    ) -> None:
         """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before. resumed: whether
         there were such parts.
         """
@@ -51,22 +56,30 @@ class RunLog:
         values = self.collector.as_dict()
         sec_per_kimg = seconds / kimg_done if kimg_done > 0 else 0.0
         timing = {
-            "Progress/tick": number, "Progress/kimg": kimg, "Timing/total_sec": now - self.start_time,
-            "Timing/sec_per_tick": seconds, "Timing/sec_per_kimg": sec_per_kimg,
-            "Timing/maintenance_sec": maintenance_seconds, "Progress/augment": augment_p,
+            "Progress/tick": number,
+            "Progress/kimg": kimg,
+            "Timing/total_sec": now - self.start_time,
+            "Timing/sec_per_tick": seconds,
+            "Timing/sec_per_kimg": sec_per_kimg,
+            "Timing/maintenance_sec": maintenance_seconds,
+            "Progress/augment": augment_p,
             "Resources/cpu_mem_gb": psutil.Process().memory_info().rss / 2**30,
             "Resources/peak_gpu_mem_gb": _peak_gpu_gb(device),
-        }  # fmt: skip
+        }
         for name, value in timing.items():
             values[name] = dnnlib.EasyDict(num=1, mean=value, std=0.0)
         fields = [
-            f"tick {number:<5d}", f"kimg {kimg:<8.1f}", f"time {dnnlib.util.format_time(now - self.start_time):<12s}",
-            f"sec/tick {seconds:<7.1f}", f"sec/kimg {sec_per_kimg:<7.2f}",
+            f"tick {number:<5d}",
+            f"kimg {kimg:<8.1f}",
+            f"time {dnnlib.util.format_time(now - self.start_time):<12s}",
+            f"sec/tick {seconds:<7.1f}",
+            f"sec/kimg {sec_per_kimg:<7.2f}",
             f"eta {self._eta(kimg, now):<8s}",
             f"loss G {self.collector['Loss/G/loss']:<6.3f} D {self.collector['Loss/D/loss']:<6.3f}",
-            f"cpumem {timing['Resources/cpu_mem_gb']:<5.2f}", f"gpumem {timing['Resources/peak_gpu_mem_gb']:<5.2f}",
+            f"cpumem {timing['Resources/cpu_mem_gb']:<5.2f}",
+            f"gpumem {timing['Resources/peak_gpu_mem_gb']:<5.2f}",
             f"augment {augment_p:.3f}",
-        ]  # fmt: skip
+        ]
         print(" ".join(fields).rstrip(), flush=True)
         try:
             append_line(self.run_dir / STATS_NAME, json.dumps({**values, "timestamp": time.time()}))

@@ -51,8 +51,12 @@ _ADA_INTERVAL = 4  # steps between adjustments of the augmentation probability
 
 @dataclass
 class Progress:
-    """Where a run is in its ticks. seconds: of training so far. maintenance: seconds of writing files at the last
-    tick. collector: statistics since the last tick.
+    """Where a run is in its ticks.
+
+    Attributes:
+        seconds: Of training so far.
+        maintenance: Seconds of writing files at the last tick.
+        collector: Statistics since the last tick.
     """
 
     tick: int = 0
@@ -62,8 +66,9 @@ class Progress:
     collector: training_stats.Collector = field(default_factory=training_stats.Collector)
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(tick=self.tick, next_tick=self.next_tick, seconds=self.seconds,
-                    collector=self.collector.state_dict())  # fmt: skip
+        return dict(
+            tick=self.tick, next_tick=self.next_tick, seconds=self.seconds, collector=self.collector.state_dict()
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.tick, self.next_tick, self.seconds = state["tick"], state["next_tick"], state["seconds"]
@@ -77,8 +82,9 @@ class Trainer:
     random in a round follows from the seed, the step and the round's number: neither a stop nor the number
     of processes changes it.
 
-    state: of `state.load_state`, to go on where another part of the run stopped. processes: of
-    `distributed.join`.
+    Args:
+        state: Of `state.load_state`, to go on where another part of the run stopped.
+        processes: Of `distributed.join`.
     """
 
     def __init__(
@@ -87,7 +93,7 @@ class Trainer:
         run_dir: str | Path,
         state: dict[str, Any] | None = None,
         processes: Processes = Processes(),  # noqa: B008
-    ):
+    ) -> None:
         c = self.config = config
         self.run_dir, self.processes = Path(run_dir), processes
         num_rounds = c.batch_size // c.batch_gpu
@@ -136,9 +142,16 @@ class Trainer:
         if state is not None:
             restore(self, state)
         self._batches = load_batches(
-            self.dataset, c.batch_size, c.batch_gpu, self.rounds, c.random_seed, self.num_clips, self.device,
-            c.data_loader_kwargs, c.get("on_bad_frame") == "skip",
-        )  # fmt: skip
+            self.dataset,
+            c.batch_size,
+            c.batch_gpu,
+            self.rounds,
+            c.random_seed,
+            self.num_clips,
+            self.device,
+            c.data_loader_kwargs,
+            c.get("on_bad_frame") == "skip",
+        )
 
     def _load_weights(self, path: str) -> str:
         """Start from the networks of a checkpoint; returns what there is to tell."""
@@ -278,7 +291,7 @@ class Trainer:
         if self.processes.leads:
             log = RunLog(
                 self.run_dir, c.total_kimg, where.collector, where.seconds, self.num_clips / 1000, self.resumed
-            )  # fmt: skip
+            )
         with closing(log) if log else nullcontext():
             done = self._is_complete()
             while not done:
@@ -308,8 +321,10 @@ class Trainer:
 
         The state comes last: a run that was killed before it makes the tick again, with all of its files.
 
-        log, sheets: `None` in processes that do not lead. due: False for the part of a tick at a stop,
-        which is not to count when the run goes on. save: it is time for a state, whatever else is due.
+        Args:
+            log, sheets: `None` in processes that do not lead.
+            due: False for the part of a tick at a stop, which is not to count when the run goes on.
+            save: It is time for a state, whatever else is due.
         """
         c, where = self.config, self.progress
         where.tick, where.next_tick = where.tick + 1, self.num_clips + c.kimg_per_tick * 1000
@@ -345,7 +360,10 @@ class Trainer:
 
     def _written(self, write: Callable[[], Any], what: str, last: bool) -> Any:
         """What `write` returns; `None`, with a message, where there is no room: training goes on, and the next try may
-        find some. last: there is no next try.
+        find some.
+
+        Args:
+            last: There is no next try.
         """
         try:
             return write()
@@ -353,8 +371,11 @@ class Trainer:
             if last:
                 raise OSError(error.errno, f"{what} could not be written ({error.strerror})", error.filename) from None
             reason = error.strerror or type(error).__name__
-            print(f"{what.capitalize()} could not be written ({reason}). The one before is kept and training goes on; "
-                  f"make room in {printable(self.run_dir)}.", flush=True)  # fmt: skip
+            print(
+                f"{what.capitalize()} could not be written ({reason}). The one before is kept and training goes on; "
+                f"make room in {printable(self.run_dir)}.",
+                flush=True,
+            )
             return None
 
     def _shown(self, show: Callable[[], None], what: str) -> None:
@@ -382,8 +403,11 @@ class Trainer:
         """Say what begins, and write the first files of a new run; returns the last snapshot so far."""
         c = self.config
         if self.resumed:
-            say(f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}",
-                f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...", "")  # fmt: skip
+            say(
+                f"Going on exactly from kimg {self.num_clips / 1000:.3f}, step {self.num_steps}, in {self.run_dir}",
+                f"Training to {c.total_kimg:g} kimg (thousand clips) on {self.device} ...",
+                "",
+            )
             try:
                 return checkpoints.find_snapshot(self.run_dir)
             except checkpoints.CheckpointError:  # somebody has removed them
@@ -405,7 +429,9 @@ class Trainer:
         """A step. Data that cannot be read stop the run, but not before a snapshot is written; no memory stops it with
         the last state as it is.
 
-        stopped: whether a signal came. It may have reached the data workers too, so that there is no step to finish.
+        Args:
+            stopped: Whether a signal came. It may have reached the data workers too, so that there is no step to
+                finish.
         """
         try:
             self.step()
@@ -486,14 +512,20 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = P
 
 
 def resume(
-    config: dnnlib.EasyDict, run_dir: str | Path, processes: Processes = Processes(), data: str | None = None  # noqa: B008
-) -> Path:  # fmt: skip
+    config: dnnlib.EasyDict,
+    run_dir: str | Path,
+    processes: Processes = Processes(),  # noqa: B008
+    data: str | None = None,
+) -> Path:
     """Go on with the run in a folder, from its `training-state-latest.pt`, adding to its files.
 
-    config: the run's own (`state.load_options`), its length perhaps another.
-    run_dir: its folder, held from before the state is read until all is written.
-    data: where the run's data are now; `None` for where they were.
-    Returns and raises as `train`; `ValueError` if the state or the data do not fit.
+    Args:
+        config: The run's own (`state.load_options`), its length perhaps another.
+        run_dir: Its folder, held from before the state is read until all is written.
+        data: Where the run's data are now; `None` for where they were.
+
+    Returns:
+        And raises as `train`; `ValueError` if the state or the data do not fit.
     """
     run_dir = Path(run_dir)
     with held(run_dir, processes):

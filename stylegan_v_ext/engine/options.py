@@ -41,15 +41,18 @@ _RANGES: dict[str, tuple[float, float]] = {
     "ada_kimg": (1e-9, 1e9), "ema_kimg": (0, 1e9), "max_hours": (0, _INFINITY), "snap_state_minutes": (0, _INFINITY),
 }  # fmt: skip
 _CHOICES = {
-    "on_bad_frame": ("stop", "skip"), "nan_policy": ("stop", "ignore"), "strategy": ("conv", "lstm"),
+    "on_bad_frame": ("stop", "skip"),
+    "nan_policy": ("stop", "ignore"),
+    "strategy": ("conv", "lstm"),
     "time_conditioning": ("modulate", "project"),
-}  # fmt: skip
+}
 
 
 def check_options(document: Any) -> None:
     """Raise `ValueError`, naming the entry, for a document that no run of this program could have written.
 
-    document: what `training_options.json` holds.
+    Args:
+        document: What `training_options.json` holds.
     """
     _check_value(document, _schema(), "")
     for name, slot in SLOT_OF.items():
@@ -75,9 +78,10 @@ def _check_together(c: dict[str, Any]) -> None:
 class _Kind:
     """What an entry may be: the types seen for it, of an object its keys, of a list the kind of its elements.
 
-    always: keys that all objects had.
-    elements: `None` if no list with an element was seen.
-    length: of a list, if all had the same and more than one element; otherwise `None`.
+    Attributes:
+        always: Keys that all objects had.
+        elements: `None` if no list with an element was seen.
+        length: Of a list, if all had the same and more than one element; otherwise `None`.
     """
 
     types: set[type] = field(default_factory=set)
@@ -88,9 +92,14 @@ class _Kind:
 
 
 _NAMES = {
-    dict: "an object", list: "a list", str: "a text", int: "a whole number", float: "a number",
-    bool: "true or false", type(None): "null",
-}  # fmt: skip
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 def _type_of(value: Any) -> type:
@@ -129,11 +138,35 @@ def _examples() -> Iterator[dict[str, Any]]:
         yield _example(TrainOptions(outdir="", cfg=cfg, data="", aug="noaug", workers=0, num_frames=frames), [])
         for augpipe in AUGMENTATIONS:
             full = TrainOptions(
-                outdir="", cfg=cfg, data="", batch=1, gamma=0.5, aug="ada", augpipe=augpipe, p=0.5, ada_kimg=0.5,
-                target=0.5, resume="-", glr=0.5, dlr=0.5, num_frames=frames, min_period=0.5, style_mixing=0.5,
-                pl_weight=0.5, metrics=[""], kimg=0.5, max_hours=0.5, snap_state=0.5, tick=0.5, compile=True,
-                batch_gpu=1, cbase=1, motion_distance=1, desc="", device="cuda",
-            )  # fmt: skip
+                outdir="",
+                cfg=cfg,
+                data="",
+                batch=1,
+                gamma=0.5,
+                aug="ada",
+                augpipe=augpipe,
+                p=0.5,
+                ada_kimg=0.5,
+                target=0.5,
+                resume="-",
+                glr=0.5,
+                dlr=0.5,
+                num_frames=frames,
+                min_period=0.5,
+                style_mixing=0.5,
+                pl_weight=0.5,
+                metrics=[""],
+                kimg=0.5,
+                max_hours=0.5,
+                snap_state=0.5,
+                tick=0.5,
+                compile=True,
+                batch_gpu=1,
+                cbase=1,
+                motion_distance=1,
+                desc="",
+                device="cuda",
+            )
             yield _example(full, [""])
 
 
@@ -148,15 +181,27 @@ def _example(options: TrainOptions, exclude: list[str]) -> dict[str, Any]:
     mapping = {"num_layers": 2, "lr_multiplier": 0.5, "w_avg_beta": 0.5}
     motion = {"z_dim": 1, "code_dim": 1, "kernel_size": 11}
     source = {
-        "c_dim": options.num_frames, "num_frames": options.num_frames, "use_noise": True, "conv_clamp": 0.5,
-        "motion_kwargs": motion, "mapping_kwargs": mapping, "z_dim": 1, "w_dim": 1, "channel_base": 1, "channel_max": 1,
-    }  # fmt: skip
+        "c_dim": options.num_frames,
+        "num_frames": options.num_frames,
+        "use_noise": True,
+        "conv_clamp": 0.5,
+        "motion_kwargs": motion,
+        "mapping_kwargs": mapping,
+        "z_dim": 1,
+        "w_dim": 1,
+        "channel_base": 1,
+        "channel_max": 1,
+    }
     follow_source(config, source, None, set())
     return config
 
 
 def _check_value(value: Any, kind: _Kind, path: str) -> None:
-    """Raise `ValueError` unless a value is of a kind. path: its names from the top, with dots between them."""
+    """Raise `ValueError` unless a value is of a kind.
+
+    Args:
+        path: Its names from the top, with dots between them.
+    """
     where, name, seen = path or "the document", path.rpartition(".")[2], _type_of(value)
     as_float = seen is int and float in kind.types
     as_bool = seen is int and bool in kind.types and value in (0, 1)

@@ -19,7 +19,9 @@ def rewind(run_dir: Path, tick: int, num_clips: int, config: Mapping[str, Any]) 
     These are lines of later ticks in `stats.jsonl` and `log.txt`, and figures of later snapshots for the metrics of the
     run. Everything else stays. The run has to be held (`files.locked`). A file that cannot be written stays as it is.
 
-    tick, num_clips: of the state. config: of the run.
+    Args:
+        tick, num_clips: Of the state.
+        config: Of the run.
     """
     remove_leftovers(run_dir)
 

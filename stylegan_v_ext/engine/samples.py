@@ -23,7 +23,7 @@ class SampleSheets:
     all with the same one. Seeds are 0, 1, ..., so that sheets of all times and runs compare.
     """
 
-    def __init__(self, run_dir: str | Path, dataset: SparseVideoDataset, seed: int = 0):
+    def __init__(self, run_dir: str | Path, dataset: SparseVideoDataset, seed: int = 0) -> None:
         self.run_dir, self.dataset = Path(run_dir), dataset
         self.rows = self.columns = int(np.clip(1024 // dataset.resolution, 4, 8))
         self.items = np.random.RandomState(seed).permutation(len(dataset))[: self.rows]

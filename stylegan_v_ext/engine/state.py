@@ -27,13 +27,19 @@ _REMEDY = "start a new run with --resume=SNAPSHOT"
 def capture(trainer: Any) -> dict[str, Any]:
     """The state of a `Trainer` between two steps; all processes have to call it."""
     return dict(
-        version=VERSION, num_clips=trainer.num_clips, num_steps=trainer.num_steps, num_items=len(trainer.dataset),
+        version=VERSION,
+        num_clips=trainer.num_clips,
+        num_steps=trainer.num_steps,
+        num_items=len(trainer.dataset),
         data={"path": trainer.dataset.path, "fingerprint": trainer.fingerprint},
         networks={name: getattr(trainer, name).state_dict() for name in NETWORKS},
         optimizers={name: getattr(trainer, name).state_dict() for name in OPTIMIZERS},
-        augment_p=trainer.loss.augment_p, pl_mean=trainer.loss.pl_mean, ada_stats=trainer.ada_stats.state_dict(),
-        statistics=training_stats.state_dict(), progress=trainer.progress.state_dict(),
-    )  # fmt: skip
+        augment_p=trainer.loss.augment_p,
+        pl_mean=trainer.loss.pl_mean,
+        ada_stats=trainer.ada_stats.state_dict(),
+        statistics=training_stats.state_dict(),
+        progress=trainer.progress.state_dict(),
+    )
 
 
 def restore(trainer: Any, state: dict[str, Any]) -> None:
@@ -63,9 +69,10 @@ def restore(trainer: Any, state: dict[str, Any]) -> None:
 def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any]) -> dict[str, str]:
     """Raise `ValueError` unless a data set is the one that a state was made with; returns all that is known of it.
 
-    dataset: the open data set.
-    fingerprint: its own. States of version 0.1.0 have no fingerprint to compare, only the number of items. A folder
-    has no checksums: those of the zip that it was stay in the run.
+    Args:
+        dataset: The open data set.
+        fingerprint: Its own. States of version 0.1.0 have no fingerprint to compare, only the number of items. A folder
+            has no checksums: those of the zip that it was stay in the run.
     """
     if state["num_items"] != len(dataset):
         raise ValueError(
@@ -106,9 +113,12 @@ def check_sizes(config: dnnlib.EasyDict, dataset: Any, state: dict[str, Any]) ->
 def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:
     """Put the place of the data into a config.
 
-    config: the run's; knows where the data were.
-    data: where the user says that they are; `None` for where they were.
-    Raises `ValueError` for an address that the user did not name: a file alone may not say what is fetched.
+    Args:
+        config: The run's; knows where the data were.
+        data: Where the user says that they are; `None` for where they were.
+
+    Raises:
+        ValueError: For an address that the user did not name: a file alone may not say what is fetched.
     """
     config.training_set_kwargs.path = data or recorded_path("the run", config.training_set_kwargs.path)
 

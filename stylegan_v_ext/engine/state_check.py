@@ -31,9 +31,18 @@ def check_layout(state: Any) -> None:
     if type(state["version"]) is not int or state["version"] != VERSION:
         raise ValueError(f"it is of version {shown_value(state['version'])}, this program reads {VERSION}")
     required = {
-        "version", "num_clips", "num_steps", "num_items", "networks", "optimizers", "augment_p", "pl_mean",
-        "ada_stats", "statistics", "progress",
-    }  # fmt: skip
+        "version",
+        "num_clips",
+        "num_steps",
+        "num_items",
+        "networks",
+        "optimizers",
+        "augment_p",
+        "pl_mean",
+        "ada_stats",
+        "statistics",
+        "progress",
+    }
     _keys(state, "the state", required, {"data"})
     for name, most in (("num_clips", _MOST_CLIPS), ("num_steps", _MOST_STEPS), ("num_items", _MOST_CLIPS)):
         _whole(state[name], name, most)
@@ -55,8 +64,9 @@ def check_layout(state: Any) -> None:
 def check_fit(state: dict[str, Any], trainer: Any) -> None:
     """Raise `ValueError` unless a trainer can go on from a state.
 
-    state: of the layout that `check_layout` wants.
-    trainer: a fresh `Trainer` of the run's own options.
+    Args:
+        state: Of the layout that `check_layout` wants.
+        trainer: A fresh `Trainer` of the run's own options.
     """
     c = trainer.config
     if state["num_clips"] != state["num_steps"] * c.batch_size:
@@ -73,7 +83,11 @@ def check_fit(state: dict[str, Any], trainer: Any) -> None:
 def _keys(
     value: Any, where: str, required: Collection[str], optional: Collection[str] = (), free: bool = False
 ) -> None:
-    """Raise `ValueError` unless a value is a dictionary of these keys. free: of any others, too."""
+    """Raise `ValueError` unless a value is a dictionary of these keys.
+
+    Args:
+        free: Of any others, too.
+    """
     if not isinstance(value, dict):
         raise ValueError(f"{where} is a {type(value).__name__}, expected a dictionary")
     missing = next((key for key in required if key not in value), None)

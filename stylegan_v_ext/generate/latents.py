@@ -20,10 +20,13 @@ _KEYS = ("w", "motion", "first_anchor", "motion_seed", "times", "settings")
 class VideoLatents:
     """A video that was found or edited, not named by seeds alone.
 
-    w: content rows `[1, num_ws, w_dim]`, under that key for StyleGAN2's tools too. motion: noise eps
-    `[K, motion_z_dim]` of the anchors from `first_anchor` on, K = 0 for none; all other anchors have the
-    noise of `motion_seed`, so that the video goes on for ever. times: `[F]`, of the frames that it was
-    made from, in frames. class_index: `None` without classes. settings: plain values, for people.
+    Attributes:
+        w: Content rows `[1, num_ws, w_dim]`, under that key for StyleGAN2's tools too.
+        motion: Noise eps `[K, motion_z_dim]` of the anchors from `first_anchor` on, K = 0 for none; all other anchors
+            have the noise of `motion_seed`, so that the video goes on for ever.
+        times: `[F]`, of the frames that it was made from, in frames.
+        class_index: `None` without classes.
+        settings: Plain values, for people.
     """
 
     w: torch.Tensor
@@ -43,9 +46,14 @@ class VideoLatents:
         settings = json.dumps({**self.settings, "class_index": self.class_index})
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(
-                file, w=self.w.cpu().numpy(), motion=self.motion.cpu().numpy(), first_anchor=self.first_anchor,
-                motion_seed=np.uint64(self.motion_seed), times=self.times, settings=settings,
-            )  # fmt: skip
+                file,
+                w=self.w.cpu().numpy(),
+                motion=self.motion.cpu().numpy(),
+                first_anchor=self.first_anchor,
+                motion_seed=np.uint64(self.motion_seed),
+                times=self.times,
+                settings=settings,
+            )
 
     def check(self, generator: Any, name: str) -> None:
         """Raise `ValueError` unless a generator can show these latents."""
@@ -83,5 +91,11 @@ def load_latents(path: str | Path) -> VideoLatents:
     if not sound or not all(np.isfinite(array).all() for array in (w, motion, times)):
         raise ValueError(f"{path} holds no video latents (odd shapes or values); give a file of `stylegan-v project`")
     return VideoLatents(
-        torch.from_numpy(w).float(), torch.from_numpy(motion), first, seed, times, index, settings,
-    )  # fmt: skip
+        torch.from_numpy(w).float(),
+        torch.from_numpy(motion),
+        first,
+        seed,
+        times,
+        index,
+        settings,
+    )

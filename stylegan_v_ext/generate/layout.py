@@ -13,8 +13,11 @@ import PIL.ImageFont
 class Layout:
     """Cells row by row.
 
-    rows: `None` for as many as it takes. padding: pixels between cells and around them. labels: a
-    text above every cell, cut where it is wider than the cell. label_height: in pixels.
+    Attributes:
+        rows: `None` for as many as it takes.
+        padding: Pixels between cells and around them.
+        labels: A text above every cell, cut where it is wider than the cell.
+        label_height: In pixels.
     """
 
     columns: int

@@ -11,7 +11,11 @@ from stylegan_v_ext.generate.tracks import Content, Schedule, Video
 
 @dataclass(frozen=True)
 class StyleMix:
-    """Content rows of another source. weight: 0 for none of it, 1 for all."""
+    """Content rows of another source.
+
+    Attributes:
+        weight: 0 for none of it, 1 for all.
+    """
 
     source: Source
     rows: slice
@@ -22,10 +26,13 @@ class StyleMix:
 class Recipe:
     """Ingredients; the defaults leave a video as it is.
 
-    truncation: psi by frame. mix: other styles for some layers. push, strength: a direction in w,
-    `[w_dim]` or `[num_ws, w_dim]`, and how far along it by frame. amplitude: of motion, 1 for as it is.
-    nudge: added to every motion vector, `[w_dim]`. loop: frames of training data after which the motion
-    comes back to its start, `None` for never.
+    Attributes:
+        truncation: Psi by frame.
+        mix: Other styles for some layers.
+        push, strength: A direction in w, `[w_dim]` or `[num_ws, w_dim]`, and how far along it by frame.
+        amplitude: Of motion, 1 for as it is.
+        nudge: Added to every motion vector, `[w_dim]`.
+        loop: Frames of training data after which the motion comes back to its start, `None` for never.
     """
 
     truncation: Schedule | None = None

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.tracks import Motion, Video
 from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.noise import NoiseSource, seeded_noise, seeds_from_latents
+from stylegan_v_ext.strip import unpack_strip
 
 CHUNK_FRAMES = 16
 _QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
@@ -43,10 +43,11 @@ def frame_times(num_frames: int, start: float = 0, speed: float = 1) -> Iterator
 class VideoSampler:
     """Makes frames of videos with a generator in eval mode.
 
-    truncation_psi: of contents that seeds name; 1 for the full variety, towards 0 for the average video.
+    Args:
+        truncation_psi: Of contents that seeds name; 1 for the full variety, towards 0 for the average video.
     """
 
-    def __init__(self, generator: VideoGenerator, device: torch.device, truncation_psi: float = 1):
+    def __init__(self, generator: VideoGenerator, device: torch.device, truncation_psi: float = 1) -> None:
         self.generator = generator.eval().to(device)
         self.device, self.truncation_psi = device, truncation_psi
 
@@ -69,7 +70,11 @@ class VideoSampler:
         return seeds_from_latents(self._latent(name))[0] if name.motion_seed is None else name.motion_seed
 
     def motion(self, source: Source, loop: float | None = None) -> Motion:
-        """How a source moves. loop: make it come back after that many frames."""
+        """How a source moves.
+
+        Args:
+            loop: Make it come back after that many frames.
+        """
         network, classes = self.generator.mapping.motion, self.classes(source.class_index)
         assert network is not None, "an image model has no motion"
         if loop is not None:
@@ -109,7 +114,7 @@ class VideoSampler:
         """Frames `[F, C, H, W]` from content rows `[1 or F, num_ws, w_dim]` and motion vectors `[F, w_dim]`."""
         motion = motion[None] if len(content) == 1 else motion[:, None]
         strip = self.generator.synthesis(torch.cat([content, motion], dim=1), noise_mode="const")
-        return clip.unpack_strip(strip).flatten(0, 1)
+        return unpack_strip(strip).flatten(0, 1)
 
     def frames(self, name: Source, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
         """Frames uint8 `[H, W, C]` of a source at these times."""

@@ -58,8 +58,9 @@ def still(rows: torch.Tensor) -> Content:
 def through(contents: Sequence[torch.Tensor], num_frames: int, closed: bool = False) -> Content:
     """A smooth path in w through several contents `[1, num_ws, w_dim]`, evenly spaced over `num_frames`.
 
-    closed: come back to the first after the last frame, for loops. A cubic spline; a straight line
-    between two contents.
+    Args:
+        closed: Come back to the first after the last frame, for loops. A cubic spline; a straight line between two
+            contents.
     """
     stops = torch.cat([*contents, contents[0]] if closed else list(contents)).cpu().numpy()
     length = num_frames if closed else max(num_frames - 1, 1)
@@ -120,7 +121,11 @@ def rows_of(low: int, high: int, num_ws: int) -> slice:
 
 
 def network_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSource) -> Motion:
-    """The motion that a network makes of noise. classes: class part `[1, K]`."""
+    """The motion that a network makes of noise.
+
+    Args:
+        classes: Class part `[1, K]`.
+    """
     return lambda times: network(times[None], classes, noise)[0]
 
 

@@ -33,12 +33,16 @@ def write_video(
     Grey frames become RGB, alpha is left out, and odd sides grow by a pixel if a codec wants even ones. Videos are
     BT.709, and say so in the stream and in the container.
 
-    fps: frames a second.
-    codec: one of `outputs.CODECS` of the format; None for the first of them.
-    quality: 1 to 100, for all formats that lose some.
+    The result appears under its name when it is complete.
 
-    The result appears under its name when it is complete. Raises `ValueError` for an unknown format, a codec or a
-    rate that does not go into it, `FfmpegError` if ffmpeg is missing or fails, `OSError` if nothing can be written.
+    Args:
+        fps: Frames a second.
+        codec: One of `outputs.CODECS` of the format; None for the first of them.
+        quality: 1 to 100, for all formats that lose some.
+
+    Raises:
+        ValueError: For an unknown format, a codec or a rate that does not go into it, `FfmpegError` if ffmpeg is
+            missing or fails, `OSError` if nothing can be written.
     """
     path = Path(path)
     format = check_format(path, codec, fps)
@@ -79,7 +83,7 @@ def _rgb(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[str]:
-    """ffmpeg's arguments for the output."""
+    """Ffmpeg's arguments for the output."""
     if format == "gif":  # a palette for each frame, so that no more than one is held
         rate = f"fps={FASTEST_GIF}," if fps > FASTEST_GIF else ""
         palette = f"{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
@@ -93,21 +97,33 @@ def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[s
     crf = max(51 * (1 - quality / 100) ** 0.477, 1)  # 17 at 90, 26 at 75
     settings = {
         "h264": ["-c:v", "libx264", "-crf", f"{crf:.0f}", "-preset", "medium"],
-        "h265": ["-c:v", "libx265", "-crf", f"{crf:.0f}", "-preset", "medium", "-tag:v", "hvc1",
-                 "-x265-params", "log-level=error"],
+        "h265": [
+            "-c:v",
+            "libx265",
+            "-crf",
+            f"{crf:.0f}",
+            "-preset",
+            "medium",
+            "-tag:v",
+            "hvc1",
+            "-x265-params",
+            "log-level=error",
+        ],
         "vp9": ["-c:v", "libvpx-vp9", "-crf", f"{crf * 63 / 51:.0f}", "-b:v", "0", "-row-mt", "1"],
-    }[codec]  # fmt: skip
+    }[codec]
     tags = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
     tagged = f"{_as_yuv('bt709')},setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
     container = {
-        "mp4": ["-movflags", "+faststart", "-f", "mp4"], "mov": ["-movflags", "+faststart", "-f", "mov"],
-        "mkv": ["-f", "matroska"], "webm": ["-f", "webm"],
-    }[format]  # fmt: skip
+        "mp4": ["-movflags", "+faststart", "-f", "mp4"],
+        "mov": ["-movflags", "+faststart", "-f", "mov"],
+        "mkv": ["-f", "matroska"],
+        "webm": ["-f", "webm"],
+    }[format]
     return ["-vf", tagged, *settings, "-pix_fmt", "yuv420p", *tags, *container]
 
 
 def _as_yuv(matrix: str) -> str:
-    """ffmpeg's filter from RGB to 4:2:0, by the coefficients of a standard and without its coarse short cuts."""
+    """Ffmpeg's filter from RGB to 4:2:0, by the coefficients of a standard and without its coarse short cuts."""
     exact = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
     return f"scale=out_color_matrix={matrix}:out_range=tv:{exact},format=yuv420p"
 
@@ -123,10 +139,25 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], fps: floa
                 frame = _even(frame) if even else frame
                 if process is None:
                     process = start_ffmpeg(
-                        ["-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{frame.shape[1]}x{frame.shape[0]}",
-                         "-r", str(fps), "-i", "pipe:0", *encoder, f"file:{temporary}"],
-                        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
-                    )  # fmt: skip
+                        [
+                            "-y",
+                            "-f",
+                            "rawvideo",
+                            "-pix_fmt",
+                            "rgb24",
+                            "-s",
+                            f"{frame.shape[1]}x{frame.shape[0]}",
+                            "-r",
+                            str(fps),
+                            "-i",
+                            "pipe:0",
+                            *encoder,
+                            f"file:{temporary}",
+                        ],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.DEVNULL,
+                        stderr=log,
+                    )
                 process.stdin.write(np.ascontiguousarray(frame).data)
                 count += 1
             if process is not None:

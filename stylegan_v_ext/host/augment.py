@@ -12,11 +12,12 @@ from torch_utils import persistence
 class ClipAugmentPipe(torch.nn.Module):
     """Runs an image pipe over the frames of strips `[N, C, F*H, W]`, replaying its random draws for each frame.
 
-    pipe_class, kwargs: name and arguments of the pipe for images `[N, C, H, W]`. p: its buffer, which
-    training loops adapt.
+    Args:
+        pipe_class, kwargs: Name and arguments of the pipe for images `[N, C, H, W]`. p: its buffer, which training
+            loops adapt.
     """
 
-    def __init__(self, pipe_class: str, **kwargs: Any):
+    def __init__(self, pipe_class: str, **kwargs: Any) -> None:
         super().__init__()
         self.pipe = construct("image augmentation of a host", {"class_name": pipe_class, **kwargs})
 

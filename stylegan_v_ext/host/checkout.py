@@ -6,9 +6,13 @@ from pathlib import Path
 
 # What both have, and what tells them apart.
 _COMMON = (
-    "legacy.py", "training/training_loop.py", "training/loss.py", "training/augment.py", "metrics/metric_main.py",
+    "legacy.py",
+    "training/training_loop.py",
+    "training/loss.py",
+    "training/augment.py",
+    "metrics/metric_main.py",
     "metrics/metric_utils.py",
-)  # fmt: skip
+)
 _NETWORKS = {
     "stylegan3": "training/networks_stylegan2.py",
     "stylegan2-ada-pytorch": "training/networks.py",

@@ -30,7 +30,7 @@ def _patches() -> "list[Patch]":
 class HostLoader(importlib.machinery.SourceFileLoader):
     """Loads a module of the checkout after editing its text."""
 
-    def __init__(self, name: str, path: str, root: Path):
+    def __init__(self, name: str, path: str, root: Path) -> None:
         super().__init__(name, path)
         self.root = root
 
@@ -45,7 +45,7 @@ class HostLoader(importlib.machinery.SourceFileLoader):
 class HostFinder:
     """Finds modules in the checkout before anywhere else, except those that are ours."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path) -> None:
         self.root = root
 
     def find_spec(

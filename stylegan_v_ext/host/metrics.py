@@ -63,9 +63,13 @@ def _as_stock(metric: Metric) -> Callable[[Any], dict[str, float]]:
             monitor.update(done)
 
         result = measure_generator(
-            metric, options.G, options.dataset_kwargs, options.device,
-            processes=Processes(options.rank, options.num_gpus), progress=progress,
-        )  # fmt: skip
+            metric,
+            options.G,
+            options.dataset_kwargs,
+            options.device,
+            processes=Processes(options.rank, options.num_gpus),
+            progress=progress,
+        )
         return result.values
 
     run.__name__ = metric.name

@@ -32,9 +32,13 @@ _NEVER = 10**9  # ticks
 def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -> Path:
     """Run a config in the checkout at `directory`, into a new run folder; returns the last snapshot's path.
 
-    config: of `stylegan_v_ext.config`. One process for each of `num_gpus`, on CUDA where there is a GPU,
-    otherwise on the CPU. Raises `ValueError` for options that its loop cannot follow, and `StoppedBySignal` after a
-    signal, which its loop follows with a snapshot at the end of the tick.
+    Args:
+        config: Of `stylegan_v_ext.config`. One process for each of `num_gpus`, on CUDA where there is a GPU, otherwise
+            on the CPU.
+
+    Raises:
+        ValueError: For options that its loop cannot follow, and `StoppedBySignal` after a signal, which its loop
+            follows with a snapshot at the end of the tick.
     """
     checkout = host.enter(directory)
     host.import_module("training.training_loop")  # before the folder, which is not made for what does not work
@@ -137,9 +141,13 @@ def _process(
 
 
 def _run(
-    rank: int, config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout, meeting_place: str | None,
+    rank: int,
+    config: dnnlib.EasyDict,
+    run_dir: Path,
+    checkout: host.Checkout,
+    meeting_place: str | None,
     stopped: Stopped,
-) -> None:  # fmt: skip
+) -> None:
     """The checkout's loop, in this process."""
     from torch_utils import custom_ops, training_stats
 
@@ -150,8 +158,10 @@ def _run(
     if meeting_place is not None:
         torch.distributed.init_process_group(
             backend="nccl" if device_type() == "cuda" else "gloo",
-            init_method=(Path(meeting_place) / "processes").as_uri(), rank=rank, world_size=config.num_gpus,
-        )  # fmt: skip
+            init_method=(Path(meeting_place) / "processes").as_uri(),
+            rank=rank,
+            world_size=config.num_gpus,
+        )
     device = torch.device("cuda", rank) if device_type() == "cuda" else torch.device("cpu")
     training_stats.init_multiprocessing(rank, device if config.num_gpus > 1 else None)
     if rank != 0:
@@ -168,7 +178,7 @@ def _run(
 class _WholeFile(io.BufferedWriter):
     """A file that has its name once it is closed; a process that is killed before leaves whatever was there."""
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path) -> None:
         self._naming = ExitStack()
         super().__init__(io.FileIO(self._naming.enter_context(atomic_path(path)), "wb"))
 

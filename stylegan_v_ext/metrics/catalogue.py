@@ -11,9 +11,18 @@ from dataclasses import dataclass
 from stylegan_v_ext.metrics import detectors
 
 STANDARD = (
-    "fvd2048_16f", "fvd2048_128f", "fvd2048_128f_subsample8f", "isv2048_ucf", "motion2048_16f", "motion2048_128f",
-    "rfvd2048_16f", "fid50k_full", "kid50k_full", "pr50k3_full", "is50k",
-)  # fmt: skip
+    "fvd2048_16f",
+    "fvd2048_128f",
+    "fvd2048_128f_subsample8f",
+    "isv2048_ucf",
+    "motion2048_16f",
+    "motion2048_128f",
+    "rfvd2048_16f",
+    "fid50k_full",
+    "kid50k_full",
+    "pr50k3_full",
+    "is50k",
+)
 ALIASES = {
     "fvd": "fvd2048_16f", "isv": "isv2048_ucf", "motion": "motion2048_16f", "rfvd": "rfvd2048_16f",
     "fid": "fid50k_full", "kid": "kid50k_full", "pr": "pr50k3_full", "is": "is50k",
@@ -36,10 +45,14 @@ RANDOM_CLIPS = "random 3-D filters"  # the extractor that needs no file
 class Family:
     """Metrics that differ in their numbers alone.
 
-    title: its full name. detector: file of the network looked through, `None` for none. of_clips: compares
-    clips, not frames. needs_real: compares with real videos. keeps_features: memory grows with the number of
-    clips or frames. most_real: of clips or frames, `None` for as many as there are fakes asked for, 0 for all.
-    text: how it is computed.
+    Attributes:
+        title: Its full name.
+        detector: File of the network looked through, `None` for none.
+        of_clips: Compares clips, not frames.
+        needs_real: Compares with real videos.
+        keeps_features: Memory grows with the number of clips or frames.
+        most_real: Of clips or frames, `None` for as many as there are fakes asked for, 0 for all.
+        text: How it is computed.
     """
 
     title: str
@@ -53,46 +66,84 @@ class Family:
 
 FAMILIES = {
     "fvd": Family(
-        "Frechet video distance (arXiv 1812.01717)", detectors.I3D, True, True, False,
+        "Frechet video distance (arXiv 1812.01717)",
+        detectors.I3D,
+        True,
+        True,
+        False,
         "Frechet distance of the 400 logits of I3D",
     ),
     "rfvd": Family(
-        "Frechet distance of random features, which is not FVD and compares only with itself", RANDOM_CLIPS, True, True,
-        False, "Frechet distance of the features of fixed random 3-D filters, without any download",
+        "Frechet distance of random features, which is not FVD and compares only with itself",
+        RANDOM_CLIPS,
+        True,
+        True,
+        False,
+        "Frechet distance of the features of fixed random 3-D filters, without any download",
     ),
     "motion": Family(
-        "Statistics of motion", None, True, True, True,
+        "Statistics of motion",
+        None,
+        True,
+        True,
+        True,
         "how fast pixels change, flicker, return to an earlier state, drift, and their temporal power spectrum "
         "(docs/metrics.md); no detector",
     ),
     "isv": Family(
-        "Inception score of videos (arXiv 1611.06624)", detectors.C3D, True, False, True,
+        "Inception score of videos (arXiv 1611.06624)",
+        detectors.C3D,
+        True,
+        False,
+        True,
         "exp of the mean KL divergence of C3D's class probabilities to their mean, over 10 parts (shuffle seed 42)",
     ),
     "fid": Family(
-        "Frechet Inception distance (arXiv 1706.08500)", detectors.INCEPTION, False, True, False,
-        "Frechet distance of the 2048 features of Inception v3", 0,
+        "Frechet Inception distance (arXiv 1706.08500)",
+        detectors.INCEPTION,
+        False,
+        True,
+        False,
+        "Frechet distance of the 2048 features of Inception v3",
+        0,
     ),
     "kid": Family(
-        "Kernel Inception distance (arXiv 1801.01401)", detectors.INCEPTION, False, True, True,
+        "Kernel Inception distance (arXiv 1801.01401)",
+        detectors.INCEPTION,
+        False,
+        True,
+        True,
         "mean over 100 random subsets of 1000 (seed 0) of the unbiased MMD^2 of Inception v3's features, kernel "
-        "(x.y/D + 1)^3", 1_000_000,
+        "(x.y/D + 1)^3",
+        1_000_000,
     ),
     "pr": Family(
-        "Precision and recall (arXiv 1904.06991)", detectors.VGG16, False, True, True,
-        "share of either side within balls around VGG16's features of the other, to their 3rd neighbour", 200_000,
+        "Precision and recall (arXiv 1904.06991)",
+        detectors.VGG16,
+        False,
+        True,
+        True,
+        "share of either side within balls around VGG16's features of the other, to their 3rd neighbour",
+        200_000,
     ),
     "is": Family(
-        "Inception score (arXiv 1606.03498)", detectors.INCEPTION, False, False, True,
+        "Inception score (arXiv 1606.03498)",
+        detectors.INCEPTION,
+        False,
+        False,
+        True,
         "exp of the mean KL divergence of Inception v3's class probabilities to their mean, over 10 parts",
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. count: of generated clips or frames, and of real clips at most. stride: frames of the video from
-    one of the clip to the next.
+    """One metric.
+
+    Attributes:
+        count: Of generated clips or frames, and of real clips at most.
+        stride: Frames of the video from one of the clip to the next.
     """
 
     name: str

@@ -28,9 +28,11 @@ _RECORD = "detectors.json"  # SHA-256 by file name
 
 @dataclass(frozen=True)
 class Detector:
-    """A network that metrics look through. arguments: it is called with, after a batch of uint8.
+    """A network that metrics look through.
 
-    urls: where it can be downloaded, tried one after another.
+    Attributes:
+        arguments: It is called with, after a batch of uint8.
+        urls: Where it can be downloaded, tried one after another.
     """
 
     file: str

@@ -29,12 +29,16 @@ def measure_generator(
 ) -> Result:
     """A metric of a generator against a data set.
 
-    dataset_kwargs: of `SparseVideoDataset`; its `xflip` counts as more videos. The rest is of `measure`.
+    Args:
+        dataset_kwargs: Of `SparseVideoDataset`; its `xflip` counts as more videos. The rest is of `measure`.
     """
     real = DatasetVideos(
-        dataset_kwargs["path"], bool(dataset_kwargs.get("xflip")), dataset_kwargs.get("exclude") or (),
-        dataset_kwargs.get("max_size"), dataset_kwargs.get("random_seed") or 0,
-    )  # fmt: skip
+        dataset_kwargs["path"],
+        bool(dataset_kwargs.get("xflip")),
+        dataset_kwargs.get("exclude") or (),
+        dataset_kwargs.get("max_size"),
+        dataset_kwargs.get("random_seed") or 0,
+    )
     if real.resolution != generator.img_resolution:
         raise ValueError(
             f"{real.name} has {real.resolution} px, the model {generator.img_resolution}; convert the data "
@@ -46,12 +50,19 @@ def measure_generator(
 
 def result_line(name: str, result: Result, seconds: float, snapshot: str | None) -> str:
     """A result as a line of `metric-NAME.jsonl`: the keys of stock StyleGAN, and `protocol` and `notes`."""
-    return json.dumps({
-        "results": {key: value if math.isfinite(value) else None for key, value in result.values.items()},
-        "metric": name, "total_time": seconds, "total_time_str": dnnlib.util.format_time(seconds),
-        "num_gpus": result.protocol.get("num_processes", 1), "snapshot_pkl": snapshot, "timestamp": time.time(),
-        "protocol": result.protocol, "notes": result.notes,
-    })  # fmt: skip
+    return json.dumps(
+        {
+            "results": {key: value if math.isfinite(value) else None for key, value in result.values.items()},
+            "metric": name,
+            "total_time": seconds,
+            "total_time_str": dnnlib.util.format_time(seconds),
+            "num_gpus": result.protocol.get("num_processes", 1),
+            "snapshot_pkl": snapshot,
+            "timestamp": time.time(),
+            "protocol": result.protocol,
+            "notes": result.notes,
+        }
+    )
 
 
 def append_result(folder: Path, name: str, line: str) -> None:

@@ -9,8 +9,11 @@ SHUFFLE_SEED = 42
 def inception_score(probabilities: np.ndarray, splits: int = SPLITS, shuffle: bool = False) -> tuple[float, float]:
     """Mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))), from class probabilities `[N, K]`.
 
-    shuffle: samples with a fixed seed first, as the score of videos does. Raises `ValueError` where there are
-    fewer samples than splits.
+    Args:
+        shuffle: Samples with a fixed seed first, as the score of videos does.
+
+    Raises:
+        ValueError: Where there are fewer samples than splits.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if len(probabilities) < splits:

@@ -43,7 +43,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network that metrics look through. call: batches uint8 -> features `[N, D]`. sha256: of its file."""
+    """A network that metrics look through.
+
+    Attributes:
+        call: Batches uint8 -> features `[N, D]`.
+        sha256: Of its file.
+    """
 
     call: Callable[[torch.Tensor], torch.Tensor]
     file: str | None
@@ -51,9 +56,19 @@ class Extractor:
 
 
 def open_extractor(
-    metric: Metric, device: torch.device, own: Path | None, processes: Processes = Processes()  # noqa: B008
-) -> Extractor:  # fmt: skip
-    """What a metric looks through. own: the user's file in place of it. Raises `ValueError` with the remedy."""
+    metric: Metric,
+    device: torch.device,
+    own: Path | None,
+    processes: Processes = Processes(),  # noqa: B008
+) -> Extractor:
+    """What a metric looks through.
+
+    Args:
+        own: The user's file in place of it.
+
+    Raises:
+        ValueError: With the remedy.
+    """
     wanted = metric.family.detector
     if wanted is None and own is not None:
         raise ValueError(f"{metric.name} looks through no detector; leave --detector={own} out")
@@ -87,10 +102,14 @@ def measure(
 ) -> Result:
     """A metric of `fake` against `real`, which some metrics do without.
 
-    repeat: do it that many times with other clips of both sides; the values are means, `_std` their standard
-    deviations. own_detector: a TorchScript file in place of the metric's own. All processes call this and
-    get the same result, to rounding the one of a single process. Raises `ValueError` where there is too
-    little to measure, `DataError` where a video cannot be read.
+    Args:
+        repeat: Do it that many times with other clips of both sides; the values are means, `_std` their standard
+            deviations.
+        own_detector: A TorchScript file in place of the metric's own. All processes call this and get the same result,
+            to rounding the one of a single process.
+
+    Raises:
+        ValueError: Where there is too little to measure, `DataError` where a video cannot be read.
     """
     extractor = open_extractor(metric, device, own_detector, processes)
     run = _Run(metric, real, fake, extractor, device, use_cache, processes, progress)
@@ -115,17 +134,26 @@ class _Run:
     """A metric on its way: its protocol and notes fill while figures are computed."""
 
     def __init__(
-        self, metric: Metric, real: VideoSource | None, fake: VideoSource, extractor: Extractor, device: torch.device,
-        use_cache: bool, processes: Processes, progress: ProgressFn,
-    ):  # fmt: skip
+        self,
+        metric: Metric,
+        real: VideoSource | None,
+        fake: VideoSource,
+        extractor: Extractor,
+        device: torch.device,
+        use_cache: bool,
+        processes: Processes,
+        progress: ProgressFn,
+    ) -> None:
         self.metric, self.extractor, self.device = metric, extractor, device
         self.real = real if metric.family.needs_real else None
         self.fake, self.use_cache, self.processes, self.progress = fake, use_cache, processes, progress
         self.notes: dict[str, None] = {}  # in order, each once
         self.protocol: dict[str, Any] = {
-            "metric": metric.name, "definition": metric.definition, "resolution": fake.resolution,
+            "metric": metric.name,
+            "definition": metric.definition,
+            "resolution": fake.resolution,
             "detector": {"file": extractor.file, "sha256": extractor.sha256},
-        }  # fmt: skip
+        }
         if metric.family.of_clips:
             self.protocol |= {"num_frames": metric.num_frames, "stride": metric.stride}
         if metric.kind in ("fvd", "rfvd", "fid"):
@@ -176,8 +204,10 @@ class _Run:
             )
         if short:
             names = ", ".join(source.video_name(video) for video in short[:3]) + (", …" if len(short) > 3 else "")
-            self.notes[f"{len(short)} of {len(lengths)} {side} videos are shorter than {metric.span} frames and left "
-                       f"out: {names}"] = None  # fmt: skip
+            self.notes[
+                f"{len(short)} of {len(lengths)} {side} videos are shorter than {metric.span} frames and left "
+                f"out: {names}"
+            ] = None
         chosen = long_enough
         if len(long_enough) > metric.count:
             chosen = sorted(random.choice(long_enough, metric.count, replace=False).tolist())
@@ -214,10 +244,15 @@ class _Run:
         if isinstance(source, GeneratedVideos) or not self.use_cache:
             return make()
         key = {
-            "kind": kind.__name__, "content": source.fingerprint, "list": _hash_of(source, picks),
-            "resolution": source.resolution, "detector": self.extractor.sha256 or self.metric.kind,
-            "arguments": self.metric.kind, "device": self.device.type, "torch": torch.__version__,
-        }  # fmt: skip
+            "kind": kind.__name__,
+            "content": source.fingerprint,
+            "list": _hash_of(source, picks),
+            "resolution": source.resolution,
+            "detector": self.extractor.sha256 or self.metric.kind,
+            "arguments": self.metric.kind,
+            "device": self.device.type,
+            "torch": torch.__version__,
+        }
         statistics = self.processes.from_leader(lambda: load_statistics(kind, key))
         if statistics is not None:
             self._advance(_share_size(picks, self.processes, self.metric))
@@ -264,8 +299,10 @@ class _Run:
             (mean_r, cov_r), (mean_f, cov_f) = real.mean_and_covariance(), fake.mean_and_covariance()
             fewest = min(real.count, fake.count)
             if fewest <= len(mean_r):
-                self.notes[f"{fewest} samples for {len(mean_r)} features: the covariance is singular, the figure "
-                           "compares only with others of as many samples"] = None  # fmt: skip
+                self.notes[
+                    f"{fewest} samples for {len(mean_r)} features: the covariance is singular, the figure "
+                    "compares only with others of as many samples"
+                ] = None
             return {name: frechet_distance(mean_r, cov_r, mean_f, cov_f)}
         if kind in ("is", "isv"):
             mean, deviation = inception_score(fake.array(), shuffle=kind == "isv")

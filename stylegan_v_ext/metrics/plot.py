@@ -44,10 +44,14 @@ def _figures(path: Path) -> Iterator[tuple[float, dict[str, float]]]:
         snapshot, results = entry.get("snapshot_pkl"), entry.get("results")
         number = re.search(r"([0-9]{1,9})\.[a-z]{1,20}$", snapshot[-64:]) if isinstance(snapshot, str) else None
         if number is not None and isinstance(results, dict):
-            yield float(number[1]), {
-                printable(name, _LONGEST_NAME): float(value) for name, value in results.items()
-                if type(value) in (int, float) and abs(value) <= _LARGEST and not _HIDDEN.search(name[-20:])
-            }  # fmt: skip
+            yield (
+                float(number[1]),
+                {
+                    printable(name, _LONGEST_NAME): float(value)
+                    for name, value in results.items()
+                    if type(value) in (int, float) and abs(value) <= _LARGEST and not _HIDDEN.search(name[-20:])
+                },
+            )
 
 
 def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]:

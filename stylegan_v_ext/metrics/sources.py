@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
@@ -27,6 +26,7 @@ from stylegan_v_ext.data.pictures import read_pixels
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.data.videos import Video
+from stylegan_v_ext.strip import unpack_strip
 
 _FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
@@ -35,14 +35,23 @@ _READER = b"2"  # changes with what the reader of video files makes of a file, s
 
 @dataclass(frozen=True, eq=False)
 class Pick:
-    """Frames of one video that are read together. video: its number. frames: numbers, or times, `[T]`, ascending."""
+    """Frames of one video that are read together.
+
+    Attributes:
+        video: Its number.
+        frames: Numbers, or times, `[T]`, ascending.
+    """
 
     video: int
     frames: np.ndarray
 
 
 class VideoSource:
-    """Videos to compare. resolution: side of the square frames. mirrored: how many of them are mirror images."""
+    """Videos to compare.
+
+    Attributes:
+        resolution: Side of the square frames. mirrored: how many of them are mirror images.
+    """
 
     name: str
     resolution: int
@@ -76,17 +85,27 @@ class VideoSource:
 class DatasetVideos(VideoSource):
     """A zip, a folder of frame folders, or shards.
 
-    mirror: a mirror image of every video counts as one more. exclude: video folders to leave out. max_size,
-    random_seed: a random choice of videos, as for training. found: the folders that are videos, and what is said of
-    them; None takes all, as training does. Raises `DataError`.
+    Args:
+        mirror: A mirror image of every video counts as one more.
+        exclude: Video folders to leave out. max_size,.
+        random_seed: A random choice of videos, as for training.
+        found: The folders that are videos, and what is said of them; None takes all, as training does.
+
+    Raises:
+        DataError: .
     """
 
     readers = 2
 
     def __init__(
-        self, path: str, mirror: bool = False, exclude: Sequence[str] = (), max_size: int | None = None,
-        random_seed: int = 0, found: Found | None = None,
-    ):  # fmt: skip
+        self,
+        path: str,
+        mirror: bool = False,
+        exclude: Sequence[str] = (),
+        max_size: int | None = None,
+        random_seed: int = 0,
+        found: Found | None = None,
+    ) -> None:
         self.name, self.notes = str(path), tuple(found.notes) if found else ()
         if found:
             self._archive = found.sources[0].archive
@@ -164,15 +183,18 @@ def archive_fingerprint(archive: Any) -> str:
 class VideoFiles(VideoSource):
     """Videos of all kinds, cut to the middle square and scaled as `data convert` does.
 
-    path: of a folder or zip, which holds them at any depth, or of a video file.
-    resolution: width and height of the frames in pixels.
-    mirror: a mirror image of every video counts as one more.
-    found: what is at the path; None looks there.
-    Every video is decoded once to count its frames. Those that cannot be read are named in `notes` and left
-    out. Raises `DataError` if no video is left, `DecoderMissing` if PyAV is not installed.
+    Args:
+        path: Of a folder or zip, which holds them at any depth, or of a video file.
+        resolution: Width and height of the frames in pixels.
+        mirror: A mirror image of every video counts as one more.
+        found: What is at the path; None looks there. Every video is decoded once to count its frames. Those that cannot
+            be read are named in `notes` and left out.
+
+    Raises:
+        DataError: If no video is left, `DecoderMissing` if PyAV is not installed.
     """
 
-    def __init__(self, path: str, resolution: int, mirror: bool = False, found: Found | None = None):
+    def __init__(self, path: str, resolution: int, mirror: bool = False, found: Found | None = None) -> None:
         self.name, self.resolution = str(path), resolution
         found = find_sources(path) if found is None else found
         with ThreadPoolExecutor(default_workers()) as pool:
@@ -283,7 +305,7 @@ class GeneratedVideos(VideoSource):
     an image model have no time. Raises `ValueError` for a conditional model where `like` has no classes.
     """
 
-    def __init__(self, generator: Any, device: torch.device, like: VideoSource, name: str = "network"):
+    def __init__(self, generator: Any, device: torch.device, like: VideoSource, name: str = "network") -> None:
         self.name, self.resolution = name, generator.img_resolution
         self._generator, self._device = generator.eval().to(device), device
         self._ends = np.cumsum(like.lengths)
@@ -320,7 +342,7 @@ class GeneratedVideos(VideoSource):
         times = torch.from_numpy(np.stack([pick.frames for pick in picks]))
         t = {"t": times} if self._generator.num_frames > 1 else {}
         strip = self._generator.synthesis(self._generator.mapping(z, classes, **t), noise_mode="const")
-        return _pixels(clip.unpack_strip(strip)[:, 0])
+        return _pixels(unpack_strip(strip)[:, 0])
 
     @torch.inference_mode()
     def _clip(self, pick: Pick) -> np.ndarray:
@@ -329,7 +351,7 @@ class GeneratedVideos(VideoSource):
         ws = G.mapping(*self._latent(pick.video), t=times[None])
         content, motion = ws[:, : G.num_ws], ws[:, G.num_ws :]
         parts = [
-            _pixels(clip.unpack_strip(G.synthesis(torch.cat([content, rows], dim=1), noise_mode="const"))[0])
+            _pixels(unpack_strip(G.synthesis(torch.cat([content, rows], dim=1), noise_mode="const"))[0])
             for rows in motion.split(_FRAMES_AT_ONCE, dim=1)
         ]
         return np.concatenate(parts)
@@ -357,10 +379,13 @@ def open_source(path: str, resolution: int | None = None, mirror: bool = False) 
 def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool]) -> list[VideoSource]:
     """Videos to compare: data sets as they are, and video files at the size of the first data set.
 
-    paths: of data sets, or of folders or zips of video files, or of both, which count as video files.
-    resolution: width and height that video files get if no path is a data set, in pixels.
-    mirrors: for each path, whether a mirror image of every video counts as one more.
-    Raises `DataError` if there is no video at a path.
+    Args:
+        paths: Of data sets, or of folders or zips of video files, or of both, which count as video files.
+        resolution: Width and height that video files get if no path is a data set, in pixels.
+        mirrors: For each path, whether a mirror image of every video counts as one more.
+
+    Raises:
+        DataError: If there is no video at a path.
     """
     found = [find_sources(path) for path in paths]
     sets = {

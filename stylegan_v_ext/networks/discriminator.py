@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.mapping import MappingNetwork
 from stylegan_v_ext.networks.modulation import conv2d_resample_bias_act, gain_before, modulated_conv2d
 from stylegan_v_ext.networks.precision import memory_format_for, working_dtype
 from stylegan_v_ext.networks.synthesis import check_resolution
+from stylegan_v_ext.strip import sanitise_label, split_label, unpack_strip
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
 
@@ -21,8 +21,10 @@ TIME_CONDITIONINGS = ("modulate", "project")
 class Conv2dLayer(torch.nn.Module):
     """Convolution with optional downsampling, activation and modulation by a condition.
 
-    condition_dim: size of a vector that modulates and demodulates the weight (bias of its affine map
-    1), `None` for a plain convolution. trainable: False keeps all tensors as buffers.
+    Args:
+        condition_dim: Size of a vector that modulates and demodulates the weight (bias of its affine map 1), `None` for
+            a plain convolution.
+        trainable: False keeps all tensors as buffers.
     """
 
     resample_filter: torch.Tensor
@@ -38,7 +40,7 @@ class Conv2dLayer(torch.nn.Module):
         conv_clamp: float | None = None,
         condition_dim: int | None = None,
         trainable: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         self.activation, self.down, self.conv_clamp = activation, down, conv_clamp
         self.padding = kernel_size // 2
@@ -57,16 +59,29 @@ class Conv2dLayer(torch.nn.Module):
         gain *= self.act_gain
         if self.affine is not None:
             return modulated_conv2d(
-                x, self.weight, self.affine(condition), padding=self.padding, bias=self.bias, act=self.activation,
-                gain=gain, clamp=clamp,
-            )  # fmt: skip
+                x,
+                self.weight,
+                self.affine(condition),
+                padding=self.padding,
+                bias=self.bias,
+                act=self.activation,
+                gain=gain,
+                clamp=clamp,
+            )
         before, gain = gain_before(self.activation, gain, x.device)
         weight = (self.weight * (self.weight_gain * before)).to(x.dtype)
         bias = None if self.bias is None else (self.bias * before if before != 1 else self.bias).to(x.dtype)
         return conv2d_resample_bias_act(
-            x, weight, self.resample_filter, bias, down=self.down, padding=self.padding, act=self.activation, gain=gain,
+            x,
+            weight,
+            self.resample_filter,
+            bias,
+            down=self.down,
+            padding=self.padding,
+            act=self.activation,
+            gain=gain,
             clamp=clamp,
-        )  # fmt: skip
+        )
 
 
 def _parameters_to_buffers(module: torch.nn.Module) -> None:
@@ -79,10 +94,12 @@ def _parameters_to_buffers(module: torch.nn.Module) -> None:
 
 @persistence.persistent_class
 class DiscriminatorBlock(torch.nn.Module):
-    """Residual block that halves the resolution. img_channels: above 0 for the first block, which reads the image.
+    """Residual block that halves the resolution.
 
-    first_layer, freeze_layers: layers are counted from the image on (fromrgb, conv0, conv1, skip per
-    block); those below `freeze_layers` do not train.
+    Args:
+        img_channels: Above 0 for the first block, which reads the image.
+        first_layer, freeze_layers: Layers are counted from the image on (fromrgb, conv0, conv1, skip per block); those
+            below `freeze_layers` do not train.
     """
 
     def __init__(
@@ -96,7 +113,7 @@ class DiscriminatorBlock(torch.nn.Module):
         conv_clamp: float | None = None,
         first_layer: int = 0,
         freeze_layers: int = 0,
-    ):
+    ) -> None:
         super().__init__()
         self.use_fp16 = use_fp16
         names = (["fromrgb"] if img_channels else []) + ["conv0", "conv1", "skip"]
@@ -109,9 +126,14 @@ class DiscriminatorBlock(torch.nn.Module):
             in_channels = tmp_channels
         self.has_rgb = bool(img_channels)
         self.conv0 = Conv2dLayer(
-            in_channels, tmp_channels, 3, activation="lrelu", conv_clamp=conv_clamp,
-            condition_dim=condition_dim, trainable=trains["conv0"],
-        )  # fmt: skip
+            in_channels,
+            tmp_channels,
+            3,
+            activation="lrelu",
+            conv_clamp=conv_clamp,
+            condition_dim=condition_dim,
+            trainable=trains["conv0"],
+        )
         self.conv1 = Conv2dLayer(
             tmp_channels, out_channels, 3, activation="lrelu", down=2, conv_clamp=conv_clamp, trainable=trains["conv1"]
         )
@@ -133,7 +155,7 @@ class DiscriminatorBlock(torch.nn.Module):
 class MinibatchStdLayer(torch.nn.Module):
     """Appends the spread within groups of clips as extra channels (Progressive GAN, section 3)."""
 
-    def __init__(self, group_size: int | None, num_channels: int = 1):
+    def __init__(self, group_size: int | None, num_channels: int = 1) -> None:
         super().__init__()
         self.group_size, self.num_channels = group_size, num_channels
 
@@ -158,7 +180,7 @@ class DiscriminatorEpilogue(torch.nn.Module):
         conv_clamp: float | None = None,
         mbstd_group_size: int | None = 4,
         mbstd_num_channels: int = 1,
-    ):
+    ) -> None:
         super().__init__()
         self.cmap_dim = cmap_dim
         self.mbstd = MinibatchStdLayer(mbstd_group_size, mbstd_num_channels) if mbstd_num_channels > 0 else None
@@ -189,7 +211,7 @@ class TimeEncoding(torch.nn.Module):
 
     freqs: torch.Tensor
 
-    def __init__(self, max_num_frames: int, embed_dim: int = 256):
+    def __init__(self, max_num_frames: int, embed_dim: int = 256) -> None:
         super().__init__()
         num_octaves = max(math.ceil(math.log2(max_num_frames)), 1)
         self.embed = torch.nn.Embedding(max_num_frames, embed_dim)
@@ -197,7 +219,7 @@ class TimeEncoding(torch.nn.Module):
         self.out_dim = embed_dim + 2 * num_octaves
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
-        """t `[N, F]` in frames -> `[N, (F - 1) * out_dim]`."""
+        """T `[N, F]` in frames -> `[N, (F - 1) * out_dim]`."""
         delta = t.diff(dim=1).to(torch.float32)
         row = delta.round().clamp(0, self.embed.num_embeddings - 1).long()
         angle = delta[:, :, None] * self.freqs
@@ -209,12 +231,17 @@ class TimeConditionedDiscriminator(torch.nn.Module):
     """Real or generated, from F frames and the times between them.
 
     Blocks above `concat_res` see frames one by one; there the frames' features are put side by side
-    (at half the channels each), and the rest sees the clip. c_dim: K classes + num_frames.
-    concat_res: at most half of the image. time_conditioning: "modulate" has the condition modulate
-    conv0 of every block and project the last features, "project" the latter alone.
-    cmap_dim: size of the condition, `None` for the channels at 4x4. block_kwargs: `freeze_layers`.
-    mapping_kwargs: `num_layers`, `lr_multiplier`. epilogue_kwargs: `mbstd_group_size`,
-    `mbstd_num_channels`.
+    (at half the channels each), and the rest sees the clip.
+
+    Args:
+        c_dim: K classes + num_frames.
+        concat_res: At most half of the image.
+        time_conditioning: "modulate" has the condition modulate conv0 of every block and project the last features,
+            "project" the latter alone.
+        cmap_dim: Size of the condition, `None` for the channels at 4x4.
+        block_kwargs: `freeze_layers`.
+        mapping_kwargs: `num_layers`, `lr_multiplier`.
+        epilogue_kwargs: `mbstd_group_size`, `mbstd_num_channels`.
     """
 
     def __init__(
@@ -234,7 +261,7 @@ class TimeConditionedDiscriminator(torch.nn.Module):
         block_kwargs: dict[str, Any] | None = None,
         mapping_kwargs: dict[str, Any] | None = None,
         epilogue_kwargs: dict[str, Any] | None = None,
-    ):
+    ) -> None:
         super().__init__()
         if time_conditioning not in TIME_CONDITIONINGS:
             raise ValueError(f"time_conditioning {time_conditioning!r} is not one of {', '.join(TIME_CONDITIONINGS)}")
@@ -262,11 +289,16 @@ class TimeConditionedDiscriminator(torch.nn.Module):
             if joins:
                 out_channels //= 2
             block = DiscriminatorBlock(
-                in_channels, channels[res], out_channels,
+                in_channels,
+                channels[res],
+                out_channels,
                 img_channels=img_channels if res == img_resolution else 0,
-                condition_dim=cmap_dim if modulated else None, use_fp16=res >= fp16_from,
-                conv_clamp=conv_clamp, first_layer=first_layer, **(block_kwargs or {}),
-            )  # fmt: skip
+                condition_dim=cmap_dim if modulated else None,
+                use_fp16=res >= fp16_from,
+                conv_clamp=conv_clamp,
+                first_layer=first_layer,
+                **(block_kwargs or {}),
+            )
             setattr(self, f"b{res}", block)
             first_layer += block.num_layers
             in_channels = out_channels * num_frames if joins else out_channels
@@ -277,14 +309,15 @@ class TimeConditionedDiscriminator(torch.nn.Module):
     ) -> torch.Tensor:
         """Logits `[N, 1]` of strips `[N, img_channels, F*H, W]` with labels `[N, K + F]`.
 
-        update_emas: accepted for stock callers; nothing here keeps averages.
+        Args:
+            update_emas: Accepted for stock callers; nothing here keeps averages.
         """
         if img.shape[2] != self.num_frames * img.shape[3]:
             raise ValueError(
                 f"a strip of size {img.shape[3]}x{img.shape[2]} does not hold {self.num_frames} square frames"
             )
         condition = self._condition(c.to(img.device, non_blocking=True))
-        x = clip.unpack_strip(img).flatten(0, 1)
+        x = unpack_strip(img).flatten(0, 1)
         for res in self.block_resolutions:
             x = getattr(self, f"b{res}")(x, condition, force_fp32=force_fp32)
             if self.num_frames > 1 and res // 2 == self.concat_res:
@@ -292,9 +325,9 @@ class TimeConditionedDiscriminator(torch.nn.Module):
         return self.b4(x, condition)
 
     def _condition(self, c: torch.Tensor) -> torch.Tensor | None:
-        """p `[N, cmap_dim]` from the class part and the distances between frames."""
+        """P `[N, cmap_dim]` from the class part and the distances between frames."""
         if self.mapping is None:
             return None
-        c = clip.sanitise_label(c.to(torch.float32), self.num_classes, self.max_num_frames)
-        classes, t = clip.split_label(c, self.num_classes)
+        c = sanitise_label(c.to(torch.float32), self.num_classes, self.max_num_frames)
+        classes, t = split_label(c, self.num_classes)
         return self.mapping(None, classes if self.time is None else torch.cat([classes, self.time(t)], dim=1))

@@ -14,10 +14,12 @@ from torch_utils import persistence
 class VideoGenerator(torch.nn.Module):
     """Strips of frames from a content latent and timestamps.
 
-    c_dim: size of the label, K classes + num_frames timestamps. num_frames: F of the training clips;
-    1 makes StyleGAN2's image generator. max_num_frames: timestamps in labels are clamped below it.
-    mapping_kwargs: `num_layers`, `lr_multiplier`, `w_avg_beta`. motion_kwargs: of `MotionNetwork`. The others are
-    `SynthesisNetwork`'s.
+    Args:
+        c_dim: Size of the label, K classes + num_frames timestamps.
+        num_frames: F of the training clips; 1 makes StyleGAN2's image generator.
+        max_num_frames: Timestamps in labels are clamped below it.
+        mapping_kwargs: `num_layers`, `lr_multiplier`, `w_avg_beta`.
+        motion_kwargs: Of `MotionNetwork`. The others are `SynthesisNetwork`'s.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class VideoGenerator(torch.nn.Module):
         num_fp16_res: int = 4,
         conv_clamp: float | None = 256,
         use_noise: bool = False,
-    ):
+    ) -> None:
         super().__init__()
         if c_dim < num_frames:
             raise ValueError(f"c_dim {c_dim} has no room for {num_frames} timestamps; it is classes + num_frames")
@@ -44,15 +46,27 @@ class VideoGenerator(torch.nn.Module):
         self.img_resolution, self.img_channels = img_resolution, img_channels
         self.num_frames, self.num_classes = num_frames, c_dim - num_frames
         self.synthesis = SynthesisNetwork(
-            w_dim, img_resolution, img_channels, motion_dim=w_dim if num_frames > 1 else 0,
-            channel_base=channel_base, channel_max=channel_max, num_fp16_res=num_fp16_res,
-            conv_clamp=conv_clamp, use_noise=use_noise,
-        )  # fmt: skip
+            w_dim,
+            img_resolution,
+            img_channels,
+            motion_dim=w_dim if num_frames > 1 else 0,
+            channel_base=channel_base,
+            channel_max=channel_max,
+            num_fp16_res=num_fp16_res,
+            conv_clamp=conv_clamp,
+            use_noise=use_noise,
+        )
         self.num_ws = self.synthesis.num_ws
         self.mapping = VideoMappingNetwork(
-            z_dim, c_dim, w_dim, self.num_ws, num_frames, max_num_frames,
-            motion_kwargs=motion_kwargs, **(mapping_kwargs or {}),
-        )  # fmt: skip
+            z_dim,
+            c_dim,
+            w_dim,
+            self.num_ws,
+            num_frames,
+            max_num_frames,
+            motion_kwargs=motion_kwargs,
+            **(mapping_kwargs or {}),
+        )
 
     def forward(
         self,
@@ -68,7 +82,13 @@ class VideoGenerator(torch.nn.Module):
     ) -> torch.Tensor:
         """Strip `[N, img_channels, F*H, W]` in -1 ... 1; arguments as `VideoMappingNetwork.forward`."""
         ws = self.mapping(
-            z, c, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff, update_emas=update_emas,
-            t=t, motion_seeds=motion_seeds, motion_z=motion_z,
-        )  # fmt: skip
+            z,
+            c,
+            truncation_psi=truncation_psi,
+            truncation_cutoff=truncation_cutoff,
+            update_emas=update_emas,
+            t=t,
+            motion_seeds=motion_seeds,
+            motion_z=motion_z,
+        )
         return self.synthesis(ws, update_emas=update_emas, **synthesis_kwargs)

@@ -14,7 +14,7 @@ from torch_utils.ops import bias_act
 
 
 def normalize_2nd_moment(x: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
-    """x / rms(x) over the last dimension."""
+    """X / rms(x) over the last dimension."""
     return x * (x.square().mean(dim=-1, keepdim=True) + eps).rsqrt()
 
 
@@ -30,7 +30,7 @@ class FullyConnectedLayer(torch.nn.Module):
         activation: str = "linear",
         lr_multiplier: float = 1.0,
         bias_init: float = 0.0,
-    ):
+    ) -> None:
         super().__init__()
         self.activation = activation
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
@@ -53,7 +53,7 @@ class Conv1dLayer(torch.nn.Module):
     Few positions and many channels make it a matrix product over windows, which on CPUs takes a third of the time.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_multiplier: float = 1.0):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_multiplier: float = 1.0) -> None:
         super().__init__()
         self.weight_gain = lr_multiplier / math.sqrt(in_channels * kernel_size)
         self.bias_gain = lr_multiplier

@@ -10,10 +10,12 @@ from torch_utils import persistence
 class MappingNetwork(torch.nn.Module):
     """Fully-connected layers over a normalised latent and a normalised embedding of a condition.
 
-    z_dim: size of the latent, 0 for none. c_dim: size of the condition, 0 for none.
+    Args:
+        z_dim: Size of the latent, 0 for none.
+        c_dim: Size of the condition, 0 for none.
     """
 
-    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int = 2, lr_multiplier: float = 0.01):
+    def __init__(self, z_dim: int, c_dim: int, w_dim: int, num_layers: int = 2, lr_multiplier: float = 0.01) -> None:
         super().__init__()
         if not 1 <= num_layers <= 64:
             raise ValueError(f"a mapping network of {num_layers} layers; use 1 to 64")
@@ -26,7 +28,7 @@ class MappingNetwork(torch.nn.Module):
             setattr(self, f"fc{i}", layer)
 
     def map(self, z: torch.Tensor | None, c: torch.Tensor | None) -> torch.Tensor:
-        """w `[N, w_dim]` from z `[N, z_dim]` and c `[N, c_dim]`; `None` where its size is 0."""
+        """W `[N, w_dim]` from z `[N, z_dim]` and c `[N, c_dim]`; `None` where its size is 0."""
         parts = []
         if self.z_dim > 0:
             parts.append(normalize_2nd_moment(z.to(torch.float32)))
@@ -45,7 +47,10 @@ class MappingNetwork(torch.nn.Module):
 class ContentMappingNetwork(MappingNetwork):
     """Styles of images: the rows that a synthesis network reads, all equal but for truncation.
 
-    c_dim: number of classes. num_ws: rows of the result. w_avg_beta: decay of the running average of w.
+    Args:
+        c_dim: Number of classes.
+        num_ws: Rows of the result.
+        w_avg_beta: Decay of the running average of w.
     """
 
     w_avg: torch.Tensor
@@ -59,7 +64,7 @@ class ContentMappingNetwork(MappingNetwork):
         num_layers: int = 2,
         lr_multiplier: float = 0.01,
         w_avg_beta: float = 0.995,
-    ):
+    ) -> None:
         super().__init__(z_dim, c_dim, w_dim, num_layers, lr_multiplier)
         self.num_ws, self.w_avg_beta = num_ws, w_avg_beta
         self.register_buffer("w_avg", torch.zeros(w_dim))
@@ -73,10 +78,11 @@ class ContentMappingNetwork(MappingNetwork):
         update_emas: bool | None = None,
         skip_w_avg_update: bool = False,
     ) -> torch.Tensor:
-        """ws `[N, num_ws, w_dim]` from z `[N, z_dim]` and classes c `[N, c_dim]` (`None`: the zero vector).
+        """Ws `[N, num_ws, w_dim]` from z `[N, z_dim]` and classes c `[N, c_dim]` (`None`: the zero vector).
 
-        truncation_psi, truncation_cutoff: pull the first rows towards `w_avg`. update_emas: whether to
-        move `w_avg`; `None` is in training, unless `skip_w_avg_update`.
+        Args:
+            truncation_psi, truncation_cutoff: Pull the first rows towards `w_avg`.
+            update_emas: Whether to move `w_avg`; `None` is in training, unless `skip_w_avg_update`.
         """
         w = self.map(z, z.new_zeros([z.shape[0], self.c_dim]) if c is None else c)
         update = (self.training and not skip_w_avg_update) if update_emas is None else update_emas

@@ -59,9 +59,15 @@ def modulated_conv2d(
 ) -> torch.Tensor:
     """clamp(gain * act(modulated and demodulated convolution + noise + bias)) of N clips of F frames.
 
-    x: `[N*F, C_in, H, W]`, the frames of a clip next to each other. weight: `[C_out, C_in, k, k]`.
-    styles: `[N, C_in]`, one row a clip. bias: `[C_out]`. noise: `[1 or N, H*up, W*up]`.
-    Returns `[N*F, C_out, H*up, W*up]`.
+    Args:
+        x: `[N*F, C_in, H, W]`, the frames of a clip next to each other.
+        weight: `[C_out, C_in, k, k]`.
+        styles: `[N, C_in]`, one row a clip.
+        bias: `[C_out]`.
+        noise: `[1 or N, H*up, W*up]`.
+
+    Returns:
+        `[N*F, C_out, H*up, W*up]`.
     """
     num_clips = styles.shape[0]
     if x.shape[0] % num_clips:
@@ -99,7 +105,13 @@ def _gains_by_folding(x: torch.Tensor, frames: int, up: int) -> bool:
 def modulated_pointwise(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
     """Modulated 1x1 convolution without demodulation: one small matrix a clip.
 
-    x: `[N*F, C_in, H, W]`. weight: `[C_out, C_in, 1, 1]`. styles: `[N, C_in]`. Returns `[N*F, C_out, H, W]`.
+    Args:
+        x: `[N*F, C_in, H, W]`.
+        weight: `[C_out, C_in, 1, 1]`.
+        styles: `[N, C_in]`.
+
+    Returns:
+        `[N*F, C_out, H, W]`.
     """
     frames, _, height, width = x.shape
     matrices = weight.flatten(1) * styles[:, None, :]

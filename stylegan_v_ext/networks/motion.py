@@ -20,14 +20,16 @@ STRATEGIES = ("conv", "lstm")
 class AcyclicPositionalEncoding(torch.nn.Module):
     """v(t) from the codes at the anchors around t (StyleGAN-V, equations 2-4).
 
-        raw(tau) = [A sin(w sigma tau + rho s), A cos(w sigma tau + rho s)]
+    raw(tau) = [A sin(w sigma tau + rho s), A cos(w sigma tau + rho s)]
         v(t) = raw(t) - [(1-a) raw(t_L) + a raw(t_R)] + [(1-a) B u_L + a B u_R]
 
     Periods sigma = tanh(W_p u_L) + 1, phases rho = W_f u_L and amplitudes A = 1 + W_a u_L come from
     the left code. Subtracting the line between the ends makes v continuous, adding the aligned codes
     makes it B u at the anchors and keeps it from repeating.
 
-    min_period, max_period: in frames. amplitude: False leaves A at 1.
+    Args:
+        min_period, max_period: In frames.
+        amplitude: False leaves A at 1.
     """
 
     freqs: torch.Tensor
@@ -40,7 +42,7 @@ class AcyclicPositionalEncoding(torch.nn.Module):
         min_period: float = 16,
         max_period: float = 1024,
         amplitude: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         if out_dim % 2:
             raise ValueError(f"w_dim {out_dim} is odd; the positional encoding needs sine and cosine pairs")
@@ -57,7 +59,7 @@ class AcyclicPositionalEncoding(torch.nn.Module):
         self.aligner = FullyConnectedLayer(code_dim, out_dim, bias=False)
 
     def forward(self, t: torch.Tensor, distance: float, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        """v `[M, out_dim]` at times t `[M]`, between codes left and right `[M, code_dim]` `distance` frames apart."""
+        """V `[M, out_dim]` at times t `[M]`, between codes left and right `[M, code_dim]` `distance` frames apart."""
         t = t[:, None]
         t_left = (t / distance).floor() * distance
         a = (t - t_left) / distance
@@ -78,10 +80,14 @@ class AcyclicPositionalEncoding(torch.nn.Module):
 class MotionNetwork(torch.nn.Module):
     """Motion vectors v(t) of N videos at F times each.
 
-    z_dim: size of the noise eps. c_dim: class part appended to every eps. code_dim: size of u.
-    out_dim: size of v. distance: frames between anchors. strategy: "conv" smooths the noise with two
-    unpadded convolutions, u_k seeing eps_k ... eps_{k + 2(kernel_size - 1)}; "lstm" runs over it from
-    anchor 0 on (a baseline: reaching t costs the whole past).
+    Args:
+        z_dim: Size of the noise eps.
+        c_dim: Class part appended to every eps.
+        code_dim: Size of u.
+        out_dim: Size of v.
+        distance: Frames between anchors.
+        strategy: "conv" smooths the noise with two unpadded convolutions, u_k seeing eps_k ... eps_{k + 2(kernel_size -
+            1)}; "lstm" runs over it from anchor 0 on (a baseline: reaching t costs the whole past).
     """
 
     def __init__(
@@ -96,7 +102,7 @@ class MotionNetwork(torch.nn.Module):
         min_period: float = 16,
         max_period: float = 1024,
         amplitude: bool = True,
-    ):
+    ) -> None:
         super().__init__()
         if strategy not in STRATEGIES:
             raise ValueError(f"motion strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
@@ -113,11 +119,14 @@ class MotionNetwork(torch.nn.Module):
         self.encoding = AcyclicPositionalEncoding(code_dim, out_dim, min_period, max_period, amplitude)
 
     def forward(self, t: torch.Tensor, c: torch.Tensor, noise: NoiseSource) -> torch.Tensor:
-        """v `[N, F, out_dim]`, float32, at times t `[N, F]` in frames. c: class part `[N, c_dim]`.
+        """V `[N, F, out_dim]`, float32, at times t `[N, F]` in frames.
 
         In eval mode everything up to v is computed in float64, because the angles grow with t. Keep
         t on the CPU where it was made there: the anchors it needs are counted without waiting for
         the device.
+
+        Args:
+            c: Class part `[N, c_dim]`.
         """
         device = self.encoding.freqs.device
         dtype = torch.float32 if self.training else torch.float64

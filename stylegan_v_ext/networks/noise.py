@@ -71,7 +71,8 @@ def given_noise(motion_z: torch.Tensor) -> NoiseSource:
 def recorded_noise(table: torch.Tensor, first_anchor: int, seed: int) -> NoiseSource:
     """Noise of one video that is given for some anchors and goes on as that of a motion seed elsewhere.
 
-    table: `[K, z_dim]` for anchors first_anchor ... first_anchor + K - 1; gradients reach it.
+    Args:
+        table: `[K, z_dim]` for anchors first_anchor ... first_anchor + K - 1; gradients reach it.
     """
     others = seeded_noise([seed], table.shape[1])
 

@@ -25,7 +25,11 @@ def use_bfloat16_on_cpu(wanted: bool) -> None:
 
 
 def working_dtype(device: torch.device, use_fp16: bool, force_fp32: bool = False) -> torch.dtype:
-    """Type that a block computes in. use_fp16: of the block, for CUDA."""
+    """Type that a block computes in.
+
+    Args:
+        use_fp16: Of the block, for CUDA.
+    """
     if force_fp32:
         return torch.float32
     if device.type == "cpu":

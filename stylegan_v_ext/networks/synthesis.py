@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d, modulated_pointwise
 from stylegan_v_ext.networks.precision import memory_format_for, working_dtype
+from stylegan_v_ext.strip import pack_strip
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
 
@@ -20,8 +20,9 @@ _BLUR = [1, 3, 3, 1]
 class SynthesisLayer(torch.nn.Module):
     """Modulated 3x3 convolution, optional upsampling and noise, leaky ReLU.
 
-    use_noise: keep StyleGAN's per-pixel noise input. conv_clamp: largest absolute output, `None` for
-    no bound.
+    Args:
+        use_noise: Keep StyleGAN's per-pixel noise input.
+        conv_clamp: Largest absolute output, `None` for no bound.
     """
 
     resample_filter: torch.Tensor
@@ -36,7 +37,7 @@ class SynthesisLayer(torch.nn.Module):
         up: int = 1,
         use_noise: bool = False,
         conv_clamp: float | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.up, self.use_noise, self.conv_clamp, self.resolution = up, use_noise, conv_clamp, resolution
         self.register_buffer("resample_filter", upfirdn2d.setup_filter(_BLUR))
@@ -54,9 +55,18 @@ class SynthesisLayer(torch.nn.Module):
             noise = self._noise(len(w), noise_mode) * self.noise_strength
         clamp = None if self.conv_clamp is None else self.conv_clamp * gain
         return modulated_conv2d(
-            x, self.weight, self.affine(w), up=self.up, padding=1, resample_filter=self.resample_filter,
-            bias=self.bias, noise=noise, act="lrelu", gain=gain * math.sqrt(2), clamp=clamp,
-        )  # fmt: skip
+            x,
+            self.weight,
+            self.affine(w),
+            up=self.up,
+            padding=1,
+            resample_filter=self.resample_filter,
+            bias=self.bias,
+            noise=noise,
+            act="lrelu",
+            gain=gain * math.sqrt(2),
+            clamp=clamp,
+        )
 
     def _noise(self, num_clips: int, noise_mode: str) -> torch.Tensor:
         if noise_mode == "const":
@@ -68,7 +78,7 @@ class SynthesisLayer(torch.nn.Module):
 class ToRGBLayer(torch.nn.Module):
     """Modulated 1x1 convolution to image channels, without demodulation."""
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None = None):
+    def __init__(self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None = None) -> None:
         super().__init__()
         self.conv_clamp = conv_clamp
         self.weight_gain = 1 / math.sqrt(in_channels)
@@ -86,8 +96,10 @@ class ToRGBLayer(torch.nn.Module):
 class SynthesisBlock(torch.nn.Module):
     """One resolution: convolutions, and a ToRGB layer added to the enlarged image so far.
 
-    in_channels: 0 for the 4x4 block, which starts from a learned constant with `motion_dim` channels
-    of motion beside it. frozen_dim: channels of the constant that hold the motion of one moment.
+    Args:
+        in_channels: 0 for the 4x4 block, which starts from a learned constant with `motion_dim` channels of motion
+            beside it.
+        frozen_dim: Channels of the constant that hold the motion of one moment.
     """
 
     resample_filter: torch.Tensor
@@ -104,7 +116,7 @@ class SynthesisBlock(torch.nn.Module):
         use_fp16: bool = False,
         use_noise: bool = False,
         conv_clamp: float | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.in_channels, self.use_fp16 = in_channels, use_fp16
         self.register_buffer("resample_filter", upfirdn2d.setup_filter(_BLUR))
@@ -155,8 +167,9 @@ class SynthesisBlock(torch.nn.Module):
 class SynthesisNetwork(torch.nn.Module):
     """Images from content rows and motion rows of `ws`.
 
-    num_fp16_res: how many of the highest resolutions run in float16 on CUDA. frozen_dim: channels of
-    motion that became part of the constant, in images taken out of a video generator.
+    Args:
+        num_fp16_res: How many of the highest resolutions run in float16 on CUDA.
+        frozen_dim: Channels of motion that became part of the constant, in images taken out of a video generator.
     """
 
     def __init__(
@@ -171,7 +184,7 @@ class SynthesisNetwork(torch.nn.Module):
         conv_clamp: float | None = 256,
         use_noise: bool = False,
         frozen_dim: int = 0,
-    ):
+    ) -> None:
         super().__init__()
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         self.motion_dim = motion_dim
@@ -182,11 +195,17 @@ class SynthesisNetwork(torch.nn.Module):
         self.num_ws = 0
         for res in self.block_resolutions:
             block = SynthesisBlock(
-                channels[res // 2] if res > 4 else 0, channels[res], w_dim=w_dim, resolution=res,
-                img_channels=img_channels, motion_dim=motion_dim if res == 4 else 0,
+                channels[res // 2] if res > 4 else 0,
+                channels[res],
+                w_dim=w_dim,
+                resolution=res,
+                img_channels=img_channels,
+                motion_dim=motion_dim if res == 4 else 0,
                 frozen_dim=frozen_dim if res == 4 else 0,
-                use_fp16=res >= max(fp16_from, 8), use_noise=use_noise, conv_clamp=conv_clamp,
-            )  # fmt: skip
+                use_fp16=res >= max(fp16_from, 8),
+                use_noise=use_noise,
+                conv_clamp=conv_clamp,
+            )
             self.num_ws += block.num_conv
             setattr(self, f"b{res}", block)
         self.num_ws += 1  # every ToRGB shares its row with the next block, except the last
@@ -196,7 +215,8 @@ class SynthesisNetwork(torch.nn.Module):
     ) -> torch.Tensor:
         """Strip `[N, C, F*H, W]` from ws `[N, num_ws + F, w_dim]`; without motion rows one frame with v = 0.
 
-        update_emas: accepted for stock callers; nothing here keeps averages.
+        Args:
+            update_emas: Accepted for stock callers; nothing here keeps averages.
         """
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode {noise_mode!r} is not one of {', '.join(NOISE_MODES)}")
@@ -213,7 +233,7 @@ class SynthesisNetwork(torch.nn.Module):
             block_ws = content[:, row : row + block.num_conv + 1]
             x, img = block(x, img, block_ws, motion, noise_mode=noise_mode, force_fp32=force_fp32)
             row += block.num_conv
-        return clip.pack_strip(img.unflatten(0, (num_clips, frames)))
+        return pack_strip(img.unflatten(0, (num_clips, frames)))
 
 
 def check_resolution(resolution: int, smallest: int = 8) -> int:

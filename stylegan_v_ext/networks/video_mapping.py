@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.networks import noise
 from stylegan_v_ext.networks.mapping import ContentMappingNetwork
 from stylegan_v_ext.networks.motion import MotionNetwork
+from stylegan_v_ext.strip import sanitise_label, split_label
 from torch_utils import persistence
 
 
@@ -16,9 +16,11 @@ from torch_utils import persistence
 class VideoMappingNetwork(ContentMappingNetwork):
     """Content styles and motion vectors of videos.
 
-    num_frames: F of the label; 1 makes an image model without motion. num_ws: content rows of the
-    result. max_num_frames: timestamps in labels are clamped below it. motion_kwargs: of
-    `MotionNetwork`.
+    Args:
+        num_frames: F of the label; 1 makes an image model without motion.
+        num_ws: Content rows of the result.
+        max_num_frames: Timestamps in labels are clamped below it.
+        motion_kwargs: Of `MotionNetwork`.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class VideoMappingNetwork(ContentMappingNetwork):
         lr_multiplier: float = 0.01,
         w_avg_beta: float = 0.995,
         motion_kwargs: dict[str, Any] | None = None,
-    ):
+    ) -> None:
         num_classes = c_dim - num_frames
         super().__init__(z_dim, num_classes, w_dim, num_ws, num_layers, lr_multiplier, w_avg_beta)
         self.num_frames, self.max_num_frames, self.num_classes = num_frames, max_num_frames, num_classes
@@ -51,13 +53,16 @@ class VideoMappingNetwork(ContentMappingNetwork):
         motion_seeds: Sequence[int] | None = None,
         motion_z: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """ws `[N, num_ws + F, w_dim]`: content rows, then one motion vector for every timestamp.
+        """Ws `[N, num_ws + F, w_dim]`: content rows, then one motion vector for every timestamp.
 
-        z: `[N, z_dim]`. c: label `[N, K + F]`, or class part `[N, K]` with the timestamps in
-        t `[N, F]` (frames, any real number), or `None` (class vector zero). Without timestamps there
-        are content rows only. truncation_psi, truncation_cutoff: pull the first rows of the content
-        towards `w_avg`. motion_seeds: N numbers that name the motions; `None` is fresh noise in
-        training and a function of z otherwise. motion_z: noise given row by row instead.
+        Args:
+            z: `[N, z_dim]`.
+            c: Label `[N, K + F]`, or class part `[N, K]` with the timestamps in t `[N, F]` (frames, any real number),
+                or `None` (class vector zero). Without timestamps there are content rows only.
+            truncation_psi, truncation_cutoff: Pull the first rows of the content towards `w_avg`.
+            motion_seeds: N numbers that name the motions; `None` is fresh noise in training and a function of z
+                otherwise.
+            motion_z: Noise given row by row instead.
         """
         classes, t = self._split(z, c, t)
         ws = super().forward(z, classes, truncation_psi, truncation_cutoff, update_emas, skip_w_avg_update)
@@ -84,8 +89,8 @@ class VideoMappingNetwork(ContentMappingNetwork):
                 + (" with timestamps apart, in t" if t is not None else " and then timestamps")
             )
         if width > self.num_classes:
-            c = clip.sanitise_label(c, self.num_classes, self.max_num_frames)
-            c, t = clip.split_label(c, self.num_classes)
+            c = sanitise_label(c, self.num_classes, self.max_num_frames)
+            c, t = split_label(c, self.num_classes)
         return torch.nan_to_num(c.to(z.device, non_blocking=True), posinf=0.0, neginf=0.0), t
 
     def _noise(

@@ -15,8 +15,10 @@ _MOST_BYTES = 1 << 20  # of a request's body; a page without uploads sends posit
 _API = "/gradio_api"
 _FILE = f"{_API}/file="
 _PAGES = {"/", "/config", "/config/", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/pwa_icon"}
-_CALLS = {f"{_API}/{name}" for name in ("queue/join", "queue/data", "startup-events", "theme.css", "app_id", "reset",
-                                        "reset/", "cancel")}  # fmt: skip
+_CALLS = {
+    f"{_API}/{name}"
+    for name in ("queue/join", "queue/data", "startup-events", "theme.css", "app_id", "reset", "reset/", "cancel")
+}
 _FOLDERS = ("/assets/", "/static/", f"{_API}/heartbeat/")
 
 
@@ -27,7 +29,7 @@ class Guard:
     machine (DNS rebinding, seen by the header Host), or across origins (seen by the header Origin).
     """
 
-    def __init__(self, app: Any, address: str, files: Path):
+    def __init__(self, app: Any, address: str, files: Path) -> None:
         """app: the ASGI application. address: where it listens. files: the folder that may be read from."""
         self.app, self.files = app, files.resolve()
         self.accepts = host_check(address)

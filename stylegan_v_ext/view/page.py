@@ -22,12 +22,28 @@ _LONGEST = 4096  # of the time slider
 _LONGEST_TITLE = 120
 _SYSTEM_FONTS = ["system-ui", "sans-serif"]
 _CSS = "#screen img {image-rendering: pixelated; width: 100%; object-fit: contain}"
-_ORDER = ("content_seed", "motion_seed", "truncation", "amplitude", "split", "other_seed", "class_index", "prompt",
-          "neutral", "strength", "disentangle")  # fmt: skip
+_ORDER = (
+    "content_seed",
+    "motion_seed",
+    "truncation",
+    "amplitude",
+    "split",
+    "other_seed",
+    "class_index",
+    "prompt",
+    "neutral",
+    "strength",
+    "disentangle",
+)
 
 
 def build_page(studio: Studio, exports: Path, title: str, fps: float = 25.0) -> Any:
-    """A gradio page for a studio. exports: folder that videos are written to. title: what is looked at."""
+    """A gradio page for a studio.
+
+    Args:
+        exports: Folder that videos are written to.
+        title: What is looked at.
+    """
     import gradio as gr
 
     lock = threading.Lock()  # styles are shifted in place, one frame at a time
@@ -68,8 +84,14 @@ def build_page(studio: Studio, exports: Path, title: str, fps: float = 25.0) -> 
         timer = gr.Timer(_TICK_SECONDS, active=False)
         with gr.Row():
             with gr.Column(scale=3):
-                screen = gr.Image(value=_rgb(studio.frame(_first(studio), 0)), show_label=False, interactive=False,
-                                  format="png", height=512, elem_id="screen")  # fmt: skip
+                screen = gr.Image(
+                    value=_rgb(studio.frame(_first(studio), 0)),
+                    show_label=False,
+                    interactive=False,
+                    format="png",
+                    height=512,
+                    elem_id="screen",
+                )
                 with gr.Row():
                     play = gr.Button("Play", elem_id="play", scale=1)
                     moment = gr.Slider(0, _LONGEST, value=0, step=0.25, label="Time, frames", elem_id="time", scale=5)
@@ -103,21 +125,40 @@ def _knobs(gr: Any, studio: Studio) -> dict[str, Any]:
     with gr.Row():
         content = gr.Number(0, label="Content seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="content")
         motion = gr.Number(0, label="Motion seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="motion")
-    index = gr.Slider(0, max(classes - 1, 1), value=0 if classes else None, step=1, label="Class",
-                      visible=classes > 0) if classes else gr.State(None)  # fmt: skip
+    index = (
+        gr.Slider(0, max(classes - 1, 1), value=0 if classes else None, step=1, label="Class", visible=classes > 0)
+        if classes
+        else gr.State(None)
+    )
     truncation = gr.Slider(0, 1.5, value=1, step=0.05, label="Truncation psi", elem_id="truncation")
     amplitude = gr.Slider(0, 3, value=1, step=0.05, label="Motion amplitude", elem_id="amplitude")
-    split = gr.Slider(0, steps, value=0, step=1, label=f"Layers {swapped}", info=f"0: none, {marks}",
-                      elem_id="split")  # fmt: skip
-    other = gr.Number(1, label="The other seed", precision=0, minimum=0, maximum=2**32 - 1,
-                      visible=studio.image is None, elem_id="other")  # fmt: skip
+    split = gr.Slider(0, steps, value=0, step=1, label=f"Layers {swapped}", info=f"0: none, {marks}", elem_id="split")
+    other = gr.Number(
+        1,
+        label="The other seed",
+        precision=0,
+        minimum=0,
+        maximum=2**32 - 1,
+        visible=studio.image is None,
+        elem_id="other",
+    )
     prompt = gr.Textbox("", label="Edit by text (press Enter)", placeholder="a sunset", visible=texts, elem_id="prompt")
     neutral = gr.Textbox("a picture", label="Instead of", visible=texts, elem_id="neutral")
     strength = gr.Slider(-20, 20, value=5, step=0.5, label="Strength", visible=texts, elem_id="strength")
     disentangle = gr.Slider(0, 0.95, value=0.3, step=0.05, label="Disentangle", visible=texts)
-    return dict(content_seed=content, motion_seed=motion, truncation=truncation, amplitude=amplitude, split=split,
-                other_seed=other, class_index=index, prompt=prompt, neutral=neutral, strength=strength,
-                disentangle=disentangle)  # fmt: skip
+    return dict(
+        content_seed=content,
+        motion_seed=motion,
+        truncation=truncation,
+        amplitude=amplitude,
+        split=split,
+        other_seed=other,
+        class_index=index,
+        prompt=prompt,
+        neutral=neutral,
+        strength=strength,
+        disentangle=disentangle,
+    )
 
 
 def _first(studio: Studio) -> Controls:
@@ -131,11 +172,14 @@ def _rgb(frame: np.ndarray) -> np.ndarray:
 def launch(page: Any, address: str, port: int | None, exports: Path, files: Path) -> str:
     """Serve a page in the background; returns its URL.
 
-    address: to listen at.
-    port: `None` for the first that is free from 7860 on.
-    exports: the folder of exported videos; gradio copies those that the page offers.
-    files: the folder that gradio keeps pictures and videos for the page in, `GRADIO_TEMP_DIR`.
-    Raises `OSError` if the port is taken.
+    Args:
+        address: To listen at.
+        port: `None` for the first that is free from 7860 on.
+        exports: The folder of exported videos; gradio copies those that the page offers.
+        files: The folder that gradio keeps pictures and videos for the page in, `GRADIO_TEMP_DIR`.
+
+    Raises:
+        OSError: If the port is taken.
     """
     import gradio as gr
 
@@ -145,10 +189,21 @@ def launch(page: Any, address: str, port: int | None, exports: Path, files: Path
         yield
 
     _, url, _ = page.launch(
-        server_name=address, server_port=port, share=False, quiet=True, prevent_thread_lock=True, show_error=True,
-        css=_CSS, footer_links=[], theme=gr.themes.Default(font=_SYSTEM_FONTS, font_mono=["monospace"]),
-        allowed_paths=[str(exports.resolve())], app_kwargs={"lifespan": guarded}, ssr_mode=False, num_workers=0,
-        mcp_server=False, enable_monitoring=False,
-    )  # fmt: skip
+        server_name=address,
+        server_port=port,
+        share=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        show_error=True,
+        css=_CSS,
+        footer_links=[],
+        theme=gr.themes.Default(font=_SYSTEM_FONTS, font_mono=["monospace"]),
+        allowed_paths=[str(exports.resolve())],
+        app_kwargs={"lifespan": guarded},
+        ssr_mode=False,
+        num_workers=0,
+        mcp_server=False,
+        enable_monitoring=False,
+    )
     assert isinstance(page.app.middleware_stack, Guard), "the page runs unguarded"
     return url

@@ -27,8 +27,10 @@ _SWAPS_KEPT = 8
 class Controls:
     """Where the knobs stand.
 
-    split: resolution from which on the layers are another's, 0 for none: those of the image model where
-    one was given, else the styles of other_seed. prompt: text to edit by, empty for none.
+    Attributes:
+        split: Resolution from which on the layers are another's, 0 for none: those of the image model where one was
+            given, else the styles of other_seed.
+        prompt: Text to edit by, empty for none.
     """
 
     content_seed: int = 0
@@ -47,8 +49,10 @@ class Controls:
 class Studio:
     """Frames and files for controls.
 
-    network: the video generator. image: an image model whose layers can be swapped in. encoder,
-    relevance: for edits by text, `None` without.
+    Args:
+        network: The video generator.
+        image: An image model whose layers can be swapped in. encoder,.
+        relevance: For edits by text, `None` without.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Studio:
         image: NetworkData | None = None,
         encoder: TextImageEncoder | None = None,
         relevance: Relevance | None = None,
-    ):
+    ) -> None:
         self.network, self.image, self.device = network, image, device
         self.encoder, self.relevance = encoder, relevance
         self.plain = VideoSampler(network.build(), device)  # type: ignore[arg-type]

@@ -19,10 +19,10 @@ import torch
 from stylegan_v_ext.checkpoints.importers.stylegan_v import _RENAMED
 from stylegan_v_ext.checkpoints.reader import _LAYOUTS
 from stylegan_v_ext.checkpoints.tensors import LEGACY_MAGIC, STORAGES
-from stylegan_v_ext.networks.alias_free import AliasFreeGenerator
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
-from stylegan_v_ext.networks.image import ImageGenerator
+from stylegan_v_ext.networks.stylegan2 import ImageGenerator
+from stylegan_v_ext.networks.stylegan3 import AliasFreeGenerator
 from tests.checkpoints import stock
 
 GLOBALS = [*sorted(_LAYOUTS), ("torch.optim.adam", "Adam"), ("omegaconf.dictconfig", "DictConfig"), ("typing", "Any")]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from stylegan_v_ext.checkpoints import CheckpointError, NetworkData, bundle, exports, load
-from stylegan_v_ext.networks.alias_free import AliasFreeGenerator
+from stylegan_v_ext.networks.stylegan3 import AliasFreeGenerator
 from tests.checkpoints import stock
 from tests.conftest import relative_error
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.checkpoints import CheckpointError, load
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 from tests.checkpoints import stock
 from tests.conftest import relative_error
 
@@ -149,9 +149,9 @@ def test_the_stylegan_v_release(golden, tmp_path, omegaconf, name):
     )
     generator = checkpoint.build_generator()
     strip = generator(v["z"], v["c"], t=v["t"], motion_z=v["motion_z"])
-    assert relative_error(clip.unpack_strip(strip).flatten(0, 1), v["img"]) < TOLERANCE
+    assert relative_error(unpack_strip(strip).flatten(0, 1), v["img"]) < TOLERANCE
     assert checkpoint.network("D").kwargs["concat_res"] == v.config["concat_res"]
-    strip = clip.pack_strip(v["d_x"].unflatten(0, (-1, v.config["F"])))
+    strip = pack_strip(v["d_x"].unflatten(0, (-1, v.config["F"])))
     logits = checkpoint.build("D")(strip, torch.cat([v["c"], v["d_t"]], dim=1))
     assert relative_error(logits[:, 0], v["d_logits"]) < TOLERANCE
 

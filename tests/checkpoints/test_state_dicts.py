@@ -10,8 +10,8 @@ import types
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.checkpoints import CheckpointError, load
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 from tests.checkpoints import stock
 from tests.conftest import relative_error
 
@@ -201,8 +201,8 @@ def test_tensors_of_the_release_alone(golden, tmp_path):
     checkpoint = load(tmp_path / "a.pt")
     assert checkpoint.format == "StyleGAN-V release"
     strip = checkpoint.build_generator()(v["z"], v["c"], t=v["t"], motion_z=v["motion_z"])
-    assert relative_error(clip.unpack_strip(strip).flatten(0, 1), v["img"]) < 1e-4
-    strip = clip.pack_strip(v["d_x"].unflatten(0, (-1, v.config["F"])))
+    assert relative_error(unpack_strip(strip).flatten(0, 1), v["img"]) < 1e-4
+    strip = pack_strip(v["d_x"].unflatten(0, (-1, v.config["F"])))
     logits = checkpoint.build("D")(strip, torch.cat([v["c"], v["d_t"]], dim=1))
     assert relative_error(logits[:, 0], v["d_logits"]) < 1e-4
 

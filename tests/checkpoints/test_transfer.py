@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.checkpoints import load, save_snapshot
 from stylegan_v_ext.checkpoints.transfer import load_networks, transfer
+from stylegan_v_ext.strip import unpack_strip
 from tests.conftest import relative_error
 
 T = torch.tensor([[0.0, 7.5, 40.0]])
@@ -101,7 +101,7 @@ def test_an_image_model_of_classes_starts_a_video_model_of_others(make_generator
     assert not report.misfits and "synthesis.b4.conv1.weight" in report.extended
     w = without_class_channels(old).mapping(z, labels(3, 2))
     expected = old.synthesis(w, noise_mode="const")
-    frames = clip.unpack_strip(new(z, None, t=T.expand(2, -1), noise_mode="const"))
+    frames = unpack_strip(new(z, None, t=T.expand(2, -1), noise_mode="const"))
     assert all(relative_error(frames[:, i], expected) < 1e-4 for i in range(3))
 
 
@@ -111,7 +111,7 @@ def test_a_video_model_starts_an_image_model_without_its_motion(make_generator):
     assert len(report.fitted) == 3 and not report.misfits and not report.new
     old.synthesis.b4.conv1.weight[:, old.synthesis.b4.const.shape[0] :] = 0
     z = torch.randn(2, 32)
-    still = clip.unpack_strip(old.eval()(z, None, t=T.expand(2, -1)))[:, 0]
+    still = unpack_strip(old.eval()(z, None, t=T.expand(2, -1)))[:, 0]
     assert relative_error(new(z, None), still) < 1e-4
 
 

@@ -7,11 +7,11 @@ import warnings
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.checkpoints import load, save_snapshot
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
+from stylegan_v_ext.strip import unpack_strip
 from tests.checkpoints import stock
 from tests.cli.test_bad_input import assert_one_line_error, run
 from tests.conftest import SMALL_D, SMALL_G, SMALL_MOTION, relative_error
@@ -244,7 +244,7 @@ def test_an_image_model_starts_a_video_model_of_its_images(files, sky_zip, tmp_p
     image = load(files / "image.pkl").build_generator()
     z, t = torch.randn(3, 32), torch.tensor([[0.0, 17.5, 900.0]]).expand(3, -1)
     for key in ("G", "G_ema"):
-        frames = clip.unpack_strip(load(run_dir).build(key)(z, None, t=t, noise_mode="const"))
+        frames = unpack_strip(load(run_dir).build(key)(z, None, t=t, noise_mode="const"))
         for frame in range(3):
             assert relative_error(frames[:, frame], image(z, None, noise_mode="const")) < 1e-4
     theirs, ours = load(files / "image.pkl").network("D").state, load(run_dir).network("D").state

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradgradcheck
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe, _copy_pixels, _filter_each, _sample_mirrored
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
 def pipe(name):
@@ -16,12 +16,12 @@ def pipe(name):
 def still_clips(n=6, frames=3, size=16):
     """Clips whose frames are all the same smooth picture."""
     picture = torch.nn.functional.interpolate(torch.randn(n, 3, 4, 4), size=size, mode="bicubic")
-    return clip.pack_strip(picture[:, None].expand(-1, frames, -1, -1, -1))
+    return pack_strip(picture[:, None].expand(-1, frames, -1, -1, -1))
 
 
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
 def test_all_frames_of_a_clip_get_the_same_transform(name):
-    frames = clip.unpack_strip(pipe(name)(still_clips(), 1.0))
+    frames = unpack_strip(pipe(name)(still_clips(), 1.0))
     assert torch.allclose(frames[:, 0], frames[:, 1], atol=1e-5)
     assert torch.allclose(frames[:, 0], frames[:, 2], atol=1e-5)
 

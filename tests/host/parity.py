@@ -11,7 +11,7 @@ import sys
 import torch
 
 from stylegan_v_ext import host
-from stylegan_v_ext.engine.steps import StyleGAN2Loss
+from stylegan_v_ext.engine.loss import StyleGAN2Loss
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
 from torch_utils import training_stats

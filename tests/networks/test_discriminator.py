@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.networks.discriminator import MinibatchStdLayer, TimeEncoding
 from stylegan_v_ext.networks.modulation import modulated_conv2d
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
 def inputs(n=4, num_frames=3, num_classes=0):
@@ -32,7 +32,7 @@ def test_only_distances_between_frames_matter(make_discriminator):
 def test_order_of_frames_matters(make_discriminator):
     network = make_discriminator()
     strip, c = inputs()
-    turned = clip.pack_strip(clip.unpack_strip(strip).flip(1))
+    turned = pack_strip(unpack_strip(strip).flip(1))
     assert not torch.allclose(network(strip, c), network(turned, c), atol=1e-4)
 
 

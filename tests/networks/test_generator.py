@@ -5,7 +5,7 @@ import pickle
 import pytest
 import torch
 
-from stylegan_v_ext import clip
+from stylegan_v_ext.strip import unpack_strip
 
 
 def latents(generator, n=4):
@@ -72,13 +72,13 @@ def test_same_seeds_same_video_across_batch_sizes_and_chunks(make_generator):
     generator = make_generator().eval()
     z, times = latents(generator, 3), torch.arange(24, dtype=torch.float64)[None] * 0.75
     seeds = [5, 6, 2**63]
-    together = clip.unpack_strip(generator(z, None, t=times.expand(3, -1), motion_seeds=seeds))
+    together = unpack_strip(generator(z, None, t=times.expand(3, -1), motion_seeds=seeds))
     for video in range(3):
         for chunk in range(0, 24, 8):
             alone = generator(
                 z[video : video + 1], None, t=times[:, chunk : chunk + 8], motion_seeds=seeds[video : video + 1]
             )
-            assert torch.allclose(clip.unpack_strip(alone)[0], together[video, chunk : chunk + 8], atol=1e-5)
+            assert torch.allclose(unpack_strip(alone)[0], together[video, chunk : chunk + 8], atol=1e-5)
 
 
 def test_eval_is_repeatable_and_training_is_not(make_generator):
@@ -168,7 +168,7 @@ def test_noise_is_the_same_for_all_frames_of_a_clip(make_generator):
         if name.endswith("noise_strength"):
             parameter.data.fill_(1)
     still = torch.cat([generator.mapping(latents(generator, 2), None), torch.zeros(2, 3, 32)], dim=1)
-    frames = clip.unpack_strip(generator.synthesis(still, noise_mode="random"))
+    frames = unpack_strip(generator.synthesis(still, noise_mode="random"))
     assert torch.allclose(frames[:, 0], frames[:, 2], atol=1e-5)
     assert not torch.equal(generator.synthesis(still), generator.synthesis(still))
     with pytest.raises(ValueError, match="not one of"):

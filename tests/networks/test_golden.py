@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.checkpoints.importers.stylegan_v import renamed
 from stylegan_v_ext.checkpoints.transfer import transfer
-from stylegan_v_ext.networks.alias_free import AliasFreeGenerator
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
+from stylegan_v_ext.networks.stylegan3 import AliasFreeGenerator
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 from tests.conftest import relative_error
 
 TOLERANCE = 1e-4
@@ -34,7 +34,7 @@ def video_case(request, golden, device):
 
 
 def as_frames(strip):
-    return clip.unpack_strip(strip).flatten(0, 1)
+    return unpack_strip(strip).flatten(0, 1)
 
 
 def test_stylegan_v_motion_and_styles(video_case):
@@ -57,7 +57,7 @@ def test_stylegan_v_frames(video_case):
 def test_stylegan_v_logits_and_r1(video_case):
     v, _, discriminator = video_case
     num_frames = v.config["F"]
-    strip = clip.pack_strip(v["d_x"].unflatten(0, (-1, num_frames))).requires_grad_()
+    strip = pack_strip(v["d_x"].unflatten(0, (-1, num_frames))).requires_grad_()
     logits = discriminator(strip, torch.cat([v["c"], v["d_t"]], dim=1))
     assert relative_error(logits[:, 0], v["d_logits"]) < TOLERANCE
 
@@ -112,7 +112,7 @@ def test_every_frame_of_an_image_initialised_generator_is_the_image(image_case):
     assert report.new and all(name.startswith("mapping.motion.") for name in report.new)
     generator.to(v.device)
     t = torch.tensor([[0.0, 7.5, 900.0]]).expand(4, -1)
-    frames = clip.unpack_strip(generator(v["z"], v["c"], t=t.to(v.device), noise_mode="const"))
+    frames = unpack_strip(generator(v["z"], v["c"], t=t.to(v.device), noise_mode="const"))
     for frame in range(3):
         assert relative_error(frames[:, frame], v["img_const"]) < TOLERANCE
 

@@ -9,10 +9,10 @@ from stylegan_v_ext.engine import augment
 from stylegan_v_ext.networks import (
     discriminator,
     generator,
-    image,
     layers,
     mapping,
     motion,
+    stylegan2,
     synthesis,
     video_mapping,
 )
@@ -31,9 +31,9 @@ STOCK_FUNCTIONS = {
 }
 
 
-# alias_free, StyleGAN3, needs its `filtered_lrelu` besides.
+# stylegan3 needs its `filtered_lrelu` besides.
 @pytest.mark.parametrize(
-    "module", [augment, discriminator, generator, image, layers, mapping, motion, synthesis, video_mapping]
+    "module", [augment, discriminator, generator, layers, mapping, motion, stylegan2, synthesis, video_mapping]
 )
 def test_persistent_modules_use_nothing_that_stock_code_lacks(module):
     tree = ast.parse(inspect.getsource(module))

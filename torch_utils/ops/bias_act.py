@@ -50,9 +50,13 @@ def bias_act(
 ) -> torch.Tensor:
     """clamp(gain * act(x + b)), differentiable any number of times.
 
-    x: any shape. b: `[x.shape[dim]]` or `None` (no bias). act: a key of `activation_funcs`.
-    alpha, gain: `None` takes the activation's own default. clamp: largest absolute value, `None` or
-    negative for no bound. impl: "ref" forces the composed form; anything else picks the fastest.
+    Args:
+        x: Any shape.
+        b: `[x.shape[dim]]` or `None` (no bias).
+        act: A key of `activation_funcs`.
+        alpha, gain: `None` takes the activation's own default.
+        clamp: Largest absolute value, `None` or negative for no bound.
+        impl: "ref" forces the composed form; anything else picks the fastest.
     """
     if act not in activation_funcs:
         raise ValueError(f"activation {act!r} is not one of {', '.join(activation_funcs)}")
@@ -203,9 +207,11 @@ def scaled_bias_act(
 ) -> torch.Tensor:
     """clamp(gain * act(x * scale + noise + b)) * after: what a modulated convolution ends with, in one pass.
 
-    x: `[N*F, C, H, W]`, the frames of a clip next to each other. scale, after: `[N, C]`, a row a clip.
-    noise: `[1 or N, H, W]`; where it wants a gradient, no scale may be 0. One pass on CUDA with the channels
-    innermost; composed elsewhere.
+    Args:
+        x: `[N*F, C, H, W]`, the frames of a clip next to each other.
+        scale, after: `[N, C]`, a row a clip.
+        noise: `[1 or N, H, W]`; where it wants a gradient, no scale may be 0. One pass on CUDA with the channels
+            innermost; composed elsewhere.
     """
     spec = activation_funcs[act]
     gain = float(spec.def_gain if gain is None else gain)
@@ -304,7 +310,7 @@ def _gradient_with_sums(dy, x, b, scale, noise, after, act, alpha, gain, clamp, 
 
 
 def _curved(dy, second, x, b, act, alpha, gain, clamp):  # noqa: ANN001, ANN202
-    """dy * second * act''(x + b) * gain; composed of PyTorch functions where derivatives of it are wanted."""
+    """Dy * second * act''(x + b) * gain; composed of PyTorch functions where derivatives of it are wanted."""
     if not torch.is_grad_enabled():
         bias = None if b is None else b.to(bias_act_kernel.accumulation_dtype(x))
         return torch.ops.stylegan_v_ext.bias_act_curve(dy, second, x, bias, act, alpha, gain, clamp)
@@ -349,9 +355,20 @@ def _gradient_kernel(dy, x, bias, scale, noise, after, act, alpha, gain, clamp, 
 def _summing_kernel(dy, x, bias, scale, noise, after, act, alpha, gain, clamp, from_output):  # noqa: ANN001, ANN202
     sums = bias_act_kernel.empty_sums(x)
     dx = bias_act_kernel.run(
-        1, x, act, alpha, gain, clamp, dy=dy, bias=bias, scale=scale, noise=noise, after=after,
-        from_output=from_output, sums=sums,
-    )  # fmt: skip
+        1,
+        x,
+        act,
+        alpha,
+        gain,
+        clamp,
+        dy=dy,
+        bias=bias,
+        scale=scale,
+        noise=noise,
+        after=after,
+        from_output=from_output,
+        sums=sums,
+    )
     return dx, sums
 
 

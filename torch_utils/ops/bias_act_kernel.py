@@ -61,13 +61,23 @@ def _pack(inner: int, itemsize: int) -> int:
 
 
 def plan(
-    x: torch.Tensor, order: int, act: str, alpha: float, gain: float, clamp: float | None,
-    bias: torch.Tensor | None = None, scale: torch.Tensor | None = None, noise: torch.Tensor | None = None,
-    after: torch.Tensor | None = None, from_output: bool = False, sums: bool = False,
-) -> tuple[Variant, Params]:  # fmt: skip
+    x: torch.Tensor,
+    order: int,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float | None,
+    bias: torch.Tensor | None = None,
+    scale: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    after: torch.Tensor | None = None,
+    from_output: bool = False,
+    sums: bool = False,
+) -> tuple[Variant, Params]:
     """Variant and parameters, with the pointers of `x` and its small companions left out.
 
-    x: dense `[N, C, H, W]`, aligned to 16 bytes, as is all that goes with it.
+    Args:
+        x: Dense `[N, C, H, W]`, aligned to 16 bytes, as is all that goes with it.
     """
     n, channels, height, width = x.shape
     channels_last = is_channels_last(x)
@@ -79,18 +89,39 @@ def plan(
     if rows is None:
         rows = len(noise) if noise is not None and len(noise) > 1 else n
     variant = Variant.of(
-        "bias_act", SCALAR=custom_ops.SCALARS[x.dtype], WIDTH=pack, CHANNELS_LAST=int(channels_last), ORDER=order,
-        ACT=ACTS.index(act) + 1, HAS_BIAS=int(bias is not None), HAS_SCALE=int(scale is not None),
-        HAS_NOISE=int(noise is not None), HAS_AFTER=int(after is not None), CLAMPED=int(clamp is not None),
-        FROM_OUTPUT=int(from_output), SUMS=int(sums), CHANNELS=channels if sums else 0, THREADS=THREADS,
-    )  # fmt: skip
+        "bias_act",
+        SCALAR=custom_ops.SCALARS[x.dtype],
+        WIDTH=pack,
+        CHANNELS_LAST=int(channels_last),
+        ORDER=order,
+        ACT=ACTS.index(act) + 1,
+        HAS_BIAS=int(bias is not None),
+        HAS_SCALE=int(scale is not None),
+        HAS_NOISE=int(noise is not None),
+        HAS_AFTER=int(after is not None),
+        CLAMPED=int(clamp is not None),
+        FROM_OUTPUT=int(from_output),
+        SUMS=int(sums),
+        CHANNELS=channels if sums else 0,
+        THREADS=THREADS,
+    )
     outer = height * width if channels_last else channels
     stretch = _stretch(x)
     params = Params(
-        *[None] * len(_POINTERS), alpha, gain, clamp or 0, x.numel() // pack, divisor(inner // pack), divisor(outer),
-        divisor(max(n // max(rows, 1), 1)), divisor(-(-height * width // stretch)), channels, height * width,
-        1 if noise is None else len(noise), stretch,
-    )  # fmt: skip
+        *[None] * len(_POINTERS),
+        alpha,
+        gain,
+        clamp or 0,
+        x.numel() // pack,
+        divisor(inner // pack),
+        divisor(outer),
+        divisor(max(n // max(rows, 1), 1)),
+        divisor(-(-height * width // stretch)),
+        channels,
+        height * width,
+        1 if noise is None else len(noise),
+        stretch,
+    )
     return variant, params
 
 
@@ -102,14 +133,30 @@ def can_sum(x: torch.Tensor) -> bool:
 
 
 def run(
-    order: int, x: torch.Tensor, act: str, alpha: float, gain: float, clamp: float | None,
-    dy: torch.Tensor | None = None, second: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None, scale: torch.Tensor | None = None, noise: torch.Tensor | None = None,
-    after: torch.Tensor | None = None, from_output: bool = False, sums: torch.Tensor | None = None,
-) -> torch.Tensor:  # fmt: skip
-    """Launch. x: `[N, C, H, W]`; dy and second like it; sums: as `empty_sums`. Raises `KernelUnavailable`.
+    order: int,
+    x: torch.Tensor,
+    act: str,
+    alpha: float,
+    gain: float,
+    clamp: float | None,
+    dy: torch.Tensor | None = None,
+    second: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    scale: torch.Tensor | None = None,
+    noise: torch.Tensor | None = None,
+    after: torch.Tensor | None = None,
+    from_output: bool = False,
+    sums: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Launch.
 
-    bias `[C]`; scale and after `[clips, C]`; noise `[1 or clips, H, W]`: in `accumulation_dtype(x)`.
+    Args:
+        x: `[N, C, H, W]`; dy and second like it.
+        sums: As `empty_sums`.
+
+    Raises:
+        KernelUnavailable: . bias `[C]`; scale and after `[clips, C]`; noise `[1 or clips, H, W]`: in
+            `accumulation_dtype(x)`.
     """
     layout = torch.channels_last if is_channels_last(x) else torch.contiguous_format
     x = _aligned(x, layout)

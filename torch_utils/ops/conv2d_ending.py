@@ -38,10 +38,12 @@ def _convolution(x, w, b, padding, stride, groups, activation):  # noqa: ANN001,
 
 
 class Ending(NamedTuple):
-    """clamp(gain * act(y + b)) of a convolution's result y. b: `[C_out]`.
+    """clamp(gain * act(y + b)) of a convolution's result y.
 
-    in_parts: y is one of several parts that `join` puts together, and the activation's derivative is
-    taken there, so that only the whole has to be kept.
+    Attributes:
+        b: `[C_out]`.
+        in_parts: Y is one of several parts that `join` puts together, and the activation's derivative is taken there,
+            so that only the whole has to be kept.
     """
 
     b: torch.Tensor | None = None

@@ -67,9 +67,13 @@ class Geometry(NamedTuple):
 
 
 def geometry(
-    stride: Any = 1, padding: Any = 0, dilation: Any = 1, transposed: bool = False, output_padding: Any = 0,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    transposed: bool = False,
+    output_padding: Any = 0,
     groups: int = 1,
-) -> Geometry:  # fmt: skip
+) -> Geometry:
     """From numbers or pairs."""
     return Geometry(_pair(stride), _pair(padding), _pair(dilation), transposed, _pair(output_padding), groups)
 
@@ -134,9 +138,11 @@ class _Gradients(torch.autograd.Function):
         wants_dy, wants_x, wants_w = ctx.needs_input_grad[:3]
         g_dy = g_x = g_w = None
         if wants_dy:
-            terms = [None if ddx is None else convolution(ddx, w, None, ctx.geometry),
-                     None if ddw is None else convolution(x, ddw, None, ctx.geometry),
-                     None if ddb is None else ddb[:, None, None].expand_as(dy)]  # fmt: skip
+            terms = [
+                None if ddx is None else convolution(ddx, w, None, ctx.geometry),
+                None if ddw is None else convolution(x, ddw, None, ctx.geometry),
+                None if ddb is None else ddb[:, None, None].expand_as(dy),
+            ]
             g_dy = _total(terms)
         if wants_x and ddw is not None:
             g_x = gradients(dy, x, ddw, ctx.geometry, (True, False, False))[0]

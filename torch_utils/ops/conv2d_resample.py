@@ -24,8 +24,11 @@ def conv2d_resample(
 ) -> torch.Tensor:
     """Enlarge by `up`, convolve with `w`, shrink by `down`; `f` is the filter of both resamplings.
 
-    x: `[N, C_in, H, W]`. w: `[C_out, C_in // groups, kh, kw]`. padding: as if the convolution ran
-    at the enlarged size. flip_weight: True is a correlation, as PyTorch's `conv2d`.
+    Args:
+        x: `[N, C_in, H, W]`.
+        w: `[C_out, C_in // groups, kh, kw]`.
+        padding: As if the convolution ran at the enlarged size.
+        flip_weight: True is a correlation, as PyTorch's `conv2d`.
     """
     return _resample(x, w, f, up, down, padding, groups, flip_weight, flip_filter, _NOTHING)
 
@@ -43,9 +46,11 @@ def conv2d_resample_bias_act(
     gain: float = 1.0,
     clamp: float | None = None,
 ) -> torch.Tensor:
-    """`bias_act` of `conv2d_resample`, on CPUs in the pass of the last convolution. gain: 1 where it is to be free.
+    """`bias_act` of `conv2d_resample`, on CPUs in the pass of the last convolution.
 
-    w: also `[N, C_out, C_in, kh, kw]`, a weight for each of N clips, whose frames are next to each other in x.
+    Args:
+        gain: 1 where it is to be free.
+        w: Also `[N, C_out, C_in, kh, kw]`, a weight for each of N clips, whose frames are next to each other in x.
     """
     clips = w[None] if w.ndim == 4 else w
     ending = Ending(b, act, gain, clamp, in_parts=len(clips) > 1)

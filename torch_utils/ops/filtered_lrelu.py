@@ -31,9 +31,13 @@ def filtered_lrelu(
 ) -> torch.Tensor:
     """Bias, upsample with `fu`, leaky ReLU, gain and clamp, downsample with `fd`.
 
-    x: `[N, C, H, W]`. b: `[C]`. up, down: whole factors. padding: in upsampled pixels, as in
-    `upfirdn2d`. clamp: largest absolute value after the activation. impl: "ref" composes it of
-    PyTorch functions.
+    Args:
+        x: `[N, C, H, W]`.
+        b: `[C]`.
+        up, down: Whole factors.
+        padding: In upsampled pixels, as in `upfirdn2d`.
+        clamp: Largest absolute value after the activation.
+        impl: "ref" composes it of PyTorch functions.
     """
     padding = _parse_padding(padding)
     if impl != "ref" and custom_ops.wanted(x):
@@ -124,9 +128,24 @@ def _kernel(x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip):
     y, signs = _shapes(x, fu, fd, b, up, down, padding)
     width = (y.shape[3] - 1) * down + len(fd)
     filtered_lrelu_kernel.run(
-        x, y, fu, fd, b, signs, up, down, padding, up_gain, gain, slope, clamp, flip,
-        filtered_lrelu_kernel.WRITE_SIGNS, (0, 0), width,
-    )  # fmt: skip
+        x,
+        y,
+        fu,
+        fd,
+        b,
+        signs,
+        up,
+        down,
+        padding,
+        up_gain,
+        gain,
+        slope,
+        clamp,
+        flip,
+        filtered_lrelu_kernel.WRITE_SIGNS,
+        (0, 0),
+        width,
+    )
     return y, signs
 
 
@@ -134,9 +153,24 @@ def _kernel(x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip):
 def _masked_kernel(x, fu, fd, signs, up, down, padding, up_gain, gain, slope, flip, sign_at, width):  # noqa: ANN001, ANN202
     y = _masked_shape(x, fu, fd, signs, up, down, padding)
     filtered_lrelu_kernel.run(
-        x, y, fu, fd, None, signs, up, down, padding, up_gain, gain, slope, None, flip,
-        filtered_lrelu_kernel.READ_SIGNS, sign_at, width,
-    )  # fmt: skip
+        x,
+        y,
+        fu,
+        fd,
+        None,
+        signs,
+        up,
+        down,
+        padding,
+        up_gain,
+        gain,
+        slope,
+        None,
+        flip,
+        filtered_lrelu_kernel.READ_SIGNS,
+        sign_at,
+        width,
+    )
     return y
 
 

@@ -4,5 +4,5 @@ import torch
 
 
 def fma(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-    """a * b + c in one pass, differentiable any number of times."""
+    """A * b + c in one pass, differentiable any number of times."""
     return torch.addcmul(c, a, b)

@@ -27,8 +27,10 @@ def setup_filter(
 
     Taps in one dimension give a separable filter `[taps]`, or its outer product `[taps, taps]` where
     they are fewer than 8 or `separable` is False. `normalize` makes the sum 1; gain is that of the
-    image, so each axis of a separable filter takes its root. device: `None` is that of `f`, or
-    PyTorch's default.
+    image, so each axis of a separable filter takes its root.
+
+    Args:
+        device: `None` is that of `f`, or PyTorch's default.
     """
     taps = torch.as_tensor(1.0 if f is None else f, dtype=torch.float32)
     device = taps.device if device is None else device
@@ -58,19 +60,26 @@ def upfirdn2d(
     gain: float = 1,
     impl: str = "cuda",
 ) -> torch.Tensor:
-    """Upsample by `up`, pad, filter with `f`, keep every `down`-th pixel. x: `[N, C, H, W]`.
+    """Upsample by `up`, pad, filter with `f`, keep every `down`-th pixel.
 
-    f: from `setup_filter`; `None` is the identity. up, down: int or `[x, y]`. padding: int,
-    `[x, y]` or `[x0, x1, y0, y1]` in upsampled pixels, negative to crop. flip_filter: False is a
-    convolution, True a correlation. gain: factor of the result. impl: "ref" keeps to PyTorch's convolution.
+    Args:
+        x: `[N, C, H, W]`.
+        f: From `setup_filter`; `None` is the identity.
+        up, down: Int or `[x, y]`.
+        padding: Int, `[x, y]` or `[x0, x1, y0, y1]` in upsampled pixels, negative to crop.
+        flip_filter: False is a convolution, True a correlation.
+        gain: Factor of the result.
+        impl: "ref" keeps to PyTorch's convolution.
     """
     if x.ndim != 4:
         raise ValueError(f"images have the shape [N, C, H, W], not {list(x.shape)}")
     up, down, padding = _parse_scaling(up), _parse_scaling(down), _parse_padding(padding)
     f = torch.ones([1, 1], dtype=torch.float32, device=x.device) if f is None else f
     fw, fh = _get_filter_size(f)
-    for axis, size, taps, pad in (("width", x.shape[3] * up[0], fw, padding[:2]),
-                                  ("height", x.shape[2] * up[1], fh, padding[2:])):  # fmt: skip
+    for axis, size, taps, pad in (
+        ("width", x.shape[3] * up[0], fw, padding[:2]),
+        ("height", x.shape[2] * up[1], fh, padding[2:]),
+    ):
         if size + sum(pad) < taps:
             raise ValueError(f"{axis} {size} with padding {list(pad)} is smaller than the filter's {taps} taps")
     return _Upfirdn.apply(x, f, up, down, padding, flip_filter, float(gain), impl)
@@ -131,7 +140,11 @@ def _shape_alone(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, A
 
 
 def reference(x, f, up, down, padding, flip_filter, gain, last=F.conv2d):  # noqa: ANN001, ANN201
-    """By PyTorch's depthwise convolution; last: what computes the last one."""
+    """By PyTorch's depthwise convolution;
+
+    Args:
+        last: What computes the last one.
+    """
     channels = x.shape[1]
     # Depthwise convolutions on a CPU are many times faster with the channels innermost.
     if x.device.type == "cpu" and channels > 1:

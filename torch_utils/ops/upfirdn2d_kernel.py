@@ -51,7 +51,11 @@ def output_size(
 
 
 def tile(channels_last: bool, up: int, down: int, taps: int, across: bool) -> int:
-    """Outputs of a thread along an axis; across: along x."""
+    """Outputs of a thread along an axis;
+
+    Args:
+        across: Along x.
+    """
     if across:
         return up if up > 1 or channels_last else 1
     rows = 4 if channels_last or down > 1 else 8
@@ -59,9 +63,15 @@ def tile(channels_last: bool, up: int, down: int, taps: int, across: bool) -> in
 
 
 def plan(
-    x: torch.Tensor, y: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int],
-    flip_filter: bool, gain: float,
-) -> Plan:  # fmt: skip
+    x: torch.Tensor,
+    y: torch.Tensor,
+    f: torch.Tensor,
+    up: list[int],
+    down: list[int],
+    padding: list[int],
+    flip_filter: bool,
+    gain: float,
+) -> Plan:
     """f: `[taps_y, taps_x]`. y: where the result goes, in the layout of x."""
     channels = x.shape[1]
     channels_last = channels > 1 and x.stride(1) == 1 and y.stride(1) == 1
@@ -71,20 +81,46 @@ def plan(
         width = max(w for w in (1, 2, 4, 8) if w * x.element_size() <= 16 and _packs(x, w) and _packs(y, w))
     tiles = [tile(channels_last, up[i], down[i], f.shape[1 - i], i == 0) if unrolled else up[i] for i in range(2)]
     variant = Variant.of(
-        "upfirdn2d", SCALAR=custom_ops.SCALARS[x.dtype], WIDTH=width, CHANNELS_LAST=int(channels_last),
-        UP_X=up[0], UP_Y=up[1], DOWN_X=down[0], DOWN_Y=down[1], TAPS_X=f.shape[1], TAPS_Y=f.shape[0],
-        PHASE_X=-padding[0] % up[0], PHASE_Y=-padding[2] % up[1], TILE_X=tiles[0], TILE_Y=tiles[1],
-        UNROLL_TAPS=int(unrolled), THREADS=THREADS,
-    )  # fmt: skip
+        "upfirdn2d",
+        SCALAR=custom_ops.SCALARS[x.dtype],
+        WIDTH=width,
+        CHANNELS_LAST=int(channels_last),
+        UP_X=up[0],
+        UP_Y=up[1],
+        DOWN_X=down[0],
+        DOWN_Y=down[1],
+        TAPS_X=f.shape[1],
+        TAPS_Y=f.shape[0],
+        PHASE_X=-padding[0] % up[0],
+        PHASE_Y=-padding[2] % up[1],
+        TILE_X=tiles[0],
+        TILE_Y=tiles[1],
+        UNROLL_TAPS=int(unrolled),
+        THREADS=THREADS,
+    )
     height, wide = y.shape[2:]
     columns, rows = -(-wide // tiles[0]), -(-height // tiles[1])
     total = x.shape[0] * (channels // width) * columns * rows
     if total >= 2**31:
         raise custom_ops.KernelUnavailable(f"images of {list(x.shape)} are too many for one launch")
     params = Params(
-        None, None, None, *x.stride(), *y.stride(), *x.shape[2:], height, wide, padding[0], padding[2],
-        int(flip_filter), gain, total, divisor(channels // width), divisor(columns), divisor(rows),
-    )  # fmt: skip
+        None,
+        None,
+        None,
+        *x.stride(),
+        *y.stride(),
+        *x.shape[2:],
+        height,
+        wide,
+        padding[0],
+        padding[2],
+        int(flip_filter),
+        gain,
+        total,
+        divisor(channels // width),
+        divisor(columns),
+        divisor(rows),
+    )
     return Plan(variant, params)
 
 
@@ -98,7 +134,14 @@ def _packs(x: torch.Tensor, width: int) -> bool:
 def run(
     x: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int], flip_filter: bool, gain: float
 ) -> torch.Tensor:
-    """Launch. f: float32 on the device of x, `[taps_y, taps_x]`. Raises `KernelUnavailable`."""
+    """Launch.
+
+    Args:
+        f: Float32 on the device of x, `[taps_y, taps_x]`.
+
+    Raises:
+        KernelUnavailable: .
+    """
     y = empty_like_layout(x, output_size(x, f, up, down, padding))
     if y.numel() == 0:
         return y

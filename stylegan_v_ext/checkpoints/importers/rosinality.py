@@ -28,7 +28,12 @@ _LAYER_PARTS = {
 
 
 def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkData:
-    """A `VideoGenerator` of one frame. state: tensors in memory or in the file. latent_avg: the average w, if known."""
+    """A `VideoGenerator` of one frame.
+
+    Args:
+        state: Tensors in memory or in the file.
+        latent_avg: The average w, if known.
+    """
     ours: State = {}
     for name, tensor in load_all(state).items():
         target = _generator_name(name)
@@ -67,7 +72,8 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
 def _one_average(latent_avg: torch.Tensor, w_dim: int, notes: list[str]) -> torch.Tensor:
     """The average w `[w_dim]` from one, or from one for every layer `[..., num_layers, w_dim]`.
 
-    notes: gets a line if the layers have different ones, since one centre serves all layers here.
+    Args:
+        notes: Gets a line if the layers have different ones, since one centre serves all layers here.
     """
     if latent_avg.ndim == 0 or latent_avg.shape[-1] != w_dim or latent_avg.numel() == 0:
         raise CheckpointError(f"an average w of shape {list(latent_avg.shape)}, which is none of {w_dim} values")
@@ -141,7 +147,11 @@ def _resolution(octave: int) -> int:
 
 
 def read_discriminator(state: Mapping[str, Any]) -> NetworkData:
-    """A `TimeConditionedDiscriminator` of one frame. state: tensors in memory or in the file."""
+    """A `TimeConditionedDiscriminator` of one frame.
+
+    Args:
+        state: Tensors in memory or in the file.
+    """
     blocks = {int(m[1]) for name in state if (m := re.match(r"convs\.(\d{1,2})\.conv1\.", name))}
     ours: State = {}
     for name, tensor in load_all(state).items():
@@ -158,10 +168,13 @@ _D_BLOCK_PARTS = {
     "skip.1.weight": "skip.weight",
 }  # fmt: skip
 _D_END = {
-    "final_conv.0.weight": "b4.conv.weight", "final_conv.1.bias": "b4.conv.bias",
-    "final_linear.0.weight": "b4.fc.weight", "final_linear.0.bias": "b4.fc.bias",
-    "final_linear.1.weight": "b4.out.weight", "final_linear.1.bias": "b4.out.bias",
-}  # fmt: skip
+    "final_conv.0.weight": "b4.conv.weight",
+    "final_conv.1.bias": "b4.conv.bias",
+    "final_linear.0.weight": "b4.fc.weight",
+    "final_linear.0.bias": "b4.fc.bias",
+    "final_linear.1.weight": "b4.out.weight",
+    "final_linear.1.bias": "b4.out.bias",
+}
 
 
 def _discriminator_name(name: str, num_blocks: int) -> str | None:

@@ -62,9 +62,7 @@ def read_discriminator(state: State, attribute: Attribute = no_attributes) -> Ne
     kwargs = discriminator_kwargs(state, attribute)
     embed = state.get("mapping.embed.weight")
     c_dim = embed.shape[1] if embed is not None else 0
-    return NetworkData(
-        "TimeConditionedDiscriminator", {**kwargs, "c_dim": c_dim + 1, "num_frames": 1}, dict(state)
-    )  # fmt: skip
+    return NetworkData("TimeConditionedDiscriminator", {**kwargs, "c_dim": c_dim + 1, "num_frames": 1}, dict(state))
 
 
 def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
@@ -89,9 +87,10 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
         "num_fp16_res": sum(bool(attribute(f"b{r}", "use_fp16", False)) for r in sizes),
         "conv_clamp": attribute(f"{top}.conv0", "conv_clamp"),
         "epilogue_kwargs": {
-            "mbstd_num_channels": std_channels, "mbstd_group_size": attribute("b4.mbstd", "group_size", 4),
+            "mbstd_num_channels": std_channels,
+            "mbstd_group_size": attribute("b4.mbstd", "group_size", 4),
         },
-    }  # fmt: skip
+    }
     if "mapping.embed.weight" in state:
         kwargs["mapping_kwargs"] = _mapping_kwargs(state, attribute)
         kwargs["cmap_dim"] = len(state["b4.out.weight"])
@@ -101,8 +100,9 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
 def _mapping_kwargs(state: State, attribute: Attribute, **more: Any) -> dict[str, Any]:
     return {
         "num_layers": count_layers(state, "mapping.fc"),
-        "lr_multiplier": float(attribute("mapping.fc0", "bias_gain", 0.01)), **more,
-    }  # fmt: skip
+        "lr_multiplier": float(attribute("mapping.fc0", "bias_gain", 0.01)),
+        **more,
+    }
 
 
 def _require_lrelu(attribute: Attribute, layers: list[str]) -> None:

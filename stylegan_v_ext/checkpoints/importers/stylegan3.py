@@ -7,7 +7,7 @@ from stylegan_v_ext.checkpoints.importers.stylegan2 import State
 from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
 from stylegan_v_ext.checkpoints.reader import Record
-from stylegan_v_ext.networks.alias_free import AliasFreeLayer, AliasFreeSynthesis
+from stylegan_v_ext.networks.stylegan3 import AliasFreeLayer, AliasFreeSynthesis
 
 
 def is_generator(state: Container[str]) -> bool:

@@ -54,8 +54,9 @@ def read_state(
 ) -> NetworkData:
     """The same from tensors under the release's names or ours.
 
-    attribute: what the stored object says of itself.
-    settings: of its training; None for nothing known.
+    Args:
+        attribute: What the stored object says of itself.
+        settings: Of its training; None for nothing known.
     """
     state = renamed(state)
     if any(name.startswith(_MOTION) for name in state):
@@ -79,15 +80,20 @@ def _generator(attribute: Attribute, state: State, settings: dict[str, Any]) -> 
     num_frames = int(settings.get("num_frames_per_video", 3))
     num_classes = kwargs["c_dim"]
     motion = {
-        "z_dim": conv.shape[1] - num_classes, "code_dim": conv.shape[0], "kernel_size": conv.shape[2],
+        "z_dim": conv.shape[1] - num_classes,
+        "code_dim": conv.shape[0],
+        "kernel_size": conv.shape[2],
         "distance": int(settings.get("motion_z_distance", 16)),
         "amplitude": "mapping.motion.encoding.amplitudes.weight" in state,
-        "min_period": _period(freqs[-1]), "max_period": _period(freqs[0]),
-    }  # fmt: skip
+        "min_period": _period(freqs[-1]),
+        "max_period": _period(freqs[0]),
+    }
     kwargs |= {
-        "c_dim": num_classes + num_frames, "num_frames": num_frames, "motion_kwargs": motion,
+        "c_dim": num_classes + num_frames,
+        "num_frames": num_frames,
+        "motion_kwargs": motion,
         "max_num_frames": int(settings.get("max_num_frames", 1024)),
-    }  # fmt: skip
+    }
     return NetworkData("VideoGenerator", kwargs, state, notes)
 
 
@@ -107,9 +113,12 @@ def _discriminator(attribute: Attribute, state: State, settings: dict[str, Any])
     num_classes = state["mapping.embed.weight"].shape[1] - (num_frames - 1) * (table.shape[1] + 2 * octaves)
     modulated = any(name.endswith("conv0.affine.weight") for name in state)
     kwargs |= {
-        "c_dim": num_classes + num_frames, "num_frames": num_frames, "max_num_frames": len(table),
-        "concat_res": joins[0] // 2, "time_conditioning": "modulate" if modulated else "project",
-    }  # fmt: skip
+        "c_dim": num_classes + num_frames,
+        "num_frames": num_frames,
+        "max_num_frames": len(table),
+        "concat_res": joins[0] // 2,
+        "time_conditioning": "modulate" if modulated else "project",
+    }
     return NetworkData("TimeConditionedDiscriminator", kwargs, state)
 
 

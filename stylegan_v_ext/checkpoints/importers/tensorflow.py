@@ -18,12 +18,21 @@ from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.reader import plain
 
 _STYLE_PARTS = {
-    "weight": "weight", "bias": "bias", "mod_weight": "affine.weight", "mod_bias": "affine.bias",
+    "weight": "weight",
+    "bias": "bias",
+    "mod_weight": "affine.weight",
+    "mod_bias": "affine.bias",
     "noise_strength": "noise_strength",
-}  # fmt: skip
+}
 _G_LAYERS = {"Conv": "conv1", "Conv0_up": "conv0", "Conv1": "conv1", "ToRGB": "torgb"}
-_D_LAYERS = {"FromRGB": "fromrgb", "Conv0": "conv0", "Conv1_down": "conv1", "Skip": "skip",
-             "Conv": "conv", "Dense0": "fc"}  # fmt: skip
+_D_LAYERS = {
+    "FromRGB": "fromrgb",
+    "Conv0": "conv0",
+    "Conv1_down": "conv1",
+    "Skip": "skip",
+    "Conv": "conv",
+    "Dense0": "fc",
+}
 _COMPONENTS = ("mapping", "synthesis")
 _RESOLUTIONS = "|".join(str(4 << octave) for octave in range(11))
 _NO_WEIGHTS = re.compile(r"(.*/)?(lod|pl_mean_var|pl_mean|resample_kernel)")
@@ -49,8 +58,9 @@ def read_generator(network: Instance) -> NetworkData:
     data.kwargs |= _precision(options)
     average = options.get("w_avg_beta", 0.995)
     data.kwargs["mapping_kwargs"] |= {
-        "lr_multiplier": options.get("mapping_lrmul", 0.01), "w_avg_beta": 1.0 if average is None else average,
-    }  # fmt: skip
+        "lr_multiplier": options.get("mapping_lrmul", 0.01),
+        "w_avg_beta": 1.0 if average is None else average,
+    }
     return data
 
 

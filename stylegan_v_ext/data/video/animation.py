@@ -17,7 +17,11 @@ _NO_DELAY = 100  # ticks that a frame of no duration is shown, as browsers do an
 
 
 def is_for_pillow(head: bytes) -> bool:
-    """Whether a file is an animation that Pillow reads; head: its first bytes, 4096 serve."""
+    """Whether a file is an animation that Pillow reads;
+
+    Args:
+        head: Its first bytes, 4096 serve.
+    """
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP" and is_animation(head)
     return b"avis" in brands(head) and importlib.util.find_spec("PIL._avif") is not None
@@ -37,7 +41,7 @@ class AnimationReading:
 
     duration = None
 
-    def __init__(self, file: BinaryIO, tick_over: Any):
+    def __init__(self, file: BinaryIO, tick_over: Any) -> None:
         import PIL.Image
 
         self._tick_over = tick_over

@@ -74,12 +74,13 @@ def _to_xyz(chromaticities: tuple[float, ...]) -> np.ndarray:
 class Conversion:
     """Takes RGB pixels of one kind of light to SDR with the colours of BT.709.
 
-    curve: FFmpeg's number of the transfer characteristic; one that is not HDR means SDR.
-    primaries: FFmpeg's number; one that is not wide keeps the gamut. HDR without a known one has BT.2020.
-    peak: brightest light in cd/m² that PQ pixels show, None if nobody knows; HLG reaches 1000 always.
+    Args:
+        curve: FFmpeg's number of the transfer characteristic; one that is not HDR means SDR.
+        primaries: FFmpeg's number; one that is not wide keeps the gamut. HDR without a known one has BT.2020.
+        peak: Brightest light in cd/m² that PQ pixels show, None if nobody knows; HLG reaches 1000 always.
     """
 
-    def __init__(self, curve: int, primaries: int, peak: float | None = None):
+    def __init__(self, curve: int, primaries: int, peak: float | None = None) -> None:
         self._curve = curve
         self._peak = PEAK if curve == HLG or peak is None else min(max(peak, WHITE), 10000.0)
         gamut = primaries if primaries in GAMUTS else 9 if curve in CURVES and primaries == 2 else 1
@@ -111,13 +112,17 @@ class Conversion:
 class Finish:
     """The last step of pixels of 16 bits: grey of limited range, light that is not SDR, and what is transparent.
 
-    limited_grey: the range of the pixels is limited.
-    conversion: of the light; None if it is SDR with the colours of BT.709.
-    alpha: the value of what is opaque; the pixels are RGBA, and their colours are multiplied by alpha. 0: they are RGB.
-    background: RGB, 0 to 255, behind what is transparent.
+    Args:
+        limited_grey: The range of the pixels is limited.
+        conversion: Of the light; None if it is SDR with the colours of BT.709.
+        alpha: The value of what is opaque; the pixels are RGBA, and their colours are multiplied by alpha. 0: they are
+            RGB.
+        background: RGB, 0 to 255, behind what is transparent.
     """
 
-    def __init__(self, limited_grey: bool, conversion: Conversion | None, alpha: int, background: tuple[int, ...]):
+    def __init__(
+        self, limited_grey: bool, conversion: Conversion | None, alpha: int, background: tuple[int, ...]
+    ) -> None:
         self._limited_grey, self._conversion, self._alpha = limited_grey, conversion, alpha
         self._background = np.array(background, dtype=np.float32)
         self.met_transparency = False

@@ -12,7 +12,8 @@ Y4M = b"YUV4MPEG2 "
 def is_animation(source: bytes | str | Path) -> bool:
     """Whether a picture holds several frames: WebP, AVIF, HEIC and PNG may, under endings that stills have, too.
 
-    source: a path, or the bytes of the file; its first 4096 serve. A file that cannot be read is no animation.
+    Args:
+        source: A path, or the bytes of the file; its first 4096 serve. A file that cannot be read is no animation.
     """
     if isinstance(source, bytes):
         head = source[:HEAD]
@@ -46,7 +47,11 @@ def _is_still(head: bytes) -> bool:
 
 
 def other_kind(head: bytes) -> str:
-    """A clause that says what a file is instead of a video; empty if it may be one. head: the first bytes."""
+    """A clause that says what a file is instead of a video; empty if it may be one.
+
+    Args:
+        head: The first bytes.
+    """
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<script")):
         return "it is a web page, not a video"

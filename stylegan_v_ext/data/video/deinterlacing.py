@@ -14,7 +14,8 @@ _SMALLEST = 4  # rows and columns that the filter needs
 def deinterlaced(frames: Iterable[Timed], notes: list[str]) -> Iterator[Timed]:
     """The same number of frames at the same times. Frames that are not flagged as interlaced stay as they are.
 
-    notes: gets `DEINTERLACED` at the first frame that is flagged.
+    Args:
+        notes: Gets `DEINTERLACED` at the first frame that is flagged.
     """
     filter = _Filter()
     for item in frames:

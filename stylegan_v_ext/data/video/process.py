@@ -46,11 +46,15 @@ def start_decoding(file: BinaryIO, settings: dict[str, Any]) -> Decoding:
 class _Spawned:
     """A process that imports everything for its one file."""
 
-    def __init__(self, file: BinaryIO, settings: str):
+    def __init__(self, file: BinaryIO, settings: str) -> None:
         self._process = subprocess.Popen(
-            [*_command(), settings], start_new_session=True, stdin=file, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, env=_environment(),
-        )  # fmt: skip
+            [*_command(), settings],
+            start_new_session=True,
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
         assert self._process.stdout is not None
         self.records: Any = self._process.stdout
 
@@ -66,7 +70,7 @@ class _Spawned:
 class _Forked:
     """A process that the server of this process forks."""
 
-    def __init__(self, file: BinaryIO, settings: str):
+    def __init__(self, file: BinaryIO, settings: str) -> None:
         self._control, control = socket.socketpair()
         reading, writing = _wide_pipe()
         self.records: Any = os.fdopen(reading, "rb")
@@ -115,9 +119,13 @@ class _Server:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, it lives as long as the server
         # Its own session: a Ctrl-C is ours to handle, not its.
         self._process = subprocess.Popen(
-            [*_command(), "--serve"], start_new_session=True, stdin=end.fileno(), stdout=subprocess.DEVNULL,
-            stderr=self._log, env=_environment(),
-        )  # fmt: skip
+            [*_command(), "--serve"],
+            start_new_session=True,
+            stdin=end.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            env=_environment(),
+        )
         end.close()
 
     @classmethod

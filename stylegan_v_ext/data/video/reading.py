@@ -71,22 +71,23 @@ class Messages:
 class _Nameless:
     """A file without its name, so that the name plays no part in how it is read."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 class Reading:
     """The video track of a file.
 
-    file: open for reading.
-    messages: what FFmpeg prints, with nothing in it.
-    tick_over: called before and after each frame is decoded, for the limit of time.
-
     `notes` are clauses on what is left out. `frames` yields the frames; `problem` says afterwards what is wrong with
     the rest, None if the file is sound.
+
+    Args:
+        file: Open for reading.
+        messages: What FFmpeg prints, with nothing in it.
+        tick_over: Called before and after each frame is decoded, for the limit of time.
     """
 
-    def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any):
+    def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any) -> None:
         self._file, self._messages, self._tick_over = file, messages, tick_over
         head = file.read(_HEAD)
         if kind := other_kind(head):
@@ -107,9 +108,13 @@ class Reading:
         no_delay = {"default_fps": "10"}  # of frames of APNG without a delay: as GIF, and as browsers do
         try:
             self._container: Any = av.open(
-                _Nameless(self._file), "r", self._format, options=nothing_else | no_delay, metadata_errors="replace",
+                _Nameless(self._file),
+                "r",
+                self._format,
+                options=nothing_else | no_delay,
+                metadata_errors="replace",
                 buffer_size=2**18,
-            )  # fmt: skip
+            )
         except av.error.MemoryError:
             raise
         except FFmpegError:
@@ -141,9 +146,10 @@ class Reading:
     def _other_tracks(self) -> list[str]:
         """A clause on video tracks that are not used, apart from covers and previews."""
         tracks = [
-            track for track in self._container.streams.video
+            track
+            for track in self._container.streams.video
             if track is self._stream or track.frames != 1 and not track.disposition & Disposition.attached_pic
-        ]  # fmt: skip
+        ]
         if len(tracks) == 1:
             return []
         return [f"it has {len(tracks)} video tracks; number {tracks.index(self._stream) + 1} is used"]

@@ -21,7 +21,7 @@ from stylegan_v_ext.data.video.tags import (
     MATRICES,
     RGB,
     UNKNOWN,
-)  # fmt: skip
+)
 
 WIDEST_PIXEL = 16  # width of a pixel by its height, or the reverse; beyond this the file is wrong about it
 THREADS = 4  # the same on every machine, so that a damaged file gives the same frames on every machine
@@ -58,11 +58,12 @@ def check_size(width: int, height: int) -> None:
 class Shaper:
     """Makes frames of one size.
 
-    geometry: form of the frames; None takes the size at which the first frame is shown.
-    notes: gets a clause for each thing that was done to the picture.
+    Args:
+        geometry: Form of the frames; None takes the size at which the first frame is shown.
+        notes: Gets a clause for each thing that was done to the picture.
     """
 
-    def __init__(self, geometry: Geometry | None, notes: list[str]):
+    def __init__(self, geometry: Geometry | None, notes: list[str]) -> None:
         self._geometry, self._notes = geometry, notes
         self._ground: tuple[int, ...] = tuple(geometry.background) if geometry else BLACK
         self.size: tuple[int, int] | None = (geometry.side, geometry.side) if geometry else None
@@ -71,13 +72,24 @@ class Shaper:
         self._finish: Any = None
 
     def pixels(self, frame: Any, pixel_aspect: Fraction | None) -> bytes:
-        """RGB pixels of a frame of the decoder; pixel_aspect: width by height of its pixels, None if unknown."""
+        """RGB pixels of a frame of the decoder;
+
+        Args:
+            pixel_aspect: Width by height of its pixels, None if unknown.
+        """
         self._settle_colours(frame)
         aspect = self._believable(pixel_aspect)
         form = (
-            frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range),
-            int(frame.color_trc), int(frame.color_primaries), _turns(frame), aspect,
-        )  # fmt: skip
+            frame.width,
+            frame.height,
+            frame.format.name,
+            int(frame.colorspace),
+            int(frame.color_range),
+            int(frame.color_trc),
+            int(frame.color_primaries),
+            _turns(frame),
+            aspect,
+        )
         if form != self._form:
             self._set_up(frame, _turns(frame), aspect)
             self._form = form
@@ -190,8 +202,9 @@ def _import_colours() -> Any:
 def filter_graph(frame: Any, parts: list[str]) -> Any:
     """A chain of FFmpeg's filters.
 
-    frame: one of the form that the chain takes.
-    parts: `name` or `name=arguments`.
+    Args:
+        frame: One of the form that the chain takes.
+        parts: `name` or `name=arguments`.
     """
     source = (
         f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base={frame.time_base}:"

@@ -24,10 +24,11 @@ _ROUNDING = 0.3  # deviation of a time that is rounded to whole ticks, in ticks
 class Timed(NamedTuple):
     """A frame and when it is shown.
 
-    frame: any object.
-    time: in ticks of the file's clock since the first frame; never less than that of the frame before.
-    duration: in ticks; 0 if unknown.
-    pixel_aspect: width of a pixel by its height; None if unknown.
+    Attributes:
+        frame: Any object.
+        time: In ticks of the file's clock since the first frame; never less than that of the frame before.
+        duration: In ticks; 0 if unknown.
+        pixel_aspect: Width of a pixel by its height; None if unknown.
     """
 
     frame: Any
@@ -39,13 +40,14 @@ class Timed(NamedTuple):
 class Clock:
     """Measures the rate of frames from their times.
 
-    tick: seconds between two ticks of the file's clock.
-    stated: rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
-    trusted: the file itself holds these rates, so they count if no two times tell the rate. Otherwise FFmpeg may have
-        guessed them.
+    Args:
+        tick: Seconds between two ticks of the file's clock.
+        stated: Rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
+        trusted: The file itself holds these rates, so they count if no two times tell the rate. Otherwise FFmpeg may
+            have guessed them.
     """
 
-    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = (), trusted: bool = False):
+    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = (), trusted: bool = False) -> None:
         self.tick, self._trusted = tick, trusted
         self._stated = [rate for rate in stated if rate and 1 / LONGEST_HOLD <= rate < FASTEST]
         self.count = 0
@@ -58,8 +60,9 @@ class Clock:
     def time(self, ticks: int | None) -> int:
         """Time of the next frame in ticks since the first one.
 
-        ticks: what the file says; None if it says nothing. If the time goes back, a new part begins; it
-        continues one interval after the last frame.
+        Args:
+            ticks: What the file says; None if it says nothing. If the time goes back, a new part begins; it continues
+                one interval after the last frame.
         """
         if not self.count:
             self._origin = ticks

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from stylegan_v_ext import clip
 from stylegan_v_ext.networks.generator import VideoGenerator
+from stylegan_v_ext.strip import split_label
 from torch_utils import training_stats
 from torch_utils.ops import conv2d_gradfix
 
@@ -17,12 +17,16 @@ from torch_utils.ops import conv2d_gradfix
 class StyleGAN2Loss:
     """Non-saturating logistic loss with R1 and, optionally, style mixing and path length regularisation.
 
-    Every step runs forward and backward and leaves the gradients in the networks. r1_gamma: weight of
-    the squared image gradient, summed over the strip. style_mixing_prob: share of clips that take the
-    last content rows from a second latent. pl_weight: 0 switches path length off; pl_batch_shrink:
-    how many times smaller its batch is; pl_decay: of the running mean of path lengths. compiled: run
-    the networks through `torch.compile` where first derivatives do, which R1 and path lengths go beyond;
-    `ValueError` where it does not work.
+    Every step runs forward and backward and leaves the gradients in the networks.
+
+    Args:
+        r1_gamma: Weight of the squared image gradient, summed over the strip.
+        style_mixing_prob: Share of clips that take the last content rows from a second latent.
+        pl_weight: 0 switches path length off.
+        pl_batch_shrink: How many times smaller its batch is.
+        pl_decay: Of the running mean of path lengths.
+        compiled: Run the networks through `torch.compile` where first derivatives do, which R1 and path lengths go
+            beyond; `ValueError` where it does not work.
     """
 
     def __init__(
@@ -37,7 +41,7 @@ class StyleGAN2Loss:
         pl_batch_shrink: int = 2,
         pl_decay: float = 0.01,
         compiled: bool = False,
-    ):
+    ) -> None:
         self.G, self.D, self.augment_pipe = G, D, augment_pipe
         self.augment_p = 0.0
         self.r1_gamma = r1_gamma
@@ -118,7 +122,7 @@ class StyleGAN2Loss:
             return ws
         num_ws = self.G.num_ws
         # Class alone: the second latent lends content, not motion.
-        classes, _ = clip.split_label(c, self.G.num_classes)
+        classes, _ = split_label(c, self.G.num_classes)
         other = self.G.mapping(torch.randn_like(z), classes, skip_w_avg_update=True)
         cutoff = torch.randint(1, num_ws, [len(z), 1])
         cutoff = torch.where(torch.rand(len(z), 1) < self.style_mixing_prob, cutoff, num_ws)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from stylegan_v_ext.networks.image import ImageGenerator
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
+from stylegan_v_ext.networks.stylegan2 import ImageGenerator
 from torch_utils import persistence
 from torch_utils.ops.filtered_lrelu import filtered_lrelu
 
@@ -48,10 +48,12 @@ def design_lowpass(
 def modulate(
     x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor, input_gain: torch.Tensor, demodulate: bool
 ) -> torch.Tensor:
-    """Modulated convolution with full padding. x: `[N, C, h, w]`, weight: `[C', C, k, k]`, styles: `[N, C]`.
+    """Modulated convolution with full padding.
 
-    input_gain: scalar that brings the input to unit magnitude. The convolution is one for all images,
-    since scaling a weight's input and output channels is scaling those of the features.
+    Args:
+        x: `[N, C, h, w]`, weight: `[C', C, k, k]`, styles: `[N, C]`.
+        input_gain: Scalar that brings the input to unit magnitude. The convolution is one for all images, since scaling
+            a weight's input and output channels is scaling those of the features.
     """
     if demodulate:
         # Unit weights and styles keep 16-bit products in range; demodulation undoes both scales.
@@ -69,15 +71,17 @@ def modulate(
 class FourierInput(torch.nn.Module):
     """Fourier features in the plane, turned and shifted by a style (section 3.2).
 
-    size: pixels a side. sampling_rate, bandwidth: cycles an image. transform: a buffer `[3, 3]` that
-    users set, the inverse of what shall happen to the image.
+    Args:
+        size: Pixels a side.
+        sampling_rate, bandwidth: Cycles an image. transform: a buffer `[3, 3]` that users set, the inverse of what
+            shall happen to the image.
     """
 
     freqs: torch.Tensor
     phases: torch.Tensor
     transform: torch.Tensor
 
-    def __init__(self, w_dim: int, channels: int, size: int, sampling_rate: float, bandwidth: float):
+    def __init__(self, w_dim: int, channels: int, size: int, sampling_rate: float, bandwidth: float) -> None:
         super().__init__()
         self.size, self.sampling_rate, self.bandwidth = size, sampling_rate, bandwidth
         # A direction each, and lengths that fill the disc of radius `bandwidth` evenly.
@@ -94,7 +98,7 @@ class FourierInput(torch.nn.Module):
         self.register_buffer("phases", torch.rand(channels) - 0.5)
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
-        """w `[N, w_dim]` -> features `[N, channels, size, size]`."""
+        """W `[N, w_dim]` -> features `[N, channels, size, size]`."""
         pose = self.affine(w)
         cos, sin, shift_x, shift_y = (pose / pose[:, :2].norm(dim=1, keepdim=True)).unbind(1)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
@@ -150,7 +154,7 @@ class AliasFreeLayer(torch.nn.Module):
         use_radial_filters: bool = False,
         conv_clamp: float | None = 256,
         magnitude_ema_beta: float = 0.999,
-    ):
+    ) -> None:
         super().__init__()
         self.is_torgb, self.use_fp16, self.conv_clamp = is_torgb, use_fp16, conv_clamp
         self.magnitude_ema_beta = magnitude_ema_beta
@@ -178,7 +182,7 @@ class AliasFreeLayer(torch.nn.Module):
     def forward(
         self, x: torch.Tensor, w: torch.Tensor, force_fp32: bool = False, update_emas: bool = False
     ) -> torch.Tensor:
-        """x `[N, in_channels, in_size, in_size]`, w `[N, w_dim]` -> `[N, out_channels, out_size, out_size]`."""
+        """X `[N, in_channels, in_size, in_size]`, w `[N, w_dim]` -> `[N, out_channels, out_size, out_size]`."""
         if update_emas:
             with torch.no_grad():
                 self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1 - self.magnitude_ema_beta)
@@ -187,24 +191,37 @@ class AliasFreeLayer(torch.nn.Module):
             styles = styles / math.sqrt(self.weight[0].numel())
         half = self.use_fp16 and not force_fp32 and x.device.type == "cuda"
         x = modulate(
-            x.to(torch.float16 if half else torch.float32), self.weight, styles, self.magnitude_ema.rsqrt(),
+            x.to(torch.float16 if half else torch.float32),
+            self.weight,
+            styles,
+            self.magnitude_ema.rsqrt(),
             demodulate=not self.is_torgb,
-        )  # fmt: skip
+        )
         return filtered_lrelu(
-            x, fu=self.up_filter, fd=self.down_filter, b=self.bias.to(x.dtype), up=self.up, down=self.down,
-            padding=self.padding, gain=1 if self.is_torgb else math.sqrt(2), slope=1 if self.is_torgb else 0.2,
+            x,
+            fu=self.up_filter,
+            fd=self.down_filter,
+            b=self.bias.to(x.dtype),
+            up=self.up,
+            down=self.down,
+            padding=self.padding,
+            gain=1 if self.is_torgb else math.sqrt(2),
+            slope=1 if self.is_torgb else 0.2,
             clamp=self.conv_clamp,
-        )  # fmt: skip
+        )
 
 
 @persistence.persistent_class
 class AliasFreeSynthesis(torch.nn.Module):
     """Layers from the Fourier input to the image; appendix C.2 gives the progression.
 
-    first_cutoff, first_stopband: f_c and f_t of the first layer, in cycles an image.
-    last_stopband_rel: f_t over f_c in the last. num_critical: layers at the end without headroom.
-    margin_size: pixels around the image, out of reach of the borders. num_fp16_res: how many of the
-    highest resolutions run in float16 on CUDA. layer_kwargs: of `AliasFreeLayer`.
+    Args:
+        first_cutoff, first_stopband: F_c and f_t of the first layer, in cycles an image.
+        last_stopband_rel: F_t over f_c in the last.
+        num_critical: Layers at the end without headroom.
+        margin_size: Pixels around the image, out of reach of the borders.
+        num_fp16_res: How many of the highest resolutions run in float16 on CUDA.
+        layer_kwargs: Of `AliasFreeLayer`.
     """
 
     def __init__(
@@ -223,7 +240,7 @@ class AliasFreeSynthesis(torch.nn.Module):
         output_scale: float = 0.25,
         num_fp16_res: int = 4,
         **layer_kwargs: Any,
-    ):
+    ) -> None:
         super().__init__()
         if not num_critical < num_layers <= 256:
             raise ValueError(f"num_layers {num_layers} is not above num_critical {num_critical} and at most 256")
@@ -243,14 +260,22 @@ class AliasFreeSynthesis(torch.nn.Module):
         for i in range(num_layers + 1):
             before = max(i - 1, 0)
             layer = AliasFreeLayer(
-                w_dim, is_torgb=i == num_layers, is_critically_sampled=i >= num_layers - num_critical,
+                w_dim,
+                is_torgb=i == num_layers,
+                is_critically_sampled=i >= num_layers - num_critical,
                 use_fp16=bool(rates[i] * 2**num_fp16_res > img_resolution),
-                in_channels=int(channels[before]), out_channels=int(channels[i]),
-                in_size=int(sizes[before]), out_size=int(sizes[i]),
-                in_sampling_rate=int(rates[before]), out_sampling_rate=int(rates[i]),
-                in_cutoff=float(cutoffs[before]), out_cutoff=float(cutoffs[i]),
-                in_half_width=float(half_widths[before]), out_half_width=float(half_widths[i]), **layer_kwargs,
-            )  # fmt: skip
+                in_channels=int(channels[before]),
+                out_channels=int(channels[i]),
+                in_size=int(sizes[before]),
+                out_size=int(sizes[i]),
+                in_sampling_rate=int(rates[before]),
+                out_sampling_rate=int(rates[i]),
+                in_cutoff=float(cutoffs[before]),
+                out_cutoff=float(cutoffs[i]),
+                in_half_width=float(half_widths[before]),
+                out_half_width=float(half_widths[i]),
+                **layer_kwargs,
+            )
             name = f"L{i}_{int(sizes[i])}_{int(channels[i])}"
             setattr(self, name, layer)
             self.layer_names.append(name)
@@ -258,7 +283,11 @@ class AliasFreeSynthesis(torch.nn.Module):
     def forward(
         self, ws: torch.Tensor, noise_mode: str = "none", force_fp32: bool = False, update_emas: bool = False
     ) -> torch.Tensor:
-        """Images `[N, img_channels, H, W]` from ws `[N, num_ws, w_dim]`. noise_mode: accepted; there is no noise."""
+        """Images `[N, img_channels, H, W]` from ws `[N, num_ws, w_dim]`.
+
+        Args:
+            noise_mode: Accepted; there is no noise.
+        """
         rows = ws.to(torch.float32).unbind(1)
         x = self.input(rows[0])
         for name, w in zip(self.layer_names, rows[1:], strict=True):
