@@ -1,0 +1,247 @@
+"""A run, resolved: every value that networks, loss, optimizers and loop work with.
+
+`TrainOptions` is what a user asks for, with None for "choose for me". `build_config` makes a `RunConfig` of it. The
+trainer reads a `RunConfig` and nothing else; `config.stock` alone knows the dictionaries that stock loops and
+`training_options.json` have.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stylegan_v_ext.classes import VIDEO_DATASET
+from stylegan_v_ext.config.fields import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class MappingConfig:
+    """Mapping network (StyleGAN2, section 2; StyleGAN-V, section 3.1)."""
+
+    num_layers: int = setting("Fully connected layers", default=2, low=1, high=64)
+    lr_multiplier: float | None = setting(
+        "Learning rate relative to the other layers; None for the network's own", default=None
+    )
+    w_avg_beta: float | None = setting(
+        "Decay of the running average of w; None for the network's own", default=None, low=0, high=1
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionConfig:
+    """Motion codes and their positional encoding (StyleGAN-V, sections 3.2 and 3.3)."""
+
+    z_dim: int = setting("Size of the motion noise", default=512, low=1, high=2**14)
+    code_dim: int = setting("Size of the motion codes", default=512, low=1, high=2**14)
+    distance: int = setting("Distance between motion anchors", default=16, unit="frames", low=1, high=2**31)
+    min_period: float = setting("Shortest period of the encoding", default=16.0, unit="frames", low=1, high=1024)
+    amplitude: bool = setting("Whether amplitudes are learned", default=True)
+    strategy: str = setting("How codes are made of noise", default="conv", choices=("conv", "lstm"))
+    kernel_size: int | None = setting(
+        "Kernel of the convolutions over anchors; None for the network's own", default=None, low=1, high=255
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """Generator. Number of labels, resolution and channels of colour follow from the data set."""
+
+    class_name: str = setting("Class, by its path", default="stylegan_v_ext.networks.generator.VideoGenerator")
+    num_frames: int = setting("Frames of a clip", default=3, unit="frames", low=1, high=1024)
+    z_dim: int = setting("Size of z", default=512, low=1, high=2**14)
+    w_dim: int = setting("Size of w", default=512, low=2, high=2**14)
+    mapping: MappingConfig = setting("Mapping network", factory=MappingConfig)
+    motion: MotionConfig | None = setting("Motion; None for an image model", default=None)
+    use_noise: bool = setting("Whether layers add noise to their pixels", default=False)
+    channel_base: int = setting("Feature maps times resolution", default=32768, low=1, high=2**20)
+    channel_max: int = setting("Most feature maps of a layer", default=512, low=1, high=2**14)
+    num_fp16_res: int = setting("Number of the highest resolutions that compute in 16 bits", default=0, low=0, high=64)
+    conv_clamp: float | None = setting("Bound on activations; None for no bound", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorConfig:
+    """Discriminator. Number of labels, resolution and channels of colour follow from the data set."""
+
+    class_name: str = setting(
+        "Class, by its path", default="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator"
+    )
+    num_frames: int = setting("Frames of a clip", default=3, unit="frames", low=1, high=1024)
+    time_conditioning: str = setting(
+        "How the distances in time enter", default="modulate", choices=("modulate", "project")
+    )
+    freeze_layers: int = setting("First layers that keep their weights (Freeze-D)", default=0, low=0, high=2**31)
+    mbstd_group_size: int = setting(
+        "Group of the minibatch standard deviation", default=4, unit="clips", low=1, high=2**12
+    )
+    mapping: MappingConfig = setting("Mapping network of the condition", factory=MappingConfig)
+    channel_base: int = setting("Feature maps times resolution", default=32768, low=1, high=2**20)
+    channel_max: int = setting("Most feature maps of a layer", default=512, low=1, high=2**14)
+    num_fp16_res: int = setting("Number of the highest resolutions that compute in 16 bits", default=0, low=0, high=64)
+    conv_clamp: float | None = setting("Bound on activations; None for no bound", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam of one network."""
+
+    class_name: str = setting("Class, by its path", default="torch.optim.Adam")
+    lr: float = setting("Learning rate, before the correction for a lazy regulariser", default=0.0025, low=0)
+    betas: tuple[float, float] = setting("Decay of both moments", default=(0.0, 0.99), low=0, high=1)
+    eps: float = setting("Added to the denominator", default=1e-8, low=0)
+    reg_interval: int | None = setting(
+        "Steps between two lazy regularisations (StyleGAN2, appendix B); None for no such phase",
+        default=None,
+        unit="steps",
+        low=1,
+        high=2**20,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Adversarial loss and regularisers."""
+
+    class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.loss.StyleGAN2Loss")
+    r1_gamma: float = setting(
+        "Weight of R1 on a strip: the weight per frame over the number of frames", default=10.0, low=0
+    )
+    style_mixing_prob: float = setting("Share of clips with mixed styles", default=0.0, low=0, high=1)
+    pl_weight: float = setting("Weight of path length regularisation; 0 for no regularisation", default=0.0, low=0)
+    compiled: bool = setting("Whether networks run through torch.compile", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Augmentation of what the discriminator sees (StyleGAN2-ADA)."""
+
+    class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.augment.AugmentPipe")
+    strengths: dict[str, float] = setting("Strength of each transform by name", factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaConfig:
+    """Probability of the augmentation, and how it adapts (StyleGAN2-ADA, section 3)."""
+
+    p: float = setting("Probability in the first step", default=0.0, low=0, high=1)
+    target: float | None = setting(
+        "Target for the sign of D's logits on real clips; None keeps p", default=None, low=0, high=1
+    )
+    kimg: float = setting("Training in which p may move from 0 to 1", default=500.0, unit="kimg", low=1e-9, high=1e9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageConfig:
+    """Exponential moving average of the generator."""
+
+    kimg: float = setting("Half-life", default=10.0, unit="kimg", low=0, high=1e9)
+    rampup: float | None = setting("Half-life over the training so far, at most; None for no ramp", default=0.05, low=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Training set."""
+
+    class_name: str = setting("Class, by its path", default=VIDEO_DATASET)
+    path: str = setting("Zip, folder, shards or address")
+    use_labels: bool = setting("Whether classes condition the networks", default=False)
+    xflip: bool = setting("Whether mirrored videos are added", default=False)
+    num_frames: int = setting("Frames of a clip", default=3, unit="frames", low=1, high=1024)
+    max_dist: int = setting(
+        "Largest distance between the frames of a clip", default=32, unit="frames", low=1, high=2**31
+    )
+    exclude: tuple[str, ...] = setting("Folders of videos that are left out", default=())
+    resolution: int = setting("Side of a frame", unit="pixels", low=8, high=8192)
+    num_classes: int = setting("Classes; 0 for data without labels", default=0, low=0, high=2**16 + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoaderConfig:
+    """Data loader."""
+
+    num_workers: int = setting("Processes that read data; 0 reads in the main process", default=3, low=0, high=256)
+    prefetch_factor: int | None = setting(
+        "Batches that a worker reads ahead; None without workers", default=2, low=1, high=16
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """Sizes of a batch."""
+
+    size: int = setting("Clips of a step", unit="clips", low=1, high=2**16)
+    per_gpu: int = setting("Clips at a time on one device; the rest accumulates", unit="clips", low=1, high=2**12)
+    num_gpus: int = setting("Processes, one a device", default=1, low=1, high=2**16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """Length of a run, and when it writes what."""
+
+    total_kimg: float = setting("Length of training", default=8333.0, unit="kimg", low=1e-9, high=1e9, may_change=True)
+    kimg_per_tick: float = setting(
+        "Training between two lines of progress", default=4.0, unit="kimg", low=1e-9, may_change=True
+    )
+    max_hours: float | None = setting(
+        "Time after which a run stops; None for no limit", default=None, unit="hours", low=0, may_change=True
+    )
+    snap_state_minutes: float = setting("Time between two states", default=10.0, unit="minutes", low=0, may_change=True)
+    image_snapshot_ticks: int = setting(
+        "Ticks between two sheets of samples; 0 for the end alone", default=50, unit="ticks", low=0, may_change=True
+    )
+    network_snapshot_ticks: int = setting(
+        "Ticks between two snapshots; 0 for the end alone", default=50, unit="ticks", low=0, may_change=True
+    )
+    metrics: tuple[str, ...] = setting("Metrics of every snapshot", default=(), may_change=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineConfig:
+    """What a run computes on and how exactly; faults that it lives with."""
+
+    device: str = setting("cpu, cuda, cuda:1 or mps", default="cpu", may_change=True)
+    random_seed: int = setting("Seed of everything that is random", default=0, low=0, high=2**32 - 1)
+    cudnn_benchmark: bool = setting("Whether cuDNN chooses algorithms by timing", default=True, may_change=True)
+    allow_tf32: bool = setting("Whether 32 bits may round to TF32 on GPUs", default=False)
+    allow_bf16: bool = setting("Whether CPUs with fast bfloat16 compute in it", default=False)
+    on_bad_frame: str = setting(
+        "What a frame that cannot be read does", default="stop", choices=("stop", "skip"), may_change=True
+    )
+    nan_policy: str = setting(
+        "What a loss that is no number does", default="stop", choices=("stop", "ignore"), may_change=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartConfig:
+    """Networks that a run starts from."""
+
+    path: str = setting("Checkpoint")
+    trusted: bool = setting("Whether code in the file may run", default=False)
+    allow_nan: bool = setting("Whether weights that are no numbers are taken", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run."""
+
+    generator: GeneratorConfig = setting("Generator")
+    discriminator: DiscriminatorConfig = setting("Discriminator")
+    generator_optimizer: OptimizerConfig = setting("Optimizer of the generator")
+    discriminator_optimizer: OptimizerConfig = setting("Optimizer of the discriminator")
+    loss: LossConfig = setting("Loss")
+    augmentation: AugmentConfig | None = setting("Augmentation; None for no augmentation", default=None)
+    ada: AdaConfig = setting("Probability of the augmentation", factory=AdaConfig)
+    average: AverageConfig = setting("Average of the generator", factory=AverageConfig)
+    data: DataConfig = setting("Training set")
+    loader: LoaderConfig = setting("Data loader", factory=LoaderConfig)
+    batch: BatchConfig = setting("Batch")
+    schedule: ScheduleConfig = setting("Schedule", factory=ScheduleConfig)
+    machine: MachineConfig = setting("Machine", factory=MachineConfig)
+    start: StartConfig | None = setting("Networks to start from; None for random weights", default=None)
+    name: str = setting("End of the run folder's name", default="")
+    num_videos: int | None = setting(
+        "Videos of the training set; None if nobody has counted them", default=None, low=1, high=2**31
+    )
+    launch: str | None = setting(
+        "Name that torchrun gives to a launch, restarts included; None without torchrun", default=None
+    )
+    options: dict[str, Any] = setting("What the user asked for, by option", factory=dict)
