@@ -2,13 +2,12 @@
 
 import dataclasses
 import math
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from stylegan_v_ext.config.augmentations import AUGMENTATIONS
 from stylegan_v_ext.config.fields import check_bounds, option_name, setting, setting_of
-from stylegan_v_ext.config.kinds import check_kind, kind_of
+from stylegan_v_ext.config.kinds import check_kind, kind_of, normalised
 from stylegan_v_ext.config.presets import IMAGE_PRESETS, PRESETS, Preset
 
 AUGMENT_MODES = ("noaug", "ada", "fixed")
@@ -346,14 +345,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, os.PathLike):
-                value = os.fspath(value)
-            elif isinstance(value, list):
-                value = tuple(value)
-            object.__setattr__(self, field.name, value)
-            check_kind(option_name(field), value, kind_of(field.type))
-            check_bounds(option_name(field), value, setting_of(field))
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
         _check_frames(self)
 
     @property
@@ -375,6 +367,26 @@ class TrainOptions:
     def chosen(self) -> set[str]:
         """Return the names of the options that differ from their defaults."""
         return {field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default}
+
+
+def checked(field: dataclasses.Field, value: object) -> object:
+    """Return the value that an option keeps for a value that a user gave.
+
+    Args:
+        field: A field of `TrainOptions`.
+        value: Any object. Paths may be texts or path objects, and lists may stand for tuples.
+
+    Returns:
+        The value, of the type of the field.
+
+    Raises:
+        ValueError: If the value is of another type or out of bounds; the message names the option and the remedy.
+    """
+    name, kind = option_name(field), kind_of(field.type)
+    value = normalised(value, kind)
+    check_kind(name, value, kind)
+    check_bounds(name, value, setting_of(field))
+    return value
 
 
 def recorded_fields() -> list[dataclasses.Field]:
