@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stylegan_v_ext.config.build import loader_config
-from stylegan_v_ext.config.fields import option_name, setting_of
-from stylegan_v_ext.config.options import TrainOptions, checked, recorded_fields
+from stylegan_v_ext.config.fields import checked, option_name, setting_of
+from stylegan_v_ext.config.options import TrainOptions, recorded_fields
 from stylegan_v_ext.config.run import RunConfig
 from stylegan_v_ext.text import printable
 
@@ -63,8 +63,13 @@ def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked(known[name], value) for name, value in changes.items()}
 
 
+def _may_change(field: dataclasses.Field) -> bool:
+    facts = setting_of(field)
+    return facts.may_change or facts.begins
+
+
 def _check_allowed(config: RunConfig, changes: Mapping[str, Any], run: object) -> None:
-    fixed = {field.name: field for field in recorded_fields() if not setting_of(field).may_change}
+    fixed = {field.name: field for field in recorded_fields() if not _may_change(field)}
     differing = []
     for name in (name for name in changes if name in fixed):
         before, now = config.options.get(name), changes[name]
