@@ -34,7 +34,7 @@ def _presets() -> str:
     lines = [
         "## Presets",
         "",
-        "| `--cfg` | Model | Frames | Motion codes | Amplitudes | Time in the discriminator | Noise |",
+        "| Preset | Model | Frames | Motion codes | Amplitudes | Time in the discriminator | Noise |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, preset in PRESETS.items():
