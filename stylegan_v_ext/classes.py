@@ -8,7 +8,7 @@ import inspect
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import dnnlib
 from stylegan_v_ext.text import printable
@@ -36,7 +36,11 @@ RENAMED = {"stylegan_v_ext.engine.steps.StyleGAN2Loss": "stylegan_v_ext.engine.l
 """Names that files of version 0.1.0 hold, and the names of the same classes today."""
 
 
-def construct(slot: str, described: Mapping[str, Any], **own: object) -> Any:  # noqa: ANN401 (a class of the slot)
+Constructed: TypeAlias = Any
+"""An object of one of the classes of a slot: the caller knows which class, the type checker does not."""
+
+
+def construct(slot: str, described: Mapping[str, Any], **own: object) -> Constructed:
     """Make the object that a file describes.
 
     Args:
@@ -97,7 +101,7 @@ def shown_value(value: object) -> str:
     """Return a value from a file as text for a message, containers and long numbers by their type alone.
 
     Args:
-        value: Any object.
+        value: Object of any type.
     """
     if value is None or isinstance(value, (bool, float)):
         return repr(value)

@@ -12,7 +12,7 @@ def printable(text: object, longest: int = 1000) -> str:
     """Return a text from a file as one line for a terminal.
 
     Args:
-        text: Any object; control characters, line ends and unpaired surrogates in its text become `?`.
+        text: Object of any type; control characters, line ends and unpaired surrogates in its text become `?`.
         longest: Number of characters to keep, at least 0; `...` stands for the rest.
     """
     line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: longest + 1])
@@ -25,8 +25,8 @@ def say(*lines: object, err: bool = False) -> None:
     Characters that the encoding of the terminal lacks are spelled out, such as `\\u65e5`.
 
     Args:
-        lines: Any objects. The caller splits a text of several lines, since only the caller knows which line ends
-            belong to names.
+        lines: Objects of any type. The caller splits a text of several lines, since only the caller knows which line
+            ends belong to names.
         err: Whether to print to stderr, for text that is not a result.
     """
     stream = sys.stderr if err else sys.stdout

@@ -122,7 +122,7 @@ def checked(field: dataclasses.Field, value: object) -> object:
 
     Args:
         field: A field that `setting` made, which is an option.
-        value: Any object. Paths may be texts or path objects, and lists may stand for tuples.
+        value: Object of any type. Paths may be texts or path objects, and lists may stand for tuples.
 
     Returns:
         The value, of the type of the field.

@@ -59,7 +59,7 @@ def normalised(value: object, kind: Kind) -> object:
     """Return the value that a setting keeps for a value that a user gave.
 
     Args:
-        value: Any object. A path becomes a text, a list a tuple, and 0 or 1 false or true.
+        value: Object of any type. A path becomes a text, a list a tuple, and 0 or 1 false or true.
         kind: Type of the setting.
     """
     if isinstance(value, os.PathLike) and kind.base is str:
@@ -74,7 +74,7 @@ def check_kind(name: str, value: object, kind: Kind) -> None:
 
     Args:
         name: What the message calls the setting, such as "--batch".
-        value: Any object.
+        value: Object of any type.
         kind: Type of the setting.
     """
     if value is None and kind.optional:
