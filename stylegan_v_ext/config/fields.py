@@ -7,8 +7,8 @@ the check of what may change when a run goes on, and the table of options in the
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass
-from typing import Any
+from dataclasses import MISSING
+from typing import Any, NamedTuple
 
 from stylegan_v_ext.config.kinds import check_kind, kind_of, normalised
 
@@ -17,8 +17,7 @@ GROUPS = ("Model", "Data", "Optimiser", "Regularisation", "Run", "Machine")
 """Headings of options, in the order of `--help`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """Metadata of one field.
 
     Attributes:

@@ -3,7 +3,7 @@
 import os
 import types
 import typing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMES = {
     dict: "an object",
@@ -17,8 +17,7 @@ NAMES = {
 """What messages call the types of JSON, in the order in which they list them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """Type of the values of a setting.
 
     Attributes:
