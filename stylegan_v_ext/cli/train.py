@@ -343,12 +343,12 @@ def _begin(
 
 def _run_to_go_on(resume: str | None, outdir: str, restarted: bool) -> Path | None:
     """The run folder that --resume names, or that a restart goes on with; `None` for a new run."""
-    from stylegan_v_ext.engine.state import latest_run, load_options
+    from stylegan_v_ext.engine.saved_state import latest_run, load_options
 
     if resume is None and restarted:
         # A run of another launch is none of theirs.
         run_dir = latest_run(Path(outdir))
-        return run_dir if run_dir is not None and load_options(run_dir).get("launch") == _launch() else None
+        return run_dir if run_dir is not None and load_options(run_dir).launch == _launch() else None
     if resume == "latest":
         run_dir = latest_run(Path(outdir))
         if run_dir is None:
@@ -369,50 +369,27 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
         given: Options of the command line; those that decide on numbers have to be as they were.
     """
     from stylegan_v_ext.data.remote import absolute
-    from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine import load_options, load_state, resume
     from stylegan_v_ext.engine.evaluation import check_run_metrics
-    from stylegan_v_ext.config.stock import from_stock as check_options
-    from stylegan_v_ext.engine.state import load_options, load_state
+    from stylegan_v_ext.engine.going_on import check_going_on
     from stylegan_v_ext.networks import precision
 
     config = load_options(run_dir)
-    before = config.get("options", {})
-    differing = [
-        f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"
-        for name, value in given.items()
-        if name not in _FREE_OPTIONS and before.get(name) != value
-    ]
-    if differing:
-        raise UserError(
-            f"{run_dir} was started with other options ({'; '.join(differing)}); leave them out to go on, or start a "
-            "new run with --resume=SNAPSHOT"
-        )
-    changes = dict(kimg="total_kimg", max_hours="max_hours", snap_state="snap_state_minutes", tick="kimg_per_tick")
-    config.update({changes[name]: given[name] for name in changes if name in given})
-    if "snap" in given:
-        config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
-    if "workers" in given:
-        config.data_loader_kwargs = to_stock(go_on(from_stock(config), {"workers": given["workers"]}))[
-            "data_loader_kwargs"
-        ]
-    config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
-    if "batch_gpu" in given:
-        config.batch_gpu = given["batch_gpu"]
-    config.device, config.num_gpus = device, processes.count
-    check_options(config)
-    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
+    given = {name: value for name, value in given.items() if name != "host"}
+    config = go_on(config, {**given, "device": device, "gpus": processes.count}, run=run_dir)
+    processes.from_leader(lambda: check_run_metrics(config.schedule.metrics, config.data.num_frames))
     data = None if given.get("data") in (None, "demo") else absolute(given["data"])
-    if given.get("data") == "demo" and not Path(config.training_set_kwargs.path).name.startswith("demo-sky-"):
-        raise UserError(f"--data=demo: the run's data are {config.training_set_kwargs.path}; leave --data out to go on")
+    if given.get("data") == "demo" and not Path(config.data.path).name.startswith("demo-sky-"):
+        raise UserError(f"--data=demo: the run's data are {config.data.path}; leave --data out to go on")
     if dry_run:
-        loop.check_going_on(config, run_dir, load_state(run_dir), data)
+        check_going_on(config, run_dir, load_state(run_dir), data)
     say(f"Run folder: {run_dir}")
-    if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
+    if device == "cpu" and config.machine.allow_bf16 and not precision.has_fast_bfloat16():
         print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    _with_exit_code(processes, loop.resume, config, run_dir, processes, data)
+    _with_exit_code(processes, resume, config, run_dir, processes, data)
 
 
 def _with_exit_code(processes: Any, run: Callable[..., Path], *arguments: Any) -> None:
@@ -468,7 +445,6 @@ def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: 
     from stylegan_v_ext.classes import VIDEO_DATASET, construct
     from stylegan_v_ext.data.check import summary_of_classes
     from stylegan_v_ext.data.remote import absolute
-    from stylegan_v_ext.engine.state import _easy
     from stylegan_v_ext.networks import precision
 
     def check() -> list[str]:
@@ -498,7 +474,6 @@ def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
     from stylegan_v_ext.checkpoints.advice import why_no_start
     from stylegan_v_ext.config.follow import follow_source
-    from stylegan_v_ext.engine.state import _easy
 
     generator = source.network(source.generator_key)
     reason = why_no_start(source.path, generator)
@@ -569,12 +544,20 @@ def launch(config: Any, outdir: str, host: str | None = None, processes: Any = N
             from stylegan_v_ext.host.train import train as train_in_host
 
             return train_in_host(config, run_dir, host)
-        from stylegan_v_ext.engine.loop import train as run_training
+        from stylegan_v_ext.engine import train as run_training
 
-        return run_training(config, run_dir, processes)
+        return run_training(from_stock(config), run_dir, processes)
     finally:
         with contextlib.suppress(OSError):
             run_dir.rmdir()  # where nothing came of it
+
+
+def _easy(value: Any) -> Any:
+    import dnnlib
+
+    if isinstance(value, dict):
+        return dnnlib.EasyDict({key: _easy(entry) for key, entry in value.items()})
+    return [_easy(entry) for entry in value] if isinstance(value, list) else value
 
 
 def make_run_dir(outdir: str, desc: str) -> Path:
