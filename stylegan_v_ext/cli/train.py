@@ -586,3 +586,7 @@ def make_run_dir(outdir: str, desc: str) -> Path:
         path = Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"
         path.mkdir()
     return path
+
+
+if __name__ == "__main__":
+    train()
