@@ -49,7 +49,7 @@ def enter(path: str | Path) -> Checkout:
                 "so leave that one first"
             )
         return checkout
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:  # of plain callbacks, which nothing calls if the process ends inside
         _enter(checkout, stack)
         _entry = _Entry(checkout, stack.pop_all())
     return checkout
@@ -97,35 +97,27 @@ def _enter(checkout: Checkout, stack: contextlib.ExitStack) -> None:
             raise ValueError(f"a module called {name} is imported already; enter the host before that")
     from stylegan_v_ext.host import metrics
 
-    stack.enter_context(_restored_process())
-    stack.enter_context(_found_first(HostFinder(checkout.path)))
-    metrics.join_registry(import_module("metrics.metric_main"))
-    stack.enter_context(metrics.local_detectors_first())
-
-
-@contextlib.contextmanager
-def _restored_process() -> Iterator[None]:
-    """Restore `sys.path` and the environment after the block."""
-    paths, environment = list(sys.path), dict(os.environ)
-    try:
-        yield
-    finally:
-        sys.path[:] = paths
-        for name in set(os.environ) - set(environment):
-            del os.environ[name]
-        os.environ.update(environment)
-
-
-@contextlib.contextmanager
-def _found_first(finder: HostFinder) -> Iterator[None]:
-    """Ask a finder for modules before all others inside of the block; forget the modules that it found afterwards.
-
-    Finders that libraries added inside of the block stay, since these libraries stay imported.
-    """
+    stack.callback(_restore, list(sys.path), dict(os.environ))
+    finder = HostFinder(checkout.path)
     sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name, module in sys.modules.items() if is_of_checkout(module)]:
-            del sys.modules[name]
+    stack.callback(_forget_modules, finder)
+    metrics.join_registry(import_module("metrics.metric_main"))
+    stack.callback(metrics.prefer_local_detectors())
+
+
+def _restore(paths: list[str], environment: dict[str, str]) -> None:
+    """Restore `sys.path` and the environment."""
+    sys.path[:] = paths
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    os.environ.update(environment)
+
+
+def _forget_modules(finder: HostFinder) -> None:
+    """Remove a finder and the modules that it found.
+
+    Finders that libraries have added in the meantime stay, since these libraries stay imported.
+    """
+    sys.meta_path.remove(finder)
+    for name in [name for name, module in sys.modules.items() if is_of_checkout(module)]:
+        del sys.modules[name]

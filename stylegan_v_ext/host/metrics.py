@@ -1,8 +1,7 @@
 """Our metrics in the registry of a checkout, and a view of videos that its own metrics understand."""
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -85,11 +84,13 @@ def valid_metrics() -> list[str]:
     return list(import_module("metrics.metric_main").list_valid_metrics())
 
 
-@contextlib.contextmanager
-def local_detectors_first() -> Iterator[None]:
-    """Have the code of a checkout look for detectors in the folder of STYLEGAN_V_DETECTORS first, inside of the block.
+def prefer_local_detectors() -> Callable[[], None]:
+    """Have the code of a checkout look for detectors in the folder of STYLEGAN_V_DETECTORS first.
 
     The name of a detector's file is the last part of its URL.
+
+    Returns:
+        Function that undoes it.
     """
     stock = dnnlib.util.open_url
 
@@ -98,10 +99,7 @@ def local_detectors_first() -> Iterator[None]:
         return stock(os.fspath(local) if local else url, *args, **kwargs)
 
     vars(dnnlib.util)["open_url"] = open_url
-    try:
-        yield
-    finally:
-        vars(dnnlib.util)["open_url"] = stock
+    return lambda: vars(dnnlib.util).update(open_url=stock)
 
 
 def _as_stock(metric: Metric) -> Callable[[MetricOptions], dict[str, float]]:
