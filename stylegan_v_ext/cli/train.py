@@ -28,7 +28,8 @@ from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import Preset, check_resume
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.training_data import check_data
-from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
+from stylegan_v_ext.config import PRESETS, DataFacts, TrainOptions, build_config, from_stock, go_on, to_stock
+from stylegan_v_ext.config.options import AUGMENT_MODES
 from stylegan_v_ext.text import printable, say
 
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
@@ -53,7 +54,9 @@ Examples:
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
     "--cfg",
-    help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items()) + "  [required for a new run]",
+    help="Model: "
+    + "; ".join(f"{name} ({preset.summary})" for name, preset in PRESETS.items())
+    + "  [required for a new run]",
     type=Preset(list(PRESETS)),
     metavar="CFG",
 )
@@ -290,7 +293,7 @@ def _begin(
         o: The options by name; the user gave those in `given`.
         reading: How to open --resume.
     """
-    from stylegan_v_ext.engine.augment import AUGMENTATIONS
+    from stylegan_v_ext.config.augmentations import AUGMENTATIONS
     from stylegan_v_ext.engine.evaluation import check_run_metrics
 
     for name in ("cfg", "data"):
@@ -321,7 +324,7 @@ def _begin(
     with tempfile.TemporaryDirectory() as scratch:
         if o["data"] == "demo":
             o["data"] = processes.from_leader(lambda: demo_dataset(o["outdir"], scratch if dry_run else None))
-        options = TrainOptions(**o)
+        options = TrainOptions(**{name: value for name, value in o.items() if name != "host"})
         config, classes = _prepare(options, given, skip_bad, processes)
     if source is not None:
         if reading["trust_pickle"]:
@@ -334,7 +337,6 @@ def _begin(
 
         check_options(config)
         config.allow_bf16 = False  # its loop decides on precision
-    config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
     say(*describe(config, classes).split("\n"))
@@ -380,7 +382,7 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     from stylegan_v_ext.data.remote import absolute
     from stylegan_v_ext.engine import loop
     from stylegan_v_ext.engine.evaluation import check_run_metrics
-    from stylegan_v_ext.engine.options import check_options
+    from stylegan_v_ext.config.stock import from_stock as check_options
     from stylegan_v_ext.engine.state import load_options, load_state
     from stylegan_v_ext.networks import precision
 
@@ -401,7 +403,9 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
     if "snap" in given:
         config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
     if "workers" in given:
-        config.data_loader_kwargs = loader_kwargs(given["workers"])
+        config.data_loader_kwargs = to_stock(go_on(from_stock(config), {"workers": given["workers"]}))[
+            "data_loader_kwargs"
+        ]
     config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
     if "batch_gpu" in given:
         config.batch_gpu = given["batch_gpu"]
@@ -472,35 +476,48 @@ def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: 
     Args:
         given: Options that the user chose.
     """
-    from stylegan_v_ext.classes import construct
+    from stylegan_v_ext.classes import VIDEO_DATASET, construct
     from stylegan_v_ext.data.check import summary_of_classes
     from stylegan_v_ext.data.remote import absolute
+    from stylegan_v_ext.engine.state import _easy
+    from stylegan_v_ext.networks import precision
 
     def check() -> list[str]:
-        max_dist = options.max_dist if "max_dist" in given and options.num_frames > 1 else None
-        return check_data(options.data, options.num_frames, options.cond, skip_bad, max_dist)
+        max_dist = options.max_dist if "max_dist" in given and options.clip_frames > 1 else None
+        return check_data(options.data, options.clip_frames, options.cond, skip_bad, max_dist)
 
     exclude = check() if processes is None else processes.from_leader(check)
-    training_set_kwargs = data_kwargs(options, absolute(options.data), exclude)
-    training_set = construct("data set", training_set_kwargs)
-    training_set_kwargs["resolution"] = training_set.resolution
-    training_set_kwargs["num_classes"] = training_set.num_classes
-    config = build_config(options, training_set, training_set_kwargs)
-    config.num_videos = len(training_set)
-    return config, summary_of_classes(training_set.class_sizes)
+    path, frames = absolute(options.data), options.clip_frames
+    kwargs = {"path": path, "use_labels": options.cond, "xflip": options.mirror, "num_frames": frames}
+    kwargs |= {"class_name": VIDEO_DATASET, "max_dist": options.max_dist, "exclude": exclude}
+    training_set = construct("data set", kwargs)
+    facts = DataFacts(
+        path=path,
+        name=training_set.name,
+        resolution=training_set.resolution,
+        num_classes=training_set.num_classes,
+        num_videos=len(training_set),
+        motion_distance=training_set.motion_distance,
+        exclude=tuple(exclude),
+    )
+    device = "cpu" if options.device == "auto" else options.device
+    config = build_config(options, facts, device=device, fast_bfloat16=precision.has_fast_bfloat16())
+    return _easy(to_stock(config)), summary_of_classes(training_set.class_sizes)
 
 
 def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
     from stylegan_v_ext.checkpoints.advice import why_no_start
-    from stylegan_v_ext.config import follow_source
+    from stylegan_v_ext.config.follow import follow_source
+    from stylegan_v_ext.engine.state import _easy
 
     generator = source.network(source.generator_key)
     reason = why_no_start(source.path, generator)
     if reason:
         raise UserError(reason)
     discriminator, _ = source.discriminator()
-    follow_source(config, generator.kwargs, discriminator and discriminator.kwargs, given)
+    followed = follow_source(from_stock(config), generator.kwargs, discriminator and discriminator.kwargs, given)
+    config.update(_easy(to_stock(followed)))
 
 
 def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) -> str:

@@ -27,7 +27,7 @@ from stylegan_v_ext.engine.evaluation import measure_snapshot
 from stylegan_v_ext.engine.folder import held
 from stylegan_v_ext.engine.health import Health, NotFinite
 from stylegan_v_ext.engine.logs import RunLog
-from stylegan_v_ext.engine.options import check_options
+from stylegan_v_ext.config.stock import from_stock as check_options
 from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.engine.state import (
     check_data,

@@ -14,7 +14,7 @@ from stylegan_v_ext.checkpoints.reader import plain, read_file
 from stylegan_v_ext.data.fingerprint import difference
 from stylegan_v_ext.data.recorded import recorded_path
 from stylegan_v_ext.documents import read_json
-from stylegan_v_ext.engine.options import check_options
+from stylegan_v_ext.config.stock import from_stock as check_options
 from stylegan_v_ext.engine.state_check import NETWORKS, OPTIMIZERS, VERSION, check_fit, check_layout
 from stylegan_v_ext.files import atomic_path, save_tensors
 from torch_utils import training_stats

@@ -262,9 +262,9 @@ def test_what_stands_for_a_bad_clip_does_not_depend_on_workers(folder_set):
 
 
 def batches_options(workers):
-    from stylegan_v_ext.config import loader_kwargs
+    from stylegan_v_ext.config.build import loader_config
 
-    return loader_kwargs(workers)
+    return vars(loader_config(workers))
 
 
 def test_a_frame_that_disappears_is_named(folder_set, tmp_path, monkeypatch, capsys):

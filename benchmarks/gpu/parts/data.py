@@ -8,7 +8,7 @@ import torch
 from benchmarks.gpu import findings, material
 from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import Settings
-from stylegan_v_ext.config import loader_kwargs
+from stylegan_v_ext.config.build import loader_config
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.engine.batches import load_batches
 
@@ -43,7 +43,7 @@ def run(settings: Settings, found: Findings) -> None:
 def _clips_per_second(settings: Settings, dataset: SparseVideoDataset, workers: int, seconds: float) -> float:
     """Read through the training loop's own stream; batches that the workers prepared ahead are not counted."""
     device = torch.device(settings.device)
-    batches = load_batches(dataset, BATCH, BATCH, range(1), 0, 0, device, loader_kwargs(workers))
+    batches = load_batches(dataset, BATCH, BATCH, range(1), 0, 0, device, vars(loader_config(workers)))
     ends = time.monotonic() + seconds
     for _ in islice(batches, 1 if settings.rehearse else 2 * workers + 2):
         pass
