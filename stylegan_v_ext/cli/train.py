@@ -1,13 +1,7 @@
-"""`train.py` and `stylegan-v train`: parse, check the data, build the config, print it, launch."""
+"""`train.py` and `stylegan-v train`: parse, prepare, print, train."""
 
-import contextlib
-import json
-import os
-import re
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -27,17 +21,13 @@ from stylegan_v_ext.cli.common import (
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import Preset, check_resume
 from stylegan_v_ext.cli.switches import Switch
-from stylegan_v_ext.cli.training_data import check_data
-from stylegan_v_ext.config import PRESETS, DataFacts, TrainOptions, build_config, from_stock, go_on, to_stock
+from stylegan_v_ext.config import PRESETS, TrainOptions
 from stylegan_v_ext.config.options import AUGMENT_MODES
-from stylegan_v_ext.text import printable, say
+from stylegan_v_ext.text import say
 
-_SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
-_FREE_OPTIONS = {
-    "resume", "outdir", "data", "device", "kimg", "max_hours", "snap_state", "tick", "snap", "workers", "nobench",
-    "desc", "gpus", "batch_gpu", "on_bad_frame", "nan_policy", "metrics",
-}  # fmt: skip
-"""May change when a run goes on; all others decide on its numbers (and --batch-gpu on what is drawn). Data may move."""
+if TYPE_CHECKING:
+    from stylegan_v_ext.distributed import Processes
+
 _EPILOG = """
 \b
 Examples:
@@ -220,17 +210,7 @@ Examples:
 @click.option("-n", "--dry-run", help="Print the training options and stop", cls=Switch)
 @click.pass_context
 @report_user_errors
-def train(
-    ctx: click.Context,
-    data: str | None,
-    host: str | None,
-    skip_bad: bool,
-    dry_run: bool,
-    num_frames: int | None,
-    trust_pickle: bool,
-    allow_nan: bool,
-    **kwargs: Any,
-) -> None:
+def train(ctx: click.Context, *, dry_run: bool, **given_values: object) -> None:
     """Train a video GAN on a data set of clips.
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
@@ -239,370 +219,68 @@ def train(
     --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
     once, and what was saved before stays.
     """
-    from stylegan_v_ext.distributed import Processes, join, launched_processes, relaunch
+    from stylegan_v_ext.distributed import launched_processes, relaunch
+    from stylegan_v_ext.runs.continuation import run_to_go_on
+    from stylegan_v_ext.runs.processes import joined
 
-    given = {name for name in ctx.params if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
-    options = {**kwargs, "data": data, "num_frames": num_frames}
-    reading = {"trust_pickle": trust_pickle, "allow_nan": allow_nan}
-    check_resume(kwargs["resume"])
-    if host:
-        if kwargs["resume"] == "latest":
+    values: dict[str, Any] = dict(given_values)
+    given = {name for name in values if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    check_resume(values["resume"])
+    if values["host"]:
+        if values["resume"] == "latest":
             raise UserError("--resume=latest with --host: stock loops begin anew; give a snapshot to start from")
-        _begin(options, given, host, skip_bad, dry_run, reading, Processes())
+        _begin(values, given, dry_run=dry_run)
         return
-    launched = launched_processes()
-    if launched > 1:
-        if "gpus" in given and kwargs["gpus"] != launched:
-            raise UserError(f"--gpus={kwargs['gpus']}: torchrun has started {launched} processes; leave --gpus out")
-        options["gpus"] = launched
-    elif kwargs["gpus"] > 1 and not dry_run:
-        check_gpus(kwargs["gpus"], kwargs["device"])
-        ctx.exit(relaunch(kwargs["gpus"], "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
-    processes, options["device"] = join(str(device_to_use(kwargs["device"])))
-    with contextlib.ExitStack() as stack:
-        if not processes.leads:
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-        # torchrun has started all processes again after one, or a machine, was lost; it counts on each machine.
-        (restarted,) = processes.any([int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0])
-        run_dir = processes.from_leader(lambda: _run_to_go_on(kwargs["resume"], kwargs["outdir"], restarted))
-        if run_dir is not None:
-            _go_on(
-                run_dir,
-                {name: options[name] for name in given if name in options},
-                options["device"],
-                dry_run,
-                processes,
-            )
+    launched, gpus = launched_processes(), values["gpus"]
+    if launched > 1 and "gpus" in given and gpus != launched:
+        raise UserError(f"--gpus={gpus}: torchrun has started {launched} processes; leave --gpus out")
+    if launched == 1 and gpus > 1 and not dry_run:
+        check_gpus(gpus, values["device"])
+        ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["train", *own_arguments(ctx)]))
+    with joined(str(device_to_use(values["device"]))) as (processes, device):
+        values |= {"device": device, "gpus": max(launched, gpus)}
+        run_dir = run_to_go_on(values["resume"], values["outdir"], processes)
+        if run_dir is None:
+            _begin(values, given, dry_run=dry_run, processes=processes)
         else:
-            _begin(options, given, None, skip_bad, dry_run, reading, processes)
-    processes.leave()
+            _go_on(run_dir, {name: values[name] for name in given}, device, dry_run=dry_run, processes=processes)
 
 
-def _begin(
-    o: dict[str, Any],
-    given: set[str],
-    host: str | None,
-    skip_bad: bool,
-    dry_run: bool,
-    reading: dict[str, bool],
-    processes: Any,
-) -> None:
-    """Begin a new run.
-
-    Args:
-        o: The options by name; the user gave those in `given`.
-        reading: How to open --resume.
-    """
-    from stylegan_v_ext.config.augmentations import AUGMENTATIONS
-    from stylegan_v_ext.engine.evaluation import check_run_metrics
+def _begin(values: dict[str, Any], given: set[str], *, dry_run: bool, processes: "Processes | None" = None) -> None:
+    """Begin a new run."""
+    from stylegan_v_ext.distributed import Processes
+    from stylegan_v_ext.runs import describe, prepare, start
+    from stylegan_v_ext.runs.launch import inside
 
     for name in ("cfg", "data"):
-        if o[name] is None:
+        if values[name] is None:
             raise click.UsageError(f"Missing option '--{name}'; or go on with a run by --resume=DIR")
-    if host is not None:
-        host = _enter_host(host, o["metrics"])
-        o["device"] = _host_device(o["device"])
-    else:
-        processes.from_leader(lambda: check_run_metrics(o["metrics"], o["num_frames"]))
-    if o["augpipe"] not in AUGMENTATIONS:
-        raise UserError(f"--augpipe={o['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
-    image_model = o["cfg"] == "stylegan2"
-    if o["num_frames"] is None:
-        o["num_frames"] = 1 if image_model else 3
-    if image_model != (o["num_frames"] == 1):
-        raise UserError(f"--num-frames={o['num_frames']} with --cfg={o['cfg']}: 1 frame is what stylegan2 means")
-    if o["max_dist"] < o["num_frames"] - 1:
-        room = f"--max-dist={o['max_dist']} has no room for {o['num_frames']} frames"
-        raise UserError(f"{room}; use --max-dist={o['num_frames'] - 1} or more")
-    source = None
-    if o["resume"]:
-        from stylegan_v_ext.checkpoints import load
-
-        source = load(o["resume"], best=False, **reading)
-        o["resume"] = str(source.path)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        if o["data"] == "demo":
-            o["data"] = processes.from_leader(lambda: demo_dataset(o["outdir"], scratch if dry_run else None))
-        options = TrainOptions(**{name: value for name, value in o.items() if name != "host"})
-        config, classes = _prepare(options, given, skip_bad, processes)
-    if source is not None:
-        if reading["trust_pickle"]:
-            config.resume_trusted = True
-        if reading["allow_nan"]:
-            config.resume_allow_nan = True
-        _fit_to_source(config, source, given)
-    if host is not None:
-        from stylegan_v_ext.host.train import check_options
-
-        check_options(config)
-        config.allow_bf16 = False  # its loop decides on precision
-    if processes.count > 1:
-        config.launch = _launch()
-    say(*describe(config, classes).split("\n"))
-    if host is not None:
-        say(f"Engine: the training loop of {host}", "")
-    if options.freezed and source is None:
-        print(f"Note: --freezed={options.freezed} without --resume keeps those layers at random weights\n")
-    if config.device == "cpu" and options.cbase is None:
-        print(f"Note: this size is for GPUs; one that a CPU can train: {_SMALL_MODEL}\n")
-    if dry_run:
-        print("Dry run; nothing was written.")
-        return
-    _with_exit_code(processes, launch, config, options.outdir, host, processes)
-
-
-def _run_to_go_on(resume: str | None, outdir: str, restarted: bool) -> Path | None:
-    """The run folder that --resume names, or that a restart goes on with; `None` for a new run."""
-    from stylegan_v_ext.engine.state import latest_run, load_options
-
-    if resume is None and restarted:
-        # A run of another launch is none of theirs.
-        run_dir = latest_run(Path(outdir))
-        return run_dir if run_dir is not None and load_options(run_dir).get("launch") == _launch() else None
-    if resume == "latest":
-        run_dir = latest_run(Path(outdir))
-        if run_dir is None:
-            raise UserError(f"--resume=latest: no run folder in {outdir} holds a state to go on from; check --outdir")
-        return run_dir
-    return Path(resume) if resume is not None and Path(resume).is_dir() else None
-
-
-def _launch() -> str | None:
-    """The name that torchrun gives to one launch of all processes, restarts included."""
-    return os.environ.get("TORCHELASTIC_RUN_ID")
-
-
-def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, processes: Any) -> None:
-    """Go on with a run.
-
-    Args:
-        given: Options of the command line; those that decide on numbers have to be as they were.
-    """
-    from stylegan_v_ext.data.remote import absolute
-    from stylegan_v_ext.engine import loop
-    from stylegan_v_ext.engine.evaluation import check_run_metrics
-    from stylegan_v_ext.config.stock import from_stock as check_options
-    from stylegan_v_ext.engine.state import load_options, load_state
-    from stylegan_v_ext.networks import precision
-
-    config = load_options(run_dir)
-    before = config.get("options", {})
-    differing = [
-        f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"
-        for name, value in given.items()
-        if name not in _FREE_OPTIONS and before.get(name) != value
-    ]
-    if differing:
-        raise UserError(
-            f"{run_dir} was started with other options ({'; '.join(differing)}); leave them out to go on, or start a "
-            "new run with --resume=SNAPSHOT"
-        )
-    changes = dict(kimg="total_kimg", max_hours="max_hours", snap_state="snap_state_minutes", tick="kimg_per_tick")
-    config.update({changes[name]: given[name] for name in changes if name in given})
-    if "snap" in given:
-        config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
-    if "workers" in given:
-        config.data_loader_kwargs = to_stock(go_on(from_stock(config), {"workers": given["workers"]}))[
-            "data_loader_kwargs"
-        ]
-    config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
-    if "batch_gpu" in given:
-        config.batch_gpu = given["batch_gpu"]
-    config.device, config.num_gpus = device, processes.count
-    check_options(config)
-    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
-    data = None if given.get("data") in (None, "demo") else absolute(given["data"])
-    if given.get("data") == "demo" and not Path(config.training_set_kwargs.path).name.startswith("demo-sky-"):
-        raise UserError(f"--data=demo: the run's data are {config.training_set_kwargs.path}; leave --data out to go on")
-    if dry_run:
-        loop.check_going_on(config, run_dir, load_state(run_dir), data)
-    say(f"Run folder: {run_dir}")
-    if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
-        print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
-    if dry_run:
-        print("Dry run; nothing was written.")
-        return
-    _with_exit_code(processes, loop.resume, config, run_dir, processes, data)
-
-
-def _with_exit_code(processes: Any, run: Callable[..., Path], *arguments: Any) -> None:
-    """Run a training; one that a signal ended exits with that signal's code, where it is the only process.
-
-    To torchrun such a code would be a failure.
-    """
-    from stylegan_v_ext.interrupts import StoppedBySignal
-
-    try:
-        run(*arguments)
-    except StoppedBySignal as stopped:
-        if processes.count == 1:
-            raise click.exceptions.Exit(stopped.exit_code) from None
-
-
-def _enter_host(directory: str, metrics: list[str]) -> str:
-    """Make a checkout's modules ours to call, and see that it knows the metrics; returns its path."""
-    from stylegan_v_ext.host import enter
-    from stylegan_v_ext.host.metrics import valid_metrics
-
-    checkout = enter(directory)
-    known = valid_metrics()
-    unknown = next((name for name in metrics if name not in known), None)
-    if unknown is not None:
-        raise UserError(f"--metrics={unknown} is not one of {', '.join(known)}")
-    return str(checkout.path)
-
-
-def _host_device(wanted: str) -> str:
-    """The device that a checkout computes on, which is not ours to choose. Raises `UserError` for another one."""
-    from stylegan_v_ext.host.train import device_type
-
-    if wanted not in ("auto", device_type()):
-        raise UserError(
-            f"--device={wanted} with --host: it computes on {device_type()} here; leave --device out, or choose GPUs "
-            "with the environment variable CUDA_VISIBLE_DEVICES"
-        )
-    return device_type()
-
-
-def make_config(options: TrainOptions, skip_bad: bool = False, processes: Any = None) -> Any:
-    """Check the data set, in the leading process, and build the config of a run on it. Raises `ValueError`."""
-    return _prepare(options, set(), skip_bad, processes)[0]
-
-
-def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: Any) -> tuple[Any, str]:
-    """Config of a run, and the classes of its videos in words.
-
-    Args:
-        given: Options that the user chose.
-    """
-    from stylegan_v_ext.classes import VIDEO_DATASET, construct
-    from stylegan_v_ext.data.check import summary_of_classes
-    from stylegan_v_ext.data.remote import absolute
-    from stylegan_v_ext.engine.state import _easy
-    from stylegan_v_ext.networks import precision
-
-    def check() -> list[str]:
-        max_dist = options.max_dist if "max_dist" in given and options.clip_frames > 1 else None
-        return check_data(options.data, options.clip_frames, options.cond, skip_bad, max_dist)
-
-    exclude = check() if processes is None else processes.from_leader(check)
-    path, frames = absolute(options.data), options.clip_frames
-    kwargs = {"path": path, "use_labels": options.cond, "xflip": options.mirror, "num_frames": frames}
-    kwargs |= {"class_name": VIDEO_DATASET, "max_dist": options.max_dist, "exclude": exclude}
-    training_set = construct("data set", kwargs)
-    facts = DataFacts(
-        path=path,
-        name=training_set.name,
-        resolution=training_set.resolution,
-        num_classes=training_set.num_classes,
-        num_videos=len(training_set),
-        motion_distance=training_set.motion_distance,
-        exclude=tuple(exclude),
-    )
-    device = "cpu" if options.device == "auto" else options.device
-    config = build_config(options, facts, device=device, fast_bfloat16=precision.has_fast_bfloat16())
-    return _easy(to_stock(config)), summary_of_classes(training_set.class_sizes)
-
-
-def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
-    """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
-    from stylegan_v_ext.checkpoints.advice import why_no_start
-    from stylegan_v_ext.config.follow import follow_source
-    from stylegan_v_ext.engine.state import _easy
-
-    generator = source.network(source.generator_key)
-    reason = why_no_start(source.path, generator)
-    if reason:
-        raise UserError(reason)
-    discriminator, _ = source.discriminator()
-    followed = follow_source(from_stock(config), generator.kwargs, discriminator and discriminator.kwargs, given)
-    config.update(_easy(to_stock(followed)))
-
-
-def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) -> str:
-    """Path of the built-in data set inside `outdir`, made if it is not there; in `scratch` a small one."""
-    from stylegan_v_ext.data.synthetic import write_demo_dataset
-
-    path = Path(scratch or outdir) / f"demo-sky-{resolution}.zip"
-    if not path.exists():
-        num_videos = 1 if scratch else 96
-        with progress_bar(num_videos, f"Making {path}") as bar:
-            write_demo_dataset(str(path), resolution, num_videos, progress=lambda done: bar.update(1))
-    return str(path)
-
-
-def describe(config: Any, classes: str = "") -> str:
-    """The config as JSON and as a few lines for people.
-
-    Args:
-        classes: The classes in words; "" shows their number.
-    """
-    data, frames = config.training_set_kwargs, config.training_set_kwargs["num_frames"]
-    rows = {
-        "Data set": printable(data["path"]),
-        "Videos": config.num_videos,
-        "Resolution": data["resolution"],
-        "Classes": classes or data["num_classes"],
-        "Frames a clip": frames,
-        "Batch (clips)": config.batch_size,
-        "Duration": f"{config.total_kimg:g} kimg (thousand clips)",
-        "Precision": _precision(config),
-        "R1 gamma a frame": f"{config.loss_kwargs.r1_gamma * frames:g}",
-        "Augmentation": _augmentation(config),
-    }
-    lines = [f"{name + ':':20s}{value}" for name, value in rows.items()]
-    shown = {name: value for name, value in config.items() if name != "options"}
-    return "\n".join(["Training options:", json.dumps(shown, indent=2), "", *lines, ""])
-
-
-def _precision(config: Any) -> str:
-    if config.allow_bf16:
-        return "bfloat16 and float32"
-    return "float16 and float32" if config.G_kwargs.num_fp16_res else "float32"
-
-
-def _augmentation(config: Any) -> str:
-    if not config.get("augment_kwargs"):
-        return "none"
-    return f"adaptive, target {config.ada_target}" if config.ada_target is not None else f"p = {config.augment_p}"
-
-
-def launch(config: Any, outdir: str, host: str | None = None, processes: Any = None) -> Path:
-    """Train in a new run folder, with the built-in engine or a checkout's; returns the last snapshot's path."""
-    from stylegan_v_ext.distributed import Processes
-
     processes = processes or Processes()
-    run_dir = processes.from_leader(lambda: make_run_dir(outdir, config.run_desc))
-    say(f"Run folder: {run_dir}")
-    try:
-        if host is not None:
-            from stylegan_v_ext.host.train import train as train_in_host
-
-            return train_in_host(config, run_dir, host)
-        from stylegan_v_ext.engine.loop import train as run_training
-
-        return run_training(config, run_dir, processes)
-    finally:
-        with contextlib.suppress(OSError):
-            run_dir.rmdir()  # where nothing came of it
+    with inside(values["host"] or None) as host:
+        options = TrainOptions(**{**values, "host": host})
+        plan = prepare(options, given=given, trial=dry_run, processes=processes, progress=progress_bar)
+        say(*describe(plan.config, plan.classes))
+        say(*([f"Engine: the training loop of {host}", ""] if host else []))
+        for note in plan.notes:
+            say(note, "")
+        if dry_run:
+            print("Dry run; nothing was written.")
+        else:
+            start(plan.config, options.outdir, host=host, processes=processes)
 
 
-def make_run_dir(outdir: str, desc: str) -> Path:
-    """A new folder `{outdir}/{number}-{desc}` with the first number after those that are there.
+def _go_on(run_dir: Path, changes: dict[str, Any], device: str, *, dry_run: bool, processes: "Processes") -> None:
+    """Go on with a run."""
+    from stylegan_v_ext.runs.continuation import check, reopen, train_on
 
-    Several runs that begin at the same moment get a number each.
-    """
-    from stylegan_v_ext.files import locked
-
-    Path(outdir).mkdir(parents=True, exist_ok=True)
-    with locked(outdir):
-        numbers = [
-            int(match[0]) for path in Path(outdir).iterdir() if (match := re.match(r"[0-9]{1,9}(?=-)", path.name))
-        ]
-        path = Path(outdir) / f"{max(numbers, default=-1) + 1:05d}-{desc}"
-        path.mkdir()
-    return path
+    part = reopen(run_dir, changes, device=device, processes=processes)
+    if dry_run:
+        check(part)
+    say(f"Run folder: {run_dir}", *part.notes)
+    if dry_run:
+        print("Dry run; nothing was written.")
+    else:
+        train_on(part, processes)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import dnnlib
 from stylegan_v_ext.checkpoints import find_snapshot, load, save_snapshot
 from stylegan_v_ext.checkpoints.transfer import load_networks
 from stylegan_v_ext.classes import SLOTS, construct
-from stylegan_v_ext.config import RunConfig, StartConfig, to_stock
+from stylegan_v_ext.config import RunConfig, to_stock
+from stylegan_v_ext.config.run import StartConfig
 from stylegan_v_ext.distributed import end_with, leave
 from stylegan_v_ext.engine.batches import ignore_interrupts
 from stylegan_v_ext.engine.folder import held

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext import engine
-from stylegan_v_ext.config import RunConfig, go_on
+from stylegan_v_ext.config import RunConfig, go_on, to_stock
 from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.engine.evaluation import check_run_metrics
-from stylegan_v_ext.engine.saved_state import load_options
+from stylegan_v_ext.engine.loop import check_going_on
+from stylegan_v_ext.engine.saved_state import load_options, load_state
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.demo_data import is_demo_data
 from stylegan_v_ext.runs.folder import latest_run
@@ -57,7 +58,7 @@ def resume(run_dir: str | Path, **changes: object) -> Path:
     """
     part = reopen(run_dir, changes)
     say(f"Run folder: {part.run_dir}", *part.notes)
-    return engine.resume(part.config, part.run_dir, _ALONE, data=part.data)
+    return train_on(part)
 
 
 def reopen(
@@ -84,7 +85,7 @@ def reopen(
     run_dir = Path(run_dir)
     if device is None:
         device = str(pick_device(str(changes.get("device", "auto"))))
-    config = _changed(load_options(run_dir), changes, run_dir)
+    config = go_on(load_options(run_dir), changes, run=run_dir)
     config = replace(
         config,
         machine=replace(config.machine, device=device),
@@ -99,6 +100,36 @@ def reopen(
     return Continuation(
         run_dir=run_dir, config=config, data=_new_place(changes.get("data"), config), notes=tuple(notes)
     )
+
+
+def check(part: Continuation) -> None:
+    """Check whether a run can go on, without doing it.
+
+    Args:
+        part: What `reopen` returned.
+
+    Raises:
+        ValueError: If the state cannot be read, or nothing is left to train.
+    """
+    check_going_on(to_stock(part.config), part.run_dir, load_state(part.run_dir), part.data)
+
+
+def train_on(part: Continuation, processes: Processes = _ALONE) -> Path:
+    """Train the next part of a run.
+
+    Args:
+        part: What `reopen` returned.
+        processes: All processes of the run.
+
+    Returns:
+        The last snapshot.
+
+    Raises:
+        ValueError: If the state or the data do not fit the run, or its numbers become NaN.
+        OSError: If the run folder cannot be written.
+        StoppedBySignal: If a signal ended the run, after everything was saved.
+    """
+    return engine.resume(part.config, part.run_dir, processes, data=part.data)
 
 
 def run_to_go_on(resume: str | None, outdir: str, processes: Processes = _ALONE) -> Path | None:
@@ -131,14 +162,6 @@ def _run_to_go_on(resume: str | None, outdir: str, *, again: bool) -> Path | Non
             raise ValueError(f"--resume=latest: no run folder in {outdir} holds a state to go on from; check --outdir")
         return run_dir
     return Path(resume) if resume is not None and Path(resume).is_dir() else None
-
-
-def _changed(config: RunConfig, changes: Mapping[str, Any], run_dir: Path) -> RunConfig:
-    """Return a run with changes. Raise `ValueError` for an option that decides on its numbers."""
-    try:
-        return go_on(config, changes)
-    except ValueError as error:
-        raise ValueError(f"{run_dir} {error}") from None
 
 
 def _new_place(data: str | None, config: RunConfig) -> str | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from stylegan_v_ext.checkpoints import Checkpoint, load
 from stylegan_v_ext.checkpoints.advice import why_no_start
-from stylegan_v_ext.config import DataFacts, RunConfig, TrainOptions, build_config, follow_source
+from stylegan_v_ext.config import DataFacts, RunConfig, TrainOptions, build_config
+from stylegan_v_ext.config.follow import follow_source
 from stylegan_v_ext.data.check import summary_of_classes
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.remote import absolute

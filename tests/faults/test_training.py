@@ -19,7 +19,6 @@ import torch
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.cli.train import launch
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError
 from stylegan_v_ext.engine import batches, loop
@@ -27,6 +26,7 @@ from stylegan_v_ext.engine.health import NotFinite
 from stylegan_v_ext.engine.state import STATE_NAME, latest_run, load_state, save_state
 from stylegan_v_ext.files import locked
 from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.runs import start
 from tests.engine.test_loop import config_for
 
 ROOT = Path(__file__).parents[2]
@@ -449,7 +449,7 @@ def test_a_start_that_fails_leaves_no_folder_and_takes_none_away(sky_zip, tmp_pa
     config.batch_size, config.batch_gpu = 6, 4  # what no command line lets through
     config.G_kwargs.class_name = "nothing.Here"
     with pytest.raises(Exception, match="nothing"):
-        launch(config, str(tmp_path))
+        start(config, str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["00000-mine"]
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "work").write_text("keep")
