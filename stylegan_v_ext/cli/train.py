@@ -14,7 +14,6 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
-from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.pointers import check_resume
 from stylegan_v_ext.cli.settings import given_options, training_options
 from stylegan_v_ext.cli.switches import Switch

@@ -6,8 +6,11 @@ snapshot = train(TrainOptions(data="clips.zip", kimg=100))
 snapshot = resume(snapshot.parent, kimg=200)
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from stylegan_v_ext.lazy import lazy_names
+
+__all__ = ["Plan", "describe", "latest_run", "make_run_dir", "prepare", "resume", "start", "train"]
 
 if TYPE_CHECKING:
     from stylegan_v_ext.runs.continuation import resume
@@ -15,27 +18,17 @@ if TYPE_CHECKING:
     from stylegan_v_ext.runs.folder import latest_run, make_run_dir
     from stylegan_v_ext.runs.launch import start, train
     from stylegan_v_ext.runs.plan import Plan, prepare
-
-_MODULES = {
-    "Plan": "plan",
-    "describe": "description",
-    "latest_run": "folder",
-    "make_run_dir": "folder",
-    "prepare": "plan",
-    "resume": "continuation",
-    "start": "launch",
-    "train": "launch",
-}
-__all__ = ["Plan", "describe", "latest_run", "make_run_dir", "prepare", "resume", "start", "train"]
-
-
-def __getattr__(name: str) -> object:
-    """Import the module of a public name when the name is used for the first time."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return sorted(__all__)
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "Plan": "stylegan_v_ext.runs.plan",
+            "describe": "stylegan_v_ext.runs.description",
+            "latest_run": "stylegan_v_ext.runs.folder",
+            "make_run_dir": "stylegan_v_ext.runs.folder",
+            "prepare": "stylegan_v_ext.runs.plan",
+            "resume": "stylegan_v_ext.runs.continuation",
+            "start": "stylegan_v_ext.runs.launch",
+            "train": "stylegan_v_ext.runs.launch",
+        },
+    )

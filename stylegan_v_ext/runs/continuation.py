@@ -1,17 +1,17 @@
 """Going on with a run in its folder, exactly where it stopped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext import engine
-from stylegan_v_ext.config import RunConfig, go_on, to_stock
+from stylegan_v_ext.config import RunConfig, go_on
 from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.evaluation import check_run_metrics
-from stylegan_v_ext.engine.loop import check_going_on
+from stylegan_v_ext.engine.going_on import check_going_on
 from stylegan_v_ext.engine.saved_state import load_options, load_state
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.demo_data import is_demo_data
@@ -19,8 +19,6 @@ from stylegan_v_ext.runs.folder import latest_run
 from stylegan_v_ext.runs.plan import launch_name
 from stylegan_v_ext.runs.processes import restarted
 from stylegan_v_ext.text import say
-
-_ALONE = Processes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +64,7 @@ def reopen(
     changes: Mapping[str, Any],
     *,
     device: str | None = None,
-    processes: Processes = _ALONE,
+    processes: Processes = ALONE,
 ) -> Continuation:
     """Read the options of a run, and change what the user wants to change.
 
@@ -85,12 +83,8 @@ def reopen(
     run_dir = Path(run_dir)
     if device is None:
         device = str(pick_device(str(changes.get("device", "auto"))))
-    config = go_on(load_options(run_dir), changes, run=run_dir)
-    config = replace(
-        config,
-        machine=replace(config.machine, device=device),
-        batch=replace(config.batch, num_gpus=processes.count),
-    )
+    here = {"device": device, "gpus": processes.count}
+    config = go_on(load_options(run_dir), {**changes, **here}, run=run_dir)
     processes.from_leader(lambda: check_run_metrics(config.schedule.metrics, config.data.num_frames))
     notes = []
     if device == "cpu" and config.machine.allow_bf16 and not precision.has_fast_bfloat16():
@@ -111,10 +105,10 @@ def check(part: Continuation) -> None:
     Raises:
         ValueError: If the state cannot be read, or nothing is left to train.
     """
-    check_going_on(to_stock(part.config), part.run_dir, load_state(part.run_dir), part.data)
+    check_going_on(part.config, part.run_dir, load_state(part.run_dir), part.data)
 
 
-def train_on(part: Continuation, processes: Processes = _ALONE) -> Path:
+def train_on(part: Continuation, processes: Processes = ALONE) -> Path:
     """Train the next part of a run.
 
     Args:
@@ -132,7 +126,7 @@ def train_on(part: Continuation, processes: Processes = _ALONE) -> Path:
     return engine.resume(part.config, part.run_dir, processes, data=part.data)
 
 
-def run_to_go_on(resume: str | None, outdir: str, processes: Processes = _ALONE) -> Path | None:
+def run_to_go_on(resume: str | None, outdir: str, processes: Processes = ALONE) -> Path | None:
     """Find the run folder that a command goes on with.
 
     Args:

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from stylegan_v_ext import engine, host
 from stylegan_v_ext.config import RunConfig, TrainOptions
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.runs.folder import make_run_dir
 from stylegan_v_ext.runs.plan import prepare
 from stylegan_v_ext.text import say
-
-_ALONE = Processes()
 
 
 def train(options: TrainOptions, *, run_dir: str | Path | None = None) -> Path:
@@ -48,7 +46,7 @@ def start(
     *,
     run_dir: str | Path | None = None,
     host: str | None = None,
-    processes: Processes = _ALONE,
+    processes: Processes = ALONE,
 ) -> Path:
     """Train in a new run folder.
 

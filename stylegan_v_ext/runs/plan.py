@@ -13,7 +13,7 @@ from stylegan_v_ext.data.check import summary_of_classes
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.evaluation import check_run_metrics
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.data_check import check_data
@@ -21,7 +21,6 @@ from stylegan_v_ext.runs.demo_data import demo_data
 from stylegan_v_ext.runs.progress import Progress, no_progress
 
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
-_ALONE = Processes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +43,7 @@ def prepare(
     *,
     given: Collection[str] | None = None,
     trial: bool = False,
-    processes: Processes = _ALONE,
+    processes: Processes = ALONE,
     progress: Progress = no_progress,
 ) -> Plan:
     """Check what a new run is asked for, its data above all, and decide on what is left open.
