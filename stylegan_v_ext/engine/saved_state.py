@@ -16,7 +16,6 @@ __all__ = [
     "OPTIONS_NAME",
     "REMEDY",
     "STATE_NAME",
-    "latest_run",
     "load_options",
     "load_state",
     "record_data",
@@ -117,13 +116,3 @@ def record_data(run_dir: Path, path: str) -> None:
     config = load_options(run_dir)
     if config.data.path != path:
         save_options(run_dir, replace(config, data=replace(config.data, path=path)))
-
-
-def latest_run(outdir: Path) -> Path | None:
-    """Return the run folder whose state was written last; None if no folder holds a state.
-
-    Args:
-        outdir: Folder of run folders.
-    """
-    states = sorted(outdir.glob(f"*/{STATE_NAME}"), key=lambda path: path.stat().st_mtime_ns)
-    return states[-1].parent if states else None

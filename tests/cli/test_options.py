@@ -9,7 +9,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from patches.__main__ import main as patches
 from stylegan_v_ext.cli.common import (
     OutputFile,
     OutputPath,
@@ -20,6 +19,7 @@ from stylegan_v_ext.cli.common import (
 )
 from stylegan_v_ext.cli.entry import Command, Group
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.cli.patches import main as patches
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
 
 PATHS = {"PATH", "DIR", "FILE", "NPZ", "NPZ:N", "PKL", "PKL|DIR", "DIR|ID", "DIR|latest|PKL", "PNG"}

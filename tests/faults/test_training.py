@@ -24,10 +24,11 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError
 from stylegan_v_ext.engine import Trainer, batches, load_state, run_files, train
 from stylegan_v_ext.engine.health import NotFinite
-from stylegan_v_ext.engine.saved_state import STATE_NAME, latest_run
+from stylegan_v_ext.engine.saved_state import STATE_NAME
 from stylegan_v_ext.engine.step import GanStep
 from stylegan_v_ext.files import locked
 from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.runs import latest_run
 from tests.engine.small_runs import config_for
 
 ROOT = Path(__file__).parents[2]
