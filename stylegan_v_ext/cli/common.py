@@ -59,19 +59,18 @@ def report_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def device_to_use(name: str) -> Any:
-    """The `torch.device` of that name, this process prepared to compute on it. Raises `ValueError`.
+    """The `torch.device` of that name, this command prepared to compute on it. Raises `ValueError`.
 
     32 bits mean 32 bits: PyTorch would let convolutions on GPUs round to TF32. Training has an option for that.
     """
-    import torch
-
     from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.execution import execution
     from stylegan_v_ext.memory import keep_freed_memory
 
-    device = pick_device(name)
+    device, command = pick_device(name), click.get_current_context()
     if device.type == "cpu":
-        keep_freed_memory()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        command.with_resource(keep_freed_memory())
+    command.with_resource(execution(tf32=False))
     return device
 
 

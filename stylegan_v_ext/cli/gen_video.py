@@ -415,11 +415,12 @@ def load_video_generator(network: str, trust_pickle: bool, allow_nan: bool) -> A
 
 
 def _use_bfloat16(device: str) -> None:
+    from stylegan_v_ext.execution import execution
     from stylegan_v_ext.networks import precision
 
     if device != "cpu" or not precision.has_fast_bfloat16():
         raise UserError(f"--bf16=1 on {device}: it is for CPUs with AMX, and a PyTorch that knows; leave --bf16 out")
-    precision.use_bfloat16_on_cpu(True)
+    click.get_current_context().with_resource(execution(bfloat16_on_cpu=True))
 
 
 def _load_sampler(network: str, device: str, trust_pickle: bool, allow_nan: bool) -> Any:
