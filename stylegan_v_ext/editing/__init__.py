@@ -23,16 +23,17 @@ __all__ = [
 
 if TYPE_CHECKING:
     from stylegan_v_ext.editing.directions import find_directions
-    from stylegan_v_ext.editing.project_clip import ProjectRequest, project
-    from stylegan_v_ext.editing.swap_files import SwapRequest, swap_layers
-    from stylegan_v_ext.editing.text_edit import EditRequest, edit
+    from stylegan_v_ext.editing.project_clip import project
+    from stylegan_v_ext.editing.requests import EditRequest, ProjectRequest, SwapRequest
+    from stylegan_v_ext.editing.swap_files import swap_layers
+    from stylegan_v_ext.editing.text_edit import edit
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            "EditRequest": "stylegan_v_ext.editing.text_edit",
-            "ProjectRequest": "stylegan_v_ext.editing.project_clip",
-            "SwapRequest": "stylegan_v_ext.editing.swap_files",
+            "EditRequest": "stylegan_v_ext.editing.requests",
+            "ProjectRequest": "stylegan_v_ext.editing.requests",
+            "SwapRequest": "stylegan_v_ext.editing.requests",
             "edit": "stylegan_v_ext.editing.text_edit",
             "find_directions": "stylegan_v_ext.editing.directions",
             "project": "stylegan_v_ext.editing.project_clip",

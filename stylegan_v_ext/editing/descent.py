@@ -26,13 +26,17 @@ class Descent(Protocol):
     @property
     def done(self) -> bool:
         """Whether all steps are done."""
+
     @property
     def num_steps_in_all(self) -> int:
         """Number of steps from the beginning to the end."""
+
     def step(self) -> float:
         """Do one step; return the loss before it."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that going on needs, as tensors and plain values."""
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
 

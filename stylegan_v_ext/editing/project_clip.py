@@ -16,6 +16,7 @@ from stylegan_v_ext.editing.comparison import profile_correlation, psnr
 from stylegan_v_ext.editing.curve import write_curve
 from stylegan_v_ext.editing.perceptual import FrameLoss, load_loss
 from stylegan_v_ext.editing.projection import ProjectionOptions, Projector
+from stylegan_v_ext.editing.requests import ProjectRequest
 from stylegan_v_ext.editing.tuning import Tuner
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
@@ -29,59 +30,6 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 _RESULTS = ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png")
 _STATES = ("state.pt", "tuning-state.pt")
 _MOST_STARTS = 4  # random videos that race against each other
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProjectRequest:
-    """How a clip is projected.
-
-    Attributes:
-        frames: How many frames of the clip are used; None for all.
-        skip: Frames at the beginning of the clip that are left out.
-        fps: Frames a second that the clip is resampled to, best the rate of the training data; None for its own rate.
-        start: Time that the first frame gets, in frames of the training data.
-        class_index: Class of a conditional network; None for a network without classes.
-        space: "w" for one w for all layers (closer to what the network knows, easier to edit), "w+" for a w for each
-            layer (closer to the clip).
-        steps: Steps of descent, after a race between the closest random videos.
-        candidates: Random videos that are compared with the clip first.
-        loss: "vgg16", "pixels", or "auto" for VGG16 if its file is there or can be downloaded, else pixels.
-        chunk: Frames that a step looks at; fewer frames take less memory.
-        motion_reg: Weight of the squared motion noise; a larger weight stays closer to learned motions.
-        w_reg: Weight of the squared distance of w from its mean; a larger weight stays closer to learned contents.
-        tune: Steps in which the network itself is then fitted to the clip (pivotal tuning); 0 for no tuning.
-        seed: Seed of all that is random.
-    """
-
-    frames: int | None = None
-    skip: int = 0
-    fps: float | None = None
-    start: float = 0.0
-    class_index: int | None = None
-    space: str = "w+"
-    steps: int = 1000
-    candidates: int = 128
-    loss: str = "auto"
-    chunk: int = 8
-    motion_reg: float = 1e-4
-    w_reg: float = 1e-4
-    tune: int = 0
-    seed: int = 0
-
-    @property
-    def options(self) -> ProjectionOptions:
-        """Options of the `Projector`."""
-        return ProjectionOptions(
-            space=self.space,
-            num_candidates=self.candidates,
-            num_starts=min(_MOST_STARTS, self.candidates),
-            num_race_steps=self.steps // 10,
-            num_steps=self.steps,
-            chunk_frames=self.chunk,
-            w_reg=self.w_reg,
-            motion_reg=self.motion_reg,
-            seed=self.seed,
-        )
 
 
 _DEFAULTS = ProjectRequest()
@@ -170,6 +118,20 @@ def project(
     return latents
 
 
+def _options(request: ProjectRequest) -> ProjectionOptions:
+    return ProjectionOptions(
+        space=request.space,
+        num_candidates=request.candidates,
+        num_starts=min(_MOST_STARTS, request.candidates),
+        num_race_steps=request.steps // 10,
+        num_steps=request.steps,
+        chunk_frames=request.chunk,
+        w_reg=request.w_reg,
+        motion_reg=request.motion_reg,
+        seed=request.seed,
+    )
+
+
 def _refuse_finished(folder: Path, request: ProjectRequest) -> None:
     final, tuned = folder / "projection.npz", folder / "tuned.pkl"
     if final.exists() and (not request.tune or tuned.exists()):
@@ -219,7 +181,7 @@ def _make_task(
             network=generator,
             target=target,
             times=times,
-            options=request.options,
+            options=_options(request),
             loss=loss_name.split(" (")[0],
             class_index=request.class_index,
         )
@@ -246,8 +208,8 @@ def _project(
     listener: Listener,
 ) -> VideoLatents:
     """Find the latents and write them. `settings` goes into the file, the loss of each step into `curves`."""
-    listener.note(f"Looking at {request.options.num_candidates} random videos ...")
-    projector = Projector(task.generator, task.target, task.times, task.loss, request.options, request.class_index)
+    listener.note(f"Looking at {request.candidates} random videos ...")
+    projector = Projector(task.generator, task.target, task.times, task.loss, _options(request), request.class_index)
     _run(projector, task.folder / "state.pt", task.purpose, "projection", listener)
     curves["projection"] = projector.history
     found = projector.latents()

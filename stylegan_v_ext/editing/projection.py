@@ -91,7 +91,7 @@ class Projector:
         options: ProjectionOptions,
         class_index: int | None = None,
     ) -> None:
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(requires_grad=False)
         self.device = self.generator.mapping.w_avg.device
         self.target, self.times = torch.from_numpy(np.array(target)), torch.from_numpy(np.asarray(times, np.float64))
         self.loss, self.options = loss, options
@@ -210,7 +210,7 @@ class Projector:
         return w, torch.cat([item[3] for item in best]).to(self.device, torch.float32)
 
     def _start(self, w: torch.Tensor, eps: torch.Tensor) -> None:
-        self.w, self.eps = w.clone().requires_grad_(True), eps.clone().requires_grad_(True)
+        self.w, self.eps = w.clone().requires_grad_(), eps.clone().requires_grad_()
         groups = [{"params": [self.w]}, {"params": [self.eps]}]
         self.optimizer = torch.optim.Adam(groups, lr=self.options.w_lr, betas=(0.9, 0.99))
         self.race_losses = torch.zeros(len(w))
@@ -259,7 +259,7 @@ class Projector:
         return options.w_reg * far + options.spread_reg * spread + options.motion_reg * noise
 
 
-def _pace(share: float, cool_down: bool) -> float:
+def _pace(share: float, *, cool_down: bool) -> float:
     """Return the factor of the learning rate: it rises at first and falls at the end (StyleGAN2, appendix D)."""
     up = min(share / _WARM_UP, 1.0) if share < _WARM_UP else 1.0
     down = min((1 - share) / _COOL_DOWN, 1.0) if cool_down else 1.0

@@ -1,9 +1,9 @@
 """Layer swapping from file to file: which layers are meant, the new snapshot, a preview beside it."""
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -16,6 +16,7 @@ from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.editing.layer_range import LayerRange, coarse_layers, fine_layers
 from stylegan_v_ext.editing.layer_swap import ImageSource, LayerMismatch, SwapResult, blend_networks
+from stylegan_v_ext.editing.requests import SwapRequest
 from stylegan_v_ext.generate.layout import resized, tile
 from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.request import RequestError
@@ -25,33 +26,6 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 
 _PREVIEW_FRAMES = 64
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwapRequest:
-    """Which layers of image models go into a video generator, and how.
-
-    Attributes:
-        splits: Resolution from which layers are taken, such as "32", or a range such as "8-16"; one for all image
-            models, or one for each.
-        takes: "fine" for layers from the split on (colours, texture), "coarse" for layers below it (layout); one for
-            all image models, or one for each.
-        widths: Width of a gradual change in layer positions, 0 for a step; one for all image models, or one for each.
-        mapping: Whose mapping network makes w: "video", or "image" for the first image model.
-        noise: "drop" leaves out noise inputs that the video model has not; "keep" takes them along.
-        preview: Whether to write a video beside the snapshot: columns are the models and the result, rows are seeds.
-        seeds: Content seeds of the preview.
-        class_index: Class for the preview of conditional models; None for models without classes.
-    """
-
-    splits: Sequence[str]
-    takes: Sequence[str] = ("fine",)
-    widths: Sequence[float] = (0.0,)
-    mapping: str = "video"
-    noise: str = "drop"
-    preview: bool = False
-    seeds: Sequence[int] = (0, 1, 2, 3)
-    class_index: int | None = None
 
 
 def swap_layers(
@@ -95,21 +69,16 @@ def swap_layers(
     for target in (path, movie) if request.preview else (path,):
         if target.exists():
             raise ValueError(f"{target} exists already; name another file or delete it first")
-    count = len(images)
-    splits = _one_each("--split", request.splits, count)
-    takes = _one_each("--take", request.takes, count)
-    widths = _one_each("--blend-width", request.widths, count)
-
-    checkpoint = load(video, trust_pickle=trust_pickle, allow_nan=allow_nan)
-    base = checkpoint.network(checkpoint.generator_key)
-    checkpoint.build_generator()  # says in one line what does not fit together
+    shares = _shares(request, len(images))
+    opened = functools.partial(load, trust_pickle=trust_pickle, allow_nan=allow_nan)
+    checkpoint = opened(video)
+    base = _generator(checkpoint)
     sources: list[ImageSource] = []
-    for name, split, take, width in zip(images, splits, takes, widths, strict=True):
-        found = load(name, trust_pickle=trust_pickle, allow_nan=allow_nan)
-        found.build_generator()
+    for found, (split, take, width) in zip(map(opened, images), shares, strict=True):
+        network = _generator(found)
         layers = layer_range(split, take, width, base.kwargs["img_resolution"])
-        label = f"image {len(sources) + 1}" if count > 1 else "the image model"
-        sources.append(ImageSource(label, found.network(found.generator_key), layers))
+        label = f"image {len(sources) + 1}" if len(images) > 1 else "the image model"
+        sources.append(ImageSource(label, network, layers))
         listener.say(f"{label}: {found.path} ({found.format}), layers {layers.low} to {layers.high} px")
     result = _blended(base, sources, request, listener)
     if request.preview:  # before writing anything: it shows whether the result works
@@ -118,6 +87,20 @@ def swap_layers(
     _write_snapshot(path, result, checkpoint)
     listener.say(str(path))
     return result
+
+
+def _shares(request: SwapRequest, count: int) -> list[tuple[str, str, float]]:
+    """Return (split, take, width) for each image model."""
+    splits = _one_each("--split", request.splits, count)
+    takes = _one_each("--take", request.takes, count)
+    widths = _one_each("--blend-width", request.widths, count)
+    return list(zip(splits, takes, widths, strict=True))
+
+
+def _generator(checkpoint: Checkpoint) -> NetworkData:
+    data = checkpoint.network(checkpoint.generator_key)
+    data.build()  # says in one line what does not fit together
+    return data
 
 
 def _one_each(option: str, values: Sequence[_Value], count: int) -> list[_Value]:
@@ -147,9 +130,7 @@ def layer_range(split: str, take: str, width: float, resolution: int) -> LayerRa
     return fine_layers(int(match[1]), resolution, width) if take == "fine" else coarse_layers(int(match[1]), width)
 
 
-def _blended(
-    base: NetworkData, sources: Sequence[ImageSource], request: SwapRequest, listener: Listener
-) -> SwapResult:
+def _blended(base: NetworkData, sources: Sequence[ImageSource], request: SwapRequest, listener: Listener) -> SwapResult:
     try:
         result = blend_networks(base, sources, mapping=request.mapping, noise=request.noise)
     except LayerMismatch as mismatch:
@@ -184,8 +165,10 @@ def _write_preview(
         for seed in request.seeds:
             for sampler, data in zip(samplers, models, strict=True):
                 name = VideoName(seed, None, request.class_index if data.num_classes else None)
-                still = itertools.repeat(sampler.image(name)) if data.is_image_model else None
-                yield still or sampler.frames(name, frame_times(_PREVIEW_FRAMES))
+                if data.is_image_model:
+                    yield itertools.repeat(sampler.image(name))
+                else:
+                    yield sampler.frames(name, frame_times(_PREVIEW_FRAMES))
 
     def frames() -> Iterator[np.ndarray]:
         size = max(sampler.generator.img_resolution for sampler in samplers)

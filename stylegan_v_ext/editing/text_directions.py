@@ -4,8 +4,8 @@ What every channel of S changes for CLIP is measured once for a network and kept
 
     Delta i_c = E[CLIP(G(s + a sigma_c e_c)) - CLIP(G(s - a sigma_c e_c))] / 2a
 
-over random videos and moments. The direction of a text change Delta t is then R_c = Delta i_c . Delta t for the channels
-with a large R_c. An edit is a product of matrices: it takes milliseconds, for any video and all of its frames.
+over random videos and moments. The direction of a text change Delta t is then R_c = Delta i_c . Delta t for the
+channels with a large R_c. An edit is a product of matrices: it takes milliseconds, for any video and all its frames.
 """
 
 from collections.abc import Callable

@@ -14,9 +14,10 @@ from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.editing import descent
 from stylegan_v_ext.editing.prompts import Prompt, make_prompts
+from stylegan_v_ext.editing.requests import EditRequest
 from stylegan_v_ext.editing.style_space import bake, style_layers
 from stylegan_v_ext.editing.text_directions import Relevance, measure_relevance
-from stylegan_v_ext.editing.text_image import DEFAULT_MODEL, TextImageEncoder, load_encoder
+from stylegan_v_ext.editing.text_image import TextImageEncoder, load_encoder
 from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
@@ -27,55 +28,8 @@ from stylegan_v_ext.generate.sampler import Source, VideoName, VideoSampler, che
 from stylegan_v_ext.generate.video import Video
 from stylegan_v_ext.interrupts import StoppedBySignal
 
-METHODS = ("latent", "global")
 _MOMENTS = 64  # of a video that seeds name, for the descent
 _NEUTRAL = "a picture"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EditRequest:
-    """How videos are edited.
-
-    Attributes:
-        motion_seed: Motion of the videos that seeds name; None for a motion that follows from each content.
-        class_index: Class of a conditional network; None for a network without classes.
-        neutral: What the videos look like now; edits go from there to the prompt. None for no such text.
-        method: "latent" moves w by descent, for each video anew; "global" goes along a direction in style space, the
-            same for all videos.
-        model: A CLIP model: a folder, or an id of the Hugging Face hub.
-        steps: Steps of descent of "latent".
-        lr: Learning rate of "latent"; a larger rate goes further.
-        identity: Weight of coarse changes of "latent"; a larger weight keeps what is seen recognisable.
-        locality: Weight of changed pixels of "latent"; a larger weight changes fewer pixels.
-        strength: How far "global" goes, in standard deviations of the most relevant channel; below 0 for the opposite.
-        disentangle: "global" leaves out channels below that share of the largest relevance.
-        relevance: File of "global" for what the channels do, measured if it is not there; None for one in the cache.
-        relevance_images: Random videos that it is measured on.
-        save_network: Whether "global" also writes each edit as a network of its own.
-        frames: Length of the MP4s in frames.
-        seed: Seed of all that is random.
-    """
-
-    motion_seed: int | None = None
-    class_index: int | None = None
-    neutral: str | None = None
-    method: str = "latent"
-    model: str = DEFAULT_MODEL
-    steps: int = 100
-    lr: float = 0.05
-    identity: float = 0.1
-    locality: float = 0.1
-    strength: float = 5.0
-    disentangle: float = 0.3
-    relevance: str | None = None
-    relevance_images: int = 16
-    save_network: bool = False
-    frames: int = 128
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method {self.method!r} is not one of {', '.join(METHODS)}")
 
 
 _DEFAULTS = EditRequest()
@@ -159,18 +113,15 @@ def edit(
     )
     if not seeds and not projections:
         raise RequestError("say which videos to edit, with --seeds=0-3 or --projection=projection.npz")
-    here = pick_device(device)
     opened = open_network(network, trust_pickle=trust_pickle, allow_nan=allow_nan, listener=listener)
     if seeds or request.class_index is not None:
         check_class(str(opened.path), opened.data.num_classes, request.class_index)
-    sampler = opened.sampler(here)
+    sampler, folder = opened.sampler(pick_device(device)), Path(output)
     sources = _sources(sampler, seeds, projections, request)
-    folder = Path(output)
-    targets = _targets(folder, wanted, list(sources), request)
+    targets = _targets(folder, wanted, sources, request)
     listener.will_write(targets, inputs=[str(opened.path), *map(str, projections)])
-    encoder = load_encoder(request.model, here)
+    tools = _Tools(sampler, load_encoder(request.model, sampler.device), request, folder, listener)
     folder.mkdir(parents=True, exist_ok=True)
-    tools = _Tools(sampler, encoder, request, folder, listener)
     edits = _latent_edits if request.method == "latent" else _global_edits
     return list(edits(tools, wanted, sources, opened))
 

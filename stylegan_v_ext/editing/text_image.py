@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,6 @@ import torch.nn.functional as F
 if TYPE_CHECKING:
     from transformers import CLIPModel, PreTrainedTokenizerBase
 
-DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 _TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "a frame of a video of {}", "a close view of {}")
 # Pixels that OpenAI's models were trained on.
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -35,11 +34,11 @@ class TextImageEncoder:
         mean: Sequence[float],
         std: Sequence[float],
     ) -> None:
-        self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer
+        self.model, self.tokenizer = model.eval().requires_grad_(requires_grad=False), tokenizer
         device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(list(value), device=device)[:, None, None] for value in (mean, std))
         self._known: dict[str, torch.Tensor] = {}
-        self.side = int(model.config.vision_config.image_size)
+        self.side: int = cast(Any, model.config.vision_config).image_size
 
     @property
     def device(self) -> torch.device:

@@ -75,7 +75,7 @@ class TextEditor:
         self.before = sampler.content(source).clone()
         with torch.no_grad():
             self.motion = sampler.motion(source)(self.times).float().clone()
-        self.w = self.before.clone().requires_grad_(True)
+        self.w = self.before.clone().requires_grad_()
         self.optimizer = torch.optim.Adam([self.w], lr=options.lr, betas=(0.9, 0.99))
         self.random = torch.Generator().manual_seed(options.seed)
         self.history: list[float] = []

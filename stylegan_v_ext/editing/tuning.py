@@ -41,8 +41,8 @@ class Tuner:
         lr: float = 1e-3,
         seed: int = 0,
     ) -> None:
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.generator.synthesis.requires_grad_(True)
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(requires_grad=False)
+        self.generator.synthesis.requires_grad_(requires_grad=True)
         device = self.generator.mapping.w_avg.device
         self.target, self.loss = torch.from_numpy(target), loss
         self.num_steps, self.chunk_frames = num_steps, chunk_frames
@@ -82,7 +82,7 @@ class Tuner:
 
     def result(self) -> VideoGenerator:
         """Return the generator, tuned so far."""
-        return copy.deepcopy(self.generator).requires_grad_(False)
+        return copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that going on needs, as tensors and plain values."""

@@ -13,9 +13,15 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Called with the number of steps done since the last call, and the number of all steps if it has changed."""
+    """A function that work calls after each step."""
 
-    def __call__(self, steps: int, total: int | None = None) -> None: ...
+    def __call__(self, steps: int, total: int | None = None) -> None:
+        """Hear how far the work is.
+
+        Args:
+            steps: Number of steps since the last call.
+            total: Number of all steps; None if it is as before.
+        """
 
 
 class Listener:

@@ -35,6 +35,11 @@ class PlannedVideo:
     path: Path
     video: Video
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether the video becomes a folder of frames."""
+        return is_folder_of_frames(self.path)
+
 
 @dataclass(frozen=True)
 class _Named:
@@ -93,9 +98,7 @@ def _target(request: VideoRequest, name: str) -> Path:
     return Path(request.output) if request.is_file else Path(request.output) / f"{name}.{request.format or 'mp4'}"
 
 
-def _grid_video(
-    sampler: VideoSampler, request: VideoRequest, items: Sequence[_Item], grid: tuple[int, int]
-) -> Video:
+def _grid_video(sampler: VideoSampler, request: VideoRequest, items: Sequence[_Item], grid: tuple[int, int]) -> Video:
     layout = Layout(grid[0], grid[1], request.padding, [item.label for item in items] if request.labels else None)
     scenes = [item.scene for item in items]
     return Video(lambda: sampler.grid(scenes, layout, _times(request)), request.num_frames, request.fps)
@@ -110,9 +113,9 @@ def _times(request: VideoRequest) -> Iterator[float]:
 
 
 def _refuse_folders(planned: Sequence[PlannedVideo]) -> None:
-    for path in (item.path for item in planned if is_folder_of_frames(item.path)):
-        folder = path.with_suffix("")
-        if folder.exists():
+    for item in planned:
+        folder = item.path.with_suffix("")
+        if item.is_folder and folder.exists():
             raise ValueError(f"{folder} exists already; name another folder or delete it first")
 
 
@@ -210,7 +213,9 @@ def _items(
     for content, motion in _pairs(request, contents, motions):
         track = tracks.still(sampler.content(content.source))
         if motion is None:
-            items.append(_Item(content.name.rstrip("-"), _label(content.name), recipe.scene(sampler, track, content.source)))
+            items.append(
+                _Item(content.name.rstrip("-"), _label(content.name), recipe.scene(sampler, track, content.source))
+            )
             continue
         moving = dataclasses.replace(motion.source, class_index=content.source.class_index)
         name, label = f"{content.name}-{motion.name}", _label(f"{content.name} {motion.name}")
@@ -223,9 +228,7 @@ def _label(name: str) -> str:
     return printable(re.sub(r"\b(s|m)(?:eed|otion)0*(\d)", r"\1\2", name).strip(), _LONGEST_LABEL)
 
 
-def _pairs(
-    request: VideoRequest, contents: list[_Named], motions: list[_Named]
-) -> list[tuple[_Named, _Named | None]]:
+def _pairs(request: VideoRequest, contents: list[_Named], motions: list[_Named]) -> list[tuple[_Named, _Named | None]]:
     """Return (content, motion) of every video; the motion is None if the content has its own."""
     if request.decompose:
         return [(content, motion) for motion in motions for content in contents]

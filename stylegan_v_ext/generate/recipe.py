@@ -67,9 +67,10 @@ class Recipe:
             content = tracks.moved(content, self.push, self.strength)
         moving = sampler.motion(motion, self.loop)
         if self.amplitude != 1:
-            distance = sampler.generator.mapping.motion.distance
+            network = sampler.generator.mapping.motion
+            assert network is not None, "an image model has no motion"
             with torch.inference_mode():
-                centre = tracks.mean_motion(sampler.motion(motion), distance)
+                centre = tracks.mean_motion(sampler.motion(motion), network.distance)
             moving = tracks.amplified(moving, self.amplitude, centre)
         if self.nudge is not None:
             moving = tracks.shifted(moving, self.nudge.to(sampler.device, torch.float32))

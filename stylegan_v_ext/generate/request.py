@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stylegan_v_ext.generate.writers import DEFAULT_QUALITY, FASTEST_GIF, check_format
+from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, check_format
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
 
 _DEFAULT_FRAMES = 128

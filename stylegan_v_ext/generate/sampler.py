@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
@@ -130,7 +131,8 @@ class VideoSampler:
             check_class("the network", self.generator.num_classes, class_index)
         else:
             latents.check(self.generator, "latents")
-        scene = self.scene(source)
+        with execution(tf32=False):
+            scene = self.scene(source)
         if truncation != 1:
             centre, psi = self.generator.mapping.w_avg, tracks.constant(truncation)
             scene = Scene(tracks.truncated(scene.content, centre, psi), scene.motion)
@@ -148,7 +150,9 @@ class VideoSampler:
         """Return the noise that the motion of a source comes from."""
         if isinstance(source, VideoLatents):
             return source.noise()
-        return seeded_noise([self.motion_seed(source)], self.generator.mapping.motion.z_dim)
+        network = self.generator.mapping.motion
+        assert network is not None, "an image model has no motion"
+        return seeded_noise([self.motion_seed(source)], network.z_dim)
 
     def motion_seed(self, name: VideoName) -> int:
         """Return the seed of a video's motion: the one that is named, or the one that follows from the content."""

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_v_ext.generate.writers import DEFAULT_QUALITY, IMAGE_FORMATS, write_video
+from stylegan_v_ext.execution import execution
+from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, IMAGE_FORMATS
+from stylegan_v_ext.generate.writers import write_video
 
 
 class Video:
@@ -27,7 +29,13 @@ class Video:
         return self._num_frames
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        return self._make_frames()
+        frames = self._make_frames()
+        while True:
+            with execution(tf32=False):  # else convolutions on a GPU round, and frames differ from those of a CPU
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
 
     def write(
         self,

@@ -1,26 +1,19 @@
 """From a stream of frames to a file: H.264, H.265, VP9, GIF, animated WebP, folders of images, NumPy arrays."""
 
 import contextlib
-import math
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 import PIL.Image
 
 from stylegan_v_ext.data.ffmpeg import FfmpegError, read_log, start_ffmpeg, telling_line
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.outputs import CODECS, VIDEO_FORMATS, format_of
-
-IMAGE_FORMATS = ("png", "jpg")
-DEFAULT_QUALITY = 90
-_MILLISECONDS = ("webm", "mkv", "webp")  # formats that count time in milliseconds: faster frames would coincide
-FASTEST = 1_000_000.0  # frames a second that ffmpeg takes
-SLOWEST = 0.001
-FASTEST_GIF = 50  # frames a second; players show a frame of a hundredth of a second for longer than that
+from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, IMAGE_FORMATS, check_format
+from stylegan_v_ext.outputs import CODECS
 
 
 def write_video(
@@ -61,33 +54,6 @@ def write_video(
         if not count:
             raise ValueError(f"no frames for {path}")
     return count
-
-
-def check_format(path: str | Path, codec: str | None = None, fps: float = 25.0) -> str:
-    """Return the format that a name asks for.
-
-    Args:
-        path: Name of a video file.
-        codec: Codec that goes into it; None for the first of the format.
-        fps: Frames a second.
-
-    Returns:
-        An element of `outputs.VIDEO_FORMATS`.
-
-    Raises:
-        ValueError: If the ending is of no format, or if the codec or the rate does not go into the format.
-    """
-    format = format_of(path, VIDEO_FORMATS)
-    if format is None:
-        raise ValueError(f"{path} has the ending of no format; use .{', .'.join(VIDEO_FORMATS)}")
-    fitting = CODECS.get(format, ())
-    if codec is not None and codec not in fitting:
-        remedy = f"use {' or '.join(fitting)}" if fitting else "leave the codec out"
-        raise ValueError(f"codec {codec} does not go into .{format}; {remedy}")
-    fastest = 1000.0 if format in _MILLISECONDS else FASTEST
-    if not SLOWEST <= fps <= fastest or not math.isfinite(fps):
-        raise ValueError(f"{fps:g} frames a second do not go into .{format}; use {SLOWEST:g} to {fastest:.0f}")
-    return format
 
 
 def _rgb(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -144,10 +110,10 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], fps: floa
                     words = ["-y", *source.split(), *encoder, f"file:{temporary}"]
                     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
                     process = start_ffmpeg(words, **pipes)
-                process.stdin.write(np.ascontiguousarray(frame).data)
+                _pipe_to(process).write(np.ascontiguousarray(frame).data)
                 count += 1
             if process is not None:
-                process.stdin.close()
+                _pipe_to(process).close()
                 failed = process.wait() != 0
         except BrokenPipeError:
             failed = True  # ffmpeg gave up; its log says why
@@ -165,12 +131,17 @@ def _even(frame: np.ndarray) -> np.ndarray:
     return np.pad(frame, [(0, height), (0, width), (0, 0)], mode="edge") if height or width else frame
 
 
+def _pipe_to(process: subprocess.Popen) -> IO[bytes]:
+    assert process.stdin is not None, "the process was started without a pipe"
+    return process.stdin
+
+
 def _end(process: subprocess.Popen) -> None:
     """End a process, and close our end of its pipe."""
     process.kill()
     process.wait()
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.close()
+        _pipe_to(process).close()
 
 
 def _write_array(path: Path, frames: Iterable[np.ndarray]) -> int:
@@ -200,8 +171,11 @@ def _write_folder(folder: Path, frames: Iterable[np.ndarray], format: str, quali
     count = 0
     with atomic_path(folder, folder=True) as temporary:
         for frame in frames:
-            options = {"quality": quality} if format == "jpg" else {"compress_level": 4}
-            PIL.Image.fromarray(np.ascontiguousarray(frame)).save(temporary / f"{count:06d}.{format}", **options)
+            image, name = PIL.Image.fromarray(np.ascontiguousarray(frame)), temporary / f"{count:06d}.{format}"
+            if format == "jpg":
+                image.save(name, quality=quality)
+            else:
+                image.save(name, compress_level=4)
             count += 1
         if not count:
             raise ValueError(f"no frames for {folder}")

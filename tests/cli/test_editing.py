@@ -15,8 +15,10 @@ from click.testing import CliRunner
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.cli.common import LayerSpan, ScheduleType
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.cli.project import _read_clip
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.data.ffmpeg import VideoReader
+from stylegan_v_ext.editing import ProjectRequest
+from stylegan_v_ext.editing.project_clip import read_target
 from stylegan_v_ext.generate.latents import load_latents
 from tests.data.helpers import write_zip
 
@@ -170,17 +172,16 @@ def test_frames_in_a_folder_are_a_clip_too(trained_path, generate, tmp_path):
 
 
 def test_a_clip_is_read_as_data_convert_reads_it(tmp_path, clip, capsys):
-    options = {"images": None, "frames": None, "skip": 1, "fps": None}
     archive = write_zip(tmp_path / "clips.zip", {"sub/clip.mp4": clip.read_bytes(), "readme.txt": b"x"})
-    frames, fps = _read_clip({**options, "video": archive}, 16)
-    plain, _ = _read_clip({**options, "video": str(clip)}, 16)
+    frames, fps = read_target(archive, ProjectRequest(skip=1), 16, Terminal())
+    plain, _ = read_target(clip, ProjectRequest(skip=1), 16)
     assert frames.shape == (11, 16, 16, 3) and np.array_equal(frames, plain) and fps > 0
     assert "Note: 1 file left out" in capsys.readouterr().err
-    half, rate = _read_clip({**options, "video": archive, "fps": fps / 2}, 16)
+    half, rate = read_target(archive, ProjectRequest(skip=1, fps=fps / 2), 16)
     assert len(half) == 5 and rate == fps / 2
     several = write_zip(tmp_path / "several.zip", {f"{number}.mp4": clip.read_bytes() for number in range(2)})
     with pytest.raises(ValueError, match=r"holds 2 videos \(0.mp4, 1.mp4\); name one"):
-        _read_clip({**options, "video": several}, 16)
+        read_target(several, ProjectRequest(skip=1), 16)
 
 
 def test_an_interrupted_projection_goes_on_and_ends_as_if_it_had_not_been(trained_path, clip, tmp_path):

@@ -103,7 +103,7 @@ def test_frames_are_made_as_they_are_taken(sampler):
 
 def test_grid_places_videos_row_by_row(sampler):
     names = [VideoName(seed) for seed in range(3)]
-    (grid,) = sampler.grid([sampler.video(name) for name in names], Layout(2, 2), [5.0])
+    (grid,) = sampler.grid([sampler.scene(name) for name in names], Layout(2, 2), [5.0])
     assert grid.shape == (32, 32, 3)
     for cell, (top, left) in zip(names, [(0, 0), (0, 16), (16, 0)], strict=True):
         assert np.array_equal(grid[top : top + 16, left : left + 16], next(iter(sampler.frames(cell, [5.0]))))
