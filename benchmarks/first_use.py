@@ -20,7 +20,8 @@ from unittest import mock
 import torch
 
 from benchmarks.common import print_table
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
 from stylegan_v_ext.networks import discriminator, generator, synthesis
 from torch_utils import custom_ops

@@ -19,6 +19,7 @@ from stylegan_v_ext.interrupts import interruptible
 from torch_utils import custom_ops, training_stats
 
 __all__ = [
+    "ALONE",
     "Processes",
     "end_with",
     "end_with_launcher",
@@ -115,6 +116,10 @@ class Processes:
         """End this process together with the others; a single process goes on."""
         if self.count > 1:
             leave()
+
+
+ALONE = Processes()
+"""A single process."""
 
 
 def leave() -> None:

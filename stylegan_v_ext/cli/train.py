@@ -28,7 +28,8 @@ from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import Preset, check_resume
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.training_data import check_data
-from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs
+from stylegan_v_ext.config import PRESETS, DataFacts, TrainOptions, build_config, from_stock, go_on, to_stock
+from stylegan_v_ext.config.options import AUGMENT_MODES
 from stylegan_v_ext.text import printable, say
 
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
@@ -53,7 +54,9 @@ Examples:
 @click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
 @click.option(
     "--cfg",
-    help="Model: " + "; ".join(f"{name} ({what})" for name, what in PRESETS.items()) + "  [required for a new run]",
+    help="Model: "
+    + "; ".join(f"{name} ({preset.summary})" for name, preset in PRESETS.items())
+    + "  [required for a new run]",
     type=Preset(list(PRESETS)),
     metavar="CFG",
 )
@@ -290,7 +293,7 @@ def _begin(
         o: The options by name; the user gave those in `given`.
         reading: How to open --resume.
     """
-    from stylegan_v_ext.engine.augment import AUGMENTATIONS
+    from stylegan_v_ext.config.augmentations import AUGMENTATIONS
     from stylegan_v_ext.engine.evaluation import check_run_metrics
 
     for name in ("cfg", "data"):
@@ -321,7 +324,7 @@ def _begin(
     with tempfile.TemporaryDirectory() as scratch:
         if o["data"] == "demo":
             o["data"] = processes.from_leader(lambda: demo_dataset(o["outdir"], scratch if dry_run else None))
-        options = TrainOptions(**o)
+        options = TrainOptions(**{name: value for name, value in o.items() if name != "host"})
         config, classes = _prepare(options, given, skip_bad, processes)
     if source is not None:
         if reading["trust_pickle"]:
@@ -334,7 +337,6 @@ def _begin(
 
         check_options(config)
         config.allow_bf16 = False  # its loop decides on precision
-    config.options = {name: value for name, value in vars(options).items() if value is not None}
     if processes.count > 1:
         config.launch = _launch()
     say(*describe(config, classes).split("\n"))
@@ -352,12 +354,12 @@ def _begin(
 
 def _run_to_go_on(resume: str | None, outdir: str, restarted: bool) -> Path | None:
     """The run folder that --resume names, or that a restart goes on with; `None` for a new run."""
-    from stylegan_v_ext.engine.state import latest_run, load_options
+    from stylegan_v_ext.engine.saved_state import latest_run, load_options
 
     if resume is None and restarted:
         # A run of another launch is none of theirs.
         run_dir = latest_run(Path(outdir))
-        return run_dir if run_dir is not None and load_options(run_dir).get("launch") == _launch() else None
+        return run_dir if run_dir is not None and load_options(run_dir).launch == _launch() else None
     if resume == "latest":
         run_dir = latest_run(Path(outdir))
         if run_dir is None:
@@ -378,48 +380,27 @@ def _go_on(run_dir: Path, given: dict[str, Any], device: str, dry_run: bool, pro
         given: Options of the command line; those that decide on numbers have to be as they were.
     """
     from stylegan_v_ext.data.remote import absolute
-    from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine import load_options, load_state, resume
     from stylegan_v_ext.engine.evaluation import check_run_metrics
-    from stylegan_v_ext.engine.options import check_options
-    from stylegan_v_ext.engine.state import load_options, load_state
+    from stylegan_v_ext.engine.going_on import check_going_on
     from stylegan_v_ext.networks import precision
 
     config = load_options(run_dir)
-    before = config.get("options", {})
-    differing = [
-        f"--{name.replace('_', '-')} was {printable(before.get(name), 100)}, now {value}"
-        for name, value in given.items()
-        if name not in _FREE_OPTIONS and before.get(name) != value
-    ]
-    if differing:
-        raise UserError(
-            f"{run_dir} was started with other options ({'; '.join(differing)}); leave them out to go on, or start a "
-            "new run with --resume=SNAPSHOT"
-        )
-    changes = dict(kimg="total_kimg", max_hours="max_hours", snap_state="snap_state_minutes", tick="kimg_per_tick")
-    config.update({changes[name]: given[name] for name in changes if name in given})
-    if "snap" in given:
-        config.image_snapshot_ticks = config.network_snapshot_ticks = given["snap"]
-    if "workers" in given:
-        config.data_loader_kwargs = loader_kwargs(given["workers"])
-    config.update({name: given[name] for name in ("on_bad_frame", "nan_policy", "metrics") if name in given})
-    if "batch_gpu" in given:
-        config.batch_gpu = given["batch_gpu"]
-    config.device, config.num_gpus = device, processes.count
-    check_options(config)
-    processes.from_leader(lambda: check_run_metrics(config.get("metrics") or [], config.training_set_kwargs.num_frames))
+    given = {name: value for name, value in given.items() if name != "host"}
+    config = go_on(config, {**given, "device": device, "gpus": processes.count}, run=run_dir)
+    processes.from_leader(lambda: check_run_metrics(config.schedule.metrics, config.data.num_frames))
     data = None if given.get("data") in (None, "demo") else absolute(given["data"])
-    if given.get("data") == "demo" and not Path(config.training_set_kwargs.path).name.startswith("demo-sky-"):
-        raise UserError(f"--data=demo: the run's data are {config.training_set_kwargs.path}; leave --data out to go on")
+    if given.get("data") == "demo" and not Path(config.data.path).name.startswith("demo-sky-"):
+        raise UserError(f"--data=demo: the run's data are {config.data.path}; leave --data out to go on")
     if dry_run:
-        loop.check_going_on(config, run_dir, load_state(run_dir), data)
+        check_going_on(config, run_dir, load_state(run_dir), data)
     say(f"Run folder: {run_dir}")
-    if device == "cpu" and config.get("allow_bf16") and not precision.has_fast_bfloat16():
+    if device == "cpu" and config.machine.allow_bf16 and not precision.has_fast_bfloat16():
         print("Note: this CPU has no matrix units for bfloat16, which the run began with; it goes on in float32.")
     if dry_run:
         print("Dry run; nothing was written.")
         return
-    _with_exit_code(processes, loop.resume, config, run_dir, processes, data)
+    _with_exit_code(processes, resume, config, run_dir, processes, data)
 
 
 def _with_exit_code(processes: Any, run: Callable[..., Path], *arguments: Any) -> None:
@@ -472,35 +453,46 @@ def _prepare(options: TrainOptions, given: set[str], skip_bad: bool, processes: 
     Args:
         given: Options that the user chose.
     """
-    from stylegan_v_ext.classes import construct
+    from stylegan_v_ext.classes import VIDEO_DATASET, construct
     from stylegan_v_ext.data.check import summary_of_classes
     from stylegan_v_ext.data.remote import absolute
+    from stylegan_v_ext.networks import precision
 
     def check() -> list[str]:
-        max_dist = options.max_dist if "max_dist" in given and options.num_frames > 1 else None
-        return check_data(options.data, options.num_frames, options.cond, skip_bad, max_dist)
+        max_dist = options.max_dist if "max_dist" in given and options.clip_frames > 1 else None
+        return check_data(options.data, options.clip_frames, options.cond, skip_bad, max_dist)
 
     exclude = check() if processes is None else processes.from_leader(check)
-    training_set_kwargs = data_kwargs(options, absolute(options.data), exclude)
-    training_set = construct("data set", training_set_kwargs)
-    training_set_kwargs["resolution"] = training_set.resolution
-    training_set_kwargs["num_classes"] = training_set.num_classes
-    config = build_config(options, training_set, training_set_kwargs)
-    config.num_videos = len(training_set)
-    return config, summary_of_classes(training_set.class_sizes)
+    path, frames = absolute(options.data), options.clip_frames
+    kwargs = {"path": path, "use_labels": options.cond, "xflip": options.mirror, "num_frames": frames}
+    kwargs |= {"class_name": VIDEO_DATASET, "max_dist": options.max_dist, "exclude": exclude}
+    training_set = construct("data set", kwargs)
+    facts = DataFacts(
+        path=path,
+        name=training_set.name,
+        resolution=training_set.resolution,
+        num_classes=training_set.num_classes,
+        num_videos=len(training_set),
+        motion_distance=training_set.motion_distance,
+        exclude=tuple(exclude),
+    )
+    device = "cpu" if options.device == "auto" else options.device
+    config = build_config(options, facts, device=device, fast_bfloat16=precision.has_fast_bfloat16())
+    return _easy(to_stock(config)), summary_of_classes(training_set.class_sizes)
 
 
 def _fit_to_source(config: Any, source: Any, given: set[str]) -> None:
     """Make the networks so that those of a checkpoint fit. Raises `ValueError` where they cannot."""
     from stylegan_v_ext.checkpoints.advice import why_no_start
-    from stylegan_v_ext.config import follow_source
+    from stylegan_v_ext.config.follow import follow_source
 
     generator = source.network(source.generator_key)
     reason = why_no_start(source.path, generator)
     if reason:
         raise UserError(reason)
     discriminator, _ = source.discriminator()
-    follow_source(config, generator.kwargs, discriminator and discriminator.kwargs, given)
+    followed = follow_source(from_stock(config), generator.kwargs, discriminator and discriminator.kwargs, given)
+    config.update(_easy(to_stock(followed)))
 
 
 def demo_dataset(outdir: str, scratch: str | None = None, resolution: int = 64) -> str:
@@ -563,12 +555,20 @@ def launch(config: Any, outdir: str, host: str | None = None, processes: Any = N
             from stylegan_v_ext.host.train import train as train_in_host
 
             return train_in_host(config, run_dir, host)
-        from stylegan_v_ext.engine.loop import train as run_training
+        from stylegan_v_ext.engine import train as run_training
 
-        return run_training(config, run_dir, processes)
+        return run_training(from_stock(config), run_dir, processes)
     finally:
         with contextlib.suppress(OSError):
             run_dir.rmdir()  # where nothing came of it
+
+
+def _easy(value: Any) -> Any:
+    import dnnlib
+
+    if isinstance(value, dict):
+        return dnnlib.EasyDict({key: _easy(entry) for key, entry in value.items()})
+    return [_easy(entry) for entry in value] if isinstance(value, list) else value
 
 
 def make_run_dir(outdir: str, desc: str) -> Path:

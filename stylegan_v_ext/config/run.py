@@ -5,15 +5,16 @@ trainer reads a `RunConfig` and nothing else; `config.stock` alone knows the dic
 `training_options.json` have.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from stylegan_v_ext.classes import VIDEO_DATASET
-from stylegan_v_ext.config.fields import setting
+from stylegan_v_ext.config.fields import Checked, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class MappingConfig:
+class MappingConfig(Checked):
     """Mapping network (StyleGAN2, section 2; StyleGAN-V, section 3.1)."""
 
     num_layers: int = setting("Fully connected layers", default=2, low=1, high=64)
@@ -26,7 +27,7 @@ class MappingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotionConfig:
+class MotionConfig(Checked):
     """Motion codes and their positional encoding (StyleGAN-V, sections 3.2 and 3.3)."""
 
     z_dim: int = setting("Size of the motion noise", default=512, low=1, high=2**14)
@@ -41,7 +42,7 @@ class MotionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorConfig:
+class GeneratorConfig(Checked):
     """Generator. Number of labels, resolution and channels of colour follow from the data set."""
 
     class_name: str = setting("Class, by its path", default="stylegan_v_ext.networks.generator.VideoGenerator")
@@ -58,7 +59,7 @@ class GeneratorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscriminatorConfig:
+class DiscriminatorConfig(Checked):
     """Discriminator. Number of labels, resolution and channels of colour follow from the data set."""
 
     class_name: str = setting(
@@ -80,7 +81,7 @@ class DiscriminatorConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
+class OptimizerConfig(Checked):
     """Adam of one network."""
 
     class_name: str = setting("Class, by its path", default="torch.optim.Adam")
@@ -97,7 +98,7 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossConfig:
+class LossConfig(Checked):
     """Adversarial loss and regularisers."""
 
     class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.loss.StyleGAN2Loss")
@@ -110,7 +111,7 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
+class AugmentConfig(Checked):
     """Augmentation of what the discriminator sees (StyleGAN2-ADA)."""
 
     class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.augment.AugmentPipe")
@@ -118,7 +119,7 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaConfig:
+class AdaConfig(Checked):
     """Probability of the augmentation, and how it adapts (StyleGAN2-ADA, section 3)."""
 
     p: float = setting("Probability in the first step", default=0.0, low=0, high=1)
@@ -129,7 +130,7 @@ class AdaConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AverageConfig:
+class AverageConfig(Checked):
     """Exponential moving average of the generator."""
 
     kimg: float = setting("Half-life", default=10.0, unit="kimg", low=0, high=1e9)
@@ -137,7 +138,7 @@ class AverageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(Checked):
     """Training set."""
 
     class_name: str = setting("Class, by its path", default=VIDEO_DATASET)
@@ -154,7 +155,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoaderConfig:
+class LoaderConfig(Checked):
     """Data loader."""
 
     num_workers: int = setting("Processes that read data; 0 reads in the main process", default=3, low=0, high=256)
@@ -164,7 +165,7 @@ class LoaderConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchConfig:
+class BatchConfig(Checked):
     """Sizes of a batch."""
 
     size: int = setting("Clips of a step", unit="clips", low=1, high=2**16)
@@ -173,45 +174,41 @@ class BatchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
+class ScheduleConfig(Checked):
     """Length of a run, and when it writes what."""
 
-    total_kimg: float = setting("Length of training", default=8333.0, unit="kimg", low=1e-9, high=1e9, may_change=True)
+    total_kimg: float = setting("Length of training", default=8333.0, unit="kimg", low=1e-9, high=1e9)
     kimg_per_tick: float = setting(
-        "Training between two lines of progress", default=4.0, unit="kimg", low=1e-9, may_change=True
+        "Training between two lines of progress", default=4.0, unit="kimg", low=1e-9, high=math.inf
     )
     max_hours: float | None = setting(
-        "Time after which a run stops; None for no limit", default=None, unit="hours", low=0, may_change=True
+        "Time after which a run stops; None for no limit", default=None, unit="hours", low=0, high=math.inf
     )
-    snap_state_minutes: float = setting("Time between two states", default=10.0, unit="minutes", low=0, may_change=True)
+    snap_state_minutes: float = setting("Time between two states", default=10.0, unit="minutes", low=0, high=math.inf)
     image_snapshot_ticks: int = setting(
-        "Ticks between two sheets of samples; 0 for the end alone", default=50, unit="ticks", low=0, may_change=True
+        "Ticks between two sheets of samples; 0 for the end alone", default=50, unit="ticks", low=0
     )
     network_snapshot_ticks: int = setting(
-        "Ticks between two snapshots; 0 for the end alone", default=50, unit="ticks", low=0, may_change=True
+        "Ticks between two snapshots; 0 for the end alone", default=50, unit="ticks", low=0
     )
-    metrics: tuple[str, ...] = setting("Metrics of every snapshot", default=(), may_change=True)
+    metrics: tuple[str, ...] = setting("Metrics of every snapshot", default=())
 
 
 @dataclass(frozen=True, kw_only=True)
-class MachineConfig:
+class MachineConfig(Checked):
     """What a run computes on and how exactly; faults that it lives with."""
 
-    device: str = setting("cpu, cuda, cuda:1 or mps", default="cpu", may_change=True)
+    device: str = setting("cpu, cuda, cuda:1 or mps", default="cpu")
     random_seed: int = setting("Seed of everything that is random", default=0, low=0, high=2**32 - 1)
-    cudnn_benchmark: bool = setting("Whether cuDNN chooses algorithms by timing", default=True, may_change=True)
+    cudnn_benchmark: bool = setting("Whether cuDNN chooses algorithms by timing", default=True)
     allow_tf32: bool = setting("Whether 32 bits may round to TF32 on GPUs", default=False)
     allow_bf16: bool = setting("Whether CPUs with fast bfloat16 compute in it", default=False)
-    on_bad_frame: str = setting(
-        "What a frame that cannot be read does", default="stop", choices=("stop", "skip"), may_change=True
-    )
-    nan_policy: str = setting(
-        "What a loss that is no number does", default="stop", choices=("stop", "ignore"), may_change=True
-    )
+    on_bad_frame: str = setting("What a frame that cannot be read does", default="stop", choices=("stop", "skip"))
+    nan_policy: str = setting("What a loss that is no number does", default="stop", choices=("stop", "ignore"))
 
 
 @dataclass(frozen=True, kw_only=True)
-class StartConfig:
+class StartConfig(Checked):
     """Networks that a run starts from."""
 
     path: str = setting("Checkpoint")
@@ -220,7 +217,7 @@ class StartConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(Checked):
     """A whole run."""
 
     generator: GeneratorConfig = setting("Generator")
@@ -245,3 +242,20 @@ class RunConfig:
         "Name that torchrun gives to a launch, restarts included; None without torchrun", default=None
     )
     options: dict[str, Any] = setting("What the user asked for, by option", factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what is right in each part by itself and wrong together; texts are for readers of the document."""
+        super().__post_init__()
+        if self.batch.size % self.batch.per_gpu:
+            raise ValueError(f"batch_size {self.batch.size} is not a multiple of batch_gpu {self.batch.per_gpu}")
+        frames = {
+            "training_set_kwargs": self.data.num_frames,
+            "G_kwargs": self.generator.num_frames,
+            "D_kwargs": self.discriminator.num_frames,
+        }
+        if len(set(frames.values())) > 1:
+            raise ValueError("num_frames differs: " + ", ".join(f"{name} {value}" for name, value in frames.items()))
+        if self.ada.target is not None and self.augmentation is None:
+            raise ValueError("ada_target is given without augment_kwargs")
+        if bool(self.loss.pl_weight) != (self.generator_optimizer.reg_interval is not None):
+            raise ValueError("G_reg_interval is for a pl_weight above 0, and no other")

@@ -16,26 +16,6 @@ from stylegan_v_ext.strip import pack_strip, unpack_strip
 from torch_utils import persistence
 from torch_utils.ops import grid_sample_gradfix, upfirdn2d
 
-_BLIT = ("xflip", "rotate90", "xint")
-_GEOM = ("scale", "rotate", "aniso", "xfrac")
-_COLOR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
-_BY_LETTER = {"b": _BLIT, "g": _GEOM, "c": _COLOR, "f": ("imgfilter",), "n": ("noise",)}
-
-AUGMENTATIONS: dict[str, dict[str, float]] = {
-    "blit": dict.fromkeys(_BLIT, 1),
-    "geom": dict.fromkeys(_GEOM, 1),
-    "color": dict.fromkeys(_COLOR, 1),
-    "filter": {"imgfilter": 1},
-    "noise": {"noise": 1},
-    "cutout": {"cutout": 1},
-    **{
-        letters: {name: 1 for letter in letters for name in _BY_LETTER[letter]}
-        for letters in ("b", "bg", "bgc", "bgcf", "bgcfn")
-    },
-}
-AUGMENTATIONS["bgcfnc"] = {**AUGMENTATIONS["bgcfn"], "cutout": 1}
-"""Arguments of `AugmentPipe` by the names that `--augpipe` takes."""
-
 # Low-pass halves of the symlet wavelets of order 6 and 2 (Daubechies, Ten Lectures on Wavelets).
 _SYM6 = (
     0.015404109327027373,

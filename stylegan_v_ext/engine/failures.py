@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from stylegan_v_ext.config.run import BatchConfig
 from stylegan_v_ext.engine.saved_state import load_state
 
 __all__ = ["after_not_finite", "after_out_of_memory"]
@@ -22,14 +23,13 @@ def after_not_finite(run_dir: Path) -> str:
     )
 
 
-def after_out_of_memory(run_dir: Path, batch_size: int, batch_gpu: int) -> str:
+def after_out_of_memory(run_dir: Path, batch: BatchConfig) -> str:
     """Return what to do after memory ran out.
 
     Args:
         run_dir: Run folder.
-        batch_size: Clips of a step.
-        batch_gpu: Clips of a round.
+        batch: Sizes of a batch.
     """
-    smaller = next((part for part in range(batch_gpu // 2, 0, -1) if batch_size % part == 0), 1)
-    cure = f"--batch-gpu={smaller}" if batch_gpu > 1 else "smaller --cbase and --cmax"
-    return f"out of memory with --batch-gpu={batch_gpu}; go on with --resume={shlex.quote(str(run_dir))} {cure}"
+    smaller = next((part for part in range(batch.per_gpu // 2, 0, -1) if batch.size % part == 0), 1)
+    cure = f"--batch-gpu={smaller}" if batch.per_gpu > 1 else "smaller --cbase and --cmax"
+    return f"out of memory with --batch-gpu={batch.per_gpu}; go on with --resume={shlex.quote(str(run_dir))} {cure}"

@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.files import locked
 
 
 @contextlib.contextmanager
-def held(run_dir: Path, processes: Processes = Processes()) -> Iterator[None]:  # noqa: B008
+def held(run_dir: Path, processes: Processes = ALONE) -> Iterator[None]:
     """Hold a run's folder inside the block: what the block reads there is still the newest when it writes.
 
     Args:

@@ -165,5 +165,6 @@ def _on_terminal() -> bool:
 def _show(text: str) -> None:
     """Write to the terminal; ignore errors of a terminal that is gone."""
     with contextlib.suppress(OSError, ValueError):
-        sys.__stderr__.write(text)
-        sys.__stderr__.flush()
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(text)
+            sys.__stderr__.flush()

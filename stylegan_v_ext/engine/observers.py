@@ -43,6 +43,7 @@ class Observers:
         leads: bool,
     ) -> None:
         self.run_dir, self.state, self.dataset, self.metrics = run_dir, state, dataset, metrics
+        self.leads = leads
         self.sheets = SampleSheets(run_dir, dataset, seed) if leads else None
         self.log: RunLog | None = None
         self._said: set[tuple[str, type]] = set()  # complaints about previews
@@ -60,6 +61,29 @@ class Observers:
             self._preview(self.sheets.save_reals, "the real samples")
             self.samples("fakes_init")
 
+    def say_started(self, total_kimg: float) -> None:
+        """Say that a new run trains.
+
+        Args:
+            total_kimg: Length of the run, in thousand clips.
+        """
+        if self.leads:
+            say(f"Training for {total_kimg:g} kimg (thousand clips) on {self.state.device} ...", "")
+
+    def say_resumed(self, total_kimg: float) -> None:
+        """Say where a run goes on.
+
+        Args:
+            total_kimg: Length of the run, in thousand clips.
+        """
+        if self.leads:
+            kimg = self.state.num_clips / 1000
+            say(
+                f"Going on exactly from kimg {kimg:.3f}, step {self.state.num_steps}, in {self.run_dir}",
+                f"Training to {total_kimg:g} kimg (thousand clips) on {self.state.device} ...",
+                "",
+            )
+
     def start(self, total_kimg: float, *, resumed: bool) -> None:
         """Start the clock and open the files of statistics.
 
@@ -67,7 +91,7 @@ class Observers:
             total_kimg: Length of the run, in thousand clips.
             resumed: Whether there were earlier parts of the run.
         """
-        if self.sheets:
+        if self.leads:
             progress, kimg = self.state.progress, self.state.num_clips / 1000
             self.log = RunLog(
                 self.run_dir,

@@ -37,6 +37,10 @@ class Progress:
     seconds: float = 0.0
     maintenance: float = 0.0
 
+    def is_at(self, every: int) -> bool:
+        """Return whether something is due that happens every so many ticks; 0 is never."""
+        return every > 0 and self.tick % every == 0
+
     def state_dict(self) -> dict[str, Any]:
         """Return the values for a state file."""
         return dict(

@@ -5,7 +5,7 @@ A state may come from a stranger, or from another program under the same name. W
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -221,7 +221,11 @@ def _same_tensors(found: dict[str, torch.Tensor], own: dict[str, torch.Tensor], 
 
 
 def _fits_optimizer(
-    found: dict[str, Any], optimizer: torch.optim.Optimizer, parameters: list[torch.Tensor], num_steps: int, where: str
+    found: dict[str, Any],
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[torch.Tensor],
+    num_steps: int,
+    where: str,
 ) -> None:
     group, own = found["param_groups"][0], optimizer.param_groups[0]
     for name in own.keys() - _OF_THE_DEVICE:

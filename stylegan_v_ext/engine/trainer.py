@@ -4,14 +4,14 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext.config.run import RunConfig
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.build import build
 from stylegan_v_ext.engine.failures import after_not_finite, after_out_of_memory
 from stylegan_v_ext.engine.health import NotFinite
@@ -23,8 +23,6 @@ from stylegan_v_ext.text import say
 from torch_utils import training_stats
 
 __all__ = ["Trainer"]
-
-_ALONE = Processes()
 
 
 class Trainer:
@@ -55,7 +53,7 @@ class Trainer:
         config: RunConfig,
         run_dir: str | Path,
         state: dict[str, Any] | None = None,
-        processes: Processes = _ALONE,
+        processes: Processes = ALONE,
     ) -> None:
         self.config, self.run_dir, self.processes = config, Path(run_dir), processes
         self.resumed = state is not None
@@ -69,11 +67,9 @@ class Trainer:
     def execution(self) -> Iterator[None]:
         """Compute inside the block as the run does, with its precision, its random numbers and its statistics."""
         machine = self.config.machine
+        tf32, benchmark = machine.allow_tf32, machine.cudnn_benchmark
         settings = execution(
-            seed=machine.random_seed,
-            bfloat16_on_cpu=self._bfloat16,
-            tf32=machine.allow_tf32,
-            cudnn_benchmark=machine.cudnn_benchmark,
+            seed=machine.random_seed, bfloat16_on_cpu=self._bfloat16, tf32=tf32, cudnn_benchmark=benchmark
         )
         with settings, training_stats.recording(self._statistics):
             yield
@@ -81,7 +77,7 @@ class Trainer:
     def step(self) -> None:
         """Train on one batch."""
         with self.execution():
-            self._step()
+            self.gan_step()
 
     def run(self) -> Path:
         """Train until the run has its length or its hours, and write the files of the run.
@@ -96,11 +92,8 @@ class Trainer:
             ValueError: If memory ran out; the last state is kept.
         """
         try:
-            with ExitStack() as stack:
-                stack.enter_context(self.execution())
-                if self.state.device.type == "cpu":
-                    stack.enter_context(keep_freed_memory())
-                stopped = stack.enter_context(interruptible())
+            kept = keep_freed_memory() if self.state.device.type == "cpu" else nullcontext()
+            with self.execution(), kept, interruptible() as stopped:
                 last = self._train(stopped)
         except NotFinite as problem:
             raise NotFinite(f"{problem}{after_not_finite(self.run_dir)}") from None
@@ -141,19 +134,14 @@ class Trainer:
 
     def _begin(self) -> Path:
         """Say what begins, and write the first files of a new run; return the path of the last snapshot so far."""
-        kimg, device = self.config.schedule.total_kimg, self.state.device
+        observers, kimg = self.parts.observers, self.config.schedule.total_kimg
         if self.resumed:
-            say(
-                f"Going on exactly from kimg {self.state.num_clips / 1000:.3f}, step {self.state.num_steps}, in "
-                f"{self.run_dir}",
-                f"Training to {kimg:g} kimg (thousand clips) on {device} ...",
-                "",
-            )
+            observers.say_resumed(kimg)
             return self.files.find_snapshot()
-        self.parts.observers.introduce(self.config.batch.per_gpu, self.parts.origin)
+        observers.introduce(self.config.batch.per_gpu, self.parts.origin)
         last = self.files.save_snapshot()
         self.files.save_state()
-        print(f"Training for {kimg:g} kimg (thousand clips) on {device} ...\n", flush=True)
+        observers.say_started(kimg)
         return last
 
     def _tick(self, *, due: bool, done: bool, save: bool) -> Path | None:
@@ -172,13 +160,13 @@ class Trainer:
         self.parts.observers.tick()
         started, snapshot, problem = time.monotonic(), None, None
         files.check_health()
-        with_snapshot = done or _is_multiple(progress.tick, schedule.network_snapshot_ticks)
+        with_snapshot = done or progress.is_at(schedule.network_snapshot_ticks)
         try:
             if with_snapshot:
                 snapshot = files.try_snapshot(last=done)
         except OSError as error:
             problem = error
-        if done or _is_multiple(progress.tick, schedule.image_snapshot_ticks):
+        if done or progress.is_at(schedule.image_snapshot_ticks):
             self.parts.observers.samples(f"fakes{state.num_clips // 1000:06d}")
         if (with_snapshot or save) and (due or self._is_complete()):
             files.try_state(last=done)
@@ -194,12 +182,11 @@ class Trainer:
             stopped: Whether a signal came. It may have reached the data workers too, so that no step can be finished.
         """
         try:
-            self._step()
+            self.gan_step()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            batch = self.config.batch
-            raise ValueError(after_out_of_memory(self.run_dir, batch.size, batch.per_gpu)) from None
+            raise ValueError(after_out_of_memory(self.run_dir, self.config.batch)) from None
         except DataError:
             if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
                 raise
@@ -209,13 +196,5 @@ class Trainer:
             say(f"Saved before stopping: {self.files.save_snapshot()}")
             raise
 
-    def _step(self) -> None:
-        self.gan_step()
-
     def _is_complete(self) -> bool:
         return self.state.num_clips >= self.config.schedule.total_kimg * 1000
-
-
-def _is_multiple(tick: int, every: int) -> bool:
-    """Return whether a tick is due for something that happens every so many ticks; 0 is never."""
-    return every > 0 and tick % every == 0

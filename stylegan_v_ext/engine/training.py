@@ -6,7 +6,7 @@ from pathlib import Path
 import dnnlib
 from stylegan_v_ext.config.run import RunConfig
 from stylegan_v_ext.config.stock import from_stock, to_stock
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine import records
 from stylegan_v_ext.engine.folder import held
 from stylegan_v_ext.engine.going_on import check_going_on
@@ -15,10 +15,8 @@ from stylegan_v_ext.engine.trainer import Trainer
 
 __all__ = ["resume", "train"]
 
-_ALONE = Processes()
 
-
-def train(config: RunConfig, run_dir: str | Path, processes: Processes = _ALONE) -> Path:
+def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) -> Path:
     """Train a new run in a new or empty folder, with a log.
 
     Args:
@@ -47,7 +45,7 @@ def train(config: RunConfig, run_dir: str | Path, processes: Processes = _ALONE)
         return _run(trainer)
 
 
-def resume(config: RunConfig, run_dir: str | Path, processes: Processes = _ALONE, data: str | None = None) -> Path:
+def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE, data: str | None = None) -> Path:
     """Go on with a run from its `training-state-latest.pt`, and add to its files.
 
     Args:

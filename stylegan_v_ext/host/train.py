@@ -17,10 +17,11 @@ import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import find_snapshot
 from stylegan_v_ext.classes import SLOTS, construct
+from stylegan_v_ext.config.stock import from_stock
 from stylegan_v_ext.distributed import end_with, leave
 from stylegan_v_ext.engine.batches import ignore_interrupts
 from stylegan_v_ext.engine.folder import held
-from stylegan_v_ext.engine.state import save_options
+from stylegan_v_ext.engine.saved_state import save_options
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.interrupts import Stopped, StoppedBySignal, interruptible
 from stylegan_v_ext.metrics.catalogue import check_metrics
@@ -51,7 +52,7 @@ def train(config: dnnlib.EasyDict, run_dir: str | Path, directory: str | Path) -
 
 def _train(config: dnnlib.EasyDict, run_dir: Path, checkout: host.Checkout) -> Path:
     """Run a config in a folder that this process holds; returns the last snapshot's path."""
-    save_options(run_dir, config)
+    save_options(run_dir, from_stock(config))
     if config.resume_pkl:
         with _logging_to(run_dir):
             config.resume_pkl = str(_starting_networks(config, run_dir))

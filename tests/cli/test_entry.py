@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dnnlib.util import Logger, Outlet
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.engine.state import load_state
+from stylegan_v_ext.engine import load_state
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -96,16 +96,16 @@ def test_a_command_inside_another_ends_both(monkeypatch, tmp_path, trained_path)
 
 
 def test_an_interrupt_in_the_training_of_the_demo_makes_no_videos(monkeypatch, tmp_path, sky_zip):
-    from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine import GanStep
 
-    original = loop.Trainer.step
+    original = GanStep.__call__
 
     def step(self):
-        if self.num_steps == 1:
+        if self.state.num_steps == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return original(self)
 
-    monkeypatch.setattr(loop.Trainer, "step", step)
+    monkeypatch.setattr(GanStep, "__call__", step)
     monkeypatch.setattr("stylegan_v_ext.cli.train.demo_dataset", lambda *args, **kwargs: sky_zip)
     result = CliRunner().invoke(main, ["demo", f"--outdir={tmp_path}", "--device=cpu"])
     assert result.exit_code == 130, result.output

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradgradcheck
 
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe, _copy_pixels, _filter_each, _sample_mirrored
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe, _copy_pixels, _filter_each, _sample_mirrored
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 

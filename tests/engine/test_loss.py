@@ -7,7 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
 from stylegan_v_ext.networks import discriminator as discriminator_module
 from stylegan_v_ext.networks import precision, synthesis

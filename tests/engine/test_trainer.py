@@ -11,41 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-import dnnlib
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.checkpoints.reader import read_file
-from stylegan_v_ext.cli.train import make_config
-from stylegan_v_ext.config import PRESETS, TrainOptions
+from stylegan_v_ext.config import PRESETS
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.engine import loop
-from stylegan_v_ext.engine.loop import Trainer, train
-from stylegan_v_ext.engine.state import load_state, save_state
+from stylegan_v_ext.engine import Trainer, load_state, train
+from stylegan_v_ext.engine.samples import SampleSheets
 from stylegan_v_ext.interrupts import StoppedBySignal
 from stylegan_v_ext.networks import precision
 from tests.data.helpers import video_files, write_folder, write_zip
-
-SMALL = dict(
-    cfg="stylegan-v", batch=4, cbase=256, cmax=16, latent_dim=32, motion_z_dim=24, num_frames=3, workers=0, kimg=0.04,
-    tick=0.02, snap=1, nobench=True,
-)  # fmt: skip
-
-
-def config_for(data, **kwargs):
-    return make_config(TrainOptions(outdir="unused", data=data, **{**SMALL, **kwargs}))
-
-
-def losses_of(trainer, steps):
-    """Mean D and G loss of every step."""
-    from torch_utils import training_stats
-
-    collector = training_stats.Collector(regex="Loss/[GD]/loss", keep_previous=False)
-    rows = []
-    for _ in range(steps):
-        trainer.step()
-        collector.update()
-        rows.append((collector["Loss/G/loss"], collector["Loss/D/loss"]))
-    return np.array(rows)
+from tests.engine.small_runs import changed, config_for, losses_of, steps
+from torch_utils import training_stats
 
 
 def test_golden_run(sky_zip, tmp_path):
@@ -64,10 +41,8 @@ def test_golden_run(sky_zip, tmp_path):
 def test_two_seeded_runs_are_equal_to_the_bit(sky_zip, tmp_path):
     weights = []
     for _ in range(2):
-        trainer = Trainer(config_for(sky_zip, aug="fixed"), tmp_path)
-        for _ in range(3):
-            trainer.step()
-        weights.append(trainer.G_ema.state_dict())
+        trainer = steps(Trainer(config_for(sky_zip, aug="fixed"), tmp_path), 3)
+        weights.append(trainer.state.G_ema.state_dict())
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
@@ -112,12 +87,12 @@ def tensors_in(value):
 def test_files_of_a_device_open_without_it(sky_zip, tmp_path, device):
     trainer = Trainer(config_for(sky_zip, device=str(device), aug="fixed"), tmp_path)
     trainer.step()
-    path = trainer.save_snapshot()
+    path = trainer.files.save_snapshot()
     assert b"cuda:" not in path.read_bytes()
     network = load(path).build("G_ema")
-    for name, tensor in trainer.G_ema.state_dict().items():
+    for name, tensor in trainer.state.G_ema.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor.cpu()), name
-    save_state(trainer, tmp_path)
+    trainer.files.save_state()
     assert {tensor.device.type for tensor in tensors_in(load_state(tmp_path))} == {"cpu"}
 
 
@@ -133,67 +108,68 @@ def test_snapshot_has_the_stock_keys_and_opens(finished_run):
 
 def test_both_networks_move_and_stay_finite(sky_zip, tmp_path):
     trainer = Trainer(config_for(sky_zip), tmp_path)
-    before = {key: [p.clone() for p in getattr(trainer, key).parameters()] for key in ("G", "D", "G_ema")}
-    for _ in range(4):
-        trainer.step()
+    before = {key: [p.clone() for p in network.parameters()] for key, network in trainer.state.networks.items()}
+    steps(trainer, 4)
     for key, old in before.items():
-        new = list(getattr(trainer, key).parameters())
+        new = list(trainer.state.networks[key].parameters())
         assert all(torch.isfinite(p).all() for p in new)
         assert sum(bool((p != q).any()) for p, q in zip(new, old, strict=True)) > 0.9 * len(new)
 
 
 def test_average_generator_has_the_asked_half_life(sky_zip, tmp_path):
-    config = config_for(sky_zip)
-    config.ema_rampup, config.ema_kimg = None, 0.004
-    trainer = Trainer(config, tmp_path)
-    start = trainer.G_ema.synthesis.b8.conv0.weight.clone()
+    trainer = Trainer(changed(config_for(sky_zip), average=dict(rampup=None, kimg=0.004)), tmp_path)
+    G, G_ema = trainer.state.G, trainer.state.G_ema
+    start = G_ema.synthesis.b8.conv0.weight.clone()
     trainer.step()
-    expected = (start + trainer.G.synthesis.b8.conv0.weight) / 2
-    assert torch.allclose(trainer.G_ema.synthesis.b8.conv0.weight, expected, atol=1e-6)
+    expected = (start + G.synthesis.b8.conv0.weight) / 2
+    assert torch.allclose(G_ema.synthesis.b8.conv0.weight, expected, atol=1e-6)
 
 
 def test_adaptive_augmentation_follows_the_signs(sky_zip, tmp_path):
-    from torch_utils import training_stats
-
-    assert float(Trainer(config_for(sky_zip, aug="fixed", p=0.25), tmp_path).augment_pipe.p) == 0.25
+    assert float(Trainer(config_for(sky_zip, aug="fixed", p=0.25), tmp_path).state.augment_pipe.p) == 0.25
     trainer = Trainer(config_for(sky_zip, aug="ada"), tmp_path)
-    assert float(trainer.augment_pipe.p) == 0
+    state, ada = trainer.state, trainer.gan_step.ada
+    assert float(state.augment_pipe.p) == 0
+    assert [number for number in range(1, 10) if ada.is_due(number)] == [4, 8]
     for sign, expected in ((1.0, 4 * 4 / 500e3), (1.0, 8 * 4 / 500e3), (-1.0, 4 * 4 / 500e3), (-1.0, 0), (-1.0, 0)):
-        training_stats.report("Loss/signs/real", torch.full([4], sign))
-        trainer._adapt_augmentation()
-        assert trainer.loss.augment_p == pytest.approx(expected)
-        assert float(trainer.augment_pipe.p) == pytest.approx(expected)
+        with trainer.execution():
+            training_stats.report("Loss/signs/real", torch.full([4], sign))
+            state.augment_p = ada.next_p(state.augment_p, state.ada_stats)
+        assert state.loss.augment_p == pytest.approx(expected)
+        assert float(state.augment_pipe.p) == pytest.approx(expected)
 
 
 def test_lazy_regularisation_corrects_the_optimizer(sky_zip, tmp_path):
     trainer = Trainer(config_for(sky_zip), tmp_path)
-    d, g = trainer.D_opt.param_groups[0], trainer.G_opt.param_groups[0]
+    d, g = trainer.state.D_opt.param_groups[0], trainer.state.G_opt.param_groups[0]
     assert d["lr"] == pytest.approx(0.0025 * 16 / 17) and d["betas"] == pytest.approx((0, 0.99 ** (16 / 17)))
     assert g["lr"] == pytest.approx(0.002) and g["betas"] == pytest.approx((0, 0.99**0.8))
     with_path_length = config_for(sky_zip, pl_weight=2.0)
-    assert with_path_length.G_opt_kwargs.lr == 0.0025 and with_path_length.G_reg_interval == 4
+    assert with_path_length.generator_optimizer.lr == 0.0025 and with_path_length.generator_optimizer.reg_interval == 4
     assert all(type(beta) is float for group in (d, g) for beta in group["betas"])
 
 
 def test_tf32_is_off_unless_asked_for(sky_zip, tmp_path):
     for wanted in (True, False):
-        Trainer(config_for(sky_zip, tf32=wanted), tmp_path)
-        assert torch.backends.cuda.matmul.allow_tf32 is wanted and torch.backends.cudnn.allow_tf32 is wanted
+        with Trainer(config_for(sky_zip, tf32=wanted), tmp_path).execution():
+            assert torch.backends.cuda.matmul.allow_tf32 is wanted and torch.backends.cudnn.allow_tf32 is wanted
 
 
 def test_bfloat16_where_the_cpu_is_made_for_it(sky_zip, tmp_path, monkeypatch):
     cpu = torch.device("cpu")
-    assert not config_for(sky_zip).allow_bf16
+    assert not config_for(sky_zip).machine.allow_bf16
     monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: True)
     config = config_for(sky_zip)
-    assert config.allow_bf16 and config.G_kwargs.num_fp16_res == 0  # of the process, not of the networks
-    assert not config_for(sky_zip, fp32=True).allow_bf16 and not config_for(sky_zip, device="cuda").allow_bf16
+    assert config.machine.allow_bf16 and config.generator.num_fp16_res == 0  # of the run, not of the networks
+    assert not config_for(sky_zip, fp32=True).machine.allow_bf16
+    assert not config_for(sky_zip, device="cuda").machine.allow_bf16
     trainer = Trainer(config, tmp_path)
-    assert precision.working_dtype(cpu, use_fp16=False) == torch.bfloat16
+    with trainer.execution():
+        assert precision.working_dtype(cpu, use_fp16=False) == torch.bfloat16
     assert np.isfinite(losses_of(trainer, 17)).all()
     monkeypatch.setattr(precision, "has_fast_bfloat16", lambda: False)  # the run goes on elsewhere
-    Trainer(config, tmp_path)
-    assert precision.working_dtype(cpu, use_fp16=False) == torch.float32
+    with Trainer(config, tmp_path).execution():
+        assert precision.working_dtype(cpu, use_fp16=False) == torch.float32
 
 
 @pytest.mark.parametrize(
@@ -225,8 +201,8 @@ def test_resume_starts_from_the_snapshot(finished_run, sky_zip, tmp_path):
     _, last = finished_run
     trainer = Trainer(config_for(sky_zip, resume=str(last)), tmp_path)
     theirs = load(last).build("G_ema").state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in trainer.G_ema.state_dict().items())
-    assert trainer.config.ada_kimg == 100 and trainer.config.ema_rampup is None
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in trainer.state.G_ema.state_dict().items())
+    assert trainer.config.ada.kimg == 100 and trainer.config.average.rampup is None
 
 
 def test_first_interrupt_finishes_the_step_and_saves(sky_zip, tmp_path, capsys):
@@ -252,9 +228,10 @@ def test_first_interrupt_finishes_the_step_and_saves(sky_zip, tmp_path, capsys):
 
 
 def test_time_limit_stops_and_saves(sky_zip, tmp_path):
-    config = config_for(sky_zip, kimg=100)
-    config.max_hours = 1e-9
-    assert train(config, tmp_path / "run").exists()
+    last = train(config_for(sky_zip, kimg=100, max_hours=1e-9), tmp_path / "run")
+    state, snapshot = load_state(tmp_path / "run"), load(last).build("G_ema").state_dict()
+    assert state["num_steps"] == 1 and "Stopped early" in (tmp_path / "run" / "log.txt").read_text()
+    assert all(torch.equal(tensor, snapshot[name]) for name, tensor in state["networks"]["G_ema"].items())
 
 
 def test_a_frame_that_rots_during_training_saves_first(tmp_path, capsys, monkeypatch):
@@ -267,7 +244,7 @@ def test_a_frame_that_rots_during_training_saves_first(tmp_path, capsys, monkeyp
         for frame in sound.keys() - {path / "v0" / "1.png"}:
             frame.write_bytes(b"rotten")
 
-    monkeypatch.setattr(loop.SampleSheets, "save_reals", rot)
+    monkeypatch.setattr(SampleSheets, "save_reals", rot)
     with pytest.raises(DataError, match="is not a readable image"):
         train(config, tmp_path / "run")
     assert "Saved before stopping" in capsys.readouterr().out
@@ -283,11 +260,11 @@ def test_devices_are_checked():
 
 def test_config_uses_the_paper_numbers(sky_zip):
     config = config_for(sky_zip, batch=None, cbase=None)
-    assert config.batch_size == 32 and config.G_kwargs.channel_base == 16384
-    assert config.loss_kwargs.r1_gamma * 3 == pytest.approx(0.0002 * 16**2 / 32)
-    assert config.ema_kimg == 10 and config.total_kimg == 0.04 and config.D_reg_interval == 16
-    assert config.G_kwargs.motion_kwargs["distance"] == 32 and config.G_kwargs.motion_kwargs["amplitude"]
-    assert isinstance(config, dnnlib.EasyDict) and json.loads(json.dumps(config))
-    assert config_for(sky_zip, motion_distance=8).G_kwargs.motion_kwargs["min_period"] == 8
+    assert config.batch.size == 32 and config.generator.channel_base == 16384
+    assert config.loss.r1_gamma * 3 == pytest.approx(0.0002 * 16**2 / 32)
+    assert config.average.kimg == 10 and config.schedule.total_kimg == 0.04
+    assert config.discriminator_optimizer.reg_interval == 16
+    assert config.generator.motion.distance == 32 and config.generator.motion.amplitude
+    assert config_for(sky_zip, motion_distance=8).generator.motion.min_period == 8
     cvpr = config_for(sky_zip, cfg="stylegan-v-cvpr")
-    assert cvpr.D_kwargs.time_conditioning == "project" and not cvpr.G_kwargs.motion_kwargs["amplitude"]
+    assert cvpr.discriminator.time_conditioning == "project" and not cvpr.generator.motion.amplitude
