@@ -1,5 +1,6 @@
 """Types of settings: what their annotations allow, and what a person calls them."""
 
+import os
 import types
 import typing
 from dataclasses import dataclass
@@ -54,6 +55,20 @@ def kind_of(annotation: object) -> Kind:
     return Kind(base=found)
 
 
+def normalised(value: object, kind: Kind) -> object:
+    """Return the value that a setting keeps for a value that a user gave.
+
+    Args:
+        value: Any object. A path becomes a text, a list a tuple, and 0 or 1 false or true.
+        kind: Type of the setting.
+    """
+    if isinstance(value, os.PathLike) and kind.base is str:
+        return os.fspath(value)
+    if isinstance(value, list) and kind.base is tuple:
+        return tuple(value)
+    return bool(value) if kind.base is bool and type(value) is int and value in (0, 1) else value
+
+
 def check_kind(name: str, value: object, kind: Kind) -> None:
     """Raise `ValueError` for a value of another type; whole numbers are numbers, too.
 
@@ -72,4 +87,4 @@ def check_kind(name: str, value: object, kind: Kind) -> None:
     is_truth = isinstance(value, bool) and kind.base is not bool
     if not (is_number or (isinstance(value, kind.base) and not is_truth)):
         expected = "a list" if kind.base is tuple else NAMES.get(kind.base, kind.base.__name__)
-        raise ValueError(f"{name}={value!r} is a {type(value).__name__}, expected {expected}")
+        raise ValueError(f"{name}={value!r} cannot be used, expected {expected}")
