@@ -39,7 +39,7 @@ Looks:
 
 
 @click.command(cls=Command, epilog=_EPILOG, context_settings=SETTINGS)
-@network_option("Checkpoint of any known format, a run folder or a URL")
+@network_option("Checkpoint of any known format, a run folder or a URL", group="Network")
 @video_options
 @click.option("--bf16", help="Compute in bfloat16, on CPUs with AMX: twice as fast, most colours the same", cls=Switch)
 @device_option()

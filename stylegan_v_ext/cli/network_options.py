@@ -5,6 +5,7 @@ from collections.abc import Callable
 import click
 
 from stylegan_v_ext.cli.common import PATH
+from stylegan_v_ext.cli.grouping import Option
 
 SETTINGS = {"show_default": True, "max_content_width": 110}
 """Context settings of the commands."""
@@ -12,16 +13,16 @@ SETTINGS = {"show_default": True, "max_content_width": 110}
 _Decorator = Callable[[Callable[..., object]], Callable[..., object]]
 
 
-def network_option(
-    help_text: str = "Video generator: file, run folder or URL", *, metavar: str = "PKL|DIR"
-) -> _Decorator:
+def network_option(help_text: str = "Video generator: file, run folder or URL", *, group: str = "") -> _Decorator:
     """Return the option `--network`.
 
     Args:
         help_text: What `--help` says about it.
-        metavar: What `--help` shows for the value.
+        group: Heading that it stands under in `--help`; "" for no heading.
     """
-    return click.option("--network", help=help_text, type=PATH, metavar=metavar, required=True)
+    return click.option(
+        "--network", help=help_text, cls=Option, group=group, type=PATH, metavar="PKL|DIR", required=True
+    )
 
 
 def device_option(help_text: str = "auto, cuda, cpu or mps (mps is untested)") -> _Decorator:
