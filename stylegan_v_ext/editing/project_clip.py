@@ -190,7 +190,7 @@ def _make_task(
 
 
 def _finished(task: _Task) -> VideoLatents | None:
-    """Return the latents of an earlier call that wanted the same; None if there are none."""
+    """Return the latents of an earlier call that wanted the same; None if there are no such latents."""
     path = task.folder / "projection.npz"
     if not path.exists():
         return None

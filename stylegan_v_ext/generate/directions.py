@@ -46,6 +46,9 @@ def load_directions(path: str | Path) -> Directions:
     Args:
         path: Name of the file.
 
+    Returns:
+        The directions, on the CPU.
+
     Raises:
         ValueError: If there is no such file, or if it holds anything else.
     """

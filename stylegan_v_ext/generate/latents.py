@@ -96,6 +96,9 @@ def load_latents(path: str | Path) -> VideoLatents:
     Args:
         path: Name of the file.
 
+    Returns:
+        The video, on the CPU.
+
     Raises:
         ValueError: If there is no such file, or if it holds anything else.
     """

@@ -24,7 +24,7 @@ class OpenedNetwork:
     """A video generator that was read from a checkpoint, and what the file says besides.
 
     Attributes:
-        path: The file that was read, if the checkpoint was named by its run folder or its URL.
+        path: The file that was read; if a run folder or a URL was given, the snapshot that stands for it.
         data: The generator as data. Its `notes` say what had to be decided to read it.
         training_set_kwargs: Arguments of the data set that the network was trained on; {} if the file does not say.
     """
@@ -48,10 +48,17 @@ def open_network(
     """Read the video generator of a checkpoint.
 
     Args:
-        path: As for `load`, like the other arguments and the errors.
+        path: A file of any known format, a run folder, or a URL.
         trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
         allow_nan: Whether to use a network with NaN or infinite weights.
         listener: Hears what had to be decided to read the network.
+
+    Returns:
+        The generator as data, and its file.
+
+    Raises:
+        ValueError: If the file cannot be read, or if it holds no video generator.
+        OSError: If the file cannot be opened.
     """
     checkpoint = load_checkpoint(path, trust_pickle=trust_pickle, allow_nan=allow_nan)
     data = checkpoint.network(checkpoint.generator_key)

@@ -192,7 +192,7 @@ def _mix(sampler: VideoSampler, request: VideoRequest, network: str) -> StyleMix
 
 
 def _direction(sampler: VideoSampler, request: VideoRequest) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Return (direction of content, shift of motion), each None if there is none."""
+    """Return (direction of content, shift of motion); None stands for no direction and no shift."""
     if request.direction is None:
         return None, None
     kind, vector = load_direction(request.direction, sampler.generator)
