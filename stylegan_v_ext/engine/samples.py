@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.generate.formats import FASTEST, SLOWEST
 from stylegan_v_ext.generate.layout import Layout, tile
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.writers import FASTEST, SLOWEST, write_png, write_video
+from stylegan_v_ext.generate.writers import write_png, write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _STEP = 4  # frames between the pictures of a row
@@ -72,6 +73,6 @@ class SampleSheets:
         write_png(self.run_dir / f"{name}.png", tile(images, self.columns))
         own = self.names[:4]
         shared = [VideoName(video.content_seed, own[0].content_seed, video.class_index) for video in own]
-        cells = [sampler.video(name) for name in (*own[:2], *shared[:2], *own[2:], *shared[2:])]
+        cells = [sampler.scene(name) for name in (*own[:2], *shared[:2], *own[2:], *shared[2:])]
         frames = sampler.grid(cells, Layout(4, 2), frame_times(_VIDEO_FRAMES))
         write_video(self.run_dir / f"{name}.mp4", frames, self.fps)

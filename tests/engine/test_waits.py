@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.engine import Trainer, build
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.tracks import Video, still
+from stylegan_v_ext.generate.tracks import Scene, still
 from stylegan_v_ext.networks import discriminator, precision, synthesis
 from tests.engine.small_runs import config_for
 from torch_utils import custom_ops
@@ -155,7 +155,7 @@ def test_chunks_of_a_video_do_not_wait_for_the_device(make_generator, launches):
     motion = sampler.motion(VideoName(0, motion_seed=1))
     rows = torch.zeros([1, sampler.generator.num_ws, sampler.generator.w_dim], device=DEVICE)
     with Watched():
-        strips = list(sampler.strips(Video(still(rows), motion), frame_times(20)))
+        strips = list(sampler.strips(Scene(still(rows), motion), frame_times(20)))
     assert sum(map(len, strips)) == 20 and strips[0].device == DEVICE
 
 
