@@ -8,6 +8,7 @@ import click
 
 from stylegan_v_ext.cli.common import OutputFile, UserError, report_user_errors
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.reading import nan_option, refuse_existing, say_notes, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.outputs import format_of
 from stylegan_v_ext.text import printable, say
@@ -20,12 +21,6 @@ Formats: snapshots of this project; pickles of stylegan2-ada-pytorch and stylega
 StyleGAN3-T and -R); the StyleGAN-V release; rosinality's .pt; TensorFlow StyleGAN2; .safetensors
 with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its last.
 """
-trust_option = click.option(
-    "--trust-pickle", cls=Switch, help="Unpickle as Python does, which RUNS the code in the file"
-)
-nan_option = click.option(
-    "--allow-nan", cls=Switch, help="Use networks with NaN or infinite weights, which otherwise end in an error"
-)
 
 
 @click.group(cls=Group)
@@ -169,7 +164,7 @@ def convert(
     refuse_existing(path, path.with_suffix(".json") if as_tensors else path)
     found = load(source, trust_pickle, allow_nan=allow_nan)
     generator = found.network(found.generator_key)
-    say_notes(generator)
+    say_notes(generator.notes)
     if image:
         frozen = exports.freeze(generator, time, motion_seed, class_index)
         exports.export_image(path, frozen, _usable_discriminator(found) if generator.is_image_model else None)
@@ -188,21 +183,8 @@ def convert(
     say(f"{path}: from {found.path} ({found.format})")
 
 
-def say_notes(network: Any) -> None:
-    """Say on stderr what had to be decided to read a network."""
-    for note in network.notes[:_MOST_SHOWN]:
-        say(f"Note: {note}", err=True)
-
-
 def _usable_discriminator(found: Any) -> Any:
     data, reason = found.discriminator()
     if data is None:
         say(f"Note: no discriminator in the new file ({reason})", err=True)
     return data
-
-
-def refuse_existing(*paths: Path) -> None:
-    """Raise `UserError` for the first path that is there."""
-    for path in paths:
-        if path.exists():
-            raise UserError(f"{path} exists already; name another file or delete it first")

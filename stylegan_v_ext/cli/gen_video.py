@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import nan_option, say_notes, trust_option
 from stylegan_v_ext.cli.common import (
     PATH,
     GridSize,
@@ -25,6 +24,7 @@ from stylegan_v_ext.cli.common import (
     say_written,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.reading import nan_option, say_notes, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
 from stylegan_v_ext.text import printable, say
@@ -410,7 +410,7 @@ def load_video_generator(network: str, trust_pickle: bool, allow_nan: bool) -> A
     reason = why_no_videos(checkpoint.path, data)
     if reason:
         raise UserError(reason)
-    say_notes(data)
+    say_notes(data.notes)
     return checkpoint, checkpoint.build_generator()
 
 

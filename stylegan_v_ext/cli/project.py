@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     FOLDER,
     PATH,
@@ -18,6 +17,7 @@ from stylegan_v_ext.cli.common import (
     say_written,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.text import say
 
 _EPILOG = """

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.common import (
     PATH,
     OutputFile,
@@ -16,6 +15,7 @@ from stylegan_v_ext.cli.common import (
     report_user_errors,
 )
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.reading import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 

@@ -12,7 +12,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import (
     FOLDER,
     PATH,
@@ -26,6 +25,7 @@ from stylegan_v_ext.cli.common import (
 )
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import Preset, check_resume
+from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.training_data import check_data
 from stylegan_v_ext.config import AUGMENT_MODES, PRESETS, TrainOptions, build_config, data_kwargs, loader_kwargs

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.checkpoint import nan_option, trust_option
 from stylegan_v_ext.cli.common import FOLDER, PATH, UserError, device_to_use, report_user_errors
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.text import say
 
 _EPILOG = """
