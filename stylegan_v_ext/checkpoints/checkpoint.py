@@ -11,11 +11,14 @@ import torch
 
 import dnnlib
 from stylegan_v_ext.checkpoints import exports, foreign, state_dicts, trusted
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2, stylegan3, stylegan_v, tensorflow
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import CLASSES, ROLES, NetworkData, keyword_arguments
-from stylegan_v_ext.checkpoints.reader import MAX_SETTINGS, Record, plain, read_file
+from stylegan_v_ext.checkpoints.plain_values import MAX_SETTINGS, plain
+from stylegan_v_ext.checkpoints.reader import read_file
+from stylegan_v_ext.checkpoints.records import Record
 from stylegan_v_ext.checkpoints.snapshot import find_snapshot
+from stylegan_v_ext.checkpoints.values import brief
 
 NETWORKS = ("G", "D", "G_ema")
 

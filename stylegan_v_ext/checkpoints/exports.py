@@ -16,9 +16,10 @@ import torch
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.checkpoints import bundle, state_dicts
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.network import ROLES, NetworkData
 from stylegan_v_ext.checkpoints.snapshot import save_snapshot
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.files import atomic_path
 

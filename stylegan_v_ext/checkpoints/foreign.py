@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
 _MAX_LOOKED_AT = 3_000  # names of tensors; the largest networks have about as many

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 import dnnlib
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
+from stylegan_v_ext.checkpoints.values import brief
 
 CLASSES = {
     "VideoGenerator": "stylegan_v_ext.networks.generator.VideoGenerator",

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
 

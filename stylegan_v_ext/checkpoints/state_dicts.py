@@ -11,11 +11,12 @@ from typing import Any
 import torch
 
 from stylegan_v_ext.checkpoints import foreign
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan_v
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.reader import Record, stored_tensors
+from stylegan_v_ext.checkpoints.records import Record, stored_tensors
 from stylegan_v_ext.checkpoints.tensors import StoredTensor, load_all
+from stylegan_v_ext.checkpoints.values import Instance, brief
 
 _MAX_DICTIONARIES = 2_000  # optimizers have one for each tensor
 _MAX_DEPTH = 5

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
-from stylegan_v_ext.checkpoints.reader import Record, read_file
+from stylegan_v_ext.checkpoints.errors import CheckpointError
+from stylegan_v_ext.checkpoints.reader import read_file
+from stylegan_v_ext.checkpoints.records import Record
 
 
 class _Unpickler(pickle.Unpickler):

@@ -53,7 +53,7 @@ def inspect(file: str, trust_pickle: bool) -> None:
 
 def _shown(value: Any) -> str:
     """A setting in a report: text as it is, other values short."""
-    from stylegan_v_ext.checkpoints.machine import brief
+    from stylegan_v_ext.checkpoints.values import brief
 
     return value if isinstance(value, str) else brief(value)
 

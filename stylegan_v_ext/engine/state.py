@@ -10,7 +10,8 @@ from typing import Any
 
 import dnnlib
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.reader import plain, read_file
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.reader import read_file
 from stylegan_v_ext.data.fingerprint import difference
 from stylegan_v_ext.data.recorded import recorded_path
 from stylegan_v_ext.documents import read_json

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
 from stylegan_v_ext.checkpoints.tensors import load_all
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.networks.layers import normalize_2nd_moment
 
 _NUM_AVERAGE = 1 << 14

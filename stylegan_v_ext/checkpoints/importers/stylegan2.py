@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.network import NetworkData, capacity, count_layers, resolutions
+from stylegan_v_ext.checkpoints.values import brief
 
 State = dict[str, torch.Tensor]
 Attribute = Callable[..., Any]

@@ -3,10 +3,11 @@
 import inspect
 from collections.abc import Container
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
-from stylegan_v_ext.checkpoints.reader import Record
+from stylegan_v_ext.checkpoints.records import Record
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.networks.stylegan3 import AliasFreeLayer, AliasFreeSynthesis
 
 

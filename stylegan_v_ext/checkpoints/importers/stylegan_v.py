@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import Attribute, State, no_attributes
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, resolutions
-from stylegan_v_ext.checkpoints.reader import Record, plain
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.records import Record
+from stylegan_v_ext.checkpoints.values import brief
 
 _MOTION = "synthesis.motion_encoder."
 _RENAMED = {

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from stylegan_v_ext.checkpoints import foreign
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.reader import plain
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.values import Instance, brief
 
 _STYLE_PARTS = {
     "weight": "weight",
