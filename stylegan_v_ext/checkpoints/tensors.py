@@ -293,8 +293,9 @@ def make_dtype(args: tuple[Any, ...], budget: Budget) -> Instance:
 
 def _dtype(instance: object) -> np.dtype:
     """Return the number type that an inert `numpy.dtype` names by its code, and by the byte order in its state."""
-    is_type = isinstance(instance, Instance) and instance.name == "dtype"
-    code = instance.args[0] if is_type and instance.args else ""
+    if not isinstance(instance, Instance) or instance.name != "dtype":
+        instance = Instance("numpy", "dtype", ("",))
+    code = instance.args[0] if instance.args else ""
     if not isinstance(code, str) or not _ARRAY_TYPE.fullmatch(code):
         raise CheckpointError(f"an array of type {brief(code)}, which is no plain number")
     order = instance.state[1] if isinstance(instance.state, tuple) and len(instance.state) > 1 else "="

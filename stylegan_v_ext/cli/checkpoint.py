@@ -36,7 +36,7 @@ def inspect(file: str, trust_pickle: bool) -> None:
     """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
     from stylegan_v_ext.checkpoints import load
 
-    found = load(file, trust_pickle, allow_nan=True)
+    found = load(file, trust_pickle=trust_pickle, allow_nan=True)
     say(found.path, f"{'format':12s}{found.format}")
     for key in ("G_ema", "G", "D"):
         if key in found.readers:
@@ -162,7 +162,7 @@ def convert(
     if not image and (time or motion_seed or class_index is not None):
         raise UserError("--time, --motion-seed and --class say what --image shows; add --image or leave them out")
     refuse_existing(path, path.with_suffix(".json") if as_tensors else path)
-    found = load(source, trust_pickle, allow_nan=allow_nan)
+    found = load(source, trust_pickle=trust_pickle, allow_nan=allow_nan)
     generator = found.network(found.generator_key)
     say_notes(generator.notes)
     if image:

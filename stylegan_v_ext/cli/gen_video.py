@@ -405,7 +405,7 @@ def load_video_generator(network: str, trust_pickle: bool, allow_nan: bool) -> A
     from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.checkpoints.advice import why_no_videos
 
-    checkpoint = load(network, trust_pickle, allow_nan=allow_nan)
+    checkpoint = load(network, trust_pickle=trust_pickle, allow_nan=allow_nan)
     data = checkpoint.network(checkpoint.generator_key)
     reason = why_no_videos(checkpoint.path, data)
     if reason:

@@ -125,13 +125,13 @@ def swap(
     takes = _one_each("--take", takes or ("fine",), count)
     widths = _one_each("--blend-width", widths or (0.0,), count)
 
-    source = load(video, trust_pickle, allow_nan=allow_nan)
+    source = load(video, trust_pickle=trust_pickle, allow_nan=allow_nan)
     base = source.network(source.generator_key)
     source.build_generator()  # says in one line what does not fit together
     resolution = base.kwargs["img_resolution"]
     sources: list[ImageSource] = []
     for name, split, take, width in zip(images, splits, takes, widths, strict=True):
-        found = load(name, trust_pickle, allow_nan=allow_nan)
+        found = load(name, trust_pickle=trust_pickle, allow_nan=allow_nan)
         found.build_generator()
         layers = _layer_range(split, take, width, resolution)
         label = f"image {len(sources) + 1}" if count > 1 else "the image model"

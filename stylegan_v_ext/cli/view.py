@@ -89,7 +89,7 @@ def _studio(context: click.Context, o: dict[str, Any], checkpoint: Any, device: 
 
     image = None
     if o["image"]:
-        found = load(o["image"], o["trust_pickle"], allow_nan=o["allow_nan"])
+        found = load(o["image"], trust_pickle=o["trust_pickle"], allow_nan=o["allow_nan"])
         image = found.network(found.generator_key)
         if not image.is_image_model:
             raise UserError(f"{found.path} is no StyleGAN2 image generator; give one, or leave --image out")

@@ -156,7 +156,9 @@ class Trainer:
     def _load_weights(self, path: str) -> str:
         """Start from the networks of a checkpoint; returns what there is to tell."""
         source = checkpoints.load(
-            path, bool(self.config.get("resume_trusted")), allow_nan=bool(self.config.get("resume_allow_nan"))
+            path,
+            trust_pickle=bool(self.config.get("resume_trusted")),
+            allow_nan=bool(self.config.get("resume_allow_nan")),
         )
         return load_networks(source, self.G, self.D, self.G_ema)
 

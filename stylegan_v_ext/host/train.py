@@ -236,7 +236,9 @@ def _starting_networks(config: dnnlib.EasyDict, run_dir: Path) -> Path:
     D = construct("discriminator", config.D_kwargs, **sizes)
     G_ema = copy.deepcopy(G)
     source = checkpoints.load(
-        config.resume_pkl, bool(config.get("resume_trusted")), allow_nan=bool(config.get("resume_allow_nan"))
+        config.resume_pkl,
+        trust_pickle=bool(config.get("resume_trusted")),
+        allow_nan=bool(config.get("resume_allow_nan")),
     )
     say(*load_networks(source, G, D, G_ema).split("\n"))
     content: dict[str, Any] = {"G": G, "D": D, "G_ema": G_ema}
