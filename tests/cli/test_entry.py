@@ -60,7 +60,7 @@ def interrupted(monkeypatch, place, number, *arguments, command=main, times=1):
         ("os.fsync", ["checkpoint", "convert", "{path}", "{out}/c.safetensors"]),
         ("stylegan_v_ext.metrics.detectors.detectors_folder", ["metrics", "detectors"]),
         ("stylegan_v_ext.cli.metrics._measure_all", ["metrics", "{net}", "--data={data}"]),
-        ("stylegan_v_ext.cli.doctor.platform.python_version", ["doctor"]),
+        ("stylegan_v_ext.doctor.platform.python_version", ["doctor"]),
         ("stylegan_v_ext.runs.demo.prepare", ["demo", "--outdir={out}/demo"]),
         ("stylegan_v_ext.runs.plan.check_data", ["train", "--cfg=stylegan-v", "--data={data}", "--outdir={out}"]),
     ],
