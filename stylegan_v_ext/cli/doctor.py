@@ -62,8 +62,7 @@ def _packages() -> Iterator[Row]:
 def _kernels() -> Iterator[Row]:
     import torch
 
-    from torch_utils import custom_ops
-    from torch_utils.ops import self_check
+    from torch_utils import custom_ops, self_check
 
     if not torch.cuda.is_available():
         yield True, "CUDA kernels", "not needed without a GPU; the ops run as PyTorch functions"
@@ -73,6 +72,8 @@ def _kernels() -> Iterator[Row]:
     except custom_ops.KernelUnavailable as problem:
         yield False, "NVRTC", f"{problem}; until then the ops run as PyTorch functions, several times slower"
         return
+    for op in ("bias_act", "upfirdn2d", "filtered_lrelu"):  # an op registers its check when it is imported
+        importlib.import_module(f"torch_utils.ops.{op}")
     for index in range(torch.cuda.device_count()):
         for name, check in self_check.CHECKS.items():
             try:
