@@ -22,7 +22,7 @@ import torch
 from benchmarks.common import print_table
 from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
-from stylegan_v_ext.networks import discriminator, generator, synthesis
+from stylegan_v_ext.networks import discriminator, discriminator_blocks, generator, synthesis
 from torch_utils import custom_ops
 from torch_utils.ops import bias_act_cuda, filtered_lrelu, upfirdn2d
 
@@ -64,7 +64,8 @@ def variants(*works):
         library.impl(name, function, "CPU")
     with (
         mock.patch.object(custom_ops, "wanted", lambda x: True), mock.patch.object(custom_ops, "kernel", note),
-        mock.patch.object(synthesis, "working_dtype", half), mock.patch.object(discriminator, "working_dtype", half),
+        mock.patch.object(synthesis, "working_dtype", half),
+        mock.patch.object(discriminator_blocks, "working_dtype", half),
     ):  # fmt: skip
         for work in works or (train, stylegan3_layers):
             work()

@@ -17,7 +17,7 @@ from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.engine import loop
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.tracks import Video, still
-from stylegan_v_ext.networks import discriminator, precision, synthesis
+from stylegan_v_ext.networks import discriminator_blocks, precision, synthesis
 from torch_utils import custom_ops, training_stats
 from torch_utils.ops import bias_act_cuda, filtered_lrelu, upfirdn2d
 
@@ -115,7 +115,7 @@ def launches(request, monkeypatch):
     monkeypatch.setattr(custom_ops, "wanted", wanted)
     monkeypatch.setattr(custom_ops, "kernel", kernel)
     monkeypatch.setattr(synthesis, "working_dtype", dtype)
-    monkeypatch.setattr(discriminator, "working_dtype", dtype)
+    monkeypatch.setattr(discriminator_blocks, "working_dtype", dtype)
     monkeypatch.setattr(loop, "pick_device", lambda name: DEVICE)
     return launched
 
