@@ -1,5 +1,6 @@
 """What works on this machine, what does not, and what to do about it."""
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -75,8 +76,7 @@ def _packages() -> Iterator[Finding]:
 def _kernels() -> Iterator[Finding]:
     import torch
 
-    from torch_utils import custom_ops
-    from torch_utils.ops import self_check
+    from torch_utils import custom_ops, self_check
 
     if not torch.cuda.is_available():
         yield _fine("CUDA kernels", "not needed without a GPU; the ops run as PyTorch functions")
@@ -88,6 +88,8 @@ def _kernels() -> Iterator[Finding]:
         yield _wrong("NVRTC", state)
         return
     yield _fine("NVRTC", state)
+    for op in ("bias_act", "upfirdn2d", "filtered_lrelu"):  # an op registers its check when it is imported
+        importlib.import_module(f"torch_utils.ops.{op}")
     for index in range(torch.cuda.device_count()):
         for name, check in self_check.CHECKS.items():
             try:

@@ -13,7 +13,7 @@ from stylegan_v_ext.data.fingerprint import fingerprint
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
-from stylegan_v_ext.strip import TimestampSampler
+from stylegan_v_ext.timestamps import TimestampSampler
 
 _OTHER_CLASSES = "start a new run from the model (train --data=... --resume=SNAPSHOT.pkl)"
 

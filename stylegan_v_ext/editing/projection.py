@@ -15,8 +15,8 @@ import torch
 
 from stylegan_v_ext.editing.perceptual import FrameLoss
 from stylegan_v_ext.generate.latents import VideoLatents
+from stylegan_v_ext.networks.anchor_noise import given_noise, seeded_noise, seeds_from_latents
 from stylegan_v_ext.networks.generator import VideoGenerator
-from stylegan_v_ext.networks.noise import given_noise, seeded_noise, seeds_from_latents
 from stylegan_v_ext.strip import unpack_strip
 
 SPACES = ("w", "w+")

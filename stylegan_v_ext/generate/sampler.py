@@ -15,8 +15,8 @@ from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.tracks import Motion, Scene
 from stylegan_v_ext.generate.video import Video
+from stylegan_v_ext.networks.anchor_noise import NoiseSource, seeded_noise, seeds_from_latents
 from stylegan_v_ext.networks.generator import VideoGenerator
-from stylegan_v_ext.networks.noise import NoiseSource, seeded_noise, seeds_from_latents
 from stylegan_v_ext.strip import unpack_strip
 
 CHUNK_FRAMES = 16

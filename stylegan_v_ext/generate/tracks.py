@@ -12,8 +12,8 @@ import numpy as np
 import scipy.interpolate
 import torch
 
+from stylegan_v_ext.networks.anchor_noise import NoiseSource, looped_noise
 from stylegan_v_ext.networks.motion import MotionNetwork
-from stylegan_v_ext.networks.noise import NoiseSource, looped_noise
 
 Content = Callable[[torch.Tensor], torch.Tensor]
 """Frame numbers `[F]` of the result, from 0 -> content rows `[F, num_ws, w_dim]`, or `[1, ...]` if all are equal."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from stylegan_v_ext.config.augmentations import AUGMENTATIONS
 from stylegan_v_ext.engine.augment import AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
-from stylegan_v_ext.networks import discriminator as discriminator_module
+from stylegan_v_ext.networks import discriminator_blocks as discriminator_module
 from stylegan_v_ext.networks import precision, synthesis
 from torch_utils import training_stats
 from torch_utils.ops import conv2d_ending

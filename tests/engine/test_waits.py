@@ -15,20 +15,20 @@ from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.engine import Trainer, build
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.tracks import Scene, still
-from stylegan_v_ext.networks import discriminator, precision, synthesis
+from stylegan_v_ext.networks import discriminator_blocks, precision, synthesis
 from tests.engine.small_runs import config_for
 from torch_utils import custom_ops
-from torch_utils.ops import bias_act, filtered_lrelu, upfirdn2d
+from torch_utils.ops import bias_act_cuda, filtered_lrelu, upfirdn2d
 
 DEVICE = torch.device("meta")
 READING = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "_unique2", "unique_dim")
 MULTIPLYING = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm")
 KERNELS = {
     "upfirdn2d": upfirdn2d._kernel,
-    "bias_act": bias_act._kernel,
-    "bias_act_grad": bias_act._gradient_kernel,
-    "bias_act_grad_sums": bias_act._summing_kernel,
-    "bias_act_curve": bias_act._curve_kernel,
+    "bias_act": bias_act_cuda._kernel,
+    "bias_act_grad": bias_act_cuda._gradient_kernel,
+    "bias_act_grad_sums": bias_act_cuda._summing_kernel,
+    "bias_act_curve": bias_act_cuda._curve_kernel,
     "filtered_lrelu": filtered_lrelu._kernel,
     "filtered_lrelu_masked": filtered_lrelu._masked_kernel,
 }
@@ -113,8 +113,8 @@ def launches(request, monkeypatch):
     monkeypatch.setattr(custom_ops, "wanted", wanted)
     monkeypatch.setattr(custom_ops, "kernel", kernel)
     monkeypatch.setattr(synthesis, "working_dtype", dtype)
-    monkeypatch.setattr(discriminator, "working_dtype", dtype)
     monkeypatch.setattr(build, "pick_device", lambda name: DEVICE)
+    monkeypatch.setattr(discriminator_blocks, "working_dtype", dtype)
     return launched
 
 

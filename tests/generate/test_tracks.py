@@ -8,7 +8,7 @@ from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.recipe import Recipe, StyleMix
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.networks.noise import looped_noise, recorded_noise, seeded_noise
+from stylegan_v_ext.networks.anchor_noise import looped_noise, recorded_noise, seeded_noise
 
 FRAMES = torch.arange(9, dtype=torch.float64)
 

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from stylegan_v_ext.networks.discriminator import MinibatchStdLayer, TimeEncoding
+from stylegan_v_ext.networks.discriminator_blocks import MinibatchStdLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d
+from stylegan_v_ext.networks.time_encoding import TimeEncoding
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
