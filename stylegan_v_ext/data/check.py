@@ -10,9 +10,9 @@ from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, grouped, shortened
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
-from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, image_faults, open_image
+from stylegan_v_ext.data.thumbnails import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.text import printable
 

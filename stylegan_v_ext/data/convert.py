@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import PIL.Image
 
-from stylegan_v_ext.data.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
+from stylegan_v_ext.data.sources.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
 

@@ -10,25 +10,17 @@ import stat
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
-from stylegan_v_ext.data.video.containers import is_animation
 from stylegan_v_ext.data.video.process import NotStarted, start_decoding
 from stylegan_v_ext.data.video.protocol import LENGTH
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
-_ENDINGS = (
-    ".mp4 .mov .webm .gif .avi .mkv .m4v .qt .3gp .3g2 .divx .wmv .asf .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts "
-    ".m2t .flv .f4v .ogv .ogg .ogm .mxf .dv .y4m .ivf .apng"
-)
-VIDEO_SUFFIXES = tuple(_ENDINGS.split())
-ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # stills have most of them, too
 MOST_BYTES = 4 * 2**30  # of memory that decoding one video may take
 MOST_SECONDS = 120.0  # of processor time for one frame
 _LONGEST_RECORD = 100_000  # bytes
@@ -49,12 +41,6 @@ class _Untrusted(Exception):
 
 class DecoderMissing(ValueError):
     """The library that decodes videos is not installed, or does not work."""
-
-
-def is_video(path: str | Path) -> bool:
-    """Whether `VideoReader` reads a file. The ending decides; for endings of stills the first bytes do."""
-    ending = Path(path).suffix.lower()
-    return ending in VIDEO_SUFFIXES or ending in ANIMATION_SUFFIXES and is_animation(path)
 
 
 def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
-from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import spelled
+from stylegan_v_ext.data.kinds import ANIMATION_SUFFIXES, ARRAY_SUFFIXES, VIDEO_SUFFIXES, is_picture
 from stylegan_v_ext.data.names import natural_sorted, normal_form
-from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.text import printable
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.findings import MOST_EACH, count, grouped, shortened, spelled
+from stylegan_v_ext.data.kinds import METADATA_NAME
 from stylegan_v_ext.data.labels import HIGHEST_CLASS, NO_LABEL, Classes, Entry, Reason, classify, shown_value, tidy
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.data.videos import Video, list_videos
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
-METADATA_NAME = "dataset.json"
 _KEYS = ("labels", "fps", "motion_distance", "classes")
 
 

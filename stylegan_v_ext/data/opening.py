@@ -9,19 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_v_ext.data.archive import Archive, kind_of_archive, open_archive
-from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
-from stylegan_v_ext.data.beside_videos import PictureFolders, is_still_gif, sort_folders
+from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import shortened
+from stylegan_v_ext.data.kinds import ARRAY_SUFFIXES, VIDEO_SUFFIXES, is_picture, kind_of_archive, starts_like_video
 from stylegan_v_ext.data.names import is_hidden
-from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.thumbnails import PictureFolders, is_still_gif, sort_folders
 from stylegan_v_ext.data.videos import Video, links_left_out, list_videos, other_files
-
-_VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
 
 
 def open_dataset(path: str) -> tuple[Archive, list[Video]]:
@@ -91,7 +87,7 @@ def _check_file(path: str) -> None:
         raise DataError(f"{path} cannot be read ({error.strerror})") from None
     if start[:2] == b"PK":
         return
-    if Path(path).suffix.lower() in VIDEO_SUFFIXES or any(start[at:].startswith(mark) for at, mark in _VIDEO_STARTS):
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES or starts_like_video(start):
         raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
     if start.startswith(b"\x93NUMPY"):
         raise DataError(f"{path} is an array of NumPy, no data set of frames; {convert_command(path)} makes one of it")

@@ -11,7 +11,6 @@ import numpy as np
 import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.arrays import ArrayFile
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.findings import Notes, count, shortened
@@ -20,6 +19,7 @@ from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 from stylegan_v_ext.data.pictures import read_picture
 from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.sources import Found, Source, find_sources
+from stylegan_v_ext.data.sources.arrays import ArrayFile
 from stylegan_v_ext.text import printable
 
 _T = TypeVar("_T")

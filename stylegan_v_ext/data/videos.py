@@ -13,8 +13,8 @@ import numpy as np
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import count, shortened
+from stylegan_v_ext.data.kinds import METADATA_NAME, is_picture
 from stylegan_v_ext.data.names import is_hidden, natural_order, normal_form
-from stylegan_v_ext.data.pictures import is_picture
 
 _EXPONENT = re.compile(r"[0-9][eE][+-][0-9]*$")  # before digits: 1e-05 is more than 1e-06
 
@@ -76,8 +76,6 @@ def list_videos(archive: Archive) -> list[Video]:
 
 def other_files(archive: Archive) -> list[str]:
     """Names of the files that are no pictures, no `dataset.json`, and not hidden; in their order there."""
-    from stylegan_v_ext.data.metadata import METADATA_NAME  # it imports this module
-
     others = [name for name in archive.names if not is_picture(name)]
     return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
 

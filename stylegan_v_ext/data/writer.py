@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.metadata import METADATA_NAME
+from stylegan_v_ext.data.kinds import METADATA_NAME
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.outputs import format_of
 

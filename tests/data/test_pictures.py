@@ -8,8 +8,9 @@ import pytest
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import TRANSFORMS, Geometry
-from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.pictures import NotAFrame, decode_frame, is_picture, read_picture, read_pixels, side_of_frames
+from stylegan_v_ext.data.kinds import is_picture
+from stylegan_v_ext.data.pictures import NotAFrame, decode_frame, read_picture, read_pixels, side_of_frames
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from tests.data.made_pictures import (
     bitmap,
     cmyk_jpeg,

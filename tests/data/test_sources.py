@@ -10,16 +10,16 @@ import PIL.Image
 import pytest
 
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
-from stylegan_v_ext.data.carried import classes_of
 from stylegan_v_ext.data.check import check_dataset
-from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.odd_pictures import odd_pictures
 from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
+from stylegan_v_ext.data.sources.carried import classes_of
+from stylegan_v_ext.data.sources.class_folders import in_order
+from stylegan_v_ext.data.thumbnails import odd_pictures
 from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 

@@ -16,9 +16,9 @@ from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.names import natural_order, normal_form
 from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from stylegan_v_ext.data.videos import list_videos, other_files
 from stylegan_v_ext.metrics.sources import DatasetVideos
 from tests.data.helpers import image_bytes, write_folder, write_zip

@@ -1,4 +1,4 @@
-"""From the bytes of a video file to upright RGB frames; the sandboxed process of `data/decoder.py` runs all of it."""
+"""From the bytes of a video file to upright RGB frames; the sandboxed process of `decoder.py` runs all of it."""
 
 
 class Problem(Exception):

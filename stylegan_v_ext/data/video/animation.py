@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, BinaryIO
 
+from stylegan_v_ext.data.kinds import brands, is_animation
 from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import brands, is_animation
 from stylegan_v_ext.data.video.shape import check_size
 from stylegan_v_ext.data.video.structure import missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed

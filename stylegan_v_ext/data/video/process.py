@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO, Protocol
 
 from stylegan_v_ext.data.video.protocol import JOB, STATUS
 
-DECODER = Path(__file__).parents[1] / "decoder.py"
+DECODER = Path(__file__).with_name("decoder.py")
 _PIPE = 2**20  # bytes
 CAN_FORK = sys.platform == "linux"  # on macOS a fork is not safe once FFmpeg's libraries are loaded
 

@@ -15,9 +15,9 @@ import av.logging
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from stylegan_v_ext.data.kinds import HEAD, SEQUENCES, brands, other_kind
 from stylegan_v_ext.data.limits import MOST_PIXELS
 from stylegan_v_ext.data.video import Problem
-from stylegan_v_ext.data.video.containers import SEQUENCES, brands, other_kind
 from stylegan_v_ext.data.video.shape import LARGE, THREADS, check_size, filter_graph
 from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 from stylegan_v_ext.data.video.timing import Clock, Timed
@@ -29,7 +29,6 @@ _WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpi
 _SEAM = 2  # packets between the one that FFmpeg calls corrupt and the seam between two files
 _FAULTS = (Problem, MemoryError, OSError, ValueError, RuntimeError, OverflowError, FFmpegError)
 _LATE_END = 0.5  # seconds by which a file may end before the time that it announces
-_HEAD = 4096  # bytes
 # Codecs that check what they decode if they are told to, and of which each frame stands for itself.
 _STRICT = "mjpeg,png,apng,ffv1,huffyuv,ffvhuff,utvideo,magicyuv,dnxhd,gif,qtrle"
 _BROKEN_CONTAINER = re.compile(
@@ -89,7 +88,7 @@ class Reading:
 
     def __init__(self, file: BinaryIO, messages: Messages, tick_over: Any) -> None:
         self._file, self._messages, self._tick_over = file, messages, tick_over
-        head = file.read(_HEAD)
+        head = file.read(HEAD)
         if kind := other_kind(head):
             raise Problem(kind)
         self._is_sequence = bool(brands(head) & SEQUENCES)

@@ -5,7 +5,7 @@ import re
 import struct
 from typing import BinaryIO
 
-from stylegan_v_ext.data.video.containers import Y4M
+from stylegan_v_ext.data.kinds import Y4M
 
 _HEAD = 4096  # bytes in which marks of the head lie
 _BOXES = {b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"meta", b"uuid", b"sidx", b"mfra", b"ftyp", b"styp"}

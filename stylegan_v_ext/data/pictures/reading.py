@@ -8,23 +8,15 @@ import numpy as np
 import PIL.Image
 import PIL.ImageChops
 
-from stylegan_v_ext.data.colour import is_srgb, to_srgb
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import BLACK
-from stylegan_v_ext.data.jpeg import decode_jpeg
+from stylegan_v_ext.data.kinds import instead_of_picture
 from stylegan_v_ext.data.limits import MOST_PIXELS
+from stylegan_v_ext.data.pictures.colour import is_srgb, to_srgb
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from stylegan_v_ext.data.video.tags import CURVES, GAMUTS
 
-PICTURE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
-)  # fmt: skip
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
-_OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
-    ("HEIC", 4, b"ftyphei"), ("HEIC", 4, b"ftypmif1"), ("a video", 4, b"ftyp"), ("a video", 0, b"\x1aE\xdf\xa3"),
-    ("a GIF", 0, b"GIF8"), ("a Photoshop file", 0, b"8BPS"), ("JPEG 2000", 4, b"jP  "), ("JPEG XL", 0, b"\xff\x0a"),
-    ("JPEG XL", 4, b"JXL "), ("OpenEXR", 0, b"v/1\x01"), ("a web page or SVG", 0, b"<"), ("PDF", 0, b"%PDF"),
-    ("PostScript", 0, b"%!PS"), ("a zip", 0, b"PK\x03\x04"), ("a pointer of Git LFS", 0, b"version https://git-lfs"),
-)  # fmt: skip
 _REMEDY = (
     "make frames of the pictures: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
 )
@@ -48,11 +40,6 @@ _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
 
 class NotAFrame(DataError):
     """A sound picture that cannot be a frame as it is; `stylegan-v data convert` makes one of it."""
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is a picture, by the ending of its name."""
-    return name.endswith(PICTURE_SUFFIXES) or name.lower().endswith(PICTURE_SUFFIXES)
 
 
 def open_image(data: bytes) -> PIL.Image.Image:
@@ -81,7 +68,7 @@ def _not_readable(data: bytes, name: str) -> str:
     """The sentence about a file that is no picture of a format that is read."""
     if not data:
         return f"{name} is not a readable image (it is empty)"
-    kind = next((kind for kind, at, mark in _OTHER_KINDS if data.startswith(mark, at)), "")
+    kind = instead_of_picture(data)
     return f"{name} is not a readable image" + (f" (it is {kind})" if kind else "")
 
 

@@ -1,12 +1,87 @@
-"""What the first bytes of a file tell without a decoder: its kind, and whether it is an animation."""
+"""What kind of file something is: by the ending of its name, or by its first bytes.
 
+The process that decodes videos imports this module; it needs the standard library alone.
+"""
+
+import contextlib
 import os
 import struct
 from pathlib import Path
 
-HEAD = 4096  # bytes that tell the kind of a file
+METADATA_NAME = "dataset.json"
+_PICTURE_ENDINGS = ".jpg .jpeg .jpe .jfif .png .webp .bmp .tif .tiff .avif .ppm .pgm .pbm .pnm"
+_VIDEO_ENDINGS = (
+    ".mp4 .mov .webm .gif .avi .mkv .m4v .qt .3gp .3g2 .divx .wmv .asf .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts "
+    ".m2t .flv .f4v .ogv .ogg .ogm .mxf .dv .y4m .ivf .apng"
+)
+PICTURE_SUFFIXES = tuple(_PICTURE_ENDINGS.split())
+VIDEO_SUFFIXES = tuple(_VIDEO_ENDINGS.split())
+ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # most of them are of stills, too
+ARRAY_SUFFIXES = (".npy", ".npz")
+HEAD = 4096  # bytes at the beginning of a file that tell its kind
 SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
 Y4M = b"YUV4MPEG2 "
+PNG = b"\x89PNG\r\n\x1a\n"
+_STILLS = {b"avif", b"heic", b"heix", b"mif1"}  # brands of files that may hold pictures alone
+_LFS = b"version https://git-lfs"
+_MATROSKA = b"\x1aE\xdf\xa3"
+_VIDEO_STARTS = ((4, b"ftyp"), (0, _MATROSKA), (8, b"AVI "), (0, b"GIF8"))  # (place in the file, mark)
+_ARCHIVES = {
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "rar",
+    b"\x1f\x8b": "gzip (.tar.gz)",
+    b"BZh": "bzip2 (.tar.bz2)",
+    b"\xfd7zXZ\x00": "xz (.tar.xz)",
+    b"\x28\xb5\x2f\xfd": "zstd (.tar.zst)",
+}
+_TAR_MARK, _TAR_MARK_AT = b"ustar", 257
+_NO_PICTURES = (  # (what a file is, place of its mark in the file, mark)
+    ("HEIC", 4, b"ftyphei"),
+    ("HEIC", 4, b"ftypmif1"),
+    ("a video", 4, b"ftyp"),
+    ("a video", 0, _MATROSKA),
+    ("a GIF", 0, b"GIF8"),
+    ("a Photoshop file", 0, b"8BPS"),
+    ("JPEG 2000", 4, b"jP  "),
+    ("JPEG XL", 0, b"\xff\x0a"),
+    ("JPEG XL", 4, b"JXL "),
+    ("OpenEXR", 0, b"v/1\x01"),
+    ("a web page or SVG", 0, b"<"),
+    ("PDF", 0, b"%PDF"),
+    ("PostScript", 0, b"%!PS"),
+    ("a zip", 0, b"PK\x03\x04"),
+    ("a pointer of Git LFS", 0, _LFS),
+)
+
+
+def is_picture(name: str) -> bool:
+    """Check whether a file is a picture, by the ending of its name."""
+    return name.endswith(PICTURE_SUFFIXES) or name.lower().endswith(PICTURE_SUFFIXES)
+
+
+def is_zip(head: bytes) -> bool:
+    """Check whether a file is a zip, by its first bytes."""
+    return head[:4] in (b"PK\3\4", b"PK\5\6")
+
+
+def starts_like_video(head: bytes) -> bool:
+    """Check whether the first bytes of a file are those of a common kind of video."""
+    return any(head.startswith(mark, place) for place, mark in _VIDEO_STARTS)
+
+
+def kind_of_archive(path: Path) -> str:
+    """Name the kind of an archive that is no zip, by its first bytes; "" for all other files."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head = file.read(_TAR_MARK_AT + len(_TAR_MARK))
+        if head[_TAR_MARK_AT:] == _TAR_MARK:
+            return "tar"
+        return next((kind for mark, kind in _ARCHIVES.items() if head.startswith(mark)), "")
+    return ""
+
+
+def instead_of_picture(head: bytes) -> str:
+    """Say what a file is that should be a picture, such as "a GIF"; "" if its first bytes do not tell."""
+    return next((kind for kind, place, mark in _NO_PICTURES if head.startswith(mark, place)), "")
 
 
 def is_animation(source: bytes | str | Path) -> bool:

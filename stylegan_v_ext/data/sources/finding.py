@@ -8,21 +8,28 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, kind_of_archive, open_archive
-from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES, ClipArray, clip_arrays
-from stylegan_v_ext.data.beside_videos import is_still_gif, sort_folders
-from stylegan_v_ext.data.counterparts import counterparts
+from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES, is_animation
 from stylegan_v_ext.data.findings import Notes, count, kinds_of, shortened
-from stylegan_v_ext.data.metadata import METADATA_NAME, Metadata
+from stylegan_v_ext.data.kinds import (
+    ANIMATION_SUFFIXES,
+    ARRAY_SUFFIXES,
+    HEAD,
+    METADATA_NAME,
+    VIDEO_SUFFIXES,
+    is_animation,
+    is_picture,
+    is_zip,
+    kind_of_archive,
+)
+from stylegan_v_ext.data.metadata import Metadata
 from stylegan_v_ext.data.names import is_hidden, natural_order, natural_sorted
 from stylegan_v_ext.data.nearest_metadata import nearest_metadata
-from stylegan_v_ext.data.odd_pictures import note_odd_frames, odd_pictures
 from stylegan_v_ext.data.opening import nearest
-from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.remote import is_remote
-from stylegan_v_ext.data.video.containers import HEAD
+from stylegan_v_ext.data.sources.arrays import ClipArray, clip_arrays
+from stylegan_v_ext.data.sources.counterparts import counterparts
+from stylegan_v_ext.data.thumbnails import is_still_gif, note_odd_frames, odd_pictures, sort_folders
 from stylegan_v_ext.data.videos import Video, links_left_out, list_videos
 from stylegan_v_ext.text import printable
 
@@ -115,8 +122,8 @@ def _archive_at(path: str) -> Archive:
         raise DataError("the path is empty; name a video, or a folder of videos or of folders of pictures")
     if not is_remote(path) and place.is_file():
         with open(place, "rb") as file:
-            is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6") and place.suffix.lower() not in ARRAY_SUFFIXES
-        is_archive = is_zip or place.suffix.lower() == ".zip" or bool(kind_of_archive(place))
+            packed = is_zip(file.read(4)) and place.suffix.lower() not in ARRAY_SUFFIXES
+        is_archive = packed or place.suffix.lower() == ".zip" or bool(kind_of_archive(place))
         return open_archive(path) if is_archive else _OneFile(place)
     if not is_remote(path) and not place.is_dir() and place.suffix != ".zip":
         kind = "is neither a file nor a folder" if place.exists() else "does not exist"

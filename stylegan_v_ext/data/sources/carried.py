@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from stylegan_v_ext.data.class_folders import class_folders, in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import grouped
 from stylegan_v_ext.data.labels import NO_LABEL
 from stylegan_v_ext.data.metadata import Metadata
 from stylegan_v_ext.data.sources import Source
+from stylegan_v_ext.data.sources.class_folders import class_folders, in_order
 from stylegan_v_ext.text import printable
 
 

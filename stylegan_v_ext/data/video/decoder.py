@@ -34,7 +34,7 @@ from typing import Any, BinaryIO
 
 def _find_package() -> None:
     """Make the package importable from the place of this file, whatever else is installed."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     spec = importlib.util.spec_from_file_location(
         root.name, root / "__init__.py", submodule_search_locations=[str(root)]
     )

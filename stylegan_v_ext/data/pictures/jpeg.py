@@ -9,8 +9,8 @@ import struct
 
 import numpy as np
 
-from stylegan_v_ext.data.colour import is_srgb
 from stylegan_v_ext.data.limits import MOST_PIXELS
+from stylegan_v_ext.data.pictures.colour import is_srgb
 
 try:
     import simplejpeg

@@ -16,7 +16,6 @@ import numpy as np
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 _CHANNELS = (1, 3, 4)
 _CHUNK = 1 << 20  # numbers that are looked at together
 _WANTED = "expected uint8 [T, H, W, C] or [N, T, H, W, C] with 1, 3 or 4 channels C"

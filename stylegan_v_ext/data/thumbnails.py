@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import PurePosixPath
@@ -10,14 +11,18 @@ from typing import NamedTuple
 import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive
+from stylegan_v_ext.data.findings import Notes, shortened
 from stylegan_v_ext.data.videos import Video
 
 _FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
 _FRAMES = 8  # numbered pictures that may be a video
 _BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
-THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
-_FOLDERS_BESIDE = re.compile(THUMBNAIL, re.IGNORECASE)
-_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")  # the last number
+_THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
+_FOLDERS_BESIDE = re.compile(_THUMBNAIL, re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")
+_SERIES = 3  # pictures that are named alike, so that others are odd
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:[eE][+-]\d+)?")
+_THUMBNAIL_AMONG_FRAMES = re.compile(f"(.*[^a-z])?(album ?art[a-z]*|folder|{_THUMBNAIL})([^a-z].*)?")
 
 
 class PictureFolders(NamedTuple):
@@ -80,7 +85,7 @@ def _look_like_frames(pictures: list[str]) -> bool:
     groups: dict[str, list[Fraction]] = {}
     for name in pictures:
         stem = PurePosixPath(name).stem
-        if found := _NUMBER.search(stem):
+        if found := _LAST_NUMBER.search(stem):
             groups.setdefault(stem[: found.start()] + "#" + stem[found.end() :], []).append(Fraction(found[0]))
     return any(
         len(numbers) >= (_BARE_FRAMES if form == "#" else _FRAMES) and _has_equal_steps(sorted(numbers))
@@ -113,3 +118,33 @@ def _folders_above(folders: list[str]) -> set[str]:
                 break
             above.add(folder)
     return above
+
+
+def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
+    """(numbers of thumbnails by their names, numbers of pictures that are named unlike the largest series).
+
+    Args:
+        names: Of the pictures of a folder, with or without the folder; those that differ in numbers alone are a series.
+            Thumbnails are there only if other pictures are two or more, and as many; pictures of odd names only if a
+            series has three or more, and most names are regular.
+    """
+    bases = [name.rpartition("/")[2].lower() for name in names]
+    forms = _NUMBER.sub("#", "\0".join(bases)).split("\0")
+    counted = Counter(forms)
+    small = {form for form in counted if _THUMBNAIL_AMONG_FRAMES.fullmatch(PurePosixPath(form).stem)}
+    num_small = sum(counted[form] for form in small)
+    if len(names) - num_small < max(num_small, 2):
+        small = set()
+    usual, number = Counter({form: counted[form] for form in counted if form not in small}).most_common(1)[0]
+    kinds = len(counted) - len(small)
+    regular = number >= _SERIES and number >= kinds
+    thumbnails = [place for place, form in enumerate(forms) if form in small]
+    others = [place for place, form in enumerate(forms) if form != usual and form not in small] if regular else []
+    return thumbnails, others
+
+
+def note_odd_frames(notes: Notes, video: str, names: Sequence[str]) -> None:
+    """Note that pictures of odd names count as frames of a video."""
+    odd = "some of its pictures are named unlike the others, and count as frames"
+    remedy = "move them away if they are none"
+    notes.add(video, f"{odd}; {remedy}", f"{video}: {odd} ({shortened(names)}); {remedy}")

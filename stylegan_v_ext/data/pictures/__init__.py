@@ -1,0 +1,21 @@
+"""Pictures: from the bytes of an image file to RGB pixels."""
+
+from stylegan_v_ext.data.pictures.reading import (
+    NotAFrame,
+    decode_frame,
+    image_faults,
+    open_image,
+    read_picture,
+    read_pixels,
+    side_of_frames,
+)
+
+__all__ = [
+    "NotAFrame",
+    "decode_frame",
+    "image_faults",
+    "open_image",
+    "read_picture",
+    "read_pixels",
+    "side_of_frames",
+]
