@@ -72,8 +72,3 @@ def check_place(path: str | Path, formats: Sequence[str], or_folder: bool = True
     there = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent)), folder)
     if os.path.lexists(there) and not there.is_dir():
         raise ValueError(f"{there} is no folder, so nothing can be written in it; name another path than {text}")
-
-
-def check_folder(path: str | Path) -> None:
-    """Raise `ValueError` if the name of a folder to write has the ending of a file."""
-    format_of(path, ())

@@ -108,7 +108,7 @@ def check_dataset(
     metadata = read_metadata(archive, videos)
     report = Report({video.folder: len(video) for video in videos}, fps=metadata.fps, problems=list(metadata.problems))
     report.fatal += metadata.problems
-    report.notes += metadata.notes + metadata.hint_notes + files_left_out(archive, path, videos)
+    report.notes += metadata.notes + files_left_out(archive, path, videos)
     _report_labels(report, metadata, videos)
     size = _usual_size(archive, videos)
     report.resolution = size[0] if size is not None and size[0] == size[1] else None

@@ -22,7 +22,7 @@ _VIDEO_FILES = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *ARRAY_SUFFIXES)
 _LONGEST_NAME = 100  # characters that a message shows
 
 
-class Entry(NamedTuple):
+class Label(NamedTuple):
     """A label in a `dataset.json`.
 
     Attributes:
@@ -51,7 +51,7 @@ NO_LABEL = Reason("has no label")
 
 
 @dataclass
-class Classes:
+class VideoClasses:
     """What labels say of the videos of an archive.
 
     Attributes:
@@ -72,8 +72,8 @@ class Classes:
 
 
 def classify(
-    archive: Archive, videos: Sequence[Video], entries: Sequence[Entry], names: list[str] | None = None
-) -> Classes:
+    archive: Archive, videos: Sequence[Video], entries: Sequence[Label], names: list[str] | None = None
+) -> VideoClasses:
     """The class of every video, or the reason why it has none.
 
     Args:
@@ -82,7 +82,7 @@ def classify(
     """
     entries = [entry for entry in entries if entry.value is not None]
     numbers = _Numbers([entry.value for entry in entries], names)
-    found = Classes(names=numbers.names)
+    found = VideoClasses(names=numbers.names)
     folders = _Folders(videos)
     for folder, (group, is_of_files) in _placed(entries, folders, found).items():
         decided = _decide(group, numbers, is_of_files)
@@ -96,10 +96,10 @@ def classify(
     return found
 
 
-_Group = tuple[list[Entry], bool]  # labels of one folder; whether they are of its files
+_Group = tuple[list[Label], bool]  # labels of one folder; whether they are of its files
 
 
-def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> dict[str, _Group]:
+def _placed(entries: Iterable[Label], folders: "_Folders", found: VideoClasses) -> dict[str, _Group]:
     """Group the labels by the folder of their video; labels of unknown folders are added to `found`.
 
     A label of a whole folder counts before labels of its files.
@@ -126,10 +126,10 @@ def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> di
     return placed
 
 
-def _by_name(entries: Iterable[Entry], folders: "_Folders") -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
+def _by_name(entries: Iterable[Label], folders: "_Folders") -> tuple[dict[str, list[Label]], dict[str, list[Label]]]:
     """Labels of folders, and labels of files, by the path of their folder in the archive."""
-    whole: dict[str, list[Entry]] = {}
-    of_files: dict[str, list[Entry]] = {}
+    whole: dict[str, list[Label]] = {}
+    of_files: dict[str, list[Label]] = {}
     for entry in entries:
         name = tidy(entry.name)
         if is_picture(name) and folders.exact(_joined(entry.base, name), entry.base) is None:
@@ -139,7 +139,7 @@ def _by_name(entries: Iterable[Entry], folders: "_Folders") -> tuple[dict[str, l
     return whole, of_files
 
 
-def _decide(group: list[Entry], numbers: "_Numbers", is_of_files: bool) -> int | Reason:
+def _decide(group: list[Label], numbers: "_Numbers", is_of_files: bool) -> int | Reason:
     """The class that all labels of a video, or of its files, agree on."""
     values = {_key(entry.value): entry.value for entry in group}
     decided = [numbers.of(value) for value in values.values()]
@@ -170,7 +170,7 @@ def _is_vector(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, (int, float)) for item in value)
 
 
-def _all_labelled(archive: Archive, video: Video, group: list[Entry]) -> Reason | None:
+def _all_labelled(archive: Archive, video: Video, group: list[Label]) -> Reason | None:
     """Reason why labels of files cannot be used: some frames have no label. None if all frames have a label.
 
     Endings of names may differ.

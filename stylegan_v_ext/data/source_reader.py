@@ -1,6 +1,7 @@
 """The one reader of frames: of video files, animations, clips of NumPy and folders of pictures, in their final form."""
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 from stylegan_v_ext.data.pictures import read_picture
-from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.data.sources.arrays import ArrayFile
+from stylegan_v_ext.data.video.timing import evenly_resampled
 from stylegan_v_ext.text import printable
 
 _T = TypeVar("_T")
@@ -165,8 +166,8 @@ class SourceReader:
         self.expected = number * wanted / recorded
         if recorded * LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
             raise DataError(f"{self.source.name} has {recorded:g} frames a second by its dataset.json; correct that")
-        timed = ((frame, place / recorded) for place, frame in enumerate(frames))
-        return resampled(timed, number / recorded, wanted)
+        shown = evenly_resampled(frames, recorded, wanted)
+        return itertools.chain.from_iterable(itertools.repeat(frame, times) for frame, times in shown)
 
 
 def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Image:

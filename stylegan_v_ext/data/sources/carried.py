@@ -73,7 +73,7 @@ def _recorded_classes(sources: list[Source]) -> SourceClasses:
         if number is None
     ]
     notes = [f"{sentence}, so none is written" for sentence in grouped(reasons, "video", len(sources))]
-    names = next((item.recorded.classes for item in sources if item.recorded.classes is not None), None)
+    names = next((item.recorded.class_names for item in sources if item.recorded.class_names is not None), None)
     return SourceClasses(numbers, None if len(reasons) == len(sources) else names, notes)
 
 

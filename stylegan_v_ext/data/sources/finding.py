@@ -22,9 +22,8 @@ from stylegan_v_ext.data.kinds import (
     is_zip,
     kind_of_archive,
 )
-from stylegan_v_ext.data.metadata import Metadata
+from stylegan_v_ext.data.metadata import Metadata, nearest_metadata
 from stylegan_v_ext.data.names import is_hidden, natural_order, natural_sorted
-from stylegan_v_ext.data.nearest_metadata import nearest_metadata
 from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.data.sources.arrays import ClipArray, clip_arrays
@@ -170,7 +169,7 @@ class _Search:
         self._sentences: list[str] = []
         self._thumbnails: list[str] = []
         self._other: list[str] = []
-        videos, arrays, others, records = self._files()
+        videos, arrays, others = self._files()
         folders = list_videos(archive)
         self._add_files(videos, {video.folder for video in folders})
         self._add_folders(folders)
@@ -179,31 +178,34 @@ class _Search:
         for index in others:
             self._add_other(archive.names[index], index)
         if self.sources:
-            self._look_up(records)
+            self._look_up()
 
-    def _files(self) -> tuple[list[int], list[int], list[int], list[int]]:
-        """Numbers of video files, NumPy's files, others, and `dataset.json`, without hidden files and pictures."""
+    def _files(self) -> tuple[list[int], list[int], list[int]]:
+        """Return the numbers of video files, of NumPy's files and of other files.
+
+        Hidden files, pictures and `dataset.json` are left out.
+        """
         videos: list[int] = []
         arrays: list[int] = []
         others: list[int] = []
-        records: list[int] = []
         for index, name in enumerate(self.archive.names):
-            if is_picture(name) or is_hidden(name):
+            if is_picture(name) or is_hidden(name) or name.rpartition("/")[2] == METADATA_NAME:
                 continue
             ending = PurePosixPath(name).suffix.lower()
             kind = videos if ending in VIDEO_SUFFIXES else arrays if ending in ARRAY_SUFFIXES else others
-            (records if name.rpartition("/")[2] == METADATA_NAME else kind).append(index)
-        return videos, arrays, others, records
+            kind.append(index)
+        return videos, arrays, others
 
     def _add(self, name: str, index: int | None = None, **about: object) -> None:
         self.sources.append(Source(name, self.archive, index, **about))  # type: ignore[arg-type]
 
-    def _look_up(self, records: list[int]) -> None:
+    def _look_up(self) -> None:
         """Give every source what the `dataset.json` files say of it."""
         videos = [item.video or Video(item.name, np.array([item.member])) for item in self.sources]
-        above, self.problems, notes = nearest_metadata(self.archive, records, videos)
-        self.sources = [dataclasses.replace(item, recorded=above(item.place)) for item in self.sources]
-        self._sentences[:0] = self.problems + notes
+        recorded = nearest_metadata(self.archive, videos)
+        self.problems = recorded.problems
+        self.sources = [dataclasses.replace(item, recorded=recorded.above(item.place)) for item in self.sources]
+        self._sentences[:0] = recorded.problems + recorded.notes
 
     def _add_files(self, videos: list[int], folders: set[str]) -> None:
         """Video files; a GIF that is a still beside pictures is a thumbnail of them."""

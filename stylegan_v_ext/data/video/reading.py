@@ -97,7 +97,7 @@ class Reading:
         self._format = forced_format(file)
         self._open(THREADS)
         trusted = self._container.format.name in _WITH_RATES
-        self.clock = Clock(self._stream.time_base, self._stated_rates(), trusted)
+        self.clock = Clock(self._stream.time_base, self._stated_rates(), trusted=trusted)
         self.problem: Exception | None = None
 
     def _open(self, threads: int) -> None:
