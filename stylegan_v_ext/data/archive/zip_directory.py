@@ -9,7 +9,7 @@ import stat
 import struct
 from array import array
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -104,7 +104,7 @@ def _parse(directory: bytes, count: int, shift: int, file_length: int) -> ZipInd
     except NotUnicode:
         parts = _parse_parts(directory, at, shift, "cp437")
     names = b"".join(text for text, _ in parts)
-    columns = {
+    columns: dict[str, Any] = {
         name: np.concatenate([part.pop(name) for _, part in parts] or [np.empty(0, np.int64)])
         for name in ("name_size", "name_hash", "offset", "packed_size", "size", "crc", "method", "encrypted")
     }
@@ -134,7 +134,7 @@ def _without_earlier(index: ZipIndex, hashes: np.ndarray) -> ZipIndex:
         seen.add(name)
     names = [name.encode() for name, kept in zip(index.names, keep.tolist(), strict=True) if kept]
     ends = np.cumsum([len(name) for name in names], dtype=np.int64)
-    columns = {name: getattr(index, name)[keep] for name in COLUMNS if name != "ends"}
+    columns: dict[str, Any] = {name: getattr(index, name)[keep] for name in COLUMNS if name != "ends"}
     return ZipIndex(Names(np.frombuffer(b"".join(names), np.uint8), ends), **columns)
 
 
