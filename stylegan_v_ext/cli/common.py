@@ -223,7 +223,7 @@ class OutputPath(PathText):
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
         path = super().convert(value, param, ctx)
         try:
-            check_place(path, self.formats, self.or_folder)
+            check_place(path, self.formats, or_folder=self.or_folder)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return path

@@ -126,7 +126,7 @@ def convert(
         workers=workers or conversion.default_workers(),
     )
     with progress_bar(1000, "Converting") as bar:
-        report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
+        report = conversion.convert_dataset(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
     for sentence in report.notes:
         say(f"Note: {sentence}", err=True)
     if report.fps is None:
@@ -157,9 +157,9 @@ def check(path: str, num_frames: int, workers: int) -> None:
     from stylegan_v_ext.data.findings import count
     from stylegan_v_ext.data.opening import open_dataset
 
-    total = sum(len(video) for video in open_dataset(path)[1])
-    with progress_bar(total, "Checking") as bar:
-        report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
+    opened = open_dataset(path)
+    with progress_bar(sum(len(video) for video in opened[1]), "Checking") as bar:
+        report = check_dataset(path, num_frames, workers=workers, progress=bar.update, opened=opened)
     problems = report.problems + report.label_problems
     _say_some(problems)
     _say_some([f"Note: {sentence}" for sentence in report.notes + report.label_notes])

@@ -1,4 +1,4 @@
-"""Which folders of pictures are videos, and which go with video files as thumbnails, previews and posters."""
+"""Thumbnails, previews and posters: pictures that are no frames, in folders of their own or among frames."""
 
 import io
 import re
@@ -14,24 +14,24 @@ from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.findings import Notes, shortened
 from stylegan_v_ext.data.videos import Video
 
-_FEW = 3  # pictures that make a training clip; fewer, above other videos, are posters
-_FRAMES = 8  # numbered pictures that may be a video
-_BARE_FRAMES = 3  # pictures of that kind whose names are numbers alone
-_THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # what folders and pictures of them are called
+_FEW = 3  # pictures; fewer in a folder above other videos are posters
+_FRAMES = 8  # numbered pictures that may be the frames of a video
+_BARE_FRAMES = 3  # the same, if the names are only numbers
+_THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # names of folders and pictures
 _FOLDERS_BESIDE = re.compile(_THUMBNAIL, re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?(?!.*[0-9])")
-_SERIES = 3  # pictures that are named alike, so that others are odd
+_SERIES = 3  # pictures with names of one form; then names of another form are odd
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*(?:[eE][+-]\d+)?")
 _THUMBNAIL_AMONG_FRAMES = re.compile(f"(.*[^a-z])?(album ?art[a-z]*|folder|{_THUMBNAIL})([^a-z].*)?")
 
 
 class PictureFolders(NamedTuple):
-    """Folders of pictures in a place that may hold video files.
+    """The folders of pictures of an archive, sorted by what they are.
 
     Attributes:
-        videos: Those that are videos.
-        beside: Those that go with video files or other folders: thumbnails, previews and posters.
-        doubtful: (folder, names of the video files that it goes with) of those that may be either.
+        videos: Folders that are videos.
+        beside: Folders of thumbnails, previews and posters, which belong to video files or other folders.
+        doubtful: Folders that may be either: (folder, names of the video files that it may belong to).
     """
 
     videos: list[Video]
@@ -40,11 +40,12 @@ class PictureFolders(NamedTuple):
 
 
 def sort_folders(archive: Archive, folders: Sequence[Video], video_files: Sequence[str]) -> PictureFolders:
-    """Which folders of pictures are videos; the one rule, for all that opens a place.
+    """Decide which folders of pictures are videos. Opening and converting a data set both use this rule.
 
     Args:
-        folders: All folders of the archive that directly hold pictures.
-        video_files: Names of all files of the archive that are videos.
+        archive: The archive.
+        folders: All its folders that directly hold pictures.
+        video_files: Names of all its video files.
     """
     files_in: dict[str, list[str]] = {}
     for name in video_files:
@@ -68,19 +69,24 @@ def sort_folders(archive: Archive, folders: Sequence[Video], video_files: Sequen
 
 
 def is_still_gif(archive: Archive, index: int) -> bool:
-    """Whether a GIF is one picture; damaged ones are not."""
+    """Check whether a GIF holds one picture; False if it is damaged.
+
+    Args:
+        archive: The archive of the file.
+        index: Number of the file.
+    """
     try:
         with PIL.Image.open(io.BytesIO(archive.read(index)), formats=["GIF"]) as image:
-            return not image.is_animated  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds; said when it is used
+            return not getattr(image, "is_animated", False)
+    except Exception:  # readers of damaged files raise errors of many kinds; whoever uses the file reports them
         return False
 
 
 def _look_like_frames(pictures: list[str]) -> bool:
-    """Whether pictures that go with video files seem to be a video themselves: many, numbered in equal steps.
+    """Check whether pictures beside video files may be a video: they are many, and numbered in equal steps.
 
     Args:
-        pictures: Their names.
+        pictures: Names of the pictures.
     """
     groups: dict[str, list[Fraction]] = {}
     for name in pictures:
@@ -98,10 +104,10 @@ def _has_equal_steps(numbers: list[Fraction]) -> bool:
 
 
 def _have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
-    """Whether all pictures have names of videos, as thumbnails in a folder of their own do; numbers alone are no names.
+    """Check whether all pictures are named as videos are, like thumbnails in a folder of their own.
 
     Args:
-        pictures: Their names.
+        pictures: Names of the pictures; if all are only numbers, they do not count.
         stems: Names of all video files without their endings, in lower case.
     """
     own = [PurePosixPath(name).stem.lower() for name in pictures]
@@ -109,7 +115,7 @@ def _have_names_of(pictures: Iterable[str], stems: set[str]) -> bool:
 
 
 def _folders_above(folders: list[str]) -> set[str]:
-    """All folders that hold one of these, at any depth."""
+    """Return all folders that hold one of these folders, at any depth."""
     above: set[str] = set()
     for folder in folders:
         while folder:
@@ -121,12 +127,16 @@ def _folders_above(folders: list[str]) -> set[str]:
 
 
 def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
-    """(numbers of thumbnails by their names, numbers of pictures that are named unlike the largest series).
+    """Find the pictures of a folder that are named unlike its frames.
 
     Args:
-        names: Of the pictures of a folder, with or without the folder; those that differ in numbers alone are a series.
-            Thumbnails are there only if other pictures are two or more, and as many; pictures of odd names only if a
-            series has three or more, and most names are regular.
+        names: Names of the pictures, with or without the folder. Names that differ only in numbers form a series.
+
+    Returns:
+        (places of thumbnails, places of other pictures whose names are unlike the largest series), as indices of
+        `names`. There are no thumbnails unless there are at least two other pictures, and at least as many as
+        thumbnails. There are no other odd pictures unless the largest series has three names or more, and most names
+        are regular.
     """
     bases = [name.rpartition("/")[2].lower() for name in names]
     forms = _NUMBER.sub("#", "\0".join(bases)).split("\0")
@@ -144,7 +154,13 @@ def odd_pictures(names: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def note_odd_frames(notes: Notes, video: str, names: Sequence[str]) -> None:
-    """Note that pictures of odd names count as frames of a video."""
+    """Note that pictures with odd names count as frames of a video.
+
+    Args:
+        notes: Where the note is added.
+        video: Name of the video.
+        names: Names of these pictures.
+    """
     odd = "some of its pictures are named unlike the others, and count as frames"
     remedy = "move them away if they are none"
     notes.add(video, f"{odd}; {remedy}", f"{video}: {odd} ({shortened(names)}); {remedy}")

@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 
 from stylegan_v_ext.data import ffmpeg
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.kinds import VIDEO_SUFFIXES, is_animation
@@ -306,7 +306,7 @@ def test_converting_says_how_many_frames_of_a_damaged_video_are_used(tmp_path):
     path = encode(tmp_path / "a.mkv", *SOUND["h264.mkv"], frames=noise(40), fps=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     count = len(read(path)[1])
-    report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
+    report = convert_dataset(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
     assert re.search(rf"a.mkv is damaged; the {count} frames before the damage are used", report.notes[0])
 
 
@@ -603,7 +603,9 @@ decoder._give_up_rights = lambda most: os.kill(os.getpid(), 11) if os.fstat(0).s
 decoder.run(sys.argv[1])
 """)
     monkeypatch.setattr(process, "DECODER", program)
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
+    report = convert_dataset(
+        str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1)
+    )
     assert report.num_videos == 2
     assert (
         len(report.notes) == 1

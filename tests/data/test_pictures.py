@@ -370,7 +370,7 @@ def test_a_frame_that_would_have_to_change_is_refused(header_only):
             side_of_frames(data, "v/1.png")
     for resolution in (8, None):
         with pytest.raises(DataError, match="is 16x8, expected"):
-            decode_frame(encoded(PIL.Image.new("RGB", (16, 8)), "JPEG"), "x", resolution, header_only)
+            decode_frame(encoded(PIL.Image.new("RGB", (16, 8)), "JPEG"), "x", resolution, header_only=header_only)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "AVIF"])

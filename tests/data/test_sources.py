@@ -419,7 +419,7 @@ def test_labels_of_files_become_their_classes(tmp_path, labels, guessed):
     files = {"clips/a.mp4": b"x", "clips/e\u0301.mp4": b"x", "c.npy": buffer.getvalue(), "d.webp": moving}
     for path in both(tmp_path, {**files, "dataset.json": json.dumps({"labels": labels}).encode()}):
         found = find_sources(path)
-        assert dict(zip(names(found), classes_of(found.sources, False).numbers, strict=True)) == {
+        assert dict(zip(names(found), classes_of(found.sources, from_folders=False).numbers, strict=True)) == {
             name: number for number, name in enumerate(files)
         }
         more = f", and {guessed - 1} more labels likewise" if guessed > 1 else ""

@@ -1,4 +1,7 @@
-"""Pictures: from the bytes of an image file to RGB pixels."""
+"""Pictures: from the bytes of an image file to RGB pixels.
+
+`reading.py` reads any picture, `jpeg.py` reads JPEG frames at full speed, `colour.py` converts colour profiles.
+"""
 
 from stylegan_v_ext.data.pictures.reading import (
     NotAFrame,
