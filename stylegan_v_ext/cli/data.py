@@ -126,7 +126,9 @@ def convert(
         workers=workers or conversion.default_workers(),
     )
     with progress_bar(1000, "Converting") as bar:
-        report = conversion.convert_dataset(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
+        report = conversion.convert_dataset(
+            src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos)
+        )
     for sentence in report.notes:
         say(f"Note: {sentence}", err=True)
     if report.fps is None:

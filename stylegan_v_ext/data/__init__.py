@@ -8,7 +8,8 @@ The modules, in the order in which data pass through them:
 - Data sets: `videos` groups frames into videos, `thumbnails` finds pictures that are no frames, `metadata` and
   `labels` read `dataset.json`, `opening` opens a data set, `check` checks it, `fingerprint` recognises it.
 - Training: `dataset` gives clips of sparse frames, `frames` gives single frames.
-- Conversion: `sources/` finds the videos at a path, `source_reader` reads them, `convert` and `writer` write a data set.
+- Conversion: `sources/` finds the videos at a path, `source_reader` reads them, `convert`, `clips` and `writer` write a
+  data set.
 - `synthetic` makes a data set for the demo. `errors`, `findings` and `limits` serve all others.
 """
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import PIL.Image
 
+from stylegan_v_ext.data.clips import ClipWriter
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
@@ -91,10 +92,7 @@ def convert_dataset(
     check_rates(found, options.fps)
     classes = classes_of(found.sources, from_folders=options.labels)
     distance, motion_notes = motion_distance_of(found.sources, options.fps)
-    report, notes, rates = ConvertReport(), Notes(), _Rates()
-    labels: list[tuple[str, int]] = []
-    origins: list[dict[str, object]] = []
-    left: list[tuple[str, int]] = []
+    report, notes, written = ConvertReport(), Notes(), _Written()
     with DatasetWriter(dest) as writer, ThreadPoolExecutor(options.workers) as pool, OpenArrays() as arrays:
         for number, item in enumerate(found.sources):
             reader = SourceReader(item, options.geometry, options.fps, options.max_frames, arrays)
@@ -103,40 +101,69 @@ def convert_dataset(
                 if progress is not None:
                     progress(item.name, (number + reader.share_done()) / len(found.sources))
 
-            clips = _ClipWriter(writer, options, report)
+            clips = ClipWriter(writer, options.format, options.clip_frames, options.clip_stride, report.num_videos)
             _write_clips(reader, clips, _encoded(reader, pool, options), notes, advance)
-            label = classes.numbers[number]
-            for folder, start, num_frames in clips.clips:
-                origins.append({"folder": folder, "source": item.name, "first_frame": start, "frames": num_frames})
-                if label is not None:
-                    labels.append((folder, label))
-            if clips.used and clips.tail:
-                left.append((item.name, clips.tail))
-            if clips.used:
-                rates.add(item.name, reader.fps)
-        report.notes = [
-            *found.notes,
-            *classes.notes,
-            *motion_notes,
-            *notes.sentences(),
-            *_tails(left, options.clip_frames),
-            *rates.notes(),
-        ]
+            written.add(item.name, clips, reader.fps, classes.numbers[number])
+            report.num_videos += len(clips.clips)
+            report.num_frames += sum(num_frames for _, _, num_frames in clips.clips)
+        more = [*notes.sentences(), *_tails(written.tails, options.clip_frames), *written.rates.notes()]
+        report.notes = [*found.notes, *classes.notes, *motion_notes, *more]
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
-        report.fps = rates.common()
-        about = {
-            "fps": report.fps,
-            "motion_distance": distance,
-            "labels": labels or None,
-            "classes": classes.names,
-            "sources": origins,
-        }
-        writer.write_metadata({key: value for key, value in about.items() if value is not None or key == "labels"})
-        report.classes = classes.counts(labels)
+        report.fps = written.rates.common()
+        writer.write_metadata(written.metadata(report.fps, distance, classes.names))
+        report.classes = classes.counts(written.labels)
     if progress is not None:
         progress("", 1.0)
     return report
+
+
+class _Written:
+    """What is recorded of the sources that were written.
+
+    Attributes:
+        labels: (folder, class number) of every clip that has a class.
+        origins: Folder, source, first frame and number of frames of every clip, as `dataset.json` holds them.
+        tails: (name, number of frames) of sources with frames at the end that are too few for a clip.
+        rates: The rates of the sources.
+    """
+
+    def __init__(self) -> None:
+        self.labels: list[tuple[str, int]] = []
+        self.origins: list[dict[str, object]] = []
+        self.tails: list[tuple[str, int]] = []
+        self.rates = _Rates()
+
+    def add(self, name: str, clips: ClipWriter, fps: float | None, label: int | None) -> None:
+        """Add a source.
+
+        Args:
+            name: Name of the source.
+            clips: The writer of its clips.
+            fps: Its rate in frames a second; None if unknown.
+            label: Its class number; None without a class.
+        """
+        for folder, start, num_frames in clips.clips:
+            self.origins.append({"folder": folder, "source": name, "first_frame": start, "frames": num_frames})
+            if label is not None:
+                self.labels.append((folder, label))
+        if clips.used and clips.tail:
+            self.tails.append((name, clips.tail))
+        if clips.used:
+            self.rates.add(name, fps)
+
+    def metadata(
+        self, fps: float | None, motion_distance: int | None, class_names: list[str] | None
+    ) -> dict[str, object]:
+        """Return the content of `dataset.json`; apart from labels, it leaves out what is unknown."""
+        content = {
+            "fps": fps,
+            "motion_distance": motion_distance,
+            "labels": self.labels or None,
+            "classes": class_names,
+            "sources": self.origins,
+        }
+        return {key: value for key, value in content.items() if value is not None or key == "labels"}
 
 
 class _Rates:
@@ -177,75 +204,8 @@ class _Rates:
         return notes
 
 
-class _ClipWriter:
-    """Writes the frames of one source as clips of a data set.
-
-    The encoded frames of unfinished clips are held in memory. If the whole source is one clip, frames are written at
-    once.
-
-    Args:
-        writer: Where the frames go.
-        options: How the source becomes clips.
-        report: Gets the numbers of videos and frames.
-
-    Attributes:
-        length: Length of a clip in frames; None makes one clip of the whole source.
-        clips: (folder, first frame, number of frames) of every finished clip.
-        count: Number of frames so far.
-        used: Number of these frames that are in a finished clip.
-    """
-
-    def __init__(self, writer: DatasetWriter, options: ConvertOptions, report: ConvertReport) -> None:
-        self._writer, self._options, self._report = writer, options, report
-        self.length = options.clip_frames
-        self._stride = options.clip_stride or options.clip_frames or 0
-        self._begun: deque[tuple[int, list[bytes]]] = deque()
-        self._end = 0  # number of the frame behind the last clip
-        self.clips: list[tuple[str, int, int]] = []
-        self.count = self.used = 0
-
-    @property
-    def tail(self) -> int:
-        """Number of frames at the end that are too few for a clip; frames that a wide stride skips do not count."""
-        return self.count - max(self._end, self._begun[0][0]) if self._begun else 0
-
-    def add(self, data: bytes) -> None:
-        """Add the next frame.
-
-        Args:
-            data: Content of an image file.
-        """
-        if self.length is None:
-            self._write(self.count, data)
-        elif self.count % self._stride == 0:
-            self._begun.append((self.count, []))
-        self.count += 1
-        for _, frames in self._begun:
-            frames.append(data)
-        if self._begun and len(self._begun[0][1]) == self.length:
-            start, frames = self._begun.popleft()
-            for place, frame in enumerate(frames):
-                self._write(place, frame)
-            self._finish(start)
-
-    def close(self) -> None:
-        """Finish the clip that holds the whole source."""
-        if self.length is None and self.count:
-            self._finish(0)
-
-    def _write(self, place: int, data: bytes) -> None:
-        self._writer.write(f"{self._report.num_videos:06d}/{place:06d}.{self._options.format}", data)
-
-    def _finish(self, start: int) -> None:
-        self.clips.append((f"{self._report.num_videos:06d}", start, self.count - start))
-        self.used += self.count - max(start, self._end)
-        self._end = self.count
-        self._report.num_videos += 1
-        self._report.num_frames += self.count - start
-
-
 def _write_clips(
-    reader: SourceReader, clips: _ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
+    reader: SourceReader, clips: ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
 ) -> None:
     """Write all clips of a source, and note why frames are not used.
 

@@ -9,11 +9,11 @@ import torch
 
 from stylegan_v_ext.data import metadata as metadata_module
 from stylegan_v_ext.data import opening as opening_module
-from stylegan_v_ext.data import sources as sources_module
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.sources import finding as sources_module
 from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.catalogue import parse_metric
