@@ -36,11 +36,14 @@ def check_data(
     Raises:
         ValueError: If a run cannot train on the data; the message names the file and the remedy.
     """
-    total = sum(len(video) for video in open_dataset(path)[1])
+    opened = open_dataset(path)
+    total = sum(len(video) for video in opened[1])
     with progress(total, "Checking the data") as bar:
-        report = check_dataset(path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update)
-    left_out, stopping = report.left_out(use_labels), report.stopping(use_labels)
-    if stopping and not (skip_bad and report.is_curable(use_labels)):
+        report = check_dataset(
+            path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update, opened=opened
+        )
+    left_out, stopping = report.left_out(use_labels=use_labels), report.stopping(use_labels=use_labels)
+    if stopping and not (skip_bad and report.is_curable(use_labels=use_labels)):
         raise ValueError(_fault(path, report, stopping, use_labels=use_labels))
     if use_labels and not report.num_classes:
         why = next((f" ({note})" for note in report.notes if "dataset.json" in note), "")
@@ -61,7 +64,7 @@ def _fault(path: str, report: Report, stopping: list[str], *, use_labels: bool) 
     """Return the first of the sentences about what stops a training, and what to do."""
     more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
     ways = [f"; {remedy}" for remedy in report.remedies] + [f"; see `stylegan-v data check {shlex.quote(path)}`"]
-    if report.is_curable(use_labels):
+    if report.is_curable(use_labels=use_labels):
         ways.append(", or train with --skip-bad")
     if use_labels and not report.problems:
         ways.append(", or train without --cond")

@@ -1,6 +1,7 @@
-"""Clips in files of NumPy: which arrays of a file are videos, and their frames, read one at a time.
+"""Clips in files of NumPy: which arrays are videos, and their frames.
 
-Only the numbers of a file are read, never pickled objects. A frame at a time is in memory, however long the file is.
+Only numbers are read from a file, never pickled objects. Frames are read one by one, so that a file of any length needs
+little memory.
 """
 
 import contextlib
@@ -16,24 +17,23 @@ import numpy as np
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 _CHANNELS = (1, 3, 4)
-_CHUNK = 1 << 20  # numbers that are looked at together
+_CHUNK = 1 << 20  # numbers that are checked together
 _WANTED = "expected uint8 [T, H, W, C] or [N, T, H, W, C] with 1, 3 or 4 channels C"
 
 
 @dataclass(frozen=True)
 class ClipArray:
-    """An array of one video, or of several videos of one length.
+    """An array that holds one video, or several videos of equal length.
 
     Attributes:
-        member: Its name in an .npz file; None in an .npy file.
-        dtype: Of its numbers.
-        shape: T, then H, W, C or, with `channels_first`, C, H, W.
-        count: How many videos; None for an array of four dimensions, which is one video.
+        member: Name of the array in an .npz file; None in an .npy file.
+        dtype: Type of its numbers.
+        shape: Shape of a video: (T, H, W, C), or (T, C, H, W) if `channels_first`.
+        count: Number of videos; None for an array of four dimensions, which is one video.
         channels_first: Whether the channels come before height and width.
-        signed: Whether the numbers reach from -1 to 1.
-        start: Bytes in front of the first number.
+        signed: Whether the numbers reach from -1 to 1, not from 0 to 1.
+        start: Place of the first number in the file of the array, in bytes.
     """
 
     member: str | None
@@ -46,20 +46,20 @@ class ClipArray:
 
     @property
     def num_frames(self) -> int:
-        """Frames of each video."""
+        """Number of frames of each video."""
         return self.shape[0]
 
 
 class ArrayFile:
-    """A file of NumPy that is open, for one thread; a context manager.
+    """An open file of NumPy; a context manager, for one thread.
 
-    The array that was read last stays open, so that one pass through a packed array serves all its videos in a row.
+    The array that was read last stays open, so that a packed array is unpacked once for all its videos in order.
 
     Args:
         path: An .npy or .npz file.
 
     Raises:
-        DataError: With a clause if the file cannot be read.
+        DataError: If the file cannot be read; the message is a clause.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,13 +71,20 @@ class ArrayFile:
 
     @property
     def members(self) -> list[str | None]:
-        """Names of the arrays in it; None for the one in an .npy file."""
+        """Names of the arrays; an .npy file has one array, whose name is None."""
         if self._zip is None:
             return [None]
         return [name for name in self._zip.namelist() if name.endswith(".npy")]
 
     def opened(self, member: str | None) -> IO[bytes]:
-        """The bytes of an array, from wherever they were read to last."""
+        """Open an array, unless it is open already; then its position stays.
+
+        Args:
+            member: Name of the array; None in an .npy file.
+
+        Raises:
+            DataError: If the array cannot be opened; the message is a clause.
+        """
         if self._array is None or member != self._member:
             self._end_array()
             with _faults():
@@ -86,14 +93,14 @@ class ArrayFile:
         return self._array
 
     def frames(self, array: ClipArray, number: int = 0) -> Iterator[np.ndarray]:
-        """Frames of a video, uint8 `[H, W, C]`.
+        """Yield the frames of a video, uint8 `[H, W, C]`.
 
         Args:
-            array: One of this file.
-            number: Of the video in the array, from 0.
+            array: An array of this file.
+            number: Number of the video in the array, from 0.
 
         Raises:
-            DataError: With a clause if the file is cut off.
+            DataError: If the file is cut off; the message is a clause.
         """
         size = math.prod(array.shape[1:])
         for place in range(number * array.num_frames, (number + 1) * array.num_frames):
@@ -101,7 +108,7 @@ class ArrayFile:
             with _faults():
                 file.seek(array.start + place * size * array.dtype.itemsize)
             frame = _numbers(file, array.dtype, size).reshape(array.shape[1:])
-            pixels = frame if frame.dtype == np.uint8 else _pixels(frame, array.signed)
+            pixels = frame if frame.dtype == np.uint8 else _pixels(frame, signed=array.signed)
             yield pixels.transpose(1, 2, 0) if array.channels_first else pixels
 
     def _end_array(self) -> None:
@@ -123,13 +130,16 @@ class ArrayFile:
 
 
 def clip_arrays(path: Path) -> tuple[list[ClipArray], list[str]]:
-    """The arrays of a file that are videos, and a clause for every array that is not.
+    """Find the arrays of a file that are videos.
 
     Args:
         path: An .npy or .npz file.
 
+    Returns:
+        (the arrays, a clause about every array that is no video).
+
     Raises:
-        DataError: With a clause if the file has no array that is a video.
+        DataError: If no array is a video; the message is a clause.
     """
     arrays, faults = [], []
     with ArrayFile(path) as file:
@@ -146,6 +156,7 @@ def clip_arrays(path: Path) -> tuple[list[ClipArray], list[str]]:
 
 
 def _described(file: IO[bytes], member: str | None) -> ClipArray:
+    """Read the head of an array. Raises `DataError` with a clause if the array is no video."""
     shape, fortran, dtype = _header(file)
     start = file.tell()
     if dtype.hasobject or dtype.names is not None:
@@ -160,7 +171,7 @@ def _described(file: IO[bytes], member: str | None) -> ClipArray:
 
 
 def _layout(shape: tuple[int, ...]) -> tuple[int | None, tuple[int, ...], bool]:
-    """(number of videos or None, shape of a video, whether channels come first). Raises `DataError` with a clause."""
+    """Return (number of videos or None, shape of a video, whether channels come first). Raises `DataError`."""
     if len(shape) not in (4, 5):
         raise DataError(f"its shape is {list(shape)}; {_WANTED}")
     video = shape[-4:]
@@ -176,7 +187,7 @@ def _layout(shape: tuple[int, ...]) -> tuple[int | None, tuple[int, ...], bool]:
 
 
 def _reaches_below_zero(file: IO[bytes], dtype: np.dtype, size: int) -> bool:
-    """Whether floating-point numbers reach from -1 to 1, not from 0 to 1. Raises `DataError` if neither is true."""
+    """Check whether floating-point numbers reach from -1 to 1, not from 0 to 1. Raises `DataError` for other ranges."""
     low, high = math.inf, -math.inf
     for start in range(0, size, _CHUNK):
         part = _numbers(file, dtype, min(_CHUNK, size - start))
@@ -189,12 +200,14 @@ def _reaches_below_zero(file: IO[bytes], dtype: np.dtype, size: int) -> bool:
     return low < 0
 
 
-def _pixels(frame: np.ndarray, signed: bool) -> np.ndarray:
+def _pixels(frame: np.ndarray, *, signed: bool) -> np.ndarray:
+    """Convert floating-point numbers to uint8."""
     scaled = (frame.astype(np.float64) + 1) * 127.5 if signed else frame.astype(np.float64) * 255
     return np.rint(scaled).astype(np.uint8)
 
 
 def _numbers(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
+    """Read the next `size` numbers. Raises `DataError` if the file is cut off."""
     with _faults():
         data = file.read(size * dtype.itemsize)
     if len(data) < size * dtype.itemsize:
@@ -203,7 +216,7 @@ def _numbers(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """(shape, whether in Fortran's order, dtype); the file is then at the first number."""
+    """Read (shape, whether in Fortran's order, dtype); the file is then at the first number."""
     with _faults():
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
@@ -215,12 +228,12 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 @contextlib.contextmanager
 def _faults() -> Iterator[None]:
-    """Turn what damaged files raise into `DataError` with a clause."""
+    """Turn the errors that damaged files cause into `DataError` with a clause."""
     try:
         yield
     except (DataError, MemoryError):
         raise
     except OSError as error:
         raise DataError(f"it cannot be read ({error.strerror or error})") from None
-    except Exception:  # noqa: BLE001 - the readers of headers and of zips raise errors of many kinds
+    except Exception:  # readers of headers and of zips raise errors of many kinds
         raise DataError("it is damaged, or no file of numpy.save") from None

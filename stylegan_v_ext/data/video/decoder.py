@@ -1,18 +1,21 @@
-"""The program that decodes video files; `data/video/process.py` starts it.
+"""The program that decodes video files; `process.py` starts it.
 
 A fault in a decoder ends one process and nothing else. Before FFmpeg sees a byte of a file, the process gives up the
-right to open files and connections, to write files, and to take more memory than its limit.
+rights to open files and connections, to write files, and to take more memory than its limit.
 
-    python -P decoder.py '{"geometry": …, "fps": …, "most_bytes": …, "most_seconds": …}' < FILE
+`python -P decoder.py SETTINGS < FILE` decodes one file; SETTINGS is a JSON object, see `protocol.Settings`.
+`python -P decoder.py --serve` imports all modules once. It then forks a process for each file that its parent sends
+through the socket at standard input, until the parent closes the socket or dies.
 
-decodes one file. `python -P decoder.py --serve` imports what is needed once, and forks a process for each file that its
-parent sends through the socket at standard input, until the parent closes it or dies.
+The process writes records to its output. The record of a frame is `f` and the RGB pixels. The record of a JSON object
+is `j`, the length of the text in 4 bytes, and the text. There are three kinds of objects:
 
-The process writes records to its output. A JSON object is `j`, the length of the text in 4 bytes, and the text; a
-frame is `f` and its RGB pixels. The objects: facts, `{"fps": …, "duration": …, "size": [width, height], "notes":
-[text, …]}`, before the first frame and again if they are better known, with the same size; last of all `{"end": TEXT}`,
-the text says what is wrong with the file, or with the part after the last frame; it is empty for a sound file.
-`{"again": true}` instead asks for a process that imports NumPy first, which few files need.
+- Facts, `{"fps": …, "duration": …, "size": [width, height], "notes": [text, …]}`, come before the first frame. They
+  come again, with the same size, when more is known.
+- `{"end": TEXT}` comes last. The text says what is wrong with the file, or with the part after the last frame; it is
+  empty for a sound file.
+- `{"again": true}` comes instead if the file needs NumPy, which few files do. It asks for another process that imports
+  NumPy before anything else.
 """
 
 import contextlib
@@ -29,55 +32,50 @@ import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypedDict
 
-
-def _find_package() -> None:
-    """Make the package importable from the place of this file, whatever else is installed."""
-    root = Path(__file__).resolve().parents[1]
-    spec = importlib.util.spec_from_file_location(
-        root.name, root / "__init__.py", submodule_search_locations=[str(root)]
+if "stylegan_v_ext" not in sys.modules:  # import the package from the place of this file, whatever is installed
+    _ROOT = Path(__file__).resolve().parents[2]
+    _SPEC = importlib.util.spec_from_file_location(
+        _ROOT.name, _ROOT / "__init__.py", submodule_search_locations=[str(_ROOT)]
     )
-    assert spec is not None and spec.loader is not None
-    sys.modules[root.name] = package = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(package)
+    assert _SPEC is not None and _SPEC.loader is not None
+    sys.modules[_ROOT.name] = importlib.util.module_from_spec(_SPEC)
+    _SPEC.loader.exec_module(sys.modules[_ROOT.name])
+
+import av
+import av.error
+import av.subtitles
+
+from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.kinds import HEAD
+from stylegan_v_ext.data.limits import MOST_FRAMES
+from stylegan_v_ext.data.video import Problem
+from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_for_pillow
+from stylegan_v_ext.data.video.deinterlacing import deinterlaced
+from stylegan_v_ext.data.video.messages import Messages
+from stylegan_v_ext.data.video.protocol import JOB, LENGTH, STATUS, Settings
+from stylegan_v_ext.data.video.reading import Reading
+from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper
+from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled
+
+_ROUNDING = 1e-6  # share of a rate by which two equal rates may differ
+_NEW_OBJECTS = 40  # new objects between two searches for objects that refer to each other
 
 
-if "stylegan_v_ext" not in sys.modules:
-    _find_package()
-
-import av  # noqa: E402
-import av.error  # noqa: E402
-import av.subtitles  # noqa: E402
-
-from stylegan_v_ext.data.geometry import Geometry  # noqa: E402
-from stylegan_v_ext.data.limits import MOST_FRAMES  # noqa: E402
-from stylegan_v_ext.data.video import Problem  # noqa: E402
-from stylegan_v_ext.data.video.animation import AnimationReading, import_pillow, is_for_pillow  # noqa: E402
-from stylegan_v_ext.data.video.deinterlacing import deinterlaced  # noqa: E402
-from stylegan_v_ext.data.video.protocol import JOB, LENGTH, STATUS  # noqa: E402
-from stylegan_v_ext.data.video.reading import Messages, Reading  # noqa: E402
-from stylegan_v_ext.data.video.shape import NeedsNumpy, Shaper  # noqa: E402
-from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN, resampled  # noqa: E402
-
-_ROUNDING = 1e-6  # of a rate
-_NEW_OBJECTS = 40  # between two searches for objects that refer to each other
-
-
-def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
+def decode(file: BinaryIO, out: BinaryIO, settings: Settings) -> None:
     """Decode one file and write the records.
 
     Args:
-        file: Open for reading, at its beginning.
-        out: Where the records go.
-        settings: Geometry: arguments of `Geometry`, None for the size of the video; fps: rate to resample to, None
-            keeps the frames as they are; most_bytes: of memory; most_seconds: of processor time for one frame; numpy:
-            import NumPy first.
+        file: The file, open for reading, at its beginning.
+        out: Where to write the records.
+        settings: How to decode.
     """
-    # PyAV's frames and their side data refer to each other, so each frame stays in memory until such a search.
+    # PyAV's frames and their side data refer to each other, so a frame stays in memory until Python searches for such
+    # objects.
     gc.set_threshold(_NEW_OBJECTS)
     try:
-        head = file.read(4096)
+        head = file.read(HEAD)
         file.seek(0)
         if not head:
             raise Problem("it is empty")
@@ -88,7 +86,7 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
             import_pillow()
         messages = Messages()
         _give_up_rights(settings["most_bytes"])
-        for record in _records(file, pillow, messages, settings):
+        for record in _records(file, messages, settings, pillow=pillow):
             _send(out, record)
         reason = ""
     except NeedsNumpy:
@@ -97,13 +95,13 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
     except Problem as problem:
         reason = str(problem)
     except (MemoryError, av.error.MemoryError, av.error.BlockingIOError):
-        # BlockingIOError: there was no memory for a thread
+        # BlockingIOError means that there was no memory for a thread.
         reason = f"it needs more than {settings['most_bytes'] / 2**30:.1f} GiB of memory"
     except av.error.InvalidDataError:
         reason = "it is damaged"
     except (OSError, av.error.FFmpegError) as error:
         reason = error.strerror or type(error).__name__
-    except (ValueError, RuntimeError, OverflowError) as error:  # PyAV's
+    except (ValueError, RuntimeError, OverflowError) as error:  # errors of PyAV
         reason = str(error) or type(error).__name__
     except Exception as error:
         reason = f"the decoder failed ({type(error).__name__}: {error})"
@@ -111,7 +109,7 @@ def decode(file: BinaryIO, out: BinaryIO, settings: dict[str, Any]) -> None:
 
 
 def _give_up_rights(most_bytes: int) -> None:
-    """Let this process open and write no more files, and take no more memory than `most_bytes`."""
+    """Forbid this process to open files, to write files, and to take more than `most_bytes` bytes of memory."""
     try:
         import resource
     except ImportError:  # Windows
@@ -120,12 +118,12 @@ def _give_up_rights(most_bytes: int) -> None:
     for name, value in {"NOFILE": 0, "FSIZE": 0, "CORE": 0, memory: most_bytes}.items():
         try:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
-        except (ValueError, OSError):  # a lower limit holds already, or the system knows no such limit
+        except (ValueError, OSError):  # there is a lower limit already, or the system does not know this limit
             continue
 
 
 def _import_all() -> None:
-    """Import the modules that PyAV would import at the first video."""
+    """Import all modules that PyAV would import at the first video."""
     for module in pkgutil.iter_modules(av.subtitles.__path__, "av.subtitles."):
         importlib.import_module(module.name)
 
@@ -136,12 +134,13 @@ def import_numpy() -> None:
 
 
 def _allow_time(seconds: float) -> None:
-    """End this process by SIGPROF when it has used `seconds` more of processor time."""
+    """Let SIGPROF end this process after `seconds` more seconds of processor time."""
     if hasattr(signal, "ITIMER_PROF"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
-def _send(out: BinaryIO, record: dict | bytes) -> None:
+def _send(out: BinaryIO, record: object) -> None:
+    """Write a record: the pixels of a frame as bytes, or an object for JSON."""
     if isinstance(record, bytes):
         out.write(b"f")
         out.write(record)
@@ -151,15 +150,34 @@ def _send(out: BinaryIO, record: dict | bytes) -> None:
     out.flush()
 
 
-def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[str, Any]) -> Iterator[dict | bytes]:
-    """Facts, then frames as RGB pixels. Raises `Problem` and FFmpeg's errors."""
+class _Facts(TypedDict):
+    """What is known of a video: rate (or None), duration in seconds (or None), [width, height], clauses."""
+
+    fps: float | None
+    duration: float | None
+    size: list[int]
+    notes: list[str]
+
+
+def _records(file: BinaryIO, messages: Messages, settings: Settings, *, pillow: bool) -> Iterator[_Facts | bytes]:
+    """Yield facts, then frames as RGB pixels.
+
+    Args:
+        file: The file.
+        messages: What FFmpeg prints.
+        settings: How to decode.
+        pillow: Whether Pillow reads the file, not FFmpeg.
+
+    Raises:
+        Problem: If the file, or the rest of it, cannot be used; FFmpeg's errors are raised as well.
+    """
 
     def tick_over() -> None:
         _allow_time(settings["most_seconds"])
 
     tick_over()
-    reading: Any = AnimationReading(file, tick_over) if pillow else Reading(file, messages, tick_over)
-    notes: list[str] = list(reading.notes)
+    reading = AnimationReading(file, tick_over) if pillow else Reading(file, messages, tick_over)
+    notes = list(reading.notes)
     geometry = settings["geometry"]
     shaper = Shaper(None if geometry is None else Geometry(**geometry), notes)
     fps = settings["fps"]
@@ -168,16 +186,16 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
         shown = resampled(frames, reading.clock, Fraction(fps))
     else:
         shown = ((item, 1) for item in frames)
-    told: dict[str, Any] = {}
+    known: _Facts | None = None
     count = 0
     for item, times in shown:
         if not times:
             continue
         pixels = shaper.pixels(item.frame, item.pixel_aspect)
         facts = _facts(reading, shaper, fps, notes)
-        if not _are_alike(facts, told):  # a reader may leave before the end
+        if known is None or not _are_alike(facts, known):  # sent at once, since a reader may stop before the end
             yield facts
-            told = facts
+            known = facts
         for _ in range(times):
             tick_over()
             count += 1
@@ -190,31 +208,34 @@ def _records(file: BinaryIO, pillow: bool, messages: Messages, settings: dict[st
         raise reading.problem
 
 
-def _facts(reading: Any, shaper: Shaper, fps: float | None, notes: list[str]) -> dict[str, Any]:
+def _facts(reading: Reading | AnimationReading, shaper: Shaper, fps: float | None, notes: list[str]) -> _Facts:
     rate = fps or reading.clock.rate
     times = [] if fps else [UNEQUAL] * reading.clock.unequal + [UNKNOWN] * (rate is None)
     return {"fps": rate, "duration": reading.duration, "size": list(shaper.size or ()), "notes": times + notes}
 
 
-def _are_alike(facts: dict[str, Any], told: dict[str, Any]) -> bool:
-    """Whether facts say the same, but for rounding of the rate."""
-    now, before = facts["fps"] or 0.0, told.get("fps") or 0.0
-    return abs(now - before) <= _ROUNDING * now and facts | {"fps": None} == told | {"fps": None}
+def _are_alike(facts: _Facts, known: _Facts) -> bool:
+    """Check whether facts are equal, apart from rounding of the rate."""
+    now, before = facts["fps"] or 0.0, known["fps"] or 0.0
+    return abs(now - before) <= _ROUNDING * now and {**facts, "fps": None} == {**known, "fps": None}
 
 
 def serve(line: socket.socket) -> None:
     """Fork a process for each file until the other end of `line` is closed.
 
-    A job is `JOB`, the settings, and three descriptors: of the file, of the pipe for the records, and of a socket. The
-    exit status of the process, minus the number of the signal that ended it, goes to this socket; if the other end of
-    it is closed, the process is killed.
+    A job is `JOB`, the settings, and three descriptors: the file, the pipe for the records, and a socket. The exit
+    status of the process (see `STATUS`) is sent to this socket. If the other end of the socket is closed, the process
+    is killed.
+
+    Args:
+        line: The socket through which jobs come.
     """
     wake, wakened = socket.socketpair()
-    wake.setblocking(False)
-    wakened.setblocking(False)
+    wake.settimeout(0)  # does not block
+    wakened.settimeout(0)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakened.fileno())
-    gc.freeze()  # what is imported stays in memory that all processes share
+    gc.freeze()  # imported modules stay in memory that all processes share
     jobs: dict[int, socket.socket] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(line, selectors.EVENT_READ)
@@ -228,7 +249,7 @@ def serve(line: socket.socket) -> None:
                             os.kill(child, signal.SIGKILL)
                         return
                     if job[0]["numpy"]:
-                        import_numpy()  # it stays for all files that follow
+                        import_numpy()  # for all later files, too
                     child = _fork(*job)
                     jobs[child] = job[-1]
                     selector.register(job[-1], selectors.EVENT_READ, child)
@@ -242,13 +263,13 @@ def serve(line: socket.socket) -> None:
                             selector.unregister(control)
                         with control, contextlib.suppress(OSError):
                             control.sendall(STATUS.pack(status))
-                elif jobs.get(key.data) is key.fileobj:  # nobody waits for this one any more
+                elif jobs.get(key.data) is key.fileobj:  # nobody waits for this process any more
                     selector.unregister(key.fileobj)
                     os.kill(key.data, signal.SIGKILL)
 
 
-def _next_job(line: socket.socket) -> tuple[dict[str, Any], int, int, socket.socket] | None:
-    """(settings, descriptor of the file, of the pipe, socket) of a job; None if there will be no more."""
+def _next_job(line: socket.socket) -> tuple[Settings, int, int, socket.socket] | None:
+    """Return (settings, descriptor of the file, descriptor of the pipe, socket) of a job; None if no more jobs come."""
     data, descriptors, _, _ = socket.recv_fds(line, JOB.size, 3)
     if len(data) < JOB.size or len(descriptors) < 3:
         return None
@@ -259,8 +280,8 @@ def _next_job(line: socket.socket) -> tuple[dict[str, Any], int, int, socket.soc
     return json.loads(text), descriptors[0], descriptors[1], socket.socket(fileno=descriptors[2])
 
 
-def _fork(settings: dict[str, Any], file: int, out: int, control: socket.socket) -> int:
-    """Fork the process for a job; return its process id."""
+def _fork(settings: Settings, file: int, out: int, control: socket.socket) -> int:
+    """Fork the process for a job, and return its process id."""
     child = os.fork()
     if child:
         os.close(file)
@@ -277,13 +298,13 @@ def _fork(settings: dict[str, Any], file: int, out: int, control: socket.socket)
         os._exit(0)
 
 
-def _decode_standard_input(settings: dict[str, Any]) -> None:
+def _decode_standard_input(settings: Settings) -> None:
     with open(0, "rb", buffering=0, closefd=False) as file, open(1, "wb", closefd=False) as out:
         decode(file, out, settings)
 
 
 def _ended() -> Iterator[tuple[int, int]]:
-    """(number, exit status) of each process that has ended."""
+    """Yield (process id, exit status) of each process that has ended."""
     while True:
         try:
             child, status = os.waitpid(-1, os.WNOHANG)
@@ -302,10 +323,10 @@ def _received(wake: socket.socket) -> bytes:
 
 
 def run(argument: str) -> None:
-    """Serve, or decode the file at standard input;
+    """Serve, or decode the file at standard input.
 
     Args:
-        argument: `--serve`, or the settings.
+        argument: `--serve`, or the settings as JSON.
     """
     _import_all()
     if argument == "--serve":

@@ -1,4 +1,4 @@
-"""One picture: from the bytes of a file to RGB pixels."""
+"""Reading one picture: from the bytes of a file to RGB pixels."""
 
 import contextlib
 import io
@@ -8,23 +8,15 @@ import numpy as np
 import PIL.Image
 import PIL.ImageChops
 
-from stylegan_v_ext.data.colour import is_srgb, to_srgb
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import BLACK
-from stylegan_v_ext.data.jpeg import decode_jpeg
+from stylegan_v_ext.data.kinds import instead_of_picture
 from stylegan_v_ext.data.limits import MOST_PIXELS
+from stylegan_v_ext.data.pictures.colour import is_srgb, to_srgb
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from stylegan_v_ext.data.video.tags import CURVES, GAMUTS
 
-PICTURE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm",
-)  # fmt: skip
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
-_OTHER_KINDS = (  # (what a file is, where its mark lies, mark)
-    ("HEIC", 4, b"ftyphei"), ("HEIC", 4, b"ftypmif1"), ("a video", 4, b"ftyp"), ("a video", 0, b"\x1aE\xdf\xa3"),
-    ("a GIF", 0, b"GIF8"), ("a Photoshop file", 0, b"8BPS"), ("JPEG 2000", 4, b"jP  "), ("JPEG XL", 0, b"\xff\x0a"),
-    ("JPEG XL", 4, b"JXL "), ("OpenEXR", 0, b"v/1\x01"), ("a web page or SVG", 0, b"<"), ("PDF", 0, b"%PDF"),
-    ("PostScript", 0, b"%!PS"), ("a zip", 0, b"PK\x03\x04"), ("a pointer of Git LFS", 0, b"version https://git-lfs"),
-)  # fmt: skip
 _REMEDY = (
     "make frames of the pictures: stylegan-v data convert SRC DEST --transform=center-crop (--transform=fit adds bars)"
 )
@@ -38,7 +30,11 @@ _TURNS = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
-_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # what may turn a PNG, and lies anywhere in it
+_PNG_EXIF = (
+    b"eXIf",
+    b"Raw profile type",
+    b"XML:com.adobe.xmp",
+)  # what may state the orientation of a PNG, anywhere in it
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
 _WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -47,18 +43,22 @@ _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
 
 
 class NotAFrame(DataError):
-    """A sound picture that cannot be a frame as it is; `stylegan-v data convert` makes one of it."""
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file is a picture, by the ending of its name."""
-    return name.endswith(PICTURE_SUFFIXES) or name.lower().endswith(PICTURE_SUFFIXES)
+    """A sound picture cannot be a frame as it is; `stylegan-v data convert` can make a frame of it."""
 
 
 def open_image(data: bytes) -> PIL.Image.Image:
-    """An image file of one of the expected formats; PIL's other readers, some of which run programs, stay out.
+    """Open an image file of one of the expected formats.
 
-    Raises whatever PIL raises for a damaged file, which `image_faults` turns into a `DataError`.
+    Pillow's readers of other formats, some of which start programs, are not used.
+
+    Args:
+        data: Content of the file.
+
+    Returns:
+        The image; its pixels are not decoded yet.
+
+    Raises:
+        Exception: If the file is damaged, an error of any class; `image_faults` turns it into a `DataError`.
     """
     image = PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
     if image.width * image.height > MOST_PIXELS:
@@ -68,39 +68,60 @@ def open_image(data: bytes) -> PIL.Image.Image:
 
 @contextlib.contextmanager
 def image_faults(sentence: str) -> Iterator[None]:
-    """Turn every error of an image reader in the block into `DataError(sentence)`, except a lack of memory."""
+    """Turn every error of an image reader in a block, except a lack of memory, into a `DataError`.
+
+    Args:
+        sentence: The message.
+
+    Raises:
+        DataError: If the block fails.
+    """
     try:
         yield
     except (DataError, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - readers of damaged files raise errors of many kinds
+    except Exception:  # readers of damaged files raise errors of many kinds
         raise DataError(sentence) from None
 
 
 def _not_readable(data: bytes, name: str) -> str:
-    """The sentence about a file that is no picture of a format that is read."""
+    """Return the sentence about a file that is no readable picture."""
     if not data:
         return f"{name} is not a readable image (it is empty)"
-    kind = next((kind for kind, at, mark in _OTHER_KINDS if data.startswith(mark, at)), "")
+    kind = instead_of_picture(data)
     return f"{name} is not a readable image" + (f" (it is {kind})" if kind else "")
 
 
 def read_pixels(data: bytes, name: str) -> np.ndarray:
-    """`read_picture` as an array, uint8 `[H, W, 3]`, at full speed for plain JPEG files."""
+    """Read a picture as `read_picture` does, at full speed for plain JPEG files.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, for messages.
+
+    Returns:
+        RGB pixels, uint8 `[H, W, 3]`.
+
+    Raises:
+        DataError: As `read_picture`.
+    """
     pixels = decode_jpeg(data)
     return np.asarray(read_picture(data, name)) if pixels is None else pixels
 
 
 def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLACK) -> PIL.Image.Image:
-    """The picture in a file as a viewer shows it: upright, sRGB, mode "RGB", 8 bits.
+    """Read a picture as a viewer shows it.
 
     Args:
-        data: Content of a file of any format in `PICTURE_SUFFIXES`; its first bytes tell the format, not its name.
-        name: Of the file, for messages.
-        background: RGB colour, 0 to 255, behind what is transparent.
+        data: Content of a file of any format in `PICTURE_SUFFIXES`; the format is told by the content, not by the name.
+        name: Name of the file, for messages.
+        background: RGB colour, 0 to 255, behind transparent pixels.
+
+    Returns:
+        The picture: upright, in sRGB, mode "RGB", 8 bits.
 
     Raises:
-        DataError: If the file is damaged, holds several pictures, or has values whose range it does not tell (32 bits,
+        DataError: If the file is damaged, holds several pictures, or holds values of an unknown range (32 bits,
             floating point, HDR).
     """
     with image_faults(_not_readable(data, name)):
@@ -117,21 +138,25 @@ def read_picture(data: bytes, name: str, background: tuple[int, int, int] = BLAC
         turn = _TURNS.get(_orientation(image, data))
         if turn is not None:
             picture = picture.transpose(turn)
-    picture.info = {}  # so that nothing of the file gets into another one
+    picture.info = {}  # so that no metadata of the file get into another file
     return picture
 
 
-def decode_frame(data: bytes, name: str, resolution: int | None = None, header_only: bool = False) -> np.ndarray:
-    """RGB frame of a training set, uint8 `[H, W, 3]`. Unlike `read_picture` it changes nothing.
+def decode_frame(data: bytes, name: str, resolution: int | None = None, *, header_only: bool = False) -> np.ndarray:
+    """Decode a frame of a training set. Unlike `read_picture`, this never changes a picture.
 
     Args:
-        data, name: As in `read_picture`.
-        resolution: Required width and height; None for any square.
-        header_only: Look at size and mode without decoding; the array is then empty.
+        data: Content of the file.
+        name: Name of the file, for messages.
+        resolution: Width and height in pixels that the frame must have; None accepts any square.
+        header_only: Whether to check size and mode without decoding.
+
+    Returns:
+        RGB pixels, uint8 `[H, W, 3]`; `[H, W, 0]` if `header_only`.
 
     Raises:
-        NotAFrame: Naming the frame if it is not square, upright, opaque, and 8-bit RGB in sRGB; `DataError` if it is
-            not sound.
+        NotAFrame: If the picture is not square, upright, opaque and 8-bit RGB in sRGB.
+        DataError: If the file is damaged.
     """
     pixels = None if header_only else decode_jpeg(data)
     if pixels is not None and pixels.shape[:2] == (resolution or pixels.shape[1],) * 2:
@@ -150,9 +175,14 @@ def decode_frame(data: bytes, name: str, resolution: int | None = None, header_o
 
 
 def side_of_frames(data: bytes, name: str) -> int:
-    """Width and height of the frames of a training set, by its first frame.
+    """Return the side of the frames of a training set in pixels.
 
-    Raises `DataError` as `decode_frame` does, which says how to make frames of such pictures.
+    Args:
+        data: Content of the first frame.
+        name: Name of its file, for messages.
+
+    Raises:
+        DataError: If the picture cannot be a frame; the message says how to make frames of such pictures.
     """
     try:
         return decode_frame(data, name).shape[0]
@@ -161,7 +191,7 @@ def side_of_frames(data: bytes, name: str) -> int:
 
 
 def _unlike_a_frame(image: PIL.Image.Image, data: bytes, resolution: int | None) -> str:
-    """What has to be changed before a picture can be a frame, which `data convert` does; "" for nothing."""
+    """Say what must change before a picture can be a frame (`data convert` does it); "" if nothing must."""
     width, height = image.size
     wanted = width if resolution is None else resolution
     if (width, height) != (wanted, wanted):
@@ -176,7 +206,7 @@ def _unlike_a_frame(image: PIL.Image.Image, data: bytes, resolution: int | None)
 
 
 def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
-    """Why a picture that is sound has no meaning here; "" if it has."""
+    """Say why a sound picture cannot be read as RGB with 8 bits; "" if it can."""
     pages = _count_pages(image)
     if pages != 1:
         what = f"holds {pages} pictures" if pages else "begins with a preview of another picture"
@@ -194,9 +224,9 @@ def _unreadable(image: PIL.Image.Image, data: bytes) -> str:
 
 
 def _count_pages(image: PIL.Image.Image) -> int:
-    """Pictures that stand for themselves in a file, of the first 100; 0 if the first one is a preview.
+    """Count the pictures in a file without previews, up to 100; 0 if the first picture is a preview.
 
-    Only the first picture of a camera's JPEG counts: those behind it are previews, depth or gain maps.
+    In a camera's JPEG only the first picture counts; the others are previews, depth maps or gain maps.
     """
     if image.format != "TIFF":
         return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
@@ -212,7 +242,7 @@ def _count_pages(image: PIL.Image.Image) -> int:
 
 
 def _coded_colours(image: PIL.Image.Image, data: bytes) -> tuple[int, int]:
-    """Numbers of the primaries and the transfer function that a file states instead of a profile; (2, 2): unknown."""
+    """Return the numbers of (primaries, transfer function) that a file states in place of a profile; 2 is unknown."""
     if image.format == "PNG":
         at = data.find(b"cICP", 0, max(data.find(b"IDAT"), 0))
         return (data[at + 4], data[at + 5]) if at >= 0 else (2, 2)
@@ -221,30 +251,35 @@ def _coded_colours(image: PIL.Image.Image, data: bytes) -> tuple[int, int]:
 
 
 def _orientation(image: PIL.Image.Image, data: bytes) -> int:
-    """EXIF orientation, 1 (upright) to 8, of an image as it is now; damaged EXIF counts as upright."""
+    """Return the EXIF orientation of an image, 1 (upright) to 8; damaged EXIF counts as upright."""
     if image.format == "PNG" and not any(mark in data for mark in _PNG_EXIF):
-        return 1  # Pillow would decode the picture to look behind it
+        return 1  # Pillow would decode the whole picture to find it
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - as `image_faults`
+    except Exception:  # as in `image_faults`
         return 1
     return orientation if orientation in _TURNS else 1
 
 
 def _eight_bits(image: PIL.Image.Image, data: bytes) -> tuple[PIL.Image.Image, PIL.Image.Image | None]:
-    """(picture of mode "L", "RGB" or "CMYK", opacity of mode "L"; None if all is opaque) of a loaded image."""
+    """Split a loaded image into (picture of mode "L", "RGB" or "CMYK"; opacity of mode "L", None if opaque)."""
     key = image.info.get("transparency")
     if image.mode == "LA":
         return image.getchannel("L"), image.getchannel("A")
     if image.mode in _WITH_ALPHA or (image.mode == "P" and key is not None):
         opacity = image.convert("RGBA").getchannel("A")
-        is_unused = image.format == "BMP" and opacity.getextrema() == (0, 0)  # as many programs write it
+        is_unused = image.format == "BMP" and opacity.getextrema() == (
+            0,
+            0,
+        )  # many programs write BMP with an unused alpha of 0
         return image.convert("RGBA").convert("RGB"), None if is_unused else opacity
     if image.mode in (*_GREY_16, "I"):
         values = np.asarray(image).astype(np.int64)
         return _scaled(image, values), None if key is None else _opacity(values != key)
     if image.mode == "CMYK":
-        is_positive = image.format in ("JPEG", "MPO") and "adobe" not in image.info  # Pillow takes all for Adobe's
+        is_positive = (
+            image.format in ("JPEG", "MPO") and "adobe" not in image.info
+        )  # Pillow inverts all CMYK, as Adobe's files need it
         return PIL.ImageChops.invert(image) if is_positive else image, None
     if key is None:
         return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"), None
@@ -254,7 +289,7 @@ def _eight_bits(image: PIL.Image.Image, data: bytes) -> tuple[PIL.Image.Image, P
 
 
 def _scaled(image: PIL.Image.Image, values: np.ndarray) -> PIL.Image.Image:
-    """Grey values of the 16 bits, or fewer in a TIFF, that the file says, as 8 bits."""
+    """Scale grey values of 16 bits, or of the number of bits that a TIFF states, to 8 bits."""
     tags = getattr(image, "tag_v2", {})
     top = 2 ** tags.get(_TIFF_BITS, (16,))[0] - 1
     if tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
@@ -263,11 +298,12 @@ def _scaled(image: PIL.Image.Image, values: np.ndarray) -> PIL.Image.Image:
 
 
 def _opacity(shown: np.ndarray) -> PIL.Image.Image:
+    """Make an opacity of mode "L" from a mask of the opaque pixels."""
     return PIL.Image.fromarray(np.where(shown, 255, 0).astype(np.uint8))
 
 
 def _eight_bit_key(key: int | tuple[int, ...], data: bytes) -> list[int]:
-    """The transparent colour of a PNG, in the scale that Pillow gives its pixels; a list of one or three values."""
+    """Return the transparent colour of a PNG, one or three values, in the scale in which Pillow gives its pixels."""
     values, bits = [key] if isinstance(key, int) else list(key), data[24]
     if bits == 16:
         return [value >> 8 for value in values]

@@ -1,4 +1,4 @@
-"""The class of a video from the folder that it lies in."""
+"""The class of a video, taken from the folder in which it lies."""
 
 import re
 from collections.abc import Sequence
@@ -13,14 +13,20 @@ _LIKE_SPLIT = re.compile(f"(.+[_-])?({_SPLIT.pattern})([_-].+)?", re.IGNORECASE)
 
 
 def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tuple[list[str], list[str]]:
-    """(class of every video, notes). The class is the first folder that tells videos apart, below `train/` and `test/`.
+    """Take the class of every video from its folders.
+
+    The class is the first folder that is not common to all videos. If the first folders are parts of a data set, such
+    as `train/` and `test/`, it is the folder below.
 
     Args:
-        names: Of the videos, for messages.
-        places: The folders that each video lies in, the outermost first.
+        names: Names of the videos, for messages.
+        places: The folders of each video, the outermost folder first.
+
+    Returns:
+        (name of the class of every video, sentences for the user).
 
     Raises:
-        DataError: Naming a video that lies in no folder, or in none below `train/` or `test/`.
+        DataError: If a video lies in no folder, or in no folder below `train/` or `test/`.
     """
     notes: list[str] = []
     rest = [[normal_form(folder) for folder in place] for place in places]
@@ -39,7 +45,10 @@ def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tupl
 
 
 def _are_splits(rest: list[list[str]]) -> bool:
-    """Whether the first folders are the parts of a data set; names that hold more than that need classes in common."""
+    """Check whether the first folders are the parts of a data set.
+
+    Folders such as `train_256` count only if a class lies in several of them.
+    """
     firsts = {place[0] for place in rest}
     if all(_SPLIT.fullmatch(first) for first in firsts):
         return len(firsts) > 1 or any(len(place) > 1 for place in rest)
@@ -50,6 +59,7 @@ def _are_splits(rest: list[list[str]]) -> bool:
 
 
 def _check(names: Sequence[str], rest: list[list[str]], clause: str) -> None:
+    """Raise `DataError` with `clause` if a video has no folder left."""
     loose = [name for name, place in zip(names, rest, strict=True) if not place]
     if loose:
         more = f" (so do {len(loose) - 1} more: {shortened(loose[1:])})" if len(loose) > 1 else ""
@@ -57,16 +67,16 @@ def _check(names: Sequence[str], rest: list[list[str]], clause: str) -> None:
 
 
 def _without_wrappers(rest: list[list[str]], notes: list[str]) -> list[list[str]]:
-    """Places without the folders that hold all the videos, as long as folders are left below."""
+    """Remove the folders that hold all videos, as long as every video has a folder below."""
     while len({place[0] for place in rest}) == 1 and all(len(place) > 1 for place in rest):
         below = {place[1] for place in rest}
         if len(below) == 1 and not all(len(place) > 2 for place in rest):
-            break  # one class, even if some of its videos lie deeper
+            break  # there is one class; some of its videos lie deeper
         notes.append(f"all videos lie in {printable(rest[0][0], 100)}/; the class of a video is the folder below")
         rest = [place[1:] for place in rest]
     return rest
 
 
 def in_order(classes: Sequence[str]) -> list[str]:
-    """Names of classes, each once, in natural order; a class has the number of its place."""
+    """Return each name once, in natural order; the number of a class is its place in this list."""
     return natural_sorted(set(classes))

@@ -1,24 +1,24 @@
-"""What a converted data set keeps of its sources: classes, and the motion hint."""
+"""What a converted data set keeps of its sources: classes, and the recommended distance of motion anchors."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from stylegan_v_ext.data.class_folders import class_folders, in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import grouped
 from stylegan_v_ext.data.labels import NO_LABEL
 from stylegan_v_ext.data.metadata import Metadata
 from stylegan_v_ext.data.sources import Source
+from stylegan_v_ext.data.sources.class_folders import class_folders, in_order
 from stylegan_v_ext.text import printable
 
 
 @dataclass
 class SourceClasses:
-    """Classes of the sources of a data set.
+    """The classes of the sources of a data set.
 
     Attributes:
-        numbers: Class of every source, in their order; None for a source without a class.
-        names: Names of the classes by number; None if they are not known, or there are no classes.
+        numbers: Class number of every source, in order; None for a source without a class.
+        names: Names of the classes by number; None if they are unknown, or if there are no classes.
         notes: Sentences for the user.
     """
 
@@ -27,10 +27,13 @@ class SourceClasses:
     notes: list[str] = field(default_factory=list)
 
     def counts(self, labels: list[tuple[str, int]]) -> list[tuple[str, int]]:
-        """(number and name, how many videos) of every class, by number.
+        """Count the videos of every class that were written.
 
         Args:
-            labels: (folder, class) of every video that was written.
+            labels: (folder, class number) of every video that was written.
+
+        Returns:
+            (number and name of a class, number of its videos), by number.
         """
         counted = Counter(number for _, number in labels)
         names = dict(enumerate(self.names or []))
@@ -40,14 +43,15 @@ class SourceClasses:
         ]
 
 
-def classes_of(sources: list[Source], from_folders: bool) -> SourceClasses:
-    """The classes of sources: those that their `dataset.json` records, or those of the folders that they lie in.
+def classes_of(sources: list[Source], *, from_folders: bool) -> SourceClasses:
+    """Find the classes of sources.
 
     Args:
-        from_folders: Take the folders', in place of what is recorded.
+        sources: The sources.
+        from_folders: Whether the folders are the classes; otherwise the classes come from `dataset.json`.
 
     Raises:
-        DataError: If a source lies in no folder that gives it a class.
+        DataError: If folders are the classes, and a source lies in no such folder.
     """
     recorded = _recorded_classes(sources)
     if not from_folders:
@@ -64,6 +68,7 @@ def classes_of(sources: list[Source], from_folders: bool) -> SourceClasses:
 
 
 def _recorded_classes(sources: list[Source]) -> SourceClasses:
+    """Return the classes that the `dataset.json` files of the sources record."""
     numbers = [item.recorded.labels.get(item.place) for item in sources]
     if not any(item.recorded.labels or item.recorded.unusable for item in sources):
         return SourceClasses(numbers)
@@ -73,15 +78,19 @@ def _recorded_classes(sources: list[Source]) -> SourceClasses:
         if number is None
     ]
     notes = [f"{sentence}, so none is written" for sentence in grouped(reasons, "video", len(sources))]
-    names = next((item.recorded.classes for item in sources if item.recorded.classes is not None), None)
+    names = next((item.recorded.class_names for item in sources if item.recorded.class_names is not None), None)
     return SourceClasses(numbers, None if len(reasons) == len(sources) else names, notes)
 
 
 def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | None, list[str]]:
-    """(frames between motion anchors that the sources recommend, or None; notes).
+    """Find the distance of motion anchors that the sources recommend.
 
     Args:
-        fps: Rate that the frames are resampled to, in frames a second; None if they are taken as they are.
+        sources: The sources.
+        fps: Rate to which the frames are resampled, in frames a second; None if they are not resampled.
+
+    Returns:
+        (number of frames between motion anchors, or None if there is no recommendation; sentences for the user).
     """
     records = {id(item.recorded): item.recorded for item in sources if item.recorded.motion_distance is not None}
     scaled = {_scaled(record, fps) for record in records.values()}
@@ -98,6 +107,7 @@ def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | 
 
 
 def _scaled(record: Metadata, fps: float | None) -> int | None:
+    """Convert the recommended distance to another rate; None if its own rate is unknown."""
     if fps is None:
         return record.motion_distance
     if record.fps is None or record.motion_distance is None:

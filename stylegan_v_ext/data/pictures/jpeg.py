@@ -1,20 +1,20 @@
 """Decoding JPEG frames at full speed in many threads.
 
-Pillow holds Python's global lock while it looks at a file, so that threads wait for each other; simplejpeg
-decodes to the same pixels without it. Where it is not installed, or a file is no sound JPEG in colour, Pillow
-has the say.
+Pillow holds Python's global lock while it looks at a file, so that threads wait for each other. simplejpeg decodes to
+the same pixels without the lock. Pillow reads a file if simplejpeg is not installed, or if the file is no sound JPEG in
+colour.
 """
 
 import struct
 
 import numpy as np
 
-from stylegan_v_ext.data.colour import is_srgb
 from stylegan_v_ext.data.limits import MOST_PIXELS
+from stylegan_v_ext.data.pictures.colour import is_srgb
 
 try:
     import simplejpeg
-except ImportError:  # no wheel for this platform
+except ImportError:  # there is no wheel for this platform
     simplejpeg = None
 
 _MARKER = b"\xff\xd8\xff"
@@ -24,9 +24,14 @@ _ORIENTATION, _ENTRY_NBYTES = 0x0112, 12
 
 
 def decode_jpeg(data: bytes) -> np.ndarray | None:
-    """RGB frame uint8 `[H, W, 3]` of a sound JPEG file in colour, stored upright and in sRGB.
+    """Decode a JPEG file whose pixels need no change.
 
-    None for anything else, and for too many pixels.
+    Args:
+        data: Content of a file.
+
+    Returns:
+        RGB pixels, uint8 `[H, W, 3]`; None unless the file is a sound JPEG in colour that is upright, in sRGB and not
+        too large.
     """
     if simplejpeg is None or not data.startswith(_MARKER):
         return None
@@ -40,7 +45,7 @@ def decode_jpeg(data: bytes) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether the header of a JPEG file leaves its pixels as they are stored: upright, and in sRGB."""
+    """Check whether the header of a JPEG file says that its pixels are upright and in sRGB."""
     profile, at, end = b"", 2, len(data) - 4
     while at < end and data[at] == 0xFF:
         kind = data[at + 1]
@@ -63,7 +68,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _orientation(tiff: bytes) -> int:
-    """Orientation, 1 (upright) to 8, that the EXIF part of a file states; 1 if it states none."""
+    """Return the orientation, 1 (upright) to 8, in the EXIF part of a file; 1 if it is not stated."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
         return 1

@@ -1,4 +1,4 @@
-"""Videos that may be another form of others beside them: the same as files and as frames, or masks of them."""
+"""Videos that may be there in two forms: as files and as folders of frames, or with masks or maps of them."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ _MAPS = re.compile(
 
 
 def counterparts(folders: Sequence[str], files: Sequence[str]) -> list[str]:
-    """Sentences about videos that may be there in two forms.
+    """Return sentences about videos that may be there in two forms.
 
     Args:
-        folders: Names of those that are folders of pictures.
-        files: Names of the others.
+        folders: Names of the videos that are folders of pictures.
+        files: Names of the other videos.
     """
     sentences = []
     if folders and files:
@@ -37,7 +37,11 @@ def counterparts(folders: Sequence[str], files: Sequence[str]) -> list[str]:
 
 
 def _maps(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(Videos below a folder that is called `masks` or the like, those that have the same path but for that folder)."""
+    """Find videos that may be masks or maps of other videos.
+
+    Returns:
+        (videos below a folder with a name such as `masks`, videos whose path differs from theirs only in that folder).
+    """
     paths = {name: PurePosixPath(name).with_suffix("").parts for name in names}
     places = [
         (name, place)
@@ -47,7 +51,7 @@ def _maps(names: Sequence[str]) -> tuple[list[str], list[str]]:
     ]
     if not places:
         return [], []
-    others: dict[tuple, list[str]] = {}
+    others: dict[tuple[str | None, ...], list[str]] = {}
     depths = {place for _, place in places}
     for name, parts in paths.items():
         for place in depths:
