@@ -38,7 +38,9 @@ def test_unknown_names_are_named(package):
 
 
 def test_importing_the_packages_imports_no_torch():
-    code = "import sys, importlib; [importlib.import_module(name) for name in sys.argv[1:]]; print('torch' in sys.modules)"
+    code = (
+        "import sys, importlib; [importlib.import_module(name) for name in sys.argv[1:]]; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code, *packages()], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "False\n", done.stderr
 
