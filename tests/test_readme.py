@@ -85,7 +85,9 @@ def test_readme_makes_a_video_from_python(tmp_path, monkeypatch):
     (block,) = [block for block in python_blocks(README) if "load(" in block]
     shipped = "tests/data/carphone64.safetensors"
     monkeypatch.chdir(tmp_path)
-    block = block.replace(shipped, str(ROOT / shipped)).replace("frames=60", "frames=6").replace("frames=100", "frames=5")
+    block = (
+        block.replace(shipped, str(ROOT / shipped)).replace("frames=60", "frames=6").replace("frames=100", "frames=5")
+    )
     names: dict[str, object] = {}
     exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "video.mp4").stat().st_size > 1000
@@ -120,7 +122,9 @@ def test_every_page_is_in_the_index():
 
 
 def test_concepts_are_where_the_architecture_page_says():
-    rows = re.findall(r"^\| .* \| (`stylegan_v_ext/.*`) \| (`.*`) \|$", LAYOUT.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| .* \| (`stylegan_v_ext/.*`) \| (`.*`) \|$", LAYOUT.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert len(rows) >= 12
     for files, names in rows:
         for file, name in zip(re.findall(r"`(.*?)`", files), re.findall(r"`(.*?)`", names), strict=True):
@@ -133,5 +137,3 @@ def test_folders_hold_the_files_that_the_architecture_page_names():
         for name in re.findall(r"`(\w+/?)`", text):
             path = ROOT / "stylegan_v_ext" / folder / name
             assert path.is_dir() or path.with_suffix(".py").exists(), f"{folder}{name}"
-
-
