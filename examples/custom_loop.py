@@ -1,8 +1,9 @@
 """A training loop of your own over the steps of the GAN.
 
-python examples/custom_loop.py
+    python examples/custom_loop.py
 
-`trainer.run()` is the loop that `train.py` runs. A loop of your own decides when to look, to change something, and to stop.
+`trainer.run()` is the loop that `train.py` runs. A loop of your own decides when to look, to change something and to
+stop.
 """
 
 from pathlib import Path

@@ -1,12 +1,12 @@
 """Measure how far the videos of one folder are from those of another.
 
-python examples/measure_folders.py REAL FAKE
+    python examples/measure_folders.py REAL FAKE
 
 Each side is a folder or zip of video files of any model, or a data set.
 
-The metrics below need no download. FVD, the metric of the papers, is `fvd2048_16f`: it looks through the network I3D, whose file
-is downloaded at first use or taken from the folder that STYLEGAN_V_DETECTORS names (docs/metrics.md). `rfvd...` is not FVD: it
-looks through fixed random filters, and its figures compare with one another alone.
+The metrics below need no download. FVD, the metric of the papers, is `fvd2048_16f`. It looks through the network I3D,
+whose file is downloaded at first use, or taken from the folder that STYLEGAN_V_DETECTORS names (docs/metrics.md).
+`rfvd...` is not FVD: it looks through fixed random filters, and its figures compare with one another alone.
 """
 
 import sys

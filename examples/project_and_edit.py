@@ -1,8 +1,9 @@
 """Find a real clip in a network, then let it go on, slow it down, lend its motion, change it by a text.
 
-python examples/project_and_edit.py NETWORK CLIP [PROMPT]
+    python examples/project_and_edit.py NETWORK CLIP [PROMPT]
 
-The prompt needs `pip install "stylegan_v_ext[clip]"`. The better the network knows clips of this kind, the closer it comes.
+The prompt needs `pip install "stylegan_v_ext[clip]"`. The result is close to the clip if the network was trained on
+clips of this kind.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Train with the loop of a stylegan3 checkout, and use its modules on our clips.
 
-git clone https://github.com/NVlabs/stylegan3
-python examples/stylegan3_checkout.py stylegan3
+    git clone https://github.com/NVlabs/stylegan3
+    python examples/stylegan3_checkout.py stylegan3
 
 The checkout is not edited. What its code needs on today's Python and PyTorch is patched in memory (docs/host.md).
 """

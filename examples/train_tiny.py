@@ -1,6 +1,6 @@
 """Train a tiny model from Python, go on with the run, make a video.
 
-python examples/train_tiny.py
+    python examples/train_tiny.py
 
 It shows the calls. A model that is good to look at needs days on a GPU.
 """
