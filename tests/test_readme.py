@@ -12,6 +12,7 @@ import pytest
 
 import stylegan_v_ext
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.cli.switches import spelled_out
 from tests.public_names import ROOT
 
 README = ROOT / "README.md"
@@ -39,7 +40,8 @@ def python_blocks(path):
 def check_options(command, arguments):
     """Raise for an option that the command does not have, and for a value that is none of its choices."""
     context = click.Context(command)
-    options, _, order = command.make_parser(context).parse_args(args=list(arguments))
+    words = list(spelled_out(command.params, arguments))
+    options, _, order = command.make_parser(context).parse_args(args=words)
     for parameter in order:
         if isinstance(parameter.type, click.Choice | click.types._NumberRangeBase):
             parameter.type_cast_value(context, options[parameter.name])
