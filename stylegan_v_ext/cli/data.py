@@ -110,7 +110,9 @@ def convert(
         **cast("dict[str, Any]", options),
     )
     with progress_bar(1000, "Converting") as bar:
-        report = conversion.convert_dataset(src, dest, request, lambda name, share: bar.update(int(share * 1000) - bar.pos))
+        report = conversion.convert_dataset(
+            src, dest, request, lambda name, share: bar.update(int(share * 1000) - bar.pos)
+        )
     say(*(f"Note: {sentence}" for sentence in report.notes), err=True)
     if report.fps is None:
         say(_NO_RATE, err=True)

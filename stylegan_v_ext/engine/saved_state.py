@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stylegan_v_ext.checkpoints.reader import plain, read_file
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.reader import read_file
 from stylegan_v_ext.config.run import RunConfig
 from stylegan_v_ext.config.stock import from_stock, to_stock
 from stylegan_v_ext.documents import read_json

@@ -11,8 +11,8 @@ import torch
 
 from stylegan_v_ext.documents import check_arrays, parse_json
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.networks.anchor_noise import NoiseSource, recorded_noise
+from stylegan_v_ext.networks.generator import VideoGenerator
 
 _KEYS = ("w", "motion", "first_anchor", "motion_seed", "times", "settings")
 
