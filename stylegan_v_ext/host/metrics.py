@@ -92,7 +92,7 @@ def prefer_local_detectors() -> Callable[[], None]:
     Returns:
         Function that undoes it.
     """
-    stock = dnnlib.util.open_url
+    stock: Callable[..., object] = dnnlib.util.open_url
 
     def open_url(url: str, *args: object, **kwargs: object) -> object:
         local = detectors.local_detector(Path(url.split("?")[0]).name) if dnnlib.util.is_url(url) else None
