@@ -80,10 +80,15 @@ class Command(_Entry, click.Command):
 
 
 class Group(_Entry, click.Group):
-    """A group of commands that may be an entry point."""
+    """A group of commands that may be an entry point. Its own options stand under headings, too."""
 
     command_class = Command
     group_class = type
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options and the commands of the help."""
+        write_options(ctx, formatter, self.get_params(ctx))
+        self.format_commands(ctx, formatter)
 
 
 @contextmanager

@@ -21,7 +21,9 @@ class TrainOptions:
     """What a new run is asked for; None stands for a default that depends on the rest.
 
     Values are checked when the object is made, with a `ValueError` that names the option as the command line has it.
-    The help text of a field is its documentation; `docs/options.md` lists all of them.
+    The sentence of a field is its documentation; `docs/options.md` lists all fields.
+
+        options = TrainOptions(data="clips.zip", mirror=True, kimg=1000)
     """
 
     outdir: str = _run("Folder that run folders go into", default="runs", begins=True, metavar="DIR")

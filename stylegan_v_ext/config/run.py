@@ -82,7 +82,7 @@ class DiscriminatorConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Checked):
-    """Adam of one network."""
+    """Optimizer of a network."""
 
     class_name: str = setting("Path of the class", default="torch.optim.Adam")
     lr: float = setting("Learning rate, before the correction for a lazy regulariser", default=0.0025, low=0)
@@ -181,7 +181,7 @@ class BatchConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig(Checked):
-    """Length of a run, and when it writes what."""
+    """Length of a run, and the times at which it writes its files."""
 
     total_kimg: float = setting("Length of training", default=8333.0, unit="kimg", low=1e-9, high=1e9)
     kimg_per_tick: float = setting(
@@ -204,7 +204,7 @@ class ScheduleConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class MachineConfig(Checked):
-    """What a run computes on and how exactly; faults that it lives with."""
+    """Device and precision of a run, and what it does about faults."""
 
     device: str = setting("Device to compute on: cpu, cuda, cuda:1 or mps", default="cpu")
     random_seed: int = setting("Seed of everything that is random", default=0, low=0, high=2**32 - 1)

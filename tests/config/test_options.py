@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.entry import Command, Group
 from stylegan_v_ext.cli.grouping import Option, is_rare
 from stylegan_v_ext.cli.settings import given_options, training_options
 from stylegan_v_ext.cli.switches import Switch
@@ -96,14 +96,28 @@ def test_help_shows_common_options_by_group_and_help_all_the_rare_ones_too():
 
 
 def test_commands_without_groups_keep_their_help():
-    @click.command(cls=Command)
-    @click.option("--size", help="Size", type=int)
-    def plain(size):
+    for make, cls in ((click.command, Command), (click.group, Group)):
+
+        @make(cls=cls)
+        @click.option("--size", help="Size", type=int)
+        def plain(size):
+            """Do nothing."""
+
+        text = CliRunner().invoke(plain, ["--help"]).output
+        assert text.count("\nOptions:\n") == 1 and "--help-all" not in text and "Other options" not in text
+        assert CliRunner().invoke(plain, ["--help-all"]).exit_code == 2
+
+
+def test_groups_of_commands_have_rare_options_too():
+    @click.group(cls=Group, invoke_without_command=True)
+    @click.option("--depth", help="Depth", type=int, cls=Option, rare=True)
+    def group(depth):
         """Do nothing."""
 
-    text = CliRunner().invoke(plain, ["--help"]).output
-    assert "\nOptions:\n" in text and "--help-all" not in text and "Other options" not in text
-    assert CliRunner().invoke(plain, ["--help-all"]).exit_code == 2
+    group.add_command(command, name="train")
+    common, everything = (CliRunner().invoke(group, [word]).output for word in ("--help", "--help-all"))
+    assert "--depth" not in common and "--depth INTEGER" in everything
+    assert all("\nCommands:\n  train" in text for text in (common, everything))
 
 
 @pytest.mark.parametrize(
