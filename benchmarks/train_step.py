@@ -15,7 +15,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import CHANNELS, CLIPS, FRAMES, print_table
+from benchmarks.common import CHANNELS, CLIPS, FRAMES, PROCESS, print_table
 from benchmarks.sides import Side, compare
 
 ROUND = 16
@@ -23,26 +23,34 @@ ROUND = 16
 
 def trainer(data, cfg, folder, clips=CLIPS, **kwargs):
     """A training run of ours in that folder. clips: in a batch, or as many frames for the image model."""
-    from stylegan_v_ext.cli.common import device_to_use
-    from stylegan_v_ext.cli.train import make_config
-    from stylegan_v_ext.config import TrainOptions
-    from stylegan_v_ext.engine.loop import Trainer
+    from stylegan_v_ext.config import DataFacts, TrainOptions, build_config
+    from stylegan_v_ext.data.dataset import SparseVideoDataset
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.engine import Trainer
+    from stylegan_v_ext.memory import keep_freed_memory
+    from stylegan_v_ext.networks.precision import has_fast_bfloat16
 
+    device = pick_device("auto")
+    if device.type == "cpu":
+        PROCESS.enter_context(keep_freed_memory())
     frames = FRAMES if cfg != "stylegan2" else 1
     defaults = dict(
-        cbase=CHANNELS["channel_base"], cmax=CHANNELS["channel_max"], aug="noaug", workers=0,
-        device=str(device_to_use("auto")),
+        cbase=CHANNELS["channel_base"], cmax=CHANNELS["channel_max"], aug="noaug", workers=0, device=str(device),
     )  # fmt: skip
     options = TrainOptions(
         outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=clips * FRAMES // frames, **{**defaults, **kwargs}
     )
-    return Trainer(make_config(options), folder)
+    dataset = SparseVideoDataset(data, num_frames=frames)
+    facts = DataFacts(
+        path=data, name=dataset.name, resolution=dataset.resolution, motion_distance=dataset.motion_distance
+    )
+    return Trainer(build_config(options, facts, device=str(device), fast_bfloat16=has_fast_bfloat16()), folder)
 
 
 def our_step(data, cfg, folder, kwargs):
     """A training iteration of ours. It sees one batch again and again, since the other sides load no data either."""
     run = trainer(data, cfg, folder, **kwargs)
-    run._batches = itertools.repeat(next(run._batches))
+    run.gan_step.batches = itertools.repeat(next(run.gan_step.batches))
     return run.step
 
 

@@ -1,6 +1,7 @@
 """A whole run in its folder: a new one, or one that goes on."""
 
 import errno
+from contextlib import closing
 from pathlib import Path
 
 import dnnlib
@@ -72,11 +73,12 @@ def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE,
 
 
 def _run(trainer: Trainer) -> Path:
-    """Train, in the leading process with a log."""
-    if not trainer.processes.leads:
-        return trainer.run()
-    if trainer.resumed:
-        state = trainer.state
-        records.rewind(trainer.run_dir, state.progress.tick, state.num_clips, trainer.config.schedule.metrics)
-    with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
-        return trainer.run()
+    """Train, in the leading process with a log; end the data workers."""
+    with closing(trainer.gan_step.batches):
+        if not trainer.processes.leads:
+            return trainer.run()
+        if trainer.resumed:
+            state = trainer.state
+            records.rewind(trainer.run_dir, state.progress.tick, state.num_clips, trainer.config.schedule.metrics)
+        with dnnlib.util.Logger(str(trainer.run_dir / "log.txt"), file_mode="a"):
+            return trainer.run()

@@ -40,7 +40,8 @@ def stopped_and_gone_on(config, run_dir, stop, num_steps):
 @pytest.mark.parametrize(
     "kwargs",
     [
-        dict(aug="ada", ada_kimg=0.05), dict(workers=2, aug="noaug"), dict(pl_weight=2.0, style_mixing=0.9, mirror=True),
+        dict(aug="ada", ada_kimg=0.05), dict(workers=2, aug="noaug"),
+        dict(pl_weight=2.0, style_mixing=0.9, mirror=True),
         dict(batch=8, batch_gpu=4, aug="fixed", augpipe="bgcfnc", p=0.8), dict(cfg="stylegan-v-lstm"),
         dict(cfg="stylegan2", num_frames=1),
     ],
