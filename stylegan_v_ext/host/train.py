@@ -195,18 +195,9 @@ def _run(
     """Run the checkout's loop in this process; the checkout has been entered."""
     loop = import_module(_LOOP)
     vars(loop)["open"] = _open  # what its functions find in place of the built-in one
-    num_gpus, machine = config.batch.num_gpus, config.machine
     if meeting_place is not None:
-        torch.distributed.init_process_group(
-            backend="nccl" if device_type() == "cuda" else "gloo",
-            init_method=(Path(meeting_place) / "processes").as_uri(),
-            rank=rank,
-            world_size=num_gpus,
-        )
-    device = torch.device("cuda", rank) if device_type() == "cuda" else torch.device("cpu")
-    training_stats.init_multiprocessing(rank, device if num_gpus > 1 else None)
-    if rank != 0:
-        custom_ops.set_verbosity("none")
+        _join(rank, config.batch.num_gpus, meeting_place)
+    machine = config.machine
     arguments = loop_arguments(config, loop.training_loop, start)
     # The loop sets the seeds and most of these switches itself, and never back.
     switches = execution(
@@ -215,12 +206,26 @@ def _run(
         tf32=machine.allow_tf32,
         cudnn_benchmark=machine.cudnn_benchmark,
     )
-    with _logging_to(run_dir), switches:
+    with _logging_to(run_dir), switches, training_stats.recording(training_stats.Statistics()):
         if rank == 0:
             say(f"Engine: {checkout.codebase} in {checkout.path}", "")
         loop.training_loop(run_dir=str(run_dir), rank=rank, abort_fn=_abort_fn(config, stopped), **arguments)
     if meeting_place is not None:
         leave()
+
+
+def _join(rank: int, num_gpus: int, meeting_place: str) -> None:
+    """Meet the other processes of the run."""
+    torch.distributed.init_process_group(
+        backend="nccl" if device_type() == "cuda" else "gloo",
+        init_method=(Path(meeting_place) / "processes").as_uri(),
+        rank=rank,
+        world_size=num_gpus,
+    )
+    device = torch.device("cuda", rank) if device_type() == "cuda" else torch.device("cpu")
+    training_stats.init_multiprocessing(rank, device)
+    if rank != 0:
+        custom_ops.set_verbosity("none")
 
 
 class _WholeFile(io.BufferedWriter):

@@ -17,7 +17,7 @@ from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.demo_data import is_demo_data
 from stylegan_v_ext.runs.folder import latest_run
 from stylegan_v_ext.runs.plan import launch_name
-from stylegan_v_ext.runs.processes import restarted
+from stylegan_v_ext.runs.processes import check_alone, restarted
 from stylegan_v_ext.text import say
 
 
@@ -54,6 +54,7 @@ def resume(run_dir: str | Path, **changes: object) -> Path:
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """
+    check_alone("resume")
     part = reopen(run_dir, changes)
     say(f"Run folder: {part.run_dir}", *part.notes)
     return train_on(part)

@@ -10,6 +10,7 @@ from stylegan_v_ext.config import RunConfig, TrainOptions
 from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.runs.folder import make_run_dir
 from stylegan_v_ext.runs.plan import prepare
+from stylegan_v_ext.runs.processes import check_alone
 from stylegan_v_ext.text import say
 
 
@@ -21,7 +22,7 @@ def train(options: TrainOptions, *, run_dir: str | Path | None = None) -> Path:
     numbers as `train.py` does, on a CPU to the bit.
 
     Args:
-        options: What to train. `gpus` has to be 1: `train.py --gpus` starts several processes.
+        options: What to train. `gpus` has to be 1, except in a host: `train.py --gpus` starts several processes.
         run_dir: Folder of the run, new or empty; None makes a numbered folder in `options.outdir`.
 
     Returns:
@@ -32,8 +33,8 @@ def train(options: TrainOptions, *, run_dir: str | Path | None = None) -> Path:
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """
-    if options.gpus > 1 and options.host is None:
-        raise ValueError(f"gpus={options.gpus}: train() works in one process; use `train.py --gpus={options.gpus}`")
+    if options.host is None:
+        check_alone("train", options.gpus)
     with inside(options.host) as checkout:
         plan = prepare(replace(options, host=checkout))
         say(*plan.notes)

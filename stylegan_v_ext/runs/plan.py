@@ -169,7 +169,8 @@ def _fit_to_source(config: RunConfig, source: Checkpoint, given: Collection[str]
     if reason:
         raise ValueError(reason)
     discriminator, _ = source.discriminator()
-    return follow_source(config, generator.kwargs, discriminator.kwargs if discriminator else None, given)
+    arguments = None if discriminator is None else discriminator.kwargs
+    return follow_source(config, generator.kwargs, arguments, given)
 
 
 def _fit_to_host(config: RunConfig) -> RunConfig:

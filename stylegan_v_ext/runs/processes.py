@@ -4,8 +4,23 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from stylegan_v_ext.distributed import Processes, join
+from stylegan_v_ext.distributed import Processes, join, launched_processes
 from stylegan_v_ext.interrupts import StoppedBySignal
+
+
+def check_alone(function: str, gpus: int = 1) -> None:
+    """Check that a function that works in one process is not asked to be one of several.
+
+    Args:
+        function: Name of the function, for the message.
+        gpus: Number of processes that the user asks for.
+
+    Raises:
+        ValueError: If the user, or torchrun, wants several processes.
+    """
+    count = max(gpus, launched_processes())
+    if count > 1:
+        raise ValueError(f"gpus={count}: {function}() works in one process; use `train.py --gpus={count}`")
 
 
 @contextlib.contextmanager

@@ -182,11 +182,23 @@ def test_bfloat16_where_the_cpu_is_made_for_it(sky_zip, tmp_path, monkeypatch):
     ],
 )
 def test_whole_runs_with_options(sky_zip, tmp_path, device, kwargs):
-    last = train(config_for(sky_zip, device=str(device), **{"kimg": 0.02, **kwargs}), tmp_path / "run")
-    lines = (tmp_path / "run" / "stats.jsonl").read_text().splitlines()
-    losses = [json.loads(line)[f"Loss/{network}/loss"]["mean"] for line in lines for network in "GD"]
+    config = config_for(sky_zip, device=str(device), **{"kimg": 0.02, **kwargs})
+    last = train(config, tmp_path / "run")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    losses = [row[f"Loss/{network}/loss"]["mean"] for row in rows for network in "GD"]
     assert len(losses) >= 2 and np.isfinite(losses).all()
     assert all(tensor.isfinite().all() for tensor in load(last).build("G_ema").state_dict().values())
+
+    before, state = Trainer(config, tmp_path / "before").state, load_state(tmp_path / "run")
+    assert state["num_items"] == (12 if kwargs.get("mirror") else 6)
+    assert all(row["Progress/augment"]["mean"] == kwargs["p"] for row in rows if "p" in kwargs)
+    assert any(row.get("Loss/pl_penalty", {"num": 0})["num"] for row in rows) == ("pl_weight" in kwargs)
+    learned = {name for name, _ in before.D.named_parameters()}
+    frozen = {name for name in state["networks"]["D"] if name.endswith((".weight", ".bias"))} - learned
+    assert bool(frozen) == ("freezed" in kwargs)
+    after = state["networks"]["D"]
+    same = {name for name, tensor in before.D.state_dict().items() if torch.equal(tensor.cpu(), after[name])}
+    assert frozen <= same and not same & learned
 
 
 def test_labelled_data_trains_and_draws_its_sheets(tmp_path):
