@@ -26,7 +26,12 @@ def say_notes(notes: Sequence[str]) -> None:
         notes: The `notes` of a `NetworkData`; the first 100 are printed.
     """
     for note in notes[:_MOST_NOTES]:
-        say(f"Note: {note}", err=True)
+        say_note(note)
+
+
+def say_note(note: str) -> None:
+    """Print a sentence about a decision on stderr."""
+    say(f"Note: {note}", err=True)
 
 
 def refuse_existing(*paths: Path) -> None:
