@@ -108,8 +108,7 @@ def _encode(path: Path, temporary: Path, frames: Iterable[np.ndarray], fps: floa
                 if process is None:
                     source = f"-f rawvideo -pix_fmt rgb24 -s {frame.shape[1]}x{frame.shape[0]} -r {fps} -i pipe:0"
                     words = ["-y", *source.split(), *encoder, f"file:{temporary}"]
-                    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
-                    process = start_ffmpeg(words, **pipes)
+                    process = start_ffmpeg(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
                 _pipe_to(process).write(np.ascontiguousarray(frame).data)
                 count += 1
             if process is not None:
