@@ -21,7 +21,7 @@ class UserError(click.ClickException):
     """One printable line for the user, exit code 2.
 
     Args:
-        message: Any object; its text is made printable.
+        message: Object of any type; its text is made printable.
     """
 
     exit_code = 2

@@ -67,7 +67,7 @@ def check_value(value: object, expected: Leaf | Entries, path: str = "") -> None
     """Raise `ValueError`, naming the entry, unless a value is what is expected.
 
     Args:
-        value: Anything that JSON can hold.
+        value: A value that JSON can hold.
         expected: What the value may be.
         path: Names from the top of the document, with dots between them; "" for the document itself.
     """

@@ -7,8 +7,8 @@ the check of what may change when a run goes on, and the table of options in the
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass
-from typing import Any
+from dataclasses import MISSING
+from typing import Any, NamedTuple
 
 from stylegan_v_ext.config.kinds import check_kind, kind_of, normalised
 
@@ -17,8 +17,7 @@ GROUPS = ("Model", "Data", "Optimiser", "Regularisation", "Run", "Machine")
 """Headings of options, in the order of `--help`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """Metadata of one field.
 
     Attributes:
@@ -122,7 +121,7 @@ def checked(field: dataclasses.Field, value: object) -> object:
 
     Args:
         field: A field that `setting` made, which is an option.
-        value: Any object. Paths may be texts or path objects, and lists may stand for tuples.
+        value: Object of any type. Paths may be texts or path objects, and lists may stand for tuples.
 
     Returns:
         The value, of the type of the field.

@@ -3,7 +3,7 @@
 import os
 import types
 import typing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMES = {
     dict: "an object",
@@ -17,8 +17,7 @@ NAMES = {
 """What messages call the types of JSON, in the order in which they list them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """Type of the values of a setting.
 
     Attributes:
@@ -59,7 +58,7 @@ def normalised(value: object, kind: Kind) -> object:
     """Return the value that a setting keeps for a value that a user gave.
 
     Args:
-        value: Any object. A path becomes a text, a list a tuple, and 0 or 1 false or true.
+        value: Object of any type. A path becomes a text, a list a tuple, and 0 or 1 false or true.
         kind: Type of the setting.
     """
     if isinstance(value, os.PathLike) and kind.base is str:
@@ -74,7 +73,7 @@ def check_kind(name: str, value: object, kind: Kind) -> None:
 
     Args:
         name: What the message calls the setting, such as "--batch".
-        value: Any object.
+        value: Object of any type.
         kind: Type of the setting.
     """
     if value is None and kind.optional:
