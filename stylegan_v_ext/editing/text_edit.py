@@ -19,6 +19,7 @@ from stylegan_v_ext.editing.style_space import bake, style_layers
 from stylegan_v_ext.editing.text_directions import Relevance, measure_relevance
 from stylegan_v_ext.editing.text_image import TextImageEncoder, load_encoder
 from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.listener import SILENT, Listener
@@ -63,6 +64,7 @@ class _Tools:
     listener: Listener
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def edit(
     network: str | Path,
     prompt: str | None = None,
