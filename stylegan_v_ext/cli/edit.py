@@ -1,20 +1,13 @@
 """`stylegan-v edit`: steer a video with text."""
 
+from functools import partial
+
 import click
 
+from stylegan_v_ext.cli import network_options as shared
 from stylegan_v_ext.cli.common import FOLDER, PATH, OutputFile, SeedList, device_to_use, report_user_errors
 from stylegan_v_ext.cli.entry import Command
-from stylegan_v_ext.cli.network_options import (
-    AT_LEAST_1,
-    NOT_NEGATIVE,
-    POSITIVE,
-    SEED,
-    SETTINGS,
-    class_option,
-    device_option,
-    network_option,
-    seed_option,
-)
+from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.terminal import Terminal, request_of, usage_errors
@@ -35,13 +28,17 @@ A file of prompts is a list; all but the prompt may be left out:
     strength: 6
   - prompt: a storm
 """
+_video = partial(click.option, cls=Option, group="Videos")
+_text = partial(click.option, cls=Option, group="Text")
+_latent = partial(click.option, cls=Option, group="Method latent")
+_global = partial(click.option, cls=Option, group="Method global")
 
 
-@click.command(cls=Command, epilog=_EPILOG, context_settings=SETTINGS)
-@network_option()
-@click.option("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
-@click.option("--motion-seed", help="Their motion  [default: a motion of its own for each content]", type=SEED)
-@click.option(
+@click.command(cls=Command, epilog=_EPILOG, context_settings=shared.SETTINGS)
+@shared.network_option(group="Videos")
+@_video("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
+@_video("--motion-seed", help="Their motion  [default: a motion of its own for each content]", type=shared.SEED)
+@_video(
     "--projection",
     "projections",
     help="A video that `stylegan-v project` or this command wrote; may be given again",
@@ -49,18 +46,18 @@ A file of prompts is a list; all but the prompt may be left out:
     metavar="NPZ",
     multiple=True,
 )
-@class_option()
-@click.option("--prompt", help="What the video is to look like", metavar="TEXT")
-@click.option("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
-@click.option("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
-@click.option(
+@shared.class_option(group="Videos")
+@_text("--prompt", help="What the video is to look like", metavar="TEXT")
+@_text("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
+@_text("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
+@_text(
     "--method",
     help="latent: move w by descent, for each video anew; global: a direction in style space, "
     "the same for all videos, in milliseconds once the network's channels are measured",
     type=click.Choice(["latent", "global"]),
     default=EditRequest.method,
 )
-@click.option(
+@_text(
     "--clip",
     "model",
     help="A CLIP model: a folder, or an id of the Hugging Face hub",
@@ -68,49 +65,49 @@ A file of prompts is a list; all but the prompt may be left out:
     type=PATH,
     metavar="DIR|ID",
 )
-@click.option("--steps", help="latent: steps of descent", type=AT_LEAST_1, default=EditRequest.steps)
-@click.option("--lr", help="latent: learning rate; larger goes further", type=POSITIVE, default=EditRequest.lr)
-@click.option(
+@_latent("--steps", help="latent: steps of descent", type=shared.AT_LEAST_1, default=EditRequest.steps)
+@_latent("--lr", help="latent: learning rate; larger goes further", type=shared.POSITIVE, default=EditRequest.lr)
+@_latent(
     "--identity",
     help="latent: weight of coarse changes; larger keeps what is seen recognisable",
-    type=NOT_NEGATIVE,
+    type=shared.NOT_NEGATIVE,
     default=EditRequest.identity,
 )
-@click.option(
+@_latent(
     "--locality",
     help="latent: weight of changed pixels; larger changes fewer of them",
-    type=NOT_NEGATIVE,
+    type=shared.NOT_NEGATIVE,
     default=EditRequest.locality,
 )
-@click.option(
+@_global(
     "--strength",
     help="global: how far, in standard deviations of the most relevant channel; below 0 for the opposite",
     type=float,
     default=EditRequest.strength,
 )
-@click.option(
+@_global(
     "--disentangle",
     help="global: leave out channels below that share of the largest relevance; more changes less besides",
     type=click.FloatRange(0, 1),
     default=EditRequest.disentangle,
 )
-@click.option(
+@_global(
     "--relevance",
     help="global: file for what the channels do; measured if it is not there  [default: in the cache]",
     type=OutputFile("safetensors"),
     metavar="FILE",
 )
-@click.option(
+@_global(
     "--relevance-images",
     help="global: random videos that it is measured on",
     default=EditRequest.relevance_images,
     type=click.IntRange(1, 1024),
 )
-@click.option("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
-@click.option("--frames", help="Length of the MP4s", type=AT_LEAST_1, default=EditRequest.frames)
-@seed_option()
+@_global("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
+@click.option("--frames", help="Length of the MP4s", type=shared.AT_LEAST_1, default=EditRequest.frames)
+@shared.seed_option()
 @click.option("--output", help="Folder", default="edits", type=FOLDER, metavar="DIR")
-@device_option()
+@shared.device_option()
 @trust_option
 @nan_option
 @report_user_errors

@@ -7,7 +7,7 @@ import click
 
 from stylegan_v_ext.cli.common import PATH, GridSize, LayerSpan, OutputPath, ScheduleType, SeedList
 from stylegan_v_ext.cli.grouping import Option
-from stylegan_v_ext.cli.network_options import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SEED
+from stylegan_v_ext.cli.network_options import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SEED, class_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.generate.request import VideoRequest
 from stylegan_v_ext.outputs import VIDEO_FORMATS
@@ -52,7 +52,7 @@ _OPTIONS: list[_Decorator] = [
         type=POSITIVE,
         default=VideoRequest.speed,
     ),
-    _looks("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0)),
+    class_option(group="Looks"),
     _looks(
         "--trunc",
         "truncation",

@@ -34,13 +34,14 @@ def device_option(help_text: str = "auto, cuda, cpu or mps (mps is untested)") -
     return click.option("--device", help=help_text, default="auto", metavar="NAME")
 
 
-def class_option(help_text: str = "Class of a conditional network") -> _Decorator:
+def class_option(help_text: str = "Class of a conditional network", *, group: str = "") -> _Decorator:
     """Return the option `--class`, whose value is `class_index`.
 
     Args:
         help_text: What `--help` says about it.
+        group: Heading that it stands under in `--help`; "" for no heading.
     """
-    return click.option("--class", "class_index", help=help_text, type=click.IntRange(min=0))
+    return click.option("--class", "class_index", help=help_text, cls=Option, group=group, type=click.IntRange(min=0))
 
 
 def seed_option() -> _Decorator:

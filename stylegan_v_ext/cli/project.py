@@ -1,19 +1,13 @@
 """`stylegan-v project`: the latents of a real clip."""
 
+from functools import partial
+
 import click
 
+from stylegan_v_ext.cli import network_options as shared
 from stylegan_v_ext.cli.common import FOLDER, PATH, device_to_use, report_user_errors
 from stylegan_v_ext.cli.entry import Command
-from stylegan_v_ext.cli.network_options import (
-    AT_LEAST_1,
-    NOT_NEGATIVE,
-    POSITIVE,
-    SETTINGS,
-    class_option,
-    device_option,
-    network_option,
-    seed_option,
-)
+from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.terminal import Terminal, request_of
 from stylegan_v_ext.editing.requests import ProjectRequest
@@ -31,78 +25,82 @@ Then the clip is a video of the network:
   stylegan-v edit --network=faces.pkl --projection=projection/projection.npz --prompt="a smiling face"
 With --tune, --network=projection/tuned.pkl is the network to go on with.
 """
+_clip = partial(click.option, cls=Option, group="Clip")
+_descent = partial(click.option, cls=Option, group="Descent")
 
 
-@click.command(cls=Command, epilog=_EPILOG, context_settings=SETTINGS)
-@network_option("Video generator: file of any known format, run folder or URL")
-@click.option(
+@click.command(cls=Command, epilog=_EPILOG, context_settings=shared.SETTINGS)
+@shared.network_option("Video generator: file of any known format, run folder or URL", group="Network")
+@shared.class_option(group="Network")
+@_clip(
     "--video",
     help="The clip: a video file, an animation, an .npy file, or a zip with one of these",
     type=PATH,
     metavar="FILE",
 )
-@click.option("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
-@click.option("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
-@click.option(
+@_clip("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
+@_clip("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
+@_clip(
     "--skip",
     help="Leave out that many frames at its beginning",
     type=click.IntRange(min=0),
     default=ProjectRequest.skip,
 )
-@click.option("--fps", help="Resample the clip to that rate, best the training data's", type=POSITIVE)
-@click.option(
+@_clip("--fps", help="Resample the clip to that rate, best the training data's", type=shared.POSITIVE)
+@_clip(
     "--start",
     help="Time that its first frame gets, in frames of the training data",
-    type=NOT_NEGATIVE,
+    type=shared.NOT_NEGATIVE,
     default=ProjectRequest.start,
 )
-@class_option()
-@click.option(
+@_descent(
     "--space",
     help="One w for all layers (closer to what the network knows, easier to edit), or one for "
     "each (closer to the clip)",
     type=click.Choice(["w", "w+"]),
     default=ProjectRequest.space,
 )
-@click.option(
+@_descent(
     "--steps",
     help="Steps of descent, after a race between the closest random videos",
-    type=AT_LEAST_1,
+    type=shared.AT_LEAST_1,
     default=ProjectRequest.steps,
 )
-@click.option("--candidates", help="Random videos to look at first", type=AT_LEAST_1, default=ProjectRequest.candidates)
-@click.option(
+@_descent(
+    "--candidates", help="Random videos to look at first", type=shared.AT_LEAST_1, default=ProjectRequest.candidates
+)
+@_descent(
     "--loss",
     help="vgg16 needs the file vgg16.pt in the folder that STYLEGAN_V_DETECTORS names, or the "
     "internet; auto falls back on pixels",
     type=click.Choice(["auto", "vgg16", "pixels"]),
     default=ProjectRequest.loss,
 )
-@click.option(
+@_descent(
     "--chunk",
     help="Frames that a step looks at; fewer take less memory",
-    type=AT_LEAST_1,
+    type=shared.AT_LEAST_1,
     default=ProjectRequest.chunk,
 )
-@click.option(
+@_descent(
     "--motion-reg",
     help="Weight of the squared motion noise: larger stays closer to learned motions",
-    type=NOT_NEGATIVE,
+    type=shared.NOT_NEGATIVE,
     default=ProjectRequest.motion_reg,
 )
-@click.option(
+@_descent(
     "--w-reg",
     help="Weight of the squared distance of w from its mean: larger stays closer to learned contents",
-    type=NOT_NEGATIVE,
+    type=shared.NOT_NEGATIVE,
     default=ProjectRequest.w_reg,
 )
-@click.option(
+@_descent(
     "--tune",
     help="Then fit the network itself to the clip for that many steps (pivotal tuning), and write it as tuned.pkl",
     type=click.IntRange(min=0),
     default=ProjectRequest.tune,
 )
-@seed_option()
+@shared.seed_option()
 @click.option(
     "--output",
     help="Folder for projection.npz, comparison.mp4 and loss.png",
@@ -110,7 +108,7 @@ With --tune, --network=projection/tuned.pkl is the network to go on with.
     type=FOLDER,
     metavar="DIR",
 )
-@device_option()
+@shared.device_option()
 @trust_option
 @nan_option
 @report_user_errors

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from stylegan_v_ext.editing.style_space import affine_layer, style_layers
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.directions import Directions
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, to_uint8
@@ -21,6 +22,7 @@ _MOTIONS, _MOMENTS = 64, 64
 _COLUMNS = 7  # of a drawing
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def find_directions(sampler: VideoSampler, method: str, count: int, class_index: int | None = None) -> Directions:
     """Find what a network varies most.
 
@@ -103,6 +105,7 @@ def _scaled(
     return Directions(kind, method, (chosen * spread[:, None]).float(), shares)
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def draw_directions(
     sampler: VideoSampler,
     directions: Directions,

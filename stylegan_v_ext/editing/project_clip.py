@@ -18,6 +18,7 @@ from stylegan_v_ext.editing.perceptual import FrameLoss, load_loss
 from stylegan_v_ext.editing.projection import ProjectionOptions, Projector
 from stylegan_v_ext.editing.requests import ProjectRequest
 from stylegan_v_ext.editing.tuning import Tuner
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.listener import SILENT, Listener, refuse_inputs
@@ -56,6 +57,7 @@ class _Task:
     folder: Path
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def project(
     network: str | Path,
     clip: str | Path,

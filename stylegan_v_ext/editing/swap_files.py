@@ -17,6 +17,7 @@ from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.editing.layer_range import LayerRange, coarse_layers, fine_layers
 from stylegan_v_ext.editing.layer_swap import ImageSource, LayerMismatch, SwapResult, blend_networks
 from stylegan_v_ext.editing.requests import SwapRequest
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.layout import resized, tile
 from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.request import RequestError
@@ -28,6 +29,7 @@ _PREVIEW_FRAMES = 64
 _Value = TypeVar("_Value")
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def swap_layers(
     video: str | Path,
     images: Sequence[str | Path],

@@ -19,6 +19,7 @@ from stylegan_v_ext.editing.style_space import bake, style_layers
 from stylegan_v_ext.editing.text_directions import Relevance, measure_relevance
 from stylegan_v_ext.editing.text_image import TextImageEncoder, load_encoder
 from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.listener import SILENT, Listener
@@ -63,6 +64,7 @@ class _Tools:
     listener: Listener
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits on GPUs
 def edit(
     network: str | Path,
     prompt: str | None = None,
@@ -114,12 +116,10 @@ def edit(
     if not seeds and not projections:
         raise RequestError("say which videos to edit, with --seeds=0-3 or --projection=projection.npz")
     opened = open_network(network, trust_pickle=trust_pickle, allow_nan=allow_nan, listener=listener)
-    if seeds or request.class_index is not None:
-        check_class(str(opened.path), opened.data.num_classes, request.class_index)
     sampler, folder = opened.sampler(pick_device(device)), Path(output)
-    sources = _sources(sampler, seeds, projections, request)
-    targets = _targets(folder, wanted, sources, request)
-    listener.will_write(targets, inputs=[str(opened.path), *map(str, projections)])
+    sources = _sources(sampler, seeds, projections, request, str(opened.path))
+    inputs = [str(opened.path), *map(str, projections)]
+    listener.will_write(_targets(folder, wanted, sources, request), inputs=inputs)
     tools = _Tools(sampler, load_encoder(request.model, sampler.device), request, folder, listener)
     folder.mkdir(parents=True, exist_ok=True)
     edits = _latent_edits if request.method == "latent" else _global_edits
@@ -127,9 +127,15 @@ def edit(
 
 
 def _sources(
-    sampler: VideoSampler, seeds: Sequence[int], projections: Sequence[str | Path], request: EditRequest
+    sampler: VideoSampler,
+    seeds: Sequence[int],
+    projections: Sequence[str | Path],
+    request: EditRequest,
+    network: str,
 ) -> list[tuple[str, Source]]:
-    """Return (name, source) of each video."""
+    """Return (name, source) of each video; messages name `network`."""
+    if seeds or request.class_index is not None:
+        check_class(network, sampler.generator.num_classes, request.class_index)
     found: list[tuple[str, Source]] = [
         (f"seed{seed:04d}", VideoName(seed, request.motion_seed, request.class_index)) for seed in seeds
     ]

@@ -1,7 +1,8 @@
 """CLIP: how well pictures fit a text (arXiv 2103.00020), through the transformers package."""
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -109,12 +110,11 @@ def load_encoder(name: str, device: torch.device) -> TextImageEncoder:
         from transformers.utils import cached_file
     except ImportError:
         raise ValueError("CLIP needs the transformers package; pip install 'stylegan_v_ext[clip]'") from None
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     try:
-        model = transformers.CLIPModel.from_pretrained(name, trust_remote_code=False)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+        with _quiet_transformers():
+            model = transformers.CLIPModel.from_pretrained(name, trust_remote_code=False)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     except Exception as error:  # a missing folder, no network, a file of another kind: all end in many types
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
@@ -126,3 +126,19 @@ def load_encoder(name: str, device: torch.device) -> TextImageEncoder:
             settings = json.load(file)
     mean, std = settings.get("image_mean", _MEAN), settings.get("image_std", _STD)
     return TextImageEncoder(model.float().to(device), tokenizer, mean, std)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Let the transformers package print errors alone inside the block, without bars."""
+    from transformers.utils import logging
+
+    verbosity, with_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if with_bars:
+            logging.enable_progress_bar()
