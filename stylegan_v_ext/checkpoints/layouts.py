@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from stylegan_v_ext.checkpoints import tensors
+from stylegan_v_ext.checkpoints import arrays, tensors
 from stylegan_v_ext.checkpoints.budget import Budget
 from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.plain_values import PLAIN
@@ -179,7 +179,7 @@ LAYOUTS: dict[tuple[str, str], Layout | None] = {
     ("torch", "device"): _device,
     ("torch.storage", "_load_from_bytes"): _storage_from_bytes,
     ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): tensors.make_dtype,
+    ("numpy", "dtype"): arrays.make_dtype,
 }
 LAYOUTS |= {(module, name): None for module in ("torch", "torch.cuda", "torch.storage") for name in tensors.STORAGES}
 LAYOUTS |= {("pathlib", name): _path for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")}
@@ -193,9 +193,9 @@ for _package in ("", "src."):  # the StyleGAN-V release puts its modules into a 
     LAYOUTS[f"{_package}dnnlib.util", "EasyDict"] = LAYOUTS[f"{_package}dnnlib", "EasyDict"] = _dictionary
     LAYOUTS[f"{_package}torch_utils.persistence", "_reconstruct_persistent_obj"] = _record
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-    LAYOUTS[_module, "_reconstruct"] = tensors.make_array
-    LAYOUTS[_module, "scalar"] = tensors.make_scalar
-    LAYOUTS[_module.replace("multiarray", "numeric"), "_frombuffer"] = tensors.array_from_buffer
+    LAYOUTS[_module, "_reconstruct"] = arrays.make_array
+    LAYOUTS[_module, "scalar"] = arrays.make_scalar
+    LAYOUTS[_module.replace("multiarray", "numeric"), "_frombuffer"] = arrays.array_from_buffer
 
 _PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stylegan_v_ext.checkpoints import tensors
+from stylegan_v_ext.checkpoints import arrays, tensors
 from stylegan_v_ext.checkpoints.budget import Budget
 from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.values import Instance
@@ -69,9 +69,9 @@ class _Copier:
 
     def _copy_instance(self, value: Instance, depth: int) -> object:
         if (value.module, value.name) == ("numpy", "ndarray"):
-            raw = tensors.array_bytes(value)
+            raw = arrays.array_bytes(value)
             self._pay(raw, len(raw))
-            return tensors.as_array(value)
+            return arrays.as_array(value)
         if value.module.startswith("omegaconf") and isinstance(value.state, dict):
             return self.copy(value.state.get("_content", value.state.get("_val")), depth + 1)
         return value

@@ -58,7 +58,7 @@ def find_snapshot(path: str | Path, *, best: bool = False) -> Path:
 
 
 def _best_snapshot(folder: Path, snapshots: list[Path]) -> Path | None:
-    """Return the snapshot with the lowest metric; None if the metric was measured for none of them.
+    """Return the snapshot with the lowest metric; None if the file of the metric names no snapshot.
 
     Raises `CheckpointError` if the file of the metric cannot be read.
     """

@@ -110,11 +110,8 @@ def measure(
 ) -> dict[str, dict[str, float]]:
     """Measure a network against a data set, or videos against videos.
 
-    The networks that metrics look through are found in the folder that the environment variable STYLEGAN_V_DETECTORS
-    names, or downloaded at first use; `rfvd2048_16f` and `motion2048_16f` need none of them.
-
-        measure("fvd2048_16f", network="network-snapshot-025000.pkl")
-        measure(["rfvd2048_16f", "motion2048_16f"], real="sky.zip", fake="videos/")
+    `measure("fvd2048_16f", network="network.pkl")`, or `measure(["rfvd", "motion"], real="sky.zip", fake="videos/")`.
+    Networks that metrics look through come from the folder STYLEGAN_V_DETECTORS, or are downloaded at first use.
 
     Args:
         metrics: One name of the catalogue (docs/metrics.md) or several; the numbers in a name may be others.
@@ -153,7 +150,6 @@ def measure(
         trust_pickle=trust_pickle,
         allow_nan=allow_nan,
     )
-    request.check()
     opened = open_measurement(request, pick_device(device))
     return {name: run(lambda done, total: None).values for name, run in opened.runs.items()}
 
@@ -166,7 +162,7 @@ def open_measurement(request: MeasureRequest, device: torch.device, *, processes
     """Open what a request asks to measure.
 
     Args:
-        request: The request, checked.
+        request: The request.
         device: Where networks compute.
         processes: The processes that share the work; all of them call this.
 
@@ -174,10 +170,12 @@ def open_measurement(request: MeasureRequest, device: torch.device, *, processes
         The measurement; nothing is measured yet.
 
     Raises:
-        ValueError: If a name is unknown, or if network, videos and metrics do not go together.
+        ValueError: If a name is unknown, if a file does not exist, or if network, videos and metrics do not go
+            together.
         CheckpointError: If the network cannot be read.
         DataError: If a video cannot be read.
     """
+    request.check()
     metrics = known_metrics(request)
     if request.network is None:
         return _open_videos(request, metrics, device, processes)

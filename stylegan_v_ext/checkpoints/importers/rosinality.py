@@ -87,7 +87,7 @@ def _one_average(latent_avg: torch.Tensor, w_dim: int, notes: list[str]) -> torc
         notes: Gets a line if the layers have different averages.
     """
     if latent_avg.ndim == 0 or latent_avg.shape[-1] != w_dim or latent_avg.numel() == 0:
-        raise CheckpointError(f"an average w of shape {list(latent_avg.shape)}, which is none of {w_dim} values")
+        raise CheckpointError(f"an average w of shape {list(latent_avg.shape)}, expected {w_dim} values")
     rows = latent_avg.reshape(-1, w_dim)
     mean = rows.mean(0)
     distance, size = float((rows - mean).norm(dim=1).max()), float(mean.norm())
