@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dnnlib import download
+from dnnlib import cache, download
 
 BODY = b"weights " * 1000
 
@@ -263,7 +263,7 @@ def test_a_large_file_takes_no_memory(server, tmp_path, cache):
     """256 MiB, downloaded and its checksum compared in the cache, within 64 MiB more than the imports take."""
     code = f"""
 import resource, hashlib
-from dnnlib import download
+from dnnlib import cache, download
 import requests
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 wanted = "{hashlib.sha256(bytes(256 << 20)).hexdigest()}"
@@ -338,8 +338,8 @@ def test_checksums_are_checked(server, tmp_path):
 
 
 def test_cache_folder_can_be_set(monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "_cache_dir", None)
+    monkeypatch.setattr(cache, "_cache_dir", None)
     monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "env"))
-    assert download.make_cache_dir_path("a", "b") == str(tmp_path / "env" / "a" / "b")
-    download.set_cache_dir(str(tmp_path / "set"))
-    assert download.make_cache_dir_path("a") == str(tmp_path / "set" / "a")
+    assert cache.make_cache_dir_path("a", "b") == str(tmp_path / "env" / "a" / "b")
+    cache.set_cache_dir(str(tmp_path / "set"))
+    assert cache.make_cache_dir_path("a") == str(tmp_path / "set" / "a")
