@@ -263,7 +263,7 @@ def test_a_large_file_takes_no_memory(server, tmp_path, cache):
     """256 MiB, downloaded and its checksum compared in the cache, within 64 MiB more than the imports take."""
     code = f"""
 import resource, hashlib
-from dnnlib import cache, download
+from dnnlib import download
 import requests
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 wanted = "{hashlib.sha256(bytes(256 << 20)).hexdigest()}"

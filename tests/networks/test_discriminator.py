@@ -17,10 +17,31 @@ def inputs(n=4, num_frames=3, num_classes=0):
 
 @pytest.mark.parametrize("conditioning", ["modulate", "project"])
 @pytest.mark.parametrize(("num_frames", "num_classes"), [(1, 0), (1, 2), (2, 0), (3, 2)])
-def test_logits_are_one_per_clip(make_discriminator, conditioning, num_frames, num_classes):
-    network = make_discriminator(num_classes, num_frames, time_conditioning=conditioning)
+def test_every_clip_has_one_logit_that_its_own_frames_times_and_class_decide(
+    make_discriminator, conditioning, num_frames, num_classes
+):
+    alone = {"mbstd_num_channels": 0}  # without the layer that compares the clips of a batch
+    network = make_discriminator(num_classes, num_frames, time_conditioning=conditioning, epilogue_kwargs=alone)
     strip, c = inputs(4, num_frames, num_classes)
-    assert network(strip, c).shape == (4, 1)
+    logits = network(strip, c)
+    assert logits.shape == (4, 1)
+
+    def changed(strip, c):
+        """Which of the four logits differ from those above."""
+        return ((network(strip, c) - logits).abs() > 1e-4)[:, 0].tolist()
+
+    third = [False, False, True, False]
+    for frame in range(num_frames):
+        other = strip.clone()
+        other[2, :, frame * 16 : (frame + 1) * 16] *= -1
+        assert changed(other, c) == third, f"frame {frame}"
+    if num_classes:
+        other = c.clone()
+        other[2, :num_classes] = c[1, :num_classes]
+        assert changed(strip, other) == third
+    later = c.clone()
+    later[2, -1] += 30
+    assert changed(strip, later) == (third if num_frames > 1 else [False] * 4)
 
 
 def test_only_distances_between_frames_matter(make_discriminator):

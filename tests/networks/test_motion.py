@@ -50,9 +50,14 @@ def test_v_is_continuous_everywhere(motion):
     assert jump < 1e-4
 
 
-def test_v_moves_between_anchors(motion):
-    v = v_at(motion, np.linspace(0, DISTANCE, 9))
-    assert v.diff(dim=1).abs().mean() > 1e-3
+def test_between_two_anchors_v_leaves_the_line_that_joins_their_values(motion):
+    share = torch.linspace(0, 1, 9)
+    v = v_at(motion, share.double() * DISTANCE)
+    line = v[:, :1].lerp(v[:, -1:], share[None, :, None])
+    away = (v - line).norm(dim=2)
+    assert away[:, [0, -1]].max() < 1e-5
+    assert away[:, 1:-1].min() > 0.5
+    assert (away.amax(1) > 1.5).all()
 
 
 def reference_v(motion, t, seed_index=0):
