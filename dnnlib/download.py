@@ -112,11 +112,7 @@ def open_url(
         OSError: If every attempt to download failed, or the address gives no file.
     """
     if not is_url(url):
-        path = url2pathname(unquote(urlsplit(url).path)) if is_url(url, allow_file_urls=True) else url
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"no such file: {path}")
-        if sha256 is not None:
-            _check_sha256(_sha256_of(path), sha256, path)
+        path = _checked_local_path(url, sha256)
         return path if return_filename else open(path, "rb")
     if return_filename and not cache:
         raise ValueError("return_filename needs the cache: there is no file without it")
@@ -143,6 +139,18 @@ def open_url(
         target = folder / f"{url_hash}_{re.sub(r'[^0-9a-zA-Z._-]', '_', name)[-100:]}"
         os.replace(temporary, target)
     return str(target) if return_filename else open(target, "rb")
+
+
+def _checked_local_path(path_or_url: str, sha256: str | None) -> str:
+    """Return the path of a local file; check that it exists (`FileNotFoundError`) and its checksum (`ValueError`)."""
+    path = path_or_url
+    if is_url(path_or_url, allow_file_urls=True):
+        path = url2pathname(unquote(urlsplit(path_or_url).path))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no such file: {path}")
+    if sha256 is not None:
+        _check_sha256(_sha256_of(path), sha256, path)
+    return path
 
 
 def _check_sha256(found: str, wanted: str, source: str) -> None:

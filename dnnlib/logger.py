@@ -65,7 +65,7 @@ class Outlet:
         try:
             stream.write(text)
         except UnicodeEncodeError:  # the terminal's encoding lacks a character
-            encoding = stream.encoding or "ascii"
+            encoding = getattr(stream, "encoding", None) or "ascii"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def _attempt(self, act: Callable[[], object]) -> None:

@@ -31,28 +31,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EasyDict",
-    "Logger",
-    "Outlet",
-    "ask_yes_no",
-    "call_func_by_name",
-    "construct_class_by_name",
-    "copy_files_and_create_dirs",
     "format_time",
     "format_time_brief",
+    "ask_yes_no",
+    "is_pickleable",
+    "tuple_product",
     "get_dtype_and_ctype",
-    "get_module_dir_by_obj_name",
-    "get_module_from_obj_name",
+    "copy_files_and_create_dirs",
+    "list_dir_recursively_with_ignore",
+]
+__all__ += [  # names of other modules
+    "Logger",
+    "Outlet",
     "get_obj_by_name",
     "get_obj_from_module",
+    "get_module_from_obj_name",
+    "get_module_dir_by_obj_name",
     "get_top_level_function_name",
-    "is_pickleable",
     "is_top_level_function",
-    "is_url",
-    "list_dir_recursively_with_ignore",
+    "construct_class_by_name",
+    "call_func_by_name",
+    "set_cache_dir",
     "make_cache_dir_path",
     "open_url",
-    "set_cache_dir",
-    "tuple_product",
+    "is_url",
 ]
 
 

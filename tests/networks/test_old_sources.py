@@ -39,7 +39,7 @@ def test_all_names_that_the_old_sources_import_are_there(snapshot):
                     module = importlib.import_module(node.module)
                     assert hasattr(module, alias.name) or importlib.import_module(f"{node.module}.{alias.name}")
     assert {"stylegan_v_ext.clip", "stylegan_v_ext.networks.noise", "torch_utils.ops.bias_act"} < seen
-    assert len(seen) == 25
+    assert len(seen) == 22
 
 
 def test_sources_take_our_own_ops_where_they_exist():

@@ -99,7 +99,7 @@ HD void load_row(const accum_t* from, accum_t* to) {
   }
 }
 
-// Compute n / d for 0 <= n < 2^31 with the multiplier and the shift that `custom_ops.divisor` computes.
+// Compute n / d for 0 <= n < 2^31 with the multiplier and the shift that `divisor.py` computes.
 struct Divisor { unsigned d, multiplier, shift; };
 
 HD unsigned divide(unsigned n, const Divisor& by) {
