@@ -233,7 +233,7 @@ def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256
                 UnicodeError,
             ) as e:
                 raise OSError(
-                    f"{_shown(url)} leads where nothing is downloaded from ({_shown(e)}); check the address"
+                    f"{_shown(url)} leads to an address that nothing is downloaded from ({_shown(e)}); check the address"
                 ) from None
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Retry) as e:
                 error = e
@@ -319,8 +319,8 @@ def _copy_body(reply: "requests.Response", url: str, file: BinaryIO, has_checksu
         raise _Retry("empty reply")
     if length is None and not chunked and not has_checksum:
         raise OSError(
-            f"{_shown(url)} does not say how long it is, so a part would pass for the whole; download it elsewhere and "
-            "give the local path"
+            f"{_shown(url)} does not say how long it is, so a part could not be told from the whole; download it "
+            "elsewhere and give the local path"
         )
     return digest.hexdigest()
 

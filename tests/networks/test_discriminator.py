@@ -5,7 +5,6 @@ import torch
 
 from stylegan_v_ext.networks.discriminator_blocks import MinibatchStdLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d
-from stylegan_v_ext.networks.time_encoding import TimeEncoding
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
@@ -148,13 +147,3 @@ def test_minibatch_std_takes_any_batch():
         assert layer(torch.randn(n, 4, 2, 2)).shape == (n, 5, 2, 2)
     same = torch.ones(4, 2, 2, 2)
     assert layer(same)[:, 2].abs().max() < 1e-3
-
-
-def test_time_encoding_features():
-    encoding = TimeEncoding(64, embed_dim=4)
-    assert encoding.out_dim == 4 + 2 * 6
-    features = encoding(torch.tensor([[3.0, 10.4]]))[0]
-    assert torch.equal(features[:4], encoding.embed.weight[7])
-    j = torch.arange(6)
-    assert torch.allclose(features[4:10], torch.sin(torch.pi * 2.0**j * 7.4 / 64), atol=1e-5)
-    assert torch.allclose(features[10:], torch.cos(torch.pi * 2.0**j * 7.4 / 64), atol=1e-5)
