@@ -233,7 +233,7 @@ def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256
                 UnicodeError,
             ) as e:
                 raise OSError(
-                    f"{_shown(url)} leads to an address that nothing is downloaded from ({_shown(e)}); check the address"
+                    f"{_shown(url)} leads to an address without downloads ({_shown(e)}); check the address"
                 ) from None
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Retry) as e:
                 error = e
