@@ -56,8 +56,8 @@ def test_between_two_anchors_v_leaves_the_line_that_joins_their_values(motion):
     line = v[:, :1].lerp(v[:, -1:], share[None, :, None])
     away = (v - line).norm(dim=2)
     assert away[:, [0, -1]].max() < 1e-5
-    assert away[:, 1:-1].min() > 0.5
-    assert (away.amax(1) > 1.5).all()
+    assert away[:, 1:-1].min() > 0.2
+    assert away.amax(1).min() > 0.8
 
 
 def reference_v(motion, t, seed_index=0):
