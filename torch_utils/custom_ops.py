@@ -86,21 +86,8 @@ class Variant:
 
     @property
     def options(self) -> list[str]:
-        """The macros as options of a compiler."""
+        """Return the macros as options of a compiler."""
         return [f"-D{key}={value}" for key, value in self.macros]
-
-
-class Divisor(ctypes.Structure):
-    """Division by d as a multiplication and a shift, exact below 2^31 (`Divisor` in common.cuh)."""
-
-    _fields_ = [("d", ctypes.c_uint32), ("multiplier", ctypes.c_uint32), ("shift", ctypes.c_uint32)]
-
-
-@lru_cache(4096)
-def divisor(d: int) -> Divisor:
-    """Return the multiplier and shift that divide by d, 1 <= d < 2^31 (Granlund and Montgomery 1994, section 4)."""
-    shift = (d - 1).bit_length()
-    return Divisor(d, ((1 << 32) * ((1 << shift) - d)) // d + 1, shift)
 
 
 @dataclass

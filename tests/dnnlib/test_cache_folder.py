@@ -20,7 +20,7 @@ def homeless(monkeypatch):
 
     monkeypatch.delenv("DNNLIB_CACHE_DIR", raising=False)
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr("dnnlib.download._cache_dir", None)
+    monkeypatch.setattr("dnnlib.cache._cache_dir", None)
     monkeypatch.setattr(Path, "home", nowhere)
     monkeypatch.setattr(Path, "expanduser", nowhere)
 

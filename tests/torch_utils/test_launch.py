@@ -114,6 +114,15 @@ def test_whatever_is_wrong_the_references_run_after_one_warning(monkeypatch, err
     assert custom_ops.problem(0).startswith(words)  # without another warning
 
 
+def test_an_op_that_is_imported_later_is_checked_before_its_first_use(monkeypatch):
+    monkeypatch.setattr(self_check, "CHECKS", {"first": lambda device: 0.0})
+    monkeypatch.setattr(custom_ops, "_problems", {})
+    assert custom_ops.problem(0) is None
+    self_check.register("second")(lambda device: 0.5)
+    with pytest.warns(UserWarning, match="the kernel of second is off by 0.5 on cuda:0"):
+        assert "second" in custom_ops.problem(0)
+
+
 def test_a_device_whose_kernels_agree_has_no_problem(monkeypatch):
     monkeypatch.setattr(self_check, "problem", lambda device: None)
     monkeypatch.setattr(custom_ops, "_problems", {})

@@ -5,7 +5,8 @@ import ctypes
 import torch
 
 from torch_utils import custom_ops
-from torch_utils.custom_ops import Divisor, Variant, divisor
+from torch_utils.custom_ops import Variant
+from torch_utils.divisor import Divisor, divisor
 
 THREADS = 256
 ACTS = ("linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")  # values of ACT, from 1

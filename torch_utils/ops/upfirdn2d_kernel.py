@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from torch_utils import custom_ops
-from torch_utils.custom_ops import Divisor, Variant, divisor
+from torch_utils.custom_ops import Variant
+from torch_utils.divisor import Divisor, divisor
 
 THREADS = 256
 _UNROLLED_TAPS = 64  # the kernel keeps a filter of up to this many taps in registers
