@@ -134,7 +134,7 @@ def convert(
     if report.fps is None:
         say(
             "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
-            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC',
+            '--fps, and pictures by a dataset.json with {"fps": 25}, or the true rate, in SRC',
             err=True,
         )
     written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"

@@ -31,7 +31,7 @@ def counterparts(folders: Sequence[str], files: Sequence[str]) -> list[str]:
         number = count(len(maps), "video")
         sentences.append(
             f"{number} ({shortened(maps)}) may be masks or maps, by their folders' names, of videos of the same names "
-            f"({shortened(originals)}); all are used: to have one kind, name a folder that holds it alone"
+            f"({shortened(originals)}); all are used; to use one kind, name a folder that holds only that kind"
         )
     return sentences
 

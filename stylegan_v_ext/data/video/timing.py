@@ -10,9 +10,9 @@ from stylegan_v_ext.data.limits import LONGEST_HOLD
 from stylegan_v_ext.data.video import Problem
 
 FASTEST = 1_000_000  # frames a second
-SOME_COPIES = 10_000  # frames that resampling may always make
-MOST_COPIES = 1000  # copies of each frame, on average, that it may make beyond that
-OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are those of clocks
+SOME_COPIES = 10_000  # frames that resampling may make in any case
+MOST_COPIES = 1000  # frames that it may make of each frame, on average, if they are more than that
+OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are rates of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "its frame rate is unknown"
 _COMMON = [n * 1000 / 1001 for n in (24, 30, 48, 60, 120)]
