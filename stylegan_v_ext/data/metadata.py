@@ -124,7 +124,7 @@ class NearestMetadata:
     notes: list[str]
 
     def above(self, path: str) -> Metadata:
-        """Return what counts for a video: the nearest `dataset.json` above its path; empty if there is none."""
+        """Return what counts for a video: the nearest `dataset.json` above its path; empty without such a file."""
         while path not in self.by_folder and path:
             path = path.rpartition("/")[0]
         return self.by_folder.get(path) or Metadata()

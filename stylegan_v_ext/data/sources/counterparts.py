@@ -40,7 +40,7 @@ def _maps(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Find videos that may be masks or maps of other videos.
 
     Returns:
-        (videos below a folder with a name such as `masks`, videos whose path differs from theirs only in that folder).
+        (videos below a folder with a name such as `masks`, videos with the same path, except for this folder).
     """
     paths = {name: PurePosixPath(name).with_suffix("").parts for name in names}
     places = [
