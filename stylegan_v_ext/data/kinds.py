@@ -65,7 +65,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def starts_like_video(head: bytes) -> bool:
-    """Check whether the first bytes of a file are those of a common kind of video."""
+    """Check whether a file is a video of a common kind, by its first bytes."""
     return any(head.startswith(mark, place) for place, mark in _VIDEO_STARTS)
 
 

@@ -39,7 +39,7 @@ class Metadata:
         motion_distance: Recommended number of frames between motion anchors; None if no file states it.
         problems: Sentences about everything that stops every training.
         label_problems: Sentences about mistakes in labels; they stop training with classes only.
-        notes: Sentences about everything that is not used, or not used as it is written.
+        notes: Sentences about entries that are not used, or that are read differently from how they are written.
     """
 
     labels: dict[str, int] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class NearestMetadata:
 
     Attributes:
         by_folder: What counts for the videos below a folder, by the folder of each `dataset.json`. Labels and classes
-            are those of all files together; the rate and the motion distance are those of the file in this folder.
+            come from all files together; the rate and the motion distance come from the file in this folder.
         problems: Sentences about faults of the files.
         notes: Sentences about labels.
     """
@@ -210,7 +210,7 @@ def _read_hints(metadata: Metadata, document: _Document) -> list[str]:
     """Put the rate and the motion distance of a file into `metadata`.
 
     Returns:
-        Sentences about values that differ from those of earlier files.
+        Sentences about values that differ from the values of earlier files.
     """
     notes = []
     for key, kind in (("fps", (int, float)), ("motion_distance", int)):

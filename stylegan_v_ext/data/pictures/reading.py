@@ -40,7 +40,7 @@ _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
 
 
 class NotAFrame(DataError):
-    """A sound picture cannot be a frame as it is; `stylegan-v data convert` can make a frame of it."""
+    """A sound picture must be changed before it can be a frame; `stylegan-v data convert` does that."""
 
 
 def open_image(data: bytes) -> PIL.Image.Image:

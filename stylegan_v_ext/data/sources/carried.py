@@ -60,7 +60,8 @@ def classes_of(sources: list[Source], *, from_folders: bool) -> SourceClasses:
     try:
         names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
     except DataError as error:
-        raise DataError(f"{error}; without --labels, those of dataset.json are kept" if has_labels else error) from None
+        otherwise = "; without --labels, the labels of dataset.json are kept" if has_labels else ""
+        raise DataError(f"{error}{otherwise}") from None
     if has_labels:
         notes.append("--labels: the folders are the classes; the labels in dataset.json are left out")
     classes = in_order(names)

@@ -92,7 +92,7 @@ class Clock:
         return now
 
     def _step(self) -> int:
-        """Return the number of ticks between two frames, as far as it is known."""
+        """Return the number of ticks between two frames; at 25 frames a second if it is unknown."""
         if self.count > 1 and self._last:
             return max(round(self._last / (self.count - 1)), 1)
         rate = self._stated[0] if self._stated else 25
@@ -135,7 +135,7 @@ class Clock:
         return float(self._stated[0]) if self._trusted and agreed else None
 
     def _fits(self, rate: Fraction) -> bool:
-        """Check whether all times are those of a stated rate, rounded to ticks."""
+        """Check whether a stated rate explains all times, rounded to ticks."""
         least, most = self._misses[self._stated.index(rate)]
         return most - least <= 1 + 1e-6
 
