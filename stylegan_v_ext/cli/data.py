@@ -31,7 +31,7 @@ _LABELS = (
 )
 _NO_RATE = (
     "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by --fps, "
-    'and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC'
+    'and pictures by a dataset.json with {"fps": 25}, or the true rate, in SRC'
 )
 
 

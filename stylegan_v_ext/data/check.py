@@ -110,6 +110,9 @@ def check_dataset(
         progress: Called after each video with its number of frames.
         opened: Result of `open_dataset(path)` if the caller has it already; None opens the data set.
 
+    Returns:
+        What the data set holds, and what is wrong with it.
+
     Raises:
         DataError: If the data set cannot be opened.
     """

@@ -79,7 +79,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         excluded = set(exclude)
         self._videos = [video for video in videos if video.folder not in excluded]
         if not self._videos:
-            raise DataError(f"{path} holds no videos but those that are left out; take sound ones")
+            raise DataError(f"all videos of {path} are left out; use a data set with sound videos")
         short = next((video for video in self._videos if len(video) < num_frames), None)
         if short is not None:
             raise DataError(
@@ -92,13 +92,12 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         self.resolution = side_of_frames(self._archive.read(first), self._archive.names[first])
         if resolution is not None and resolution != self.resolution:
             command = convert_command(path, resolution)
-            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} makes it so")
+            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} converts it")
         self.num_classes = self._count_classes(metadata, num_classes, use_labels=use_labels)
         self._classes = [metadata.labels.get(video.folder, 0) for video in self._videos]
         listed = {**metadata.labels, **metadata.as_listed}
-        self._listed = [
-            listed.get(video.folder, 0) for video in self._videos
-        ]  # for fingerprints, so that old runs recognise their data
+        # The fingerprint uses the classes as listed, so that old runs recognise their data.
+        self._listed = [listed.get(video.folder, 0) for video in self._videos]
         self.class_sizes = class_sizes(metadata, self._videos) if self.num_classes else []
 
         order = np.arange(len(self._videos))

@@ -61,7 +61,7 @@ def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
         now: The other fingerprint. Parts that only one of them has are not compared.
 
     Returns:
-        The parts that differ; None if there are none.
+        The parts that differ; None if all parts are equal.
     """
     differing = [text for key, text in PARTS.items() if key in before and key in now and before[key] != now[key]]
     return " and ".join(differing) or None

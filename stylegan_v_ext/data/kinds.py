@@ -16,13 +16,13 @@ _VIDEO_ENDINGS = (
 )
 PICTURE_SUFFIXES = tuple(_PICTURE_ENDINGS.split())
 VIDEO_SUFFIXES = tuple(_VIDEO_ENDINGS.split())
-ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # most of them are of stills, too
+ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # most may be stills, too
 ARRAY_SUFFIXES = (".npy", ".npz")
 HEAD = 4096  # bytes at the beginning of a file that tell its kind
 SEQUENCES = {b"avis", b"msf1", b"hevc", b"hevx"}  # brands of AVIF and HEIC files that hold sequences
 Y4M = b"YUV4MPEG2 "
 _PNG = b"\x89PNG\r\n\x1a\n"
-_STILLS = {b"avif", b"heic", b"heix", b"mif1"}  # brands of files that may hold pictures alone
+_STILLS = {b"avif", b"heic", b"heix", b"mif1"}  # brands of files that may hold only stills
 _LFS = b"version https://git-lfs"
 _MATROSKA = b"\x1aE\xdf\xa3"
 _VIDEO_STARTS = ((4, b"ftyp"), (0, _MATROSKA), (8, b"AVI "), (0, b"GIF8"))  # (place in the file, mark)
@@ -65,7 +65,7 @@ def is_zip(head: bytes) -> bool:
 
 
 def starts_like_video(head: bytes) -> bool:
-    """Check whether the first bytes of a file are those of a common kind of video."""
+    """Check whether a file is a video of a common kind, by its first bytes."""
     return any(head.startswith(mark, place) for place, mark in _VIDEO_STARTS)
 
 
@@ -145,7 +145,7 @@ def other_kind(head: bytes) -> str:
     if head.startswith(_LFS):
         return "it is a pointer of Git LFS; `git lfs pull` fetches the video itself"
     if not head.strip(b"\0"):
-        return "it holds zeros alone"
+        return "it holds only zeros"
     if _is_text(head):
         return "it is a text, not a video"
     return ""

@@ -320,7 +320,7 @@ def _without_ending(name: str) -> str:
 
 
 def _is_file_of(name: str, path: str) -> bool:
-    """Check whether a path is that of a video file that a label names with another ending, or without an ending."""
+    """Check whether a label names a video file by another ending, or without an ending."""
     path = tidy(path)
     return _without_ending(path) != path and _without_ending(path) == _without_ending(name)
 

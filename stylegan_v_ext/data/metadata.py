@@ -39,7 +39,7 @@ class Metadata:
         motion_distance: Recommended number of frames between motion anchors; None if no file states it.
         problems: Sentences about everything that stops every training.
         label_problems: Sentences about mistakes in labels; they stop training with classes only.
-        notes: Sentences about everything that is not used, or not used as it is written.
+        notes: Sentences about entries that are not used, or that are read differently from how they are written.
     """
 
     labels: dict[str, int] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class NearestMetadata:
 
     Attributes:
         by_folder: What counts for the videos below a folder, by the folder of each `dataset.json`. Labels and classes
-            are those of all files together; the rate and the motion distance are those of the file in this folder.
+            come from all files together; the rate and the motion distance come from the file in this folder.
         problems: Sentences about faults of the files.
         notes: Sentences about labels.
     """
@@ -124,7 +124,7 @@ class NearestMetadata:
     notes: list[str]
 
     def above(self, path: str) -> Metadata:
-        """Return what counts for a video: the nearest `dataset.json` above its path; empty if there is none."""
+        """Return what counts for a video: the nearest `dataset.json` above its path; empty without such a file."""
         while path not in self.by_folder and path:
             path = path.rpartition("/")[0]
         return self.by_folder.get(path) or Metadata()
@@ -167,7 +167,7 @@ def _documents(archive: Archive, metadata: Metadata) -> Iterator[_Document]:
         else:
             if not isinstance(content, dict) or not any(key in content for key in _KEYS):
                 kind = "no labels and no fps" if isinstance(content, dict) else f"a {type(content).__name__}"
-                metadata.notes.append(f"{name} holds {kind}, and is not used; an object with labels and fps is")
+                metadata.notes.append(f"{name} holds {kind}, and is not used; write a JSON object with labels or fps")
                 content = {}
         yield _Document(name, content)
 
@@ -210,7 +210,7 @@ def _read_hints(metadata: Metadata, document: _Document) -> list[str]:
     """Put the rate and the motion distance of a file into `metadata`.
 
     Returns:
-        Sentences about values that differ from those of earlier files.
+        Sentences about values that differ from the values of earlier files.
     """
     notes = []
     for key, kind in (("fps", (int, float)), ("motion_distance", int)):
@@ -220,7 +220,7 @@ def _read_hints(metadata: Metadata, document: _Document) -> list[str]:
         if isinstance(value, kind) and not isinstance(value, bool) and 0 < value < 1e6:
             if getattr(metadata, key) not in (None, value):
                 notes.append(
-                    f"{document.name} gives {key} {value:g}, another {METADATA_NAME} does not; training takes the last"
+                    f"{document.name} gives {key} {value:g}, another {METADATA_NAME} differs; training uses the last"
                 )
             setattr(metadata, key, value)
         else:
@@ -249,7 +249,7 @@ def _give_classes(metadata: Metadata, archive: Archive, videos: Sequence[Video] 
         reason = Reason("has a class number that dataset.json files name differently")
         found.unusable |= dict.fromkeys(found.labels, reason)
         found.labels, found.num_classes, found.names = {}, 0, None
-        metadata.label_problems.append(f"{other} names its classes otherwise than another {METADATA_NAME}")
+        metadata.label_problems.append(f"{other} names its classes differently from another {METADATA_NAME}")
     metadata.labels, metadata.unusable = found.labels, found.unusable
     metadata.class_names, metadata.num_classes = found.names, found.num_classes
     metadata.label_problems += _missing(found.missing, videos)
@@ -263,7 +263,7 @@ def _note_what_is_odd(metadata: Metadata, found: VideoClasses, names: list[str] 
         others = len(found.elsewhere) - 1
         more = f", and {count(others, 'more label')} likewise" if others else ""
         shown = printable(name, 100), printable(folder, 100)
-        metadata.notes.append(f"the label for {shown[0]} is taken for {shown[1]}, the only video that fits{more}")
+        metadata.notes.append(f"the label for {shown[0]} is used for {shown[1]}, the only video that fits{more}")
     if names and len(names) < found.num_classes:  # the numbers may begin at 1, so that every name would be wrong
         metadata.class_names = None
         highest = f"labels go up to {found.num_classes - 1}"

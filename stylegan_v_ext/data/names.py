@@ -20,9 +20,7 @@ _RUN = re.compile(r"([0-9]+(?:[.,][0-9]+)*(?:[eE][+-][0-9]{2,3}(?![0-9a-zA-Z]))?
 _ENDING = re.compile(r"\.[a-zA-Z][0-9a-zA-Z]{0,4}$")
 _POINT = re.compile("[.,]")
 _POINTS_OF_SOME = ("_", "p", "-")  # what stands for a decimal point in some names
-_DOUBTFUL = re.compile(
-    r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]"
-)  # runs that can only be read with the help of other names
+_DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # needs other names to be read
 _PART_OF_NUMBER = re.compile(r"[0-9](?:[.,_pP-]|[eE][+-])$")  # what stands before the remaining digits of a number
 _MINUS = "\N{MINUS SIGN}"
 _FEW_DIGITS = 18

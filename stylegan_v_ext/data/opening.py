@@ -101,7 +101,7 @@ def _check_file(path: str) -> None:
     if Path(path).suffix.lower() in VIDEO_SUFFIXES or starts_like_video(start):
         raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
     if start.startswith(b"\x93NUMPY"):
-        raise DataError(f"{path} is an array of NumPy, no data set of frames; {convert_command(path)} makes one of it")
+        raise DataError(f"{path} is an array of NumPy, not a data set of frames; {convert_command(path)} converts it")
     if start.startswith(b"\x89HDF"):
         raise DataError(f"{path} is an HDF5 file, which is not read; write its videos as .npy files")
     if is_picture(path):
@@ -130,7 +130,7 @@ def _without_frames(path: str, archive: Archive) -> str:
     others = other_files(archive)
     videos = [name for name in others if name.lower().endswith((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES))]
     if Path(path).suffix.lower() == ".npz":
-        return f"{path} is a file of NumPy, not a data set of frames; {convert_command(path)} makes one of it"
+        return f"{path} is a file of NumPy, not a data set of frames; {convert_command(path)} converts it"
     zips = [name for name in others if name.lower().endswith(".zip")]
     if videos:
         return (
@@ -167,9 +167,7 @@ def _converted(path: str, folders: PictureFolders) -> str:
     """Say how conversion treats video files and folders of pictures that lie in one place."""
     if folders.doubtful:
         names = shortened([str(folder) for folder, _ in folders.doubtful])
-        return (
-            f"{convert_command(path)} reads them once you have moved the pictures away that lie beside them ({names})"
-        )
+        return f"{convert_command(path)} reads them after you move away the pictures beside them ({names})"
     if folders.beside:
         names = shortened([str(folder) for folder in folders.beside])
         return f"{convert_command(path)} reads them, and takes the pictures in {names} for thumbnails or posters"

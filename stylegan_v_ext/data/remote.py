@@ -1,7 +1,7 @@
 """Data sets in object stores and on web servers: copied once, shard by shard, then read as local files.
 
 Training on random clips reads from every shard within minutes, and a GPU waits while a worker waits for a network. So
-whole shards are copied before the first batch. Addresses are those of fsspec (`s3://`, `gs://`, `https://`, ...), whose
+whole shards are copied before the first batch. fsspec reads the addresses (`s3://`, `gs://`, `https://`, ...); its
 drivers (`s3fs`, `gcsfs`, ...) must be installed separately.
 """
 

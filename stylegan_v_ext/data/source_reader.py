@@ -203,14 +203,14 @@ def _no_rate(name: str, *, is_alone: bool = False, why: str = "") -> str:
         is_alone: Whether the user named this one file, so that no `dataset.json` beside it is read.
         why: What is wrong with the `dataset.json`; "" if nothing is known to be wrong.
     """
-    record = 'a dataset.json with {"fps": 25}, or what is true,'
+    record = 'a dataset.json with {"fps": 25}, or the true rate,'
     if why:
         remedy = why
     elif is_alone:
-        remedy = f"put it and {record} into a folder, and name that"
+        remedy = f"put it and {record} into a folder, and name the folder"
     else:
         remedy = f"put {record} into the folder or zip that you name"
-    return f"--fps: {name} says no frame rate; {remedy}, or leave --fps out"
+    return f"--fps: {name} has no frame rate; {remedy}, or leave --fps out"
 
 
 def check_rates(found: Found, fps: float | None) -> None:

@@ -162,5 +162,5 @@ def note_odd_frames(notes: Notes, video: str, names: Sequence[str]) -> None:
         names: Names of these pictures.
     """
     odd = "some of its pictures are named unlike the others, and count as frames"
-    remedy = "move them away if they are none"
+    remedy = "move them away if they are no frames"
     notes.add(video, f"{odd}; {remedy}", f"{video}: {odd} ({shortened(names)}); {remedy}")

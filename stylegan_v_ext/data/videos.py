@@ -108,7 +108,7 @@ def links_left_out(archive: Archive) -> list[str]:
 
 
 def _refuse_twins(names: list[str], where: str) -> None:
-    """Raise `DataError` if a name is there in two forms of Unicode, that of macOS and that of other systems."""
+    """Raise `DataError` if a name is there twice, as macOS writes it (NFD) and as other systems write it (NFC)."""
     forms: dict[str, str] = {}
     for name in names:
         if not name.isascii() and forms.setdefault(normal_form(name), name) != name:

@@ -326,7 +326,7 @@ def test_folders_take_the_place_of_recorded_labels_with_a_word(tmp_path):
     files["dataset.json"] = json.dumps({"labels": [["a/v0", 2], ["b/v1", 1], ["b/v2", 0]], "fps": 10}).encode()
     report, about = again(tmp_path, files, labels=True)
     assert (about["labels"], about["classes"]) == ([["000000", 0], ["000001", 1], ["000002", 1]], ["a", "b"])
-    assert report.notes == ["--labels: the classes are those of the folders; the labels in dataset.json are left out"]
+    assert report.notes == ["--labels: the folders are the classes; the labels in dataset.json are left out"]
 
 
 def test_shards_keep_what_each_records(tmp_path):
@@ -347,15 +347,15 @@ def test_a_hint_that_sources_differ_in_is_left_out_with_a_word(tmp_path):
 def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
     report, about = again(tmp_path, video_files(4, 4, metadata={"labels": [["v0", 0], ["v2", 1]], "fps": 10}))
     assert about["labels"] == [["000000", 0], ["000002", 1]]
-    assert any(note == "v1 has no label, so none is written" for note in report.notes)
+    assert any(note == "v1 has no label, so no label is written" for note in report.notes)
 
 
 def test_labels_that_are_lost_are_said_with_their_own_reason(tmp_path):
     labels = [["v0", 0], ["v0", 1], ["v1", [0.5, 1]], ["v2", 1]]
     report, about = again(tmp_path, video_files(3, 4, metadata={"labels": labels, "fps": 10}))
     assert about["labels"] == [["000002", 1]]
-    assert "v0 has the classes 0 and 1 in dataset.json; a video has one class, so none is written" in report.notes
-    assert "v1 is labelled with a vector of 2 numbers, which is no class, so none is written" in report.notes
+    assert "v0 has the classes 0 and 1 in dataset.json; a video has one class, so no label is written" in report.notes
+    assert "v1 is labelled with a vector of 2 numbers, which is no class, so no label is written" in report.notes
 
 
 @pytest.mark.parametrize("labels", [[["x/a.mp4", 0], ["b.mp4", 1]], {"x/a": "0", "b": "1"}, {"a.mov": 0, "y/b.avi": 1}])
@@ -387,7 +387,7 @@ def test_sources_without_a_rate_beside_others_are_named(tmp_path):
 
 
 def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):
-    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; put"):
+    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) has no frame rate; put"):
         again(tmp_path, video_files(3, 4), fps=5)
     assert os.listdir(tmp_path) == ["in.zip"]
 

@@ -322,7 +322,7 @@ def test_a_cut_webp_and_files_that_are_no_videos_are_named(tmp_path):
     kinds = {
         "a web page": b"<!DOCTYPE html>\n<html><body>404</body></html>", "a text": "nicht gefunden ä".encode() * 9,
         "an archive": b"PK\3\4" + bytes(100), "a PDF": b"%PDF-1.7 \xff", "a still picture": still.read_bytes(),
-        "zeros alone": bytes(5000), "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid",
+        "only zeros": bytes(5000), "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid",
     }  # fmt: skip
     for suffix in (".mp4", ".ts", ".mpg", ".webp"):
         for kind, data in kinds.items():

@@ -178,7 +178,7 @@ def test_sets_beside_each_other_may_not_name_their_classes_differently(tmp_path)
     assert pair(["happy"], ["happy", "sad"]).labels == {"x/a": 0, "y/b": 1}
     metadata = pair(["happy", "sad"], ["angry", "happy"])
     assert metadata.labels == {} and metadata.unusable.keys() == {"x/a", "y/b"}
-    assert metadata.label_problems == ["y/dataset.json names its classes otherwise than another dataset.json"]
+    assert metadata.label_problems == ["y/dataset.json names its classes differently from another dataset.json"]
 
 
 def test_classes_in_words():
@@ -193,7 +193,7 @@ def test_hints_that_differ_are_said(tmp_path):
     files = {f"{folder}/dataset.json": json.dumps({"fps": fps}) for folder, fps in (("x", 25), ("y", 12.5))}
     metadata = read_metadata(open_archive(write_zip(tmp_path / "two.zip", {**members(["x/a", "y/b"]), **files})))
     assert metadata.fps == 12.5
-    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json does not; training takes the last"]
+    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json differs; training uses the last"]
 
 
 @pytest.mark.parametrize("content", [b"[1]", b'[["a", 1]]', b'{"a": 1}', b"3", b"null"])
@@ -273,4 +273,4 @@ def test_a_label_of_a_folder_of_videos_is_said_to_be_one(described):
 def test_labels_of_the_videos_that_frames_are_from_are_taken_for_the_frames(described, labels):
     _, metadata = described(["a", "x/b"], labels)
     assert metadata.labels == {"a": 1, "x/b": 0} and metadata.label_problems == []
-    assert any("is taken for" in note for note in metadata.notes)
+    assert any("is used for" in note for note in metadata.notes)

@@ -176,7 +176,7 @@ def test_training_and_convert_have_one_rule_for_pictures_beside_videos(tmp_path,
             assert {video.folder for video in videos} == folders
             notes = files_left_out(archive, path, videos)
             wanted = {
-                "frames with a preview": "reads them once you have moved the pictures away that lie beside them (v0)",
+                "frames with a preview": "reads them after you move away the pictures beside them (v0)",
                 "frames elsewhere": "reads them, and takes the pictures in more for thumbnails or posters",
                 "frames with a still GIF": "files that are no frames are not read (v0/cover.gif)",
             }.get(kind)

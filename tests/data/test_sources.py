@@ -275,7 +275,7 @@ def test_pictures_without_a_rate_are_not_resampled(tmp_path):
     path = write_zip(tmp_path / "a.zip", video_files(1))
     assert len(read_clip(path, SMALL).frames) == 5 and read_clip(path, SMALL).fps is None
     with pytest.raises(
-        DataError, match=r'v0 says no frame rate; put a dataset.json with \{"fps": 25\}.*leave --fps out'
+        DataError, match=r'v0 has no frame rate; put a dataset.json with \{"fps": 25\}.*leave --fps out'
     ):
         read_clip(path, SMALL, fps=5)
     folder = write_folder(tmp_path / "clips", {"dataset.json": b'{"fps": 25}'})  # the remedy
@@ -357,13 +357,13 @@ def test_the_reason_for_an_unknown_rate_is_that_of_the_file(tmp_path):
         (b'{"fps": "10"}', "fps '10' is not a number"),
     ):
         path = write_folder(tmp_path / str(len(text)), {**frames(4, "v0/"), "v0/dataset.json": text})
-        with pytest.raises(DataError, match=f"^--fps: v0 says no frame rate; .*{reason}.*, or leave --fps out"):
+        with pytest.raises(DataError, match=f"^--fps: v0 has no frame rate; .*{reason}.*, or leave --fps out"):
             read_clip(path, SMALL, fps=5)
 
 
 def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(tmp_path):
     np.save(tmp_path / "a.npy", np.stack([np.full((16, 16, 3), 20 + 8 * i, np.uint8) for i in range(6)]))
-    with pytest.raises(DataError, match="put it and a dataset.json with .* into a folder, and name that"):
+    with pytest.raises(DataError, match="put it and a dataset.json with .* into a folder, and name the folder"):
         read_clip(str(tmp_path / "a.npy"), SMALL, fps=5)
     (tmp_path / "dataset.json").write_text('{"fps": 10}')
     clip = read_clip(str(tmp_path), SMALL, fps=5)
@@ -423,5 +423,5 @@ def test_labels_of_files_become_their_classes(tmp_path, labels, guessed):
             name: number for number, name in enumerate(files)
         }
         more = f", and {guessed - 1} more labels likewise" if guessed > 1 else ""
-        expected = [f"the label for {labels[0][0]} is taken for clips/a.mp4, the only video that fits{more}"]
+        expected = [f"the label for {labels[0][0]} is used for clips/a.mp4, the only video that fits{more}"]
         assert found.notes == (expected if guessed else [])

@@ -13,7 +13,8 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.names import is_hidden
 from stylegan_v_ext.text import printable
 
-_STATS_AT_ONCE, _STAT_THREADS = 1000, 16  # files whose size one thread asks for in a row; threads
+_STATS_AT_ONCE = 1000  # files whose size a thread asks for, before it takes other files
+_STAT_THREADS = 16
 _MOST_LEVELS = 100  # folders inside each other
 
 

@@ -23,6 +23,9 @@ def open_archive(path: str | Path) -> Archive:
             `name.zip`, or by a folder that holds nothing else but hidden files. An address (`s3://…/name.zip`) is
             copied first.
 
+    Returns:
+        The archive; it lists its files once.
+
     Raises:
         DataError: If there is nothing readable.
     """

@@ -213,7 +213,7 @@ def _fill_from_zip64(directory: bytes, at: int, columns: tuple[np.ndarray, ...],
     Args:
         directory: The whole directory.
         at: Place of the member's header.
-        columns: Size, packed size and offset; the Zip64 field holds those that need 64 bits, in this order.
+        columns: Size, packed size and offset; the Zip64 field holds the values that need 64 bits, in this order.
         member: Place of the member in the columns.
     """
     for kind, values in extra_fields(directory, at):

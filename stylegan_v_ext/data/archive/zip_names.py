@@ -119,7 +119,7 @@ def _member_name(raw: bytes, encoding: str, *, is_flagged: bool, directory: byte
     except UnicodeDecodeError:
         if not is_flagged:
             raise NotUnicode from None
-        raise BadZip("a name in it is not in UTF-8, as it says") from None
+        raise BadZip("a name in it is marked as UTF-8, but is not in UTF-8") from None
     if _LEADS_OUT.search(text):
         raise BadZip(f"its member {text!r} leads out of it")
     if encoding != "utf-8" and second is None and _DOUBTFUL_BACKSLASH.search(raw):

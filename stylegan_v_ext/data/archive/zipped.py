@@ -20,10 +20,10 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.kinds import kind_of_archive
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_MOST_BYTES = 2**28  # of a member that is read as a whole; frames are far smaller
-_MOST_FILE_BYTES = 2**36  # of a member that is copied to a file, which is a video
+_MOST_BYTES = 2**28  # largest member that is read as a whole; frames are far smaller
+_MOST_FILE_BYTES = 2**36  # largest member that is copied to a file; such members are videos
 _CHUNK = 2**20  # bytes that are copied at a time
-_MOST_OVERHEAD = 1024  # bytes, with a table of codes, that deflating adds to data that cannot be made smaller
+_MOST_OVERHEAD = 1024  # bytes that deflating may add to data that cannot be made smaller
 _SAFE_SUFFIX = re.compile(r"\.[0-9A-Za-z]{1,8}")
 
 

@@ -30,11 +30,8 @@ _TURNS = {
     7: PIL.Image.Transpose.TRANSVERSE,
     8: PIL.Image.Transpose.ROTATE_90,
 }
-_PNG_EXIF = (
-    b"eXIf",
-    b"Raw profile type",
-    b"XML:com.adobe.xmp",
-)  # what may state the orientation of a PNG, anywhere in it
+# Marks, anywhere in a PNG, of what may state its orientation.
+_PNG_EXIF = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SUBFILE = 258, 262, 254
 _WHITE_IS_ZERO, _PREVIEW_OR_MASK, _MOST_PAGES = 0, 1 | 4, 100
 _WITH_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
@@ -43,7 +40,7 @@ _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBX", "YCbCr", "CMYK", *_WITH_ALPHA)
 
 
 class NotAFrame(DataError):
-    """A sound picture cannot be a frame as it is; `stylegan-v data convert` can make a frame of it."""
+    """A sound picture must be changed before it can be a frame; `stylegan-v data convert` does that."""
 
 
 def open_image(data: bytes) -> PIL.Image.Image:
@@ -268,18 +265,15 @@ def _eight_bits(image: PIL.Image.Image, data: bytes) -> tuple[PIL.Image.Image, P
         return image.getchannel("L"), image.getchannel("A")
     if image.mode in _WITH_ALPHA or (image.mode == "P" and key is not None):
         opacity = image.convert("RGBA").getchannel("A")
-        is_unused = image.format == "BMP" and opacity.getextrema() == (
-            0,
-            0,
-        )  # many programs write BMP with an unused alpha of 0
+        # Many programs write BMP files with an unused alpha of 0.
+        is_unused = image.format == "BMP" and opacity.getextrema() == (0, 0)
         return image.convert("RGBA").convert("RGB"), None if is_unused else opacity
     if image.mode in (*_GREY_16, "I"):
         values = np.asarray(image).astype(np.int64)
         return _scaled(image, values), None if key is None else _opacity(values != key)
     if image.mode == "CMYK":
-        is_positive = (
-            image.format in ("JPEG", "MPO") and "adobe" not in image.info
-        )  # Pillow inverts all CMYK, as Adobe's files need it
+        # Pillow inverts all CMYK, which is right only for Adobe's files.
+        is_positive = image.format in ("JPEG", "MPO") and "adobe" not in image.info
         return PIL.ImageChops.invert(image) if is_positive else image, None
     if key is None:
         return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"), None

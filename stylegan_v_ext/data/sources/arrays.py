@@ -223,7 +223,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
             return np.lib.format.read_array_header_1_0(file)
         if version == (2, 0):
             return np.lib.format.read_array_header_2_0(file)
-    raise DataError(f"it is of version {version[0]}.{version[1]}, which numbers need not; {_WANTED}")
+    raise DataError(f"it has version {version[0]}.{version[1]} of the format, which is not read; {_WANTED}")
 
 
 @contextlib.contextmanager

@@ -60,9 +60,10 @@ def classes_of(sources: list[Source], *, from_folders: bool) -> SourceClasses:
     try:
         names, notes = class_folders([item.name for item in sources], [item.folders for item in sources])
     except DataError as error:
-        raise DataError(f"{error}; without --labels, those of dataset.json are kept" if has_labels else error) from None
+        otherwise = "; without --labels, the labels of dataset.json are kept" if has_labels else ""
+        raise DataError(f"{error}{otherwise}") from None
     if has_labels:
-        notes.append("--labels: the classes are those of the folders; the labels in dataset.json are left out")
+        notes.append("--labels: the folders are the classes; the labels in dataset.json are left out")
     classes = in_order(names)
     return SourceClasses([classes.index(name) for name in names], classes, notes)
 
@@ -77,7 +78,7 @@ def _recorded_classes(sources: list[Source]) -> SourceClasses:
         for item, number in zip(sources, numbers, strict=True)
         if number is None
     ]
-    notes = [f"{sentence}, so none is written" for sentence in grouped(reasons, "video", len(sources))]
+    notes = [f"{sentence}, so no label is written" for sentence in grouped(reasons, "video", len(sources))]
     names = next((item.recorded.class_names for item in sources if item.recorded.class_names is not None), None)
     return SourceClasses(numbers, None if len(reasons) == len(sources) else names, notes)
 
@@ -97,7 +98,7 @@ def motion_distance_of(sources: list[Source], fps: float | None) -> tuple[int | 
     if not scaled:
         return None, []
     if len(scaled) > 1 or None in scaled:
-        why = "no fps belongs to it" if None in scaled else "the sources differ in it"
+        why = "its fps is unknown" if None in scaled else "the sources differ in it"
         return None, [f"motion_distance of dataset.json is left out, since {why}"]
     distance = scaled.pop()
     before = next(iter(records.values())).motion_distance

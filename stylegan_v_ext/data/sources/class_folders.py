@@ -30,9 +30,8 @@ def class_folders(names: Sequence[str], places: Sequence[Sequence[str]]) -> tupl
     """
     notes: list[str] = []
     rest = [[normal_form(folder) for folder in place] for place in places]
-    _check(
-        names, rest, "lies in no sub-folder; --labels takes the class from the first folder's name; move it into one"
-    )
+    from_first = "--labels takes the class from the name of the first folder"
+    _check(names, rest, f"lies in no sub-folder; {from_first}; move it into a sub-folder")
     rest = _without_wrappers(rest, notes)
     firsts = {place[0] for place in rest}
     if _are_splits(rest):

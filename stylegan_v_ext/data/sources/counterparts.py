@@ -31,7 +31,7 @@ def counterparts(folders: Sequence[str], files: Sequence[str]) -> list[str]:
         number = count(len(maps), "video")
         sentences.append(
             f"{number} ({shortened(maps)}) may be masks or maps, by their folders' names, of videos of the same names "
-            f"({shortened(originals)}); all are used: to have one kind, name a folder that holds it alone"
+            f"({shortened(originals)}); all are used; to use one kind, name a folder that holds only that kind"
         )
     return sentences
 
@@ -40,7 +40,7 @@ def _maps(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Find videos that may be masks or maps of other videos.
 
     Returns:
-        (videos below a folder with a name such as `masks`, videos whose path differs from theirs only in that folder).
+        (videos below a folder with a name such as `masks`, videos with the same path, except for this folder).
     """
     paths = {name: PurePosixPath(name).with_suffix("").parts for name in names}
     places = [

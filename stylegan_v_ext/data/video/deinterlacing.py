@@ -21,7 +21,7 @@ def deinterlaced(frames: Iterable[Timed[VideoFrame]], notes: list[str]) -> Itera
         notes: List to which `DEINTERLACED` is added at the first interlaced frame.
 
     Yields:
-        As many frames, at the same times.
+        The same number of frames, at the same times.
     """
     bwdif = _Bwdif()
     for item in frames:

@@ -29,8 +29,7 @@ from stylegan_v_ext.data.video.timing import Clock, Timed
 if TYPE_CHECKING:
     _VideoPacket = Packet[VideoStream]
 
-# FFmpeg's names of the containers that are read. They hold their own pictures; playlists, which name other files, do
-# not.
+# FFmpeg's names of the containers that are read; all hold their own pictures, unlike playlists, which name other files.
 FORMATS = "mov,matroska,avi,gif,asf,mpeg,mpegvideo,mpegts,flv,ogg,mxf,dv,yuv4mpegpipe,ivf,apng"
 # Containers that hold the rate, or the time of each frame.
 _WITH_RATES = ("mov,mp4,m4a,3gp,3g2,mj2", "avi", "mxf", "dv", "ogg", "yuv4mpegpipe", "ivf")
@@ -227,7 +226,7 @@ class Reading:
                 return
 
     def _ticks(self, frame: VideoFrame) -> int | None:
-        """Return the time of a frame in ticks. AVI only states times of decoding; FFmpeg's guesses fail."""
+        """Return the time of a frame in ticks; AVI only states times of decoding, and FFmpeg guesses wrongly."""
         if frame.pts is None or self._container.format.name == "avi":
             return frame.dts
         return frame.pts

@@ -119,7 +119,7 @@ class Shaper:
             return
         matrix = int(frame.colorspace)
         if matrix == UNKNOWN and Type.DOVI_METADATA in frame.side_data and int(frame.color_trc) == UNKNOWN:
-            raise Problem("its colours are those of Dolby Vision alone, which cannot be shown")
+            raise Problem("its colours are only defined by Dolby Vision, which cannot be shown")
         if matrix in (UNKNOWN, RGB):
             high = frame.height >= 720 or frame.width >= 1280
             wide = int(frame.color_primaries) == 9 or int(frame.color_trc) in CURVES
@@ -163,7 +163,7 @@ class Shaper:
             self._finish = colours.Finish(conversion, opaque, self._ground, limited_grey=limited_grey)
         self._note_conversion(curve, primaries)
         if _is_askew(frame):
-            self._note("it is to be shown turned by an angle that is no quarter turn; the nearest quarter is taken")
+            self._note("it states a rotation by an angle that is no quarter turn; the nearest quarter turn is used")
         is_cropped = plan.crop[2:] != picture
         parts = [f"crop={width}:{height}:{left}:{top}:exact=1"] if is_cropped else []
         if alpha:  # so that colours of transparent pixels do not get into others by the scaling
@@ -207,7 +207,7 @@ class Shaper:
         else:
             pixels, step = memoryview(self._finish(frame.to_ndarray()).tobytes()), row
             if self._finish.met_transparency:
-                self._note(f"what is transparent is shown on {_NAMES.get(self._ground, f'the colour {self._ground}')}")
+                self._note(f"transparent parts are shown on {_NAMES.get(self._ground, f'the colour {self._ground}')}")
         if (frame.width, frame.height) == self.size and step == row:
             return bytes(pixels[: row * height])
         left, top = 3 * ((width - frame.width) // 2), (height - frame.height) // 2

@@ -10,9 +10,9 @@ from stylegan_v_ext.data.limits import LONGEST_HOLD
 from stylegan_v_ext.data.video import Problem
 
 FASTEST = 1_000_000  # frames a second
-SOME_COPIES = 10_000  # frames that resampling may always make
-MOST_COPIES = 1000  # copies of each frame, on average, that it may make beyond that
-OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are those of clocks
+SOME_COPIES = 10_000  # frames that resampling may make in any case
+MOST_COPIES = 1000  # frames that it may make of each frame, on average, if they are more than that
+OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are rates of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "its frame rate is unknown"
 _COMMON = [n * 1000 / 1001 for n in (24, 30, 48, 60, 120)]
@@ -92,7 +92,7 @@ class Clock:
         return now
 
     def _step(self) -> int:
-        """Return the number of ticks between two frames, as far as it is known."""
+        """Return the number of ticks between two frames; at 25 frames a second if it is unknown."""
         if self.count > 1 and self._last:
             return max(round(self._last / (self.count - 1)), 1)
         rate = self._stated[0] if self._stated else 25
@@ -135,7 +135,7 @@ class Clock:
         return float(self._stated[0]) if self._trusted and agreed else None
 
     def _fits(self, rate: Fraction) -> bool:
-        """Check whether all times are those of a stated rate, rounded to ticks."""
+        """Check whether a stated rate explains all times, rounded to ticks."""
         least, most = self._misses[self._stated.index(rate)]
         return most - least <= 1 + 1e-6
 
