@@ -34,7 +34,7 @@ def _package(package: str) -> str:
 
 def _in_full(public: PublicName) -> str:
     lines = [f"### `{public.name}`", "", "```python", _signature(public.node), "```", "", _summary(public), ""]
-    docstring = docstring_of(public.node)
+    docstring = public.docstring
     for section in ("Args", "Attributes", "Raises"):
         entries = docstring.entries(section) if docstring else {}
         if entries:
@@ -60,8 +60,7 @@ def _names(arguments: ast.arguments) -> list[str]:
 
 
 def _summary(public: PublicName) -> str:
-    docstring = docstring_of(public.node)
-    return docstring.summary if docstring else f"`{ast.unparse(public.node)}`"
+    return public.docstring.summary if public.docstring else f"`{ast.unparse(public.node)}`"
 
 
 def _signature(node: ast.stmt) -> str:

@@ -64,11 +64,12 @@ def _returns(function: FunctionNode) -> bool:
 
 def _missing(public: PublicName) -> Iterator[str]:
     """What the docstring of a public name lacks."""
-    node, docstring = public.node, docstring_of(public.node) if not isinstance(public.node, ast.Assign) else None
-    if isinstance(node, FunctionNode):
-        yield from _missing_in_function(node, docstring)
-    elif isinstance(node, ast.ClassDef):
-        yield from _missing_in_class(node, docstring)
+    if isinstance(public.node, FunctionNode):
+        yield from _missing_in_function(public.node, public.docstring)
+    elif isinstance(public.node, ast.ClassDef):
+        yield from _missing_in_class(public.node, public.docstring)
+    elif public.docstring is None:
+        yield "a string below it that says what it is"
 
 
 def _missing_in_function(function: FunctionNode, docstring: Docstring | None) -> Iterator[str]:
