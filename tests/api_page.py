@@ -40,7 +40,7 @@ def _in_full(public: PublicName) -> Iterator[str]:
     yield from (f"### `{public.name}`", "", "```python", _signature(public.node), "```", "", _summary(public))
     docstring = public.docstring
     if docstring is not None:
-        yield from docstring.text
+        yield from "\n".join(docstring.text).rstrip().splitlines()
         for section, lines in docstring.sections.items():
             yield from _section(section, docstring.entries(section), lines)
     if isinstance(public.node, ast.ClassDef):

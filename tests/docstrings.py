@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from inspect import cleandoc
 
-SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
+SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Warns", "Yields")
 _ENTRY = re.compile(r"(\*{0,2}[A-Za-z_][\w.]*(?:, \*{0,2}[A-Za-z_][\w.]*)*):(?: |$)")
 
 
