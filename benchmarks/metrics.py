@@ -28,7 +28,8 @@ WORK = """
 import io, json, sys, threading, time, types, zipfile
 import numpy as np, PIL.Image, psutil, torch
 from stylegan_v_ext.metrics.catalogue import parse_metric
-from stylegan_v_ext.metrics.measure import Extractor, Processes, _Run
+from stylegan_v_ext.metrics.comparison import Comparison
+from stylegan_v_ext.metrics.extractors import ALONE, Extractor
 from stylegan_v_ext.metrics.sources import DatasetVideos
 
 kind, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -86,11 +87,11 @@ def usual(picks, names):
 
 threading.Thread(target=watch, daemon=True).start()
 cpu, extractor = torch.device("cpu"), Extractor(light, None, None)
-run = _Run(metric, source, source, extractor, cpu, False, Processes(), lambda done, total: None)
-picks = run._real_picks(source, 0)
+run = Comparison(metric, source, source, extractor, cpu, False, ALONE, lambda done, total: None)
+picks = run.selection.real(source, 0)
 start = time.perf_counter()
 if kind == "ours":
-    mean, covariance = run._statistics("real", source, picks).mean_and_covariance()
+    mean, covariance = run._statistics(source, picks).mean_and_covariance()
 elif kind == "cd-fvd":
     mean, covariance = published(sys.argv[4])
 else:

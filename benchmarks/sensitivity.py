@@ -15,9 +15,9 @@ from benchmarks.common import machine
 from stylegan_v_ext.data.synthetic import sky_video
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import parse_metric
-from stylegan_v_ext.metrics.measure import measure
+from stylegan_v_ext.metrics.comparison import compare
 from stylegan_v_ext.metrics.motion import STATISTICS
-from stylegan_v_ext.metrics.sources import VideoSource
+from stylegan_v_ext.metrics.video_source import VideoSource
 
 LENGTH, LONGEST, SIDE, CLIPS = 32, 128, 64, 96
 
@@ -106,7 +106,7 @@ def damaged(clips, fault, level):
 def figures(real, fake, names):
     values = {}
     for name in names:
-        values |= measure(parse_metric(name), real, fake, torch.device("cpu"), use_cache=False).values
+        values |= compare(parse_metric(name), real, fake, torch.device("cpu"), use_cache=False).values
     prefix = f"motion{CLIPS}_{LENGTH}f_"
     found = {key: value for key, value in values.items() if not key.startswith(prefix)}
     return found | {key: values[prefix + key] for key in ("spectrum_db", *STATISTICS)}

@@ -1,7 +1,7 @@
 """The source of our image networks as one module, so that pickles made of it open without this package.
 
-A stock checkout runs the source that a pickle carries. Ours is spread over modules that import each
-other; here their texts stand one after the other, and only `torch_utils` is left to import.
+A stock checkout runs the source text that a pickle carries. Our networks are spread over modules that import each
+other. Here the texts of these modules are joined, and `torch_utils` is the only import that is left.
 """
 
 import ast
@@ -10,22 +10,45 @@ import inspect
 import types
 
 from stylegan_v_ext import strip
-from stylegan_v_ext.networks import discriminator, layers, mapping, modulation, precision, stylegan2, synthesis
+from stylegan_v_ext.networks import (
+    discriminator,
+    discriminator_blocks,
+    layers,
+    mapping,
+    modulation,
+    precision,
+    stylegan2,
+    synthesis,
+    time_encoding,
+    truncation,
+)
 from torch_utils import persistence
 
-_MODULES = (strip, precision, layers, modulation, mapping, synthesis, stylegan2, discriminator)
+_MODULES = (
+    strip,
+    precision,
+    layers,
+    modulation,
+    truncation,
+    mapping,
+    synthesis,
+    stylegan2,
+    time_encoding,
+    discriminator_blocks,
+    discriminator,
+)
 _OWN_PACKAGE = "stylegan_v_ext"
 
 
 @functools.cache
 def image_networks() -> types.ModuleType:
-    """The module made of that text, with `ImageGenerator` and `TimeConditionedDiscriminator`."""
+    """Make the module from `image_networks_source`, with `ImageGenerator` and `TimeConditionedDiscriminator`."""
     return persistence.module_from_source(image_networks_source())
 
 
 @functools.cache
 def image_networks_source() -> str:
-    """Text of all modules that image networks need, without their imports of each other."""
+    """Join the texts of all modules that image networks need, without their imports of each other."""
     parts = ['"""StyleGAN2 image networks of stylegan_v_ext (MIT licence), in one module."""']
     names: set[str] = set()
     for module in _MODULES:

@@ -5,17 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 import dnnlib
 from stylegan_v_ext.checkpoints import exports, foreign, state_dicts, trusted
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2, stylegan3, stylegan_v, tensorflow
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import CLASSES, ROLES, NetworkData, keyword_arguments
-from stylegan_v_ext.checkpoints.reader import MAX_SETTINGS, Record, plain, read_file
+from stylegan_v_ext.checkpoints.plain_values import MAX_SETTINGS, plain
+from stylegan_v_ext.checkpoints.reader import read_file
+from stylegan_v_ext.checkpoints.records import Record
 from stylegan_v_ext.checkpoints.snapshot import find_snapshot
+from stylegan_v_ext.checkpoints.values import Instance, brief
+
+if TYPE_CHECKING:
+    from stylegan_v_ext.networks.generator import VideoGenerator
 
 NETWORKS = ("G", "D", "G_ema")
 
@@ -26,12 +32,15 @@ class NotFiniteError(CheckpointError):
 
 @dataclass
 class Checkpoint:
-    """A checkpoint as data; networks are read and built when asked for.
+    """A checkpoint as data. Networks are read and built only on request.
 
     Attributes:
-        format: What the file is, for people.
-        records: Persistent objects as they are in the file, if it holds such.
-        allow_nan: Hand out networks whose weights hold NaN or infinite numbers.
+        path: The file.
+        format: Name of the file's format, for people.
+        readers: Functions that read the networks `G`, `D` and `G_ema`, if the file has them.
+        records: Persistent objects of the file, by their keys in it.
+        training_set_kwargs: Keyword arguments of the data set that the networks were trained on, if recorded.
+        allow_nan: Whether networks with NaN or infinite weights may be used.
     """
 
     path: Path
@@ -43,14 +52,21 @@ class Checkpoint:
 
     @property
     def generator_key(self) -> str:
-        """The averaged generator where there is one."""
+        """`G_ema`, the averaged generator, or `G` if the file has no average."""
         return "G_ema" if "G_ema" in self.readers else "G"
 
     def network(self, key: str) -> NetworkData:
-        """Network `G`, `D` or `G_ema` as data of one of our classes, read anew.
+        """Read a network as data of one of our classes.
 
-        Raises `CheckpointError` unless arguments and tensors fit, and `NotFiniteError` for a network that has
-        learned nothing but NaN, unless `allow_nan`.
+        Args:
+            key: "G", "D" or "G_ema".
+
+        Returns:
+            The network, read again at each call.
+
+        Raises:
+            CheckpointError: If the file has no such network, or if arguments and tensors do not fit.
+            NotFiniteError: If weights are NaN or infinite and `allow_nan` is not set.
         """
         if key not in self.readers:
             raise CheckpointError(f"{self.path} holds no {key}")
@@ -81,9 +97,13 @@ class Checkpoint:
             )
 
     def discriminator(self) -> tuple[NetworkData | None, str]:
-        """`D` if it is there and can be used, else the reason, for those who can do without.
+        """Read the discriminator for a caller that can do without it.
 
-        Raises `NotFiniteError` as `network` does.
+        Returns:
+            `D` and an empty text, or None and the reason if it is missing or cannot be used.
+
+        Raises:
+            NotFiniteError: If weights are NaN or infinite and `allow_nan` is not set.
         """
         try:
             return self.network("D"), ""
@@ -93,29 +113,51 @@ class Checkpoint:
             return None, str(error)
 
     def build(self, key: str) -> torch.nn.Module:
-        """Network `G`, `D` or `G_ema`, made from our own classes, on the CPU in eval mode."""
+        """Build a network from our own classes.
+
+        Args:
+            key: "G", "D" or "G_ema".
+
+        Returns:
+            The network on the CPU in eval mode.
+
+        Raises:
+            CheckpointError: As `network` does.
+        """
         data = self.network(key)
         try:
             return data.build()
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {key} {error}") from None
 
-    def build_generator(self) -> Any:
-        """The averaged generator `G_ema`, or `G` where that is all there is."""
-        return self.build(self.generator_key)
+    def build_generator(self) -> "VideoGenerator":
+        """Build the averaged generator `G_ema`, or `G` if the file has no average.
+
+        Returns:
+            The generator on the CPU in eval mode. A file may hold an image generator of another class, which has not
+            all attributes of a `VideoGenerator`; `advice` says what it cannot do.
+
+        Raises:
+            CheckpointError: As `network` does.
+        """
+        return cast("VideoGenerator", self.build(self.generator_key))
 
 
 def describe_not_finite(names: list[str], data: NetworkData) -> str:
-    """How many tensors of a network hold NaN or infinite numbers, in words.
+    """Say in words how many tensors of a network hold NaN or infinite numbers.
 
     Args:
-        names: Of these tensors, at least one.
+        names: Names of these tensors, at least one.
+        data: The network.
+
+    Returns:
+        A clause such as "in 3 of 80 tensors, 'b4.const' first".
     """
     return f"in {len(names)} of {len(data.state)} tensors, {brief(names[0])} first"
 
 
 def _as_video_class(data: NetworkData) -> NetworkData:
-    """StyleGAN2's generator as the `VideoGenerator` of one frame, which all uses here know it by."""
+    """Return StyleGAN2's generator as the `VideoGenerator` of one frame, which the rest of the package works with."""
     if data.class_name != "ImageGenerator" or data.kwargs.get("frozen_dim"):
         return data
     kwargs = {name: value for name, value in data.kwargs.items() if name != "frozen_dim"}
@@ -124,31 +166,34 @@ def _as_video_class(data: NetworkData) -> NetworkData:
     )
 
 
-def load(path: str | Path, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False) -> Checkpoint:
-    """Open a checkpoint without running anything in it.
+def load(path: str | Path, *, trust_pickle: bool = False, best: bool = True, allow_nan: bool = False) -> Checkpoint:
+    """Open a checkpoint without running any code in it.
 
     Args:
-        path: A file, a run folder (its best snapshot by `fvd2048_16f` if that was measured and `best` is set, else the
-            last) or an http(s) URL, which is downloaded to the cache.
+        path: A file, a run folder, or an http(s) URL, which is downloaded to the cache.
         trust_pickle: Unpickle as Python does, which runs the code in the file.
-        allow_nan: Hand out networks whose weights hold NaN or infinite numbers.
+        best: Take the best snapshot of a run folder by `fvd2048_16f`, if that was measured; otherwise the last one.
+        allow_nan: Allow networks whose weights hold NaN or infinite numbers.
+
+    Returns:
+        The checkpoint; its networks are read on request.
 
     Raises:
-        CheckpointError: .
+        CheckpointError: If the file cannot be read, or is no checkpoint of a known format.
     """
-    checkpoint = _open(path, trust_pickle, best)
+    checkpoint = _open(path, trust_pickle=trust_pickle, best=best)
     checkpoint.allow_nan = allow_nan
     return checkpoint
 
 
-def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
+def _open(path: str | Path, *, trust_pickle: bool, best: bool) -> Checkpoint:
     if dnnlib.util.is_url(path):
         try:
             path = dnnlib.util.open_url(str(path), return_filename=True)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be downloaded ({error})") from None
-    path = find_snapshot(path, best)
-    content = None
+    path = find_snapshot(path, best=best)
+    content: object = None
     ending = path.suffix.lower()
     if ending == ".safetensors" and not path.with_suffix(".json").exists():
         content = exports.read_foreign_safetensors(path)
@@ -173,18 +218,18 @@ def _open(path: str | Path, trust_pickle: bool, best: bool) -> Checkpoint:
     )
 
 
-def _contents(content: Any) -> str:
-    """What a file holds in place of networks, for a message."""
+def _contents(content: object) -> str:
+    """Say in a clause what a file holds in place of networks."""
     if not isinstance(content, dict):
         return f"but {brief(content)}"
     names = [brief(key) for key in itertools.islice(content, 3)]
     return f"but {', '.join(names)}{', ...' if len(content) > 3 else ''}" if names else "but nothing"
 
 
-def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
+def _open_tensorflow(path: Path, content: object) -> Checkpoint | None:
     if not tensorflow.is_checkpoint(content):
         return None
-    generator, discriminator, average = content
+    generator, discriminator, average = cast("tuple[Instance, Instance, Instance]", content)
     return Checkpoint(
         path,
         "",
@@ -196,8 +241,8 @@ def _open_tensorflow(path: Path, content: Any) -> Checkpoint | None:
     )
 
 
-def _open_state_dicts(path: Path, content: Any) -> Checkpoint | None:
-    """Networks of which the file holds the tensors alone, in dictionaries of any wrapper."""
+def _open_state_dicts(path: Path, content: object) -> Checkpoint | None:
+    """Open a file that holds networks as dictionaries of tensors alone, in any wrapper."""
     found = state_dicts.find_networks(content)
     if not found:
         return None
@@ -206,8 +251,8 @@ def _open_state_dicts(path: Path, content: Any) -> Checkpoint | None:
     return Checkpoint(path, found[0].kind.name, state_dicts.choose(found), training_set_kwargs=kwargs)
 
 
-def _open_records(path: Path, content: Any) -> Checkpoint | None:
-    """Pickles of persistent objects: ours, NVLabs' and the StyleGAN-V release's."""
+def _open_records(path: Path, content: object) -> Checkpoint | None:
+    """Open a pickle of persistent objects: ours, NVLabs', or the StyleGAN-V release's."""
     if isinstance(content, Record):
         content = {"G_ema" if "mapping.w_avg" in content.shapes() else "D": content}
     if not isinstance(content, dict):
@@ -261,7 +306,7 @@ def _read_record(record: Record) -> NetworkData:
     )
 
 
-_FORMATS: list[tuple[str, Callable[[Path, Any], Checkpoint | None]]] = [
+_FORMATS: list[tuple[str, Callable[[Path, object], Checkpoint | None]]] = [
     ("StyleGAN2 (TensorFlow)", _open_tensorflow),
     ("", _open_records),
     ("", _open_state_dicts),

@@ -9,18 +9,22 @@ import stat
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 
 from stylegan_v_ext import __version__
 from stylegan_v_ext.checkpoints import bundle, state_dicts
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.network import ROLES, NetworkData
 from stylegan_v_ext.checkpoints.snapshot import save_snapshot
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.files import atomic_path
+
+if TYPE_CHECKING:
+    from stylegan_v_ext.networks.generator import VideoGenerator
 
 _LARGEST_DESCRIPTION = 1 << 23  # bytes; a few thousand are usual
 _MAX_TENSORS = 20_000
@@ -28,7 +32,18 @@ _MAX_NOTES = 100
 
 
 def export_snapshot(path: str | Path, networks: Mapping[str, NetworkData], training_set_kwargs: dict[str, Any]) -> None:
-    """Write our own snapshot. A missing `G` is `G_ema`, and the other way round; a missing `D` stays away."""
+    """Write a snapshot of this project.
+
+    Args:
+        path: The file.
+        networks: Networks by "G", "D" and "G_ema". A missing `G` is replaced by `G_ema`, and the other way round; a
+            missing `D` is written as None.
+        training_set_kwargs: Keyword arguments of the data set.
+
+    Raises:
+        CheckpointError: If arguments and tensors of a network do not fit.
+        OSError: If the file cannot be written.
+    """
     built: dict[str, Any] = {key: data.build() for key, data in networks.items()}
     average = built.get("G_ema", built.get("G"))
     content = {
@@ -42,7 +57,15 @@ def export_snapshot(path: str | Path, networks: Mapping[str, NetworkData], train
 
 
 def describe_source(path: Path, format_name: str) -> dict[str, str]:
-    """Where a checkpoint came from."""
+    """Describe where a checkpoint came from.
+
+    Args:
+        path: Its file.
+        format_name: Name of its format.
+
+    Returns:
+        Name, SHA-256 and format of the file, the time, and the version of this package.
+    """
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -58,7 +81,17 @@ def describe_source(path: Path, format_name: str) -> dict[str, str]:
 def export_safetensors(
     path: str | Path, networks: Mapping[str, NetworkData], training_set_kwargs: dict[str, Any], source: dict[str, str]
 ) -> None:
-    """Write `path` with all tensors, named `{network}/{name}`, and the rest beside it as JSON. No code in either."""
+    """Write tensors as `.safetensors`, and everything else beside it as `.json`. Neither file holds code.
+
+    Args:
+        path: File of the tensors, which are named `{network}/{name}`.
+        networks: Networks by "G", "D" and "G_ema".
+        training_set_kwargs: Keyword arguments of the data set.
+        source: Result of `describe_source`.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
     from safetensors.torch import save_file
 
     path = Path(path)
@@ -83,7 +116,7 @@ def export_safetensors(
         temporary_json.write_text(text, encoding="utf-8")
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.tolist()
     return str(value)
@@ -94,7 +127,17 @@ def _digest(text: str) -> str:
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], dict[str, Any]]:
-    """(readers of the networks, description) of a pair; `path` is either file. Raises `CheckpointError`."""
+    """Open a pair of files that `export_safetensors` wrote.
+
+    Args:
+        path: Either file.
+
+    Returns:
+        Functions that read the networks, and the description from the JSON file.
+
+    Raises:
+        CheckpointError: If a file is missing, damaged, or does not belong to the other.
+    """
     from safetensors import SafetensorError, safe_open
 
     tensors_path = path if path.suffix.lower() == ".safetensors" else path.with_suffix(".safetensors")
@@ -126,9 +169,16 @@ def read_safetensors(path: Path) -> tuple[dict[str, Callable[[], NetworkData]], 
 
 
 def read_foreign_safetensors(path: Path) -> dict[str, torch.Tensor] | None:
-    """The tensors of a file that another program wrote, None for one of ours.
+    """Read a `.safetensors` file that another program wrote.
 
-    Raises `CheckpointError` for networks that cannot be used, before memory is taken for them.
+    Args:
+        path: The file.
+
+    Returns:
+        Tensors by name; None if this project wrote the file.
+
+    Raises:
+        CheckpointError: If the file is damaged, or if its networks cannot be used; this takes no memory for them.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -152,7 +202,8 @@ def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        names = [name for name in file.keys() if name.startswith(f"{key}/")]  # noqa: SIM118
+        all_names = file.keys()
+        names = [name for name in all_names if name.startswith(f"{key}/")]
         if len(names) > _MAX_TENSORS:
             raise CheckpointError(f"{len(names)} tensors; a network has at most {_MAX_TENSORS}")
         state = {name.removeprefix(f"{key}/"): file.get_tensor(name) for name in names}
@@ -166,15 +217,21 @@ def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
 
 
 def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | None = None) -> NetworkData:
-    """The image generator that a video generator is at one moment of one motion.
+    """Turn a video generator into the image generator that it is at one moment of one motion.
+
+    The motion vector of the moment becomes part of the constant input. An image model stays the same.
 
     Args:
-        time: In frames.
-        class_index: Of conditional models, whose motion depends on it. An image model stays what it is. The moment's
-            motion vector becomes part of the constant input.
+        data: The video generator.
+        time: The moment, in frames.
+        motion_seed: Seed of the motion.
+        class_index: Class of a conditional model, whose motion depends on it; None for a model without classes.
+
+    Returns:
+        An `ImageGenerator`.
 
     Raises:
-        ValueError: For what is no StyleGAN2-like generator and for a class out of range.
+        ValueError: If the model is a StyleGAN3 generator or one moment already, or if the class is out of range.
     """
     if data.class_name != "VideoGenerator":
         what = (
@@ -188,7 +245,7 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
         kwargs.pop(name, None)
     if data.num_frames == 1:
         return NetworkData("ImageGenerator", _image_defaults(kwargs), data.state)
-    generator: Any = data.build()
+    generator = cast("VideoGenerator", data.build())
     classes = torch.zeros([1, data.num_classes])
     if data.num_classes:
         if class_index is None or not 0 <= class_index < data.num_classes:
@@ -209,17 +266,22 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
 
 
 def _image_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """`VideoGenerator` has defaults where `ImageGenerator` has none."""
+    """Add the arguments that `VideoGenerator` has defaults for and `ImageGenerator` has not."""
     return {"z_dim": 512, "w_dim": 512, **kwargs}
 
 
 def export_image(path: str | Path, generator: NetworkData, discriminator: NetworkData | None) -> None:
-    """Write a pickle that stock StyleGAN2-ADA and StyleGAN3 checkouts open, this package installed or not.
+    """Write a pickle that stock StyleGAN2-ADA and StyleGAN3 checkouts open, even if this package is not installed.
 
     Args:
+        path: The file.
         generator: An `ImageGenerator`.
-        discriminator: Of image models; where there is none, the file holds an empty module in its place, since stock
-            loaders insist on one.
+        discriminator: Discriminator of an image model; None writes an empty module in its place, because stock loaders
+            need one.
+
+    Raises:
+        CheckpointError: If arguments and tensors do not fit.
+        OSError: If the file cannot be written.
     """
     networks = bundle.image_networks()
     built = _rebuild(networks.ImageGenerator, generator)
@@ -231,8 +293,8 @@ def export_image(path: str | Path, generator: NetworkData, discriminator: Networ
         pickle.dump(content, file)
 
 
-def _rebuild(cls: Any, data: NetworkData) -> torch.nn.Module:
-    data.build()  # says in one line what does not fit
+def _rebuild(cls: type[torch.nn.Module], data: NetworkData) -> torch.nn.Module:
+    data.build()  # its error says in one line what does not fit
     network = cls(**data.kwargs)
     network.load_state_dict(data.state)
-    return network.eval().requires_grad_(False)
+    return network.eval().requires_grad_(requires_grad=False)

@@ -1,16 +1,16 @@
-"""Networks that cannot be used here, by their right names: what each is, why not, and what to do instead.
+"""Networks that cannot be used here: what each network is, why it cannot be used, and what to do instead.
 
-A file is judged by the names and shapes of its tensors; nothing in it is run.
+A network is recognised by the names and shapes of its tensors; no code of the file is run.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
-_MAX_LOOKED_AT = 3_000  # names of tensors; the largest networks have about as many
+_MAX_LOOKED_AT = 3_000  # names of tensors; the largest networks have about as many of them
 _INSTEAD_OF_IMAGES = "make pictures with its own code; a video model starts from a StyleGAN2 image model"
 _INSTEAD_OF_VIDEOS = "make videos with its own code, or train here on its data"
 
@@ -21,10 +21,10 @@ class Family:
 
     Attributes:
         name: What it is, with its article.
-        names: A pattern; each of its parts that `&` separates is found in the name of a tensor.
+        names: Patterns, separated by ` & `; the name of some tensor matches each of them.
         reason: Why it cannot be used.
         remedy: What to do instead.
-        facts: What its tensors tell, for the message; None for nothing.
+        facts: Returns what its tensors tell, for the message; None if they tell nothing.
     """
 
     name: str
@@ -34,20 +34,23 @@ class Family:
     facts: Callable[[Shapes], str] | None = None
 
     def matches(self, listing: str) -> bool:
-        """Whether a list of names, one a line, is of this family."""
+        """Return whether a list of names, one on each line, is of this family."""
         return all(re.search(part, listing, re.MULTILINE) for part in self.names.split(" & "))
 
     def sentence(self, shapes: Shapes) -> str:
-        """What it is, why it cannot be used and what to do."""
+        """Say in one sentence what the network is, why it cannot be used, and what to do."""
         facts = self.facts(shapes) if self.facts else ""
         return f"{self.name}{facts and f' ({facts})'}, which is not read: {self.reason}; {self.remedy}"
 
 
 def refuse(shapes: Shapes) -> None:
-    """Raise `CheckpointError` with one sentence if these are the tensors of a known family that cannot be used.
+    """Refuse networks that cannot be used.
 
     Args:
-        shapes: Of all tensors, by name.
+        shapes: Shapes of all tensors, by name.
+
+    Raises:
+        CheckpointError: If the tensors are of a known family that cannot be used; the message is one sentence.
     """
     family = find_family(shapes)
     if family is not None:
@@ -57,13 +60,13 @@ def refuse(shapes: Shapes) -> None:
 
 
 def find_family(shapes: Shapes) -> Family | None:
-    """The family of these tensors, None for one that is not in the table."""
+    """Return the family of some tensors, given their shapes by name; None if it is not in the table."""
     listing = "\n".join(name for name, _ in zip(shapes, range(_MAX_LOOKED_AT), strict=False))
     return next((family for family in FAMILIES if family.matches(listing)), None)
 
 
 def _classes(shapes: Shapes) -> str:
-    """How many classes a model has that keeps an average w, or a row of a table, for each of them."""
+    """Say how many classes a model has that keeps an average w, or a row of a table, for each class."""
     average = _shape(shapes, "mapping.w_avg")
     table = average if len(average) == 2 else _shape(shapes, "embed.weight")
     return f"{table[0]} classes" if len(table) == 2 else ""
@@ -74,7 +77,7 @@ def _shape(shapes: Shapes, ending: str) -> tuple[int, ...]:
 
 
 def _refuse_other_pictures(shapes: Shapes) -> None:
-    """Raise `CheckpointError` unless a generator's pictures are square, of a power of two."""
+    """Raise `CheckpointError` unless the pictures of a generator are square, with a power of two of pixels."""
     first = _shape(shapes, "synthesis.b4.const")[-2:] or _shape(shapes, "input.input")[-2:]
     if len(first) < 2 or first == (4, 4):
         return
@@ -89,7 +92,7 @@ def _refuse_other_pictures(shapes: Shapes) -> None:
 
 
 def _refuse_other_architectures(shapes: Shapes) -> None:
-    """Raise `CheckpointError` for StyleGAN2's networks of another architecture than the published models have."""
+    """Raise `CheckpointError` for StyleGAN2 networks whose architecture differs from that of the published models."""
     found = (re.fullmatch(r"synthesis\.b([0-9]{1,5})\.conv0\.weight", name) for name in shapes)
     blocks = sorted({int(match[1]) for match in found if match})
     if blocks and "synthesis.b4.const" in shapes:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,18 @@ import numpy as np
 import torch
 
 import dnnlib
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
+from stylegan_v_ext.checkpoints.values import brief
+from stylegan_v_ext.classes import SLOTS
 
-CLASSES = {
-    "VideoGenerator": "stylegan_v_ext.networks.generator.VideoGenerator",
-    "ImageGenerator": "stylegan_v_ext.networks.stylegan2.ImageGenerator",
-    "AliasFreeGenerator": "stylegan_v_ext.networks.stylegan3.AliasFreeGenerator",
-    "TimeConditionedDiscriminator": "stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator",
-}
+_PATHS = (
+    *SLOTS["generator"],
+    "stylegan_v_ext.networks.stylegan2.ImageGenerator",
+    "stylegan_v_ext.networks.stylegan3.AliasFreeGenerator",
+    *SLOTS["discriminator"],
+)
+CLASSES = {path.rpartition(".")[2]: path for path in _PATHS}
+"""Classes of the networks in checkpoints, by name: those of a training run, and those of images."""
 _GENERATORS = ("VideoGenerator", "ImageGenerator", "AliasFreeGenerator")
 ROLES = {"G": _GENERATORS, "G_ema": _GENERATORS, "D": ("TimeConditionedDiscriminator",)}
 _MAX_RESOLUTION = 8192  # pixels, as for data
@@ -34,10 +39,10 @@ class NetworkData:
     """A network that can be built, written and compared without the code it came with.
 
     Attributes:
-        class_name: Of `CLASSES`.
-        kwargs: Its arguments, plain values.
-        state: Tensors by their names in it.
-        notes: What had to be decided on the way, for people.
+        class_name: Name of its class, a key of `CLASSES`.
+        kwargs: Keyword arguments of its constructor, plain values.
+        state: Tensors by their names in the network.
+        notes: Sentences about decisions that were needed to read it.
     """
 
     class_name: str
@@ -47,29 +52,35 @@ class NetworkData:
 
     @property
     def num_frames(self) -> int | None:
-        """Frames a clip, 1 for StyleGAN2's image networks; `None` where labels hold no timestamps."""
+        """Frames of a clip, 1 for StyleGAN2's image networks; None if labels hold no timestamps."""
         return self.kwargs.get("num_frames", 3) if self.class_name in _TIMED else None
 
     @property
     def num_classes(self) -> int:
+        """Number of classes, 0 for an unconditional network."""
         return self.kwargs["c_dim"] - (self.num_frames or 0)
 
     def check(self) -> None:
-        """Compare class, arguments and tensors with each other, without memory for a network.
+        """Compare class, arguments and tensors with each other; this takes no memory for a network.
 
-        Raises `CheckpointError` unless the arguments are plain values that describe a network of these tensors.
+        Raises:
+            CheckpointError: Unless the arguments are plain values that describe a network of these tensors.
         """
         self._on_paper()
 
     def build(self) -> torch.nn.Module:
-        """The network, on the CPU in eval mode; its tensors are those of `state`, not copies.
+        """Build the network.
 
-        Raises `CheckpointError` if the parts do not fit.
+        Returns:
+            The network on the CPU in eval mode; it holds the tensors of `state`, not copies.
+
+        Raises:
+            CheckpointError: If class, arguments and tensors do not fit.
         """
-        return self._on_paper().float().eval().requires_grad_(False)
+        return self._on_paper().float().eval().requires_grad_(requires_grad=False)
 
     def check_arguments(self) -> None:
-        """Raise `CheckpointError` unless the arguments are those of the class, and of the right kinds."""
+        """Raise `CheckpointError` unless the class takes these arguments, and their values have the right types."""
         cls = network_class(self.class_name)
         _check_plain(self.kwargs)
         try:
@@ -84,16 +95,16 @@ class NetworkData:
         period = (self.kwargs.get("motion_kwargs") or {}).get("min_period", 16)
         if not isinstance(period, (int, float)):
             raise CheckpointError(f"a {self.class_name} with min_period {brief(period)}, which is no number")
-        # No tensor shows these, and pictures grow with them.
+        # No tensor shows these sizes, and pictures grow with them.
         for name, most in (("img_resolution", _MAX_RESOLUTION), ("margin_size", _MAX_MARGIN)):
             value = self.kwargs.get(name, 0)
             if not isinstance(value, (int, float)) or not 0 <= value <= most:
                 raise CheckpointError(f"{_GREED}: {name} is {brief(value)}, {most} is the most")
 
     def _on_paper(self) -> torch.nn.Module:
-        """The network with the tensors of `state` themselves.
+        """Return the network with the tensors of `state`.
 
-        It is laid out without memory (on PyTorch's "meta" device) until every tensor has its place.
+        It is built without memory (on PyTorch's "meta" device) until every tensor has its place.
         """
         self.check_arguments()
         try:
@@ -104,7 +115,7 @@ class NetworkData:
         except CheckpointError:
             raise
         except Exception as error:  # arguments and tensors are whatever the file says
-            if "overflow" in str(error):  # of a size
+            if "overflow" in str(error):  # a size in the arguments is too large
                 raise CheckpointError(_GREED) from None
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             reason = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
@@ -118,7 +129,7 @@ class NetworkData:
             raise CheckpointError(f"{_GREED}: {asked:,} numbers, {held:,} are there")
 
     def find_not_finite(self) -> list[str]:
-        """Names of the tensors that hold NaN or infinite numbers, or numbers that become infinite in float32."""
+        """Return the names of the tensors that hold NaN, infinity, or numbers that are infinite in float32."""
         return [
             name
             for name, tensor in self.state.items()
@@ -127,7 +138,7 @@ class NetworkData:
 
     @property
     def num_parameters(self) -> int:
-        """Numbers that training moves."""
+        """Number of trained parameters."""
         return sum(tensor.numel() for name, tensor in self.state.items() if name.split(".")[-1] not in _BUFFERS)
 
     @property
@@ -136,23 +147,40 @@ class NetworkData:
         return self.class_name == "VideoGenerator" and self.num_frames == 1
 
     @classmethod
-    def of(cls, network: Any) -> "NetworkData":
-        """A live network of one of our classes. The tensors are its own, not copies."""
+    def of(cls, network: torch.nn.Module) -> "NetworkData":
+        """Describe a live network of one of our classes.
+
+        Args:
+            network: The network, of a persistent class.
+
+        Returns:
+            The same network as data; the tensors are shared, not copied.
+        """
         name = type(network).__name__
-        return cls(name, keyword_arguments(name, network.init_args, network.init_kwargs), dict(network.state_dict()))
+        made: Any = network  # with the arguments that it was made with
+        return cls(name, keyword_arguments(name, made.init_args, made.init_kwargs), dict(network.state_dict()))
 
 
-def network_class(name: str) -> Any:
-    """The class of this name in `CLASSES`. Raises `CheckpointError` for all others."""
+def network_class(name: str) -> type[torch.nn.Module]:
+    """Return the class of a name in `CLASSES`. Raises `CheckpointError` for any other name."""
     if name not in CLASSES:
         raise CheckpointError(f"a {name}; known classes are {', '.join(CLASSES)}")
     return dnnlib.util.get_obj_by_name(CLASSES[name])
 
 
-def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of one of our classes, all by name and defaults too.
+def keyword_arguments(class_name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return all arguments of one of our classes by name, with defaults.
 
-    Raises `ValueError` unless they are plain values.
+    Args:
+        class_name: A key of `CLASSES`.
+        args: Positional arguments.
+        kwargs: Keyword arguments.
+
+    Returns:
+        Plain values by name.
+
+    Raises:
+        CheckpointError: If the class is unknown, or if a value is not plain.
     """
     parameters = inspect.signature(network_class(class_name)).parameters
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
@@ -162,7 +190,7 @@ def keyword_arguments(class_name: str, args: tuple, kwargs: dict[str, Any]) -> d
 
 
 def _check_plain(arguments: dict[str, Any]) -> None:
-    """Raise `CheckpointError` unless these are few short texts and finite numbers, in dictionaries and lists."""
+    """Raise `CheckpointError` unless the arguments are a few short texts and finite numbers, perhaps in containers."""
     pending: list[tuple[str, Any]] = [("", arguments)]
     for _ in range(_MAX_ARGUMENTS):
         if not pending:
@@ -180,7 +208,8 @@ def _check_plain(arguments: dict[str, Any]) -> None:
     raise CheckpointError(f"more than {_MAX_ARGUMENTS} arguments")
 
 
-def _named_items(name: str, value: Any) -> list[tuple[str, Any]]:
+def _named_items(name: str, value: dict[Any, Any] | Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return the items of a container, each with the name of its argument."""
     if not isinstance(value, dict):
         return [(name, item) for item in value]
     for key in value:
@@ -217,7 +246,17 @@ _TIMED = ("VideoGenerator", "TimeConditionedDiscriminator")
 
 
 def capacity(channels: dict[int, int]) -> dict[str, int]:
-    """`channel_base` and `channel_max` that give these channels by resolution: min(base // res, max)."""
+    """Find `channel_base` and `channel_max` with min(channel_base // resolution, channel_max) channels.
+
+    Args:
+        channels: Channels by resolution.
+
+    Returns:
+        Both arguments by name.
+
+    Raises:
+        CheckpointError: If no such numbers exist.
+    """
     largest = max(channels.values())
     below = [count * resolution for resolution, count in channels.items() if count < largest]
     base = max(below) if below else largest * max(channels)
@@ -228,7 +267,7 @@ def capacity(channels: dict[int, int]) -> dict[str, int]:
 
 
 def count_layers(state: dict[str, torch.Tensor], prefix: str) -> int:
-    """How many of `{prefix}0.weight`, `{prefix}1.weight`, ... there are."""
+    """Count the tensors `{prefix}0.weight`, `{prefix}1.weight`, ... up to the first gap."""
     number = 0
     while f"{prefix}{number}.weight" in state:
         number += 1
@@ -236,7 +275,7 @@ def count_layers(state: dict[str, torch.Tensor], prefix: str) -> int:
 
 
 def resolutions(state: dict[str, torch.Tensor], prefix: str, layer: str) -> list[int]:
-    """Resolutions of the blocks `{prefix}b{res}.{layer}.weight`, ascending."""
+    """Return the resolutions `res` for which `{prefix}b{res}.{layer}.weight` is there, ascending."""
     found = []
     resolution = 4
     while resolution <= 1 << 16:
@@ -248,7 +287,7 @@ def resolutions(state: dict[str, torch.Tensor], prefix: str, layer: str) -> list
 
 @functools.cache
 def known_sources() -> dict[str, str]:
-    """File of this package by the SHA-256 of its text, for the modules of our networks."""
+    """Return the files of this package that define networks, by the SHA-256 of their text."""
     modules = [inspect.getmodule(dnnlib.util.get_obj_by_name(name)) for name in CLASSES.values()]
     return {
         hashlib.sha256(inspect.getsource(module).encode()).hexdigest(): module.__name__.replace(".", "/") + ".py"

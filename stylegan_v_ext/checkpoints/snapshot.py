@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
 
@@ -14,22 +14,35 @@ _METRIC = "fvd2048_16f"
 
 
 def save_snapshot(path: str | Path, content: dict[str, Any]) -> None:
-    """Write a snapshot with exactly the keys of `KEYS`; networks should be on the CPU."""
+    """Write a snapshot.
+
+    Args:
+        path: The file.
+        content: Values by name, with exactly the keys of `KEYS`; networks should be on the CPU.
+
+    Raises:
+        ValueError: If there are other keys.
+        OSError: If the file cannot be written.
+    """
     if set(content) != set(KEYS):
         raise ValueError(f"a snapshot has the keys {', '.join(KEYS)}, not {', '.join(content)}")
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         pickle.dump(content, file)
 
 
-def find_snapshot(path: str | Path, best: bool = False) -> Path:
-    """The file itself, or the last snapshot of a run folder.
+def find_snapshot(path: str | Path, *, best: bool = False) -> Path:
+    """Find the snapshot that a path means.
 
     Args:
-        best: The one with the lowest `fvd2048_16f` in the folder's `metric-fvd2048_16f.jsonl`, where there is such a
-            file.
+        path: A file, or a run folder.
+        best: Take the snapshot of a run folder with the lowest `fvd2048_16f` in its `metric-fvd2048_16f.jsonl`, if
+            there is such a file; otherwise the last snapshot.
+
+    Returns:
+        The file.
 
     Raises:
-        CheckpointError: If there is none.
+        CheckpointError: If there is no snapshot.
     """
     path = Path(path)
     if path.is_file():
@@ -45,9 +58,9 @@ def find_snapshot(path: str | Path, best: bool = False) -> Path:
 
 
 def _best_snapshot(folder: Path, snapshots: list[Path]) -> Path | None:
-    """The snapshot with the lowest metric; `None` if no line of the folder's file is of one of them.
+    """Return the snapshot with the lowest metric; None if the metric was measured for none of them.
 
-    Raises `CheckpointError` for a file that cannot be read.
+    Raises `CheckpointError` if the file of the metric cannot be read.
     """
     figures = folder / f"metric-{_METRIC}.jsonl"
     if not figures.exists():

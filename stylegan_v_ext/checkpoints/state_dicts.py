@@ -1,7 +1,7 @@
 """Networks whose tensors lie in dictionaries, as `torch.save` and many wrappers leave them.
 
 A wrapper puts words before the names (`module.`, `decoder.`, `G_ema.`) and dictionaries around them (`state_dict`,
-`params_ema`). A network is found by two names that only its kind has, with whatever stands before both.
+`params_ema`). A network is found by two names that only its kind has; both names may have the same prefix.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,17 +11,18 @@ from typing import Any
 import torch
 
 from stylegan_v_ext.checkpoints import foreign
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import rosinality, stylegan2, stylegan_v
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.reader import Record, stored_tensors
+from stylegan_v_ext.checkpoints.records import Record, stored_tensors
 from stylegan_v_ext.checkpoints.tensors import StoredTensor, load_all
+from stylegan_v_ext.checkpoints.values import Instance, brief
 
 _MAX_DICTIONARIES = 2_000  # optimizers have one for each tensor
 _MAX_DEPTH = 5
-_MAX_NAMES = 30_000  # of tensors, in all dictionaries together: each is looked at some hundred times
-_MAX_NAME = 300  # characters; longer ones are no tensors of a network
-_MAX_PLACES = 50  # of networks in one dictionary
+_MAX_NAMES = 30_000  # of tensors, in all dictionaries together: each name is looked at some hundred times
+_MAX_NAME = 300  # characters; a longer name is no tensor of a network
+_MAX_PLACES = 50  # where networks may begin in one dictionary
 _HALF = (torch.float16, torch.bfloat16)
 _AVERAGE_WORDS = {"ema", "average", "averaged", "running", "gs", "decoder", "ge"}
 _NEUTRAL_WORDS = {"", "module", "model", "state", "dict", "weights", "params", "network", "net"}
@@ -33,8 +34,9 @@ class Kind:
     """A kind of networks.
 
     Attributes:
+        name: Name of the format, for people.
         key: "G" or "D".
-        marks: Two names that only such networks have.
+        marks: Two names that only networks of this kind have.
     """
 
     name: str
@@ -63,8 +65,9 @@ class Found:
     """A network in a file.
 
     Attributes:
+        kind: Its kind.
         path: Keys of the dictionaries around it, outermost first.
-        prefix: What stands before all of its names.
+        prefix: Text before all of its names.
         state: Its tensors by their own names, still in the file.
         latent_avg: The average w beside it; None if the file lacks it.
     """
@@ -73,25 +76,35 @@ class Found:
     path: tuple[str, ...]
     prefix: str
     state: dict[str, Any]
-    latent_avg: Any = None
+    latent_avg: StoredTensor | torch.Tensor | None = None
 
     @property
     def place(self) -> str:
-        """Where it lies, for people."""
+        """Where it lies in the file, for people."""
         return ".".join([*self.path, self.prefix.rstrip(".")]).strip(".")
 
     @property
     def words(self) -> set[str]:
-        """The words of its place that tell one network from another."""
+        """The words of its place that distinguish one network from another."""
         return set(self.place.lower().replace(".", "_").split("_")) - _NEUTRAL_WORDS
 
     @property
     def key(self) -> str:
-        """`D`, `G`, or `G_ema` for a generator whose place tells of averages."""
+        """`D`, `G`, or `G_ema` for a generator whose place has a word for averages."""
         return "G_ema" if self.kind.key == "G" and self.words & _AVERAGE_WORDS else self.kind.key
 
     def read(self, notes: tuple[str, ...] = ()) -> NetworkData:
-        """The network as one of our classes. Raises `CheckpointError` for those that cannot be used."""
+        """Read the network as one of our classes.
+
+        Args:
+            notes: Sentences to add to its notes.
+
+        Returns:
+            The network as data.
+
+        Raises:
+            CheckpointError: If it cannot be used.
+        """
         foreign.refuse({name: tuple(tensor.shape) for name, tensor in self.state.items()})
         state = {
             name: tensor.float() if tensor.dtype in _HALF else tensor for name, tensor in load_all(self.state).items()
@@ -122,9 +135,17 @@ class Found:
         return data
 
 
-def find_networks(content: Any) -> list[Found]:
-    """All networks of known kinds in a file, in its order. Raises `CheckpointError` for those of a known family that
-    cannot be used.
+def find_networks(content: object) -> list[Found]:
+    """Find all networks of known kinds in a file.
+
+    Args:
+        content: What the file holds.
+
+    Returns:
+        The networks in the order of the file.
+
+    Raises:
+        CheckpointError: If there are only networks of families that cannot be used.
     """
     found: list[Found] = []
     refused: CheckpointError | None = None
@@ -142,7 +163,14 @@ def find_networks(content: Any) -> list[Found]:
 
 
 def refuse_unknown(shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `CheckpointError` unless some of these tensors, by name, make a network that can be used."""
+    """Check that a file may hold a network that can be used.
+
+    Args:
+        shapes: Shapes of all tensors by name.
+
+    Raises:
+        CheckpointError: If the tensors are of a family that cannot be used, or of no network that is known.
+    """
     family = foreign.find_family(shapes)
     if family is not None:
         raise CheckpointError(family.sentence(shapes))
@@ -154,10 +182,12 @@ def refuse_unknown(shapes: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list[Any]) -> Iterator[Found]:
-    """Networks among the tensors of one dictionary.
+    """Yield the networks among the tensors of one dictionary.
 
     Args:
-        around: This dictionary and those that it lies in.
+        path: Keys that lead to the dictionary.
+        tensors: Its tensors by name.
+        around: The dictionary, and the dictionaries that it lies in.
     """
     taken: list[str] = []
     places = [
@@ -167,7 +197,7 @@ def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list
         if name == kind.marks[0] or name.endswith("." + kind.marks[0])
     ]
     places = sorted(places[:_MAX_PLACES], key=lambda place: -len(place[0]))
-    for prefix, kind in places:  # a network with a longer prefix is no part of those with a shorter one
+    for prefix, kind in places:  # a network with a longer prefix is no part of a network with a shorter prefix
         if prefix + kind.marks[1] not in tensors or prefix in taken:
             continue
         others = tuple(other for other in taken if other.startswith(prefix))
@@ -181,19 +211,26 @@ def _networks_in(path: tuple[str, ...], tensors: Mapping[str, Any], around: list
         yield Found(kind, path, prefix, state, latent_avg)
 
 
-def _latent_avg(state: dict[str, Any], around: list[Any]) -> Any:
-    """The average w in the network's own tensors, which it leaves, or else in a dictionary around them."""
+def _latent_avg(state: dict[str, Any], around: list[Any]) -> StoredTensor | torch.Tensor | None:
+    """Take the average w out of the tensors of a network, or find it in a dictionary around them."""
     own = [state.pop(name) for name in _LATENT_NAMES if name in state]
     near = (place.get(name) for place in around if isinstance(place, dict) for name in _LATENT_NAMES if name in place)
     return next((value for value in [*own, *near] if isinstance(value, (StoredTensor, torch.Tensor))), None)
 
 
-def _dictionaries(content: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any], list[Any]]]:
-    """(keys that lead to it, its tensors by name, it and the dictionaries around it) for all that hold tensors."""
+def _dictionaries(content: object) -> Iterator[tuple[tuple[str, ...], dict[str, Any], list[Any]]]:
+    """Yield every dictionary that holds tensors.
+
+    Args:
+        content: What the file holds.
+
+    Yields:
+        The keys that lead to the dictionary, its tensors by name, and a list of it and the dictionaries around it.
+    """
     pending: list[tuple[tuple[str, ...], Any, list[Any]]] = [((), content, [])]
     seen: set[int] = set()
     names_left = _MAX_NAMES
-    for path, value, around in pending:  # grows on the way
+    for path, value, around in pending:  # the list grows in the loop
         if id(value) in seen or len(seen) >= _MAX_DICTIONARIES:
             continue
         seen.add(id(value))
@@ -224,12 +261,19 @@ def _dictionaries(content: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any
 
 
 def choose(found: list[Found]) -> dict[str, Callable[[], NetworkData]]:
-    """Readers of the networks `G`, `D` and `G_ema`, the first of each; what is left out is noted."""
+    """Choose the first network for each of `G`, `D` and `G_ema`; the notes name the networks that are left out.
+
+    Args:
+        found: Result of `find_networks`.
+
+    Returns:
+        Functions that read the networks.
+    """
     chosen: dict[str, Found] = {}
     for network in found:
         chosen.setdefault(network.key, network)
     if "G_ema" not in chosen and "G" in chosen and not chosen["G"].words:
-        chosen["G_ema"] = chosen.pop("G")  # a network by itself is the one to use
+        chosen["G_ema"] = chosen.pop("G")  # a single generator is the one to use
     left_out = [network.place for network in found if network not in chosen.values()]
     notes = tuple(f"{brief(place)} in the file is not used" for place in left_out[:10])
     return {key: _reader(network, notes) for key, network in chosen.items()}

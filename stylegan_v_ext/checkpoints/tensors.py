@@ -1,17 +1,20 @@
-"""Tensors and arrays out of the bytes of a file: PyTorch's storages (both layouts) and NumPy's arrays."""
+"""Tensors and arrays out of the bytes of a file: PyTorch's storages in both layouts, NumPy's arrays."""
 
 import math
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard, cast
 
 import numpy as np
 import torch
 
-from stylegan_v_ext.checkpoints.machine import Budget, CheckpointError, Constructor, Global, Instance, Machine, brief
+from stylegan_v_ext.checkpoints.budget import Budget
+from stylegan_v_ext.checkpoints.errors import CheckpointError
+from stylegan_v_ext.checkpoints.machine import Machine
+from stylegan_v_ext.checkpoints.values import Constructor, Global, Instance, brief
 
 STORAGES = {
     "FloatStorage": torch.float32,
@@ -29,12 +32,15 @@ STORAGES = {
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_KEY = 64  # characters of the name of a storage
-_MAX_MEMBERS = 20_000  # of a zip file; PyTorch writes one for each storage and a few more
+_MAX_MEMBERS = 20_000  # of a zip file; PyTorch writes one member for each storage and a few more
 _MAX_TENSORS = 20_000  # of a network
 _MAX_DIMENSIONS = 8
 _ARRAY_TYPE = re.compile(r"[<>|=]?([fiu][1248]|b1)")
 
 Find = Callable[[Global], Constructor | None]
+"""Returns the constructor of a name; None for a name that may be mentioned but not called."""
+Raw = bytes | memoryview | str
+"""Bytes of the file, or text that stands for them in pickles of Python 2."""
 
 
 @dataclass(eq=False)
@@ -42,7 +48,9 @@ class Storage:
     """Bytes of the file that tensors are views of.
 
     Attributes:
-        data: `None` until it is known where they lie.
+        dtype: Type of the elements.
+        numel: Number of elements.
+        data: The bytes; None until it is known where they lie.
     """
 
     dtype: torch.dtype
@@ -55,7 +63,10 @@ class StoredTensor:
     """A tensor that is still in the file.
 
     Attributes:
-        offset, stride: In elements, inside the storage.
+        storage: Where its elements are.
+        offset: Position of the first element in the storage, in elements.
+        shape: Its shape.
+        stride: Distance of neighbours along each axis, in elements.
     """
 
     storage: Storage
@@ -65,17 +76,18 @@ class StoredTensor:
 
     @property
     def extent(self) -> int:
-        """Elements from the first to the last."""
+        """Number of elements of the storage from its first element to its last."""
         if 0 in self.shape:
             return 0
         return 1 + sum((length - 1) * step for length, step in zip(self.shape, self.stride, strict=True))
 
     @property
     def nbytes(self) -> int:
+        """Size of that part of the storage, in bytes."""
         return self.extent * self.storage.dtype.itemsize
 
     def load(self) -> torch.Tensor:
-        """The tensor, in memory of its own."""
+        """Load the tensor into its own memory. Raises `CheckpointError` if it is missing."""
         if self.storage.data is None:
             raise CheckpointError("tensors are missing in the file")
         size = self.storage.dtype.itemsize
@@ -86,8 +98,18 @@ class StoredTensor:
         return flat.as_strided(self.shape, self.stride)
 
 
-def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors among these values, in memory. Raises `CheckpointError` if few bytes stand for very many."""
+def load_all(state: Mapping[str, object]) -> dict[str, torch.Tensor]:
+    """Load the tensors of a network.
+
+    Args:
+        state: Tensors in the file or in memory by name; other values are left out.
+
+    Returns:
+        Tensors in memory by name.
+
+    Raises:
+        CheckpointError: If there are too many, or if few bytes of the file become very many.
+    """
     stored = [value for value in state.values() if isinstance(value, StoredTensor)]
     if len(stored) > _MAX_TENSORS:
         raise CheckpointError(f"{len(stored)} tensors; a network has at most {_MAX_TENSORS}")
@@ -102,8 +124,8 @@ def load_all(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     }
 
 
-def _storage_type(pid: Any) -> tuple[torch.dtype, str, int]:
-    """(type, key, number of elements) of the persistent id of a storage."""
+def _storage_type(pid: object) -> tuple[torch.dtype, str, int]:
+    """Return type, key and number of elements that the persistent id of a storage names."""
     if not isinstance(pid, tuple):
         raise CheckpointError("the file refers to objects outside itself")
     kind, storage, key, _, numel = pid[:5]
@@ -116,8 +138,20 @@ def _storage_type(pid: Any) -> tuple[torch.dtype, str, int]:
     return STORAGES[storage.name], key, numel
 
 
-def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
-    """What `torch.save` wrote without a zip file around it: header, object, keys, then every storage's bytes."""
+def read_legacy(data: memoryview, budget: Budget, find: Find) -> object:
+    """Read what `torch.save` once wrote: header, object, keys of the storages, then the bytes of each storage.
+
+    Args:
+        data: The bytes of the file.
+        budget: What reading may cost.
+        find: Constructors by name.
+
+    Returns:
+        The object.
+
+    Raises:
+        CheckpointError: If the file is damaged, or has another layout.
+    """
     position, header = 0, []
     for _ in range(3):
         machine = Machine(data, budget, find, position=position)
@@ -130,7 +164,7 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
 
     storages: dict[str, Storage] = {}
 
-    def persistent(pid: Any) -> Storage:
+    def persistent(pid: object) -> Storage:
         dtype, key, numel = _storage_type(pid)
         return storages.setdefault(key, Storage(dtype, numel))
 
@@ -153,11 +187,20 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> Any:
     return value
 
 
-def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> Any:
-    """What `torch.save` writes today: a zip file with a pickle and a record for every storage.
+def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> object:
+    """Read what `torch.save` writes today: a zip file with a pickle and a member for every storage.
 
     Args:
+        file: The file.
         data: The bytes of the file.
+        budget: What reading may cost.
+        find: Constructors by name.
+
+    Returns:
+        The object.
+
+    Raises:
+        CheckpointError: If the file is damaged, holds a program, or has another layout.
     """
     try:
         archive = zipfile.ZipFile(file)
@@ -177,7 +220,7 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
 
     storages: dict[str, Storage] = {}
 
-    def persistent(pid: Any) -> Storage:
+    def persistent(pid: object) -> Storage:
         dtype, key, numel = _storage_type(pid)
         record = entries.get(f"{prefix}data/{key}")
         if record is None or len(record) != numel * dtype.itemsize:
@@ -188,7 +231,7 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> An
 
 
 def _zip_entries(archive: zipfile.ZipFile, data: memoryview) -> dict[str, memoryview]:
-    """The bytes of the members by name. Raises `CheckpointError` if two share a name or bytes."""
+    """Return the bytes of the members by name. Raises `CheckpointError` if two members share a name or bytes."""
     infos = archive.infolist()
     if len(infos) > _MAX_MEMBERS:
         raise CheckpointError(f"{len(infos)} members in the zip file; a checkpoint has at most {_MAX_MEMBERS}")
@@ -211,8 +254,19 @@ def _zip_entries(archive: zipfile.ZipFile, data: memoryview) -> dict[str, memory
     return entries
 
 
-def rebuild_tensor(args: tuple, budget: Budget) -> StoredTensor:
-    """`torch._utils._rebuild_tensor(_v2)`: a view of a storage, refused unless it lies inside."""
+def rebuild_tensor(args: tuple[Any, ...], budget: Budget) -> StoredTensor:
+    """Stand in for `torch._utils._rebuild_tensor(_v2)`.
+
+    Args:
+        args: Storage, offset, shape and stride, as the file has them.
+        budget: Not used: a view costs nothing.
+
+    Returns:
+        A view of the storage.
+
+    Raises:
+        CheckpointError: If the tensor does not lie inside the storage.
+    """
     storage, offset, shape, stride = args[:4]
     if not isinstance(storage, Storage) or not is_shape(shape) or not is_shape(stride) or not is_shape([offset]):
         raise CheckpointError("a tensor of an unknown layout")
@@ -222,8 +276,8 @@ def rebuild_tensor(args: tuple, budget: Budget) -> StoredTensor:
     return tensor
 
 
-def is_shape(value: Any) -> bool:
-    """Whether this is a list or tuple of few whole numbers from 0 on."""
+def is_shape(value: object) -> TypeGuard[Sequence[int]]:
+    """Return whether a value is a list or tuple of a few whole numbers from 0 on."""
     if not isinstance(value, (list, tuple)) or len(value) > _MAX_DIMENSIONS:
         return False
     return all(isinstance(number, int) and 0 <= number < 1 << 63 for number in value)
@@ -232,42 +286,57 @@ def is_shape(value: Any) -> bool:
 # NumPy.
 
 
-def make_dtype(args: tuple, budget: Budget) -> Instance:
+def make_dtype(args: tuple[Any, ...], budget: Budget) -> Instance:
+    """Stand in for `numpy.dtype`; see `rebuild_tensor` for the arguments."""
     return Instance("numpy", "dtype", args)
 
 
-def _dtype(instance: Any) -> np.dtype:
-    """A plain number type from `numpy.dtype` as data: code, then byte order in its state."""
-    code = instance.args[0] if isinstance(instance, Instance) and instance.name == "dtype" and instance.args else ""
+def _dtype(instance: object) -> np.dtype:
+    """Return the number type that an inert `numpy.dtype` names by its code, and by the byte order in its state."""
+    if not isinstance(instance, Instance) or instance.name != "dtype":
+        instance = Instance("numpy", "dtype", ("",))
+    code = instance.args[0] if instance.args else ""
     if not isinstance(code, str) or not _ARRAY_TYPE.fullmatch(code):
         raise CheckpointError(f"an array of type {brief(code)}, which is no plain number")
     order = instance.state[1] if isinstance(instance.state, tuple) and len(instance.state) > 1 else "="
     return np.dtype(code).newbyteorder(">" if order == ">" else "<")
 
 
-def make_scalar(args: tuple, budget: Budget) -> Any:
+def make_scalar(args: tuple[Any, ...], budget: Budget) -> int | float | bool:
+    """Stand in for NumPy's `scalar(dtype, bytes)`; see `rebuild_tensor` for the arguments."""
     dtype, raw = args
     return np.frombuffer(_raw(raw), _dtype(dtype), count=1)[0].item()
 
 
-def make_array(args: tuple, budget: Budget) -> Instance:
+def make_array(args: tuple[Any, ...], budget: Budget) -> Instance:
+    """Stand in for NumPy's `_reconstruct`; see `rebuild_tensor` for the arguments."""
     return Instance("numpy", "ndarray")
 
 
-def array_from_buffer(args: tuple, budget: Budget) -> Instance:
-    """`numpy.core.numeric._frombuffer(buffer, dtype, shape, order)`, of pickles of protocol 5."""
+def array_from_buffer(args: tuple[Any, ...], budget: Budget) -> Instance:
+    """Stand in for `numpy.core.numeric._frombuffer(buffer, dtype, shape, order)` of pickles of protocol 5."""
     raw, dtype, shape, order = args
     array = Instance("numpy", "ndarray")
     array.state = (1, shape, dtype, order == "F", raw)
     return array
 
 
-def _raw(raw: Any) -> Any:
+def _raw(raw: Raw) -> bytes | memoryview:
     return raw.encode("latin-1") if isinstance(raw, str) else raw
 
 
-def array_bytes(instance: Instance) -> Any:
-    """Where the bytes of an inert `numpy.ndarray` are: bytes, or text that stands for them."""
+def array_bytes(instance: Instance) -> Raw:
+    """Return the bytes of an inert `numpy.ndarray`, or the text that stands for them.
+
+    Args:
+        instance: The array as data.
+
+    Returns:
+        Bytes or text of the file, not copied.
+
+    Raises:
+        CheckpointError: If it has neither.
+    """
     state = instance.state
     raw = state[4] if isinstance(state, tuple) and len(state) == 5 else None
     if not isinstance(raw, (str, bytes, memoryview)):
@@ -276,9 +345,19 @@ def array_bytes(instance: Instance) -> Any:
 
 
 def as_array(instance: Instance) -> np.ndarray:
-    """The array of an inert `numpy.ndarray`. Raises `CheckpointError` for objects and damaged ones."""
+    """Make the array of an inert `numpy.ndarray`.
+
+    Args:
+        instance: The array as data.
+
+    Returns:
+        The array, in its own memory.
+
+    Raises:
+        CheckpointError: If the array is damaged, or if its elements are no numbers.
+    """
     try:
-        _, shape, dtype, fortran, raw = instance.state
+        _, shape, dtype, fortran, raw = cast("tuple[Any, ...]", instance.state)
         if not is_shape(shape):
             raise CheckpointError("an array of an unknown layout")
         return np.frombuffer(_raw(raw), _dtype(dtype)).reshape(shape, order="F" if fortran else "C").copy()

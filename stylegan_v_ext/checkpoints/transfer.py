@@ -1,9 +1,9 @@
-"""Starting a network from another one's tensors: what fits by name and shape is copied, the rest is told."""
+"""Starting a network from the tensors of another network: tensors that fit are copied, the rest is reported."""
 
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -11,7 +11,7 @@ from stylegan_v_ext.checkpoints.checkpoint import Checkpoint
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.text import printable
 
-# Where the input channels of the first layer, content before motion, lie in its tensors.
+# Axis of the input channels in the tensors of the first layer; content comes before motion.
 MOTION_AXIS = {
     "synthesis.b4.conv1.weight": 1,
     "synthesis.b4.conv1.affine.weight": 0,
@@ -21,15 +21,17 @@ MOTION_AXIS = {
 
 @dataclass
 class Transfer:
-    """What became of the tensors of a network, by their names in it.
+    """What became of the tensors of a network, by their names in the network.
 
     Attributes:
-        extended: Copied to the content channels, with motion channels that do nothing at first.
-        fitted: Copied but for the channels of motion or classes, which are left out or do nothing at first.
-        new: Not in the other network.
-        misfits: Shapes (there, here) of what could not be copied.
-        unused: Tensors of the other that have no place.
-        notes: Clauses about the whole, for people.
+        copied: Tensors that were copied whole.
+        extended: Tensors that were copied to the content channels; their motion channels do nothing at first.
+        fitted: Tensors that were copied without the channels of motion or classes, which are left out or do nothing at
+            first.
+        notes: Clauses about the whole network.
+        new: Tensors that the other network does not have.
+        misfits: Shapes (there, here) of the tensors that could not be copied.
+        unused: Tensors of the other network that have no place here.
     """
 
     copied: list[str] = field(default_factory=list)
@@ -47,13 +49,13 @@ class Transfer:
 
     @property
     def has_layers(self) -> bool:
-        """Whether the weights of some convolution of a generator came along."""
+        """Whether the weights of some convolution of a generator were copied."""
         return any(
             re.fullmatch(r"synthesis\.b[0-9]+\.conv[01]\.weight", name) for name in [*self.copied, *self.extended]
         )
 
     def table(self, title: str) -> str:
-        """A line for every part of the network."""
+        """Return a report with a title and a line for every part of the network."""
         parts: dict[str, dict[str, list[str]]] = {}
         kinds = {
             "copied": self.copied,
@@ -82,9 +84,21 @@ class Transfer:
 
 
 def load_networks(source: Checkpoint, G: torch.nn.Module, D: torch.nn.Module, G_ema: torch.nn.Module) -> str:
-    """Start networks of a training run from what fits of a checkpoint; returns what there is to tell.
+    """Start the networks of a training run from the tensors of a checkpoint that fit.
 
-    What it does not bring stays equal in G and G_ema.
+    Tensors that the checkpoint does not have stay equal in G and G_ema.
+
+    Args:
+        source: The checkpoint.
+        G: Generator, changed in place.
+        D: Discriminator, changed in place.
+        G_ema: Averaged generator, changed in place.
+
+    Returns:
+        A report for the user, in several lines.
+
+    Raises:
+        CheckpointError: If a network of the checkpoint cannot be used.
     """
     average = source.network(source.generator_key)
     report = _transfer_network(G_ema, average)
@@ -108,7 +122,7 @@ def _transfer_network(network: torch.nn.Module, data: NetworkData) -> Transfer:
 
 
 def _part(name: str) -> str:
-    """The part of a network that a tensor is told of under."""
+    """Return the part of a network under which a tensor is reported."""
     pieces = name.split(".")
     depth = 2 if pieces[0] == "synthesis" or name.startswith("mapping.motion") else 1
     return ".".join(pieces[:depth])
@@ -123,15 +137,20 @@ def _natural(part: str) -> tuple[str, int]:
 def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_classes: int | None = None) -> Transfer:
     """Copy into `network` the tensors of `state` that fit it.
 
-    If the other network is an image generator and this one makes videos, its first layer fills the content
-    channels; the weights of the motion channels become zero, so that every frame of a video is the
-    image model's image. If the other model has other classes, everything but their embedding is kept.
+    If the tensors come from an image generator and `network` makes videos, the first layer fills the content channels.
+    The weights of the motion channels become zero, so that every frame of a video is the image of the image model. If
+    the numbers of classes differ, everything except the embedding of the classes is kept.
 
     Args:
-        num_classes: Of the other network; None for as many as here.
+        network: The network, changed in place.
+        state: Tensors of the other network by name.
+        num_classes: Number of classes of the other network; None if it equals that of `network`.
+
+    Returns:
+        What became of each tensor.
     """
     own, report = network.state_dict(), Transfer()
-    here: Any = getattr(network, "num_classes", None)  # of networks that tell
+    here = cast("int | None", getattr(network, "num_classes", None))
     classes = None if num_classes is None or here is None else Classes(num_classes, here)
     anew = classes is not None and classes.begin_anew(own, state, report.notes)
     for name, target in own.items():
@@ -159,15 +178,22 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_class
 
 @dataclass(frozen=True)
 class Classes:
-    """What becomes of the channels of classes if their number differs: there, in the other network, and here."""
+    """What becomes of the channels of classes if the two networks have different numbers of classes.
+
+    Attributes:
+        there: Number of classes of the other network.
+        here: Number of classes of this network.
+    """
 
     there: int
     here: int
 
     def begin_anew(self, own: dict[str, torch.Tensor], state: dict[str, torch.Tensor], notes: list[str]) -> bool:
-        """Whether the embedding of a generator's classes, or of an image discriminator's, is another one here.
+        """Return whether the embedding of the classes of a generator or an image discriminator is not copied.
 
         Args:
+            own: Tensors of this network by name.
+            state: Tensors of the other network by name.
             notes: Gets a clause if the classes differ.
         """
         if self.there == self.here:
@@ -180,9 +206,18 @@ class Classes:
         return not timed
 
     def fit(self, name: str, own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> bool:
-        """Copy a layer's weights but for the channels of classes, which become zero. Returns whether that was done.
+        """Copy the weights of a layer without the channels of classes, which become zero.
 
-        The layer's gain is that of all its channels, which are more or fewer here; the weights make up for that.
+        The gain of the layer follows the number of all its channels, which differs here; the weights are scaled to make
+        up for it.
+
+        Args:
+            name: Name of the weights.
+            own: Tensors of this network by name.
+            state: Tensors of the other network by name.
+
+        Returns:
+            Whether the weights were copied.
         """
         if name not in _CLASS_LAYERS or own[name].shape[0] != state[name].shape[0] or own[name].ndim < 2:
             return False
@@ -211,7 +246,7 @@ _CLASS_LAYERS = (
 
 
 def _class_width(name: str, tensors: dict[str, torch.Tensor], num_classes: int) -> int:
-    """How many channels of a layer's input are of classes."""
+    """Return how many input channels of a layer belong to classes."""
     if name == "mapping.fc0.weight" and num_classes:
         return len(tensors["mapping.embed.weight"])
     return num_classes
@@ -222,7 +257,16 @@ def _counted(num_classes: int) -> str:
 
 
 def content_part(video: torch.Tensor, name: str, image: torch.Tensor) -> torch.Tensor | None:
-    """The content channels of a first-layer tensor of a video generator, if an image model's has their shape."""
+    """Return the content channels of a tensor of the first layer of a video generator.
+
+    Args:
+        video: The tensor.
+        name: Its name, a key of `MOTION_AXIS`.
+        image: The same tensor of an image model.
+
+    Returns:
+        A view of `video` with the shape of `image`; None if there is no such view.
+    """
     axis = MOTION_AXIS[name]
     if video.ndim != image.ndim or image.shape[axis] > video.shape[axis]:
         return None

@@ -1,4 +1,4 @@
-"""Unpickling as Python does, for files whose maker the user trusts: runs the code inside them."""
+"""Unpickling as Python does, which runs the code in the file, for files from a person whom the user trusts."""
 
 import io
 import pickle
@@ -7,23 +7,35 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError
-from stylegan_v_ext.checkpoints.reader import Record, read_file
+from stylegan_v_ext.checkpoints.errors import CheckpointError
+from stylegan_v_ext.checkpoints.reader import read_file
+from stylegan_v_ext.checkpoints.records import Record
 
 
 class _Unpickler(pickle.Unpickler):
-    """Python's own, with tensors of any device brought to the CPU."""
+    """Python's own unpickler; tensors of any device come to the CPU."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - the signature of Python's class
+        """Return the class or function of a name."""
         if (module, name) == ("torch.storage", "_load_from_bytes"):
             return lambda data: torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return super().find_class(module, name)
 
 
-def read_pickle(path: str | Path) -> Any:
-    """The content of a pickle, its networks as records. Raises `CheckpointError`, whatever its code raises."""
+def read_pickle(path: str | Path) -> object:
+    """Unpickle a file, which runs the code in it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content; networks are records.
+
+    Raises:
+        CheckpointError: Whatever the code in the file raises.
+    """
     with open(path, "rb") as file:
-        if file.read(4) == b"PK\x03\x04":  # by torch.save, whose files need no trust
+        if file.read(4) == b"PK\x03\x04":  # torch.save wrote it: such a file needs no trust
             return read_file(path)
     try:
         with open(path, "rb") as file:
@@ -35,7 +47,7 @@ def read_pickle(path: str | Path) -> Any:
     return _as_data(content)
 
 
-def _as_data(value: Any) -> Any:
+def _as_data(value: object) -> object:
     if not isinstance(value, torch.nn.Module):
         return value
     state = dict(vars(value))

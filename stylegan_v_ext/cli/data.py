@@ -1,7 +1,7 @@
 """`stylegan-v data`: make and check data sets."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -12,7 +12,6 @@ from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
 _MOST_LINES = 20  # of problems, and of notes, on the screen
-_MOST_CLASSES = 30  # that are shown
 _CONVERT_EPILOG = """
 \b
 Examples:
@@ -20,6 +19,20 @@ Examples:
   stylegan-v data convert timelapse.mp4 sky.zip --resolution=128 --clip-frames=256 --fps=10
   stylegan-v data convert classes/ faces.zip --labels        (classes/happy/1.mp4, classes/sad/2.mp4, ...)
 """
+_RESOLUTION = "Side of the frames in pixels, a power of two; 512x288 with center-crop-wide"
+_TRANSFORM = (
+    "center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars above and below; "
+    "fit: whole picture with black bars"
+)
+_FPS = "Resample to that many frames a second, by the frames' times  [default: every frame once]"
+_LABELS = (
+    "Classes are the folders below SRC, or below the one folder, or train/ and test/, that hold them all  "
+    "[default: the labels of SRC's dataset.json]"
+)
+_NO_RATE = (
+    "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by --fps, "
+    'and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC'
+)
 
 
 class Colour(click.ParamType):
@@ -27,12 +40,14 @@ class Colour(click.ParamType):
 
     name = "COLOUR"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int, int]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
+        """Return the three numbers of a colour."""
         if isinstance(value, tuple):
             return value
-        digits = {"black": "000000", "white": "ffffff"}.get(value.lower(), value.removeprefix("#"))
+        text = str(value)
+        digits = {"black": "000000", "white": "ffffff"}.get(text.lower(), text.removeprefix("#"))
         if re.fullmatch("[0-9a-fA-F]{6}", digits) is None:
-            self.fail(f"{value!r} is not a colour, such as #ff8000, black or white", param, ctx)
+            self.fail(f"{text!r} is not a colour, such as #ff8000, black or white", param, ctx)
         red, green, blue = bytes.fromhex(digits)
         return red, green, blue
 
@@ -45,41 +60,21 @@ def data() -> None:
 @data.command(epilog=_CONVERT_EPILOG, context_settings=_SETTINGS)
 @click.argument("src")
 @click.argument("dest")
+@click.option("--resolution", help=_RESOLUTION, type=FrameSize(), default="256")
 @click.option(
-    "--resolution",
-    help="Side of the frames in pixels, a power of two; 512x288 with center-crop-wide",
-    type=FrameSize(),
-    default="256",
+    "--transform", help=_TRANSFORM, default="center-crop", type=click.Choice(["center-crop", "center-crop-wide", "fit"])
 )
-@click.option(
-    "--transform",
-    help="center-crop: cut a square from the middle; center-crop-wide: cut WxH, black bars "
-    "above and below; fit: whole picture with black bars",
-    default="center-crop",
-    type=click.Choice(["center-crop", "center-crop-wide", "fit"]),
-)
-@click.option(
-    "--fps",
-    help="Resample to that many frames a second, by the frames' times  [default: every frame once]",
-    type=click.FloatRange(min=0, min_open=True),
-)
+@click.option("--fps", help=_FPS, type=click.FloatRange(min=0, min_open=True))
 @click.option("--max-frames", help="Take at most that many frames of each source", type=click.IntRange(min=1))
 @click.option("--clip-frames", help="Cut every source into clips of that many frames", type=click.IntRange(min=1))
 @click.option(
     "--clip-stride", help="Frames between the starts of clips  [default: --clip-frames]", type=click.IntRange(min=1)
 )
-@click.option(
-    "--labels",
-    help="Classes are the folders below SRC, or below the one folder, or train/ and test/, that "
-    "hold them all  [default: the labels of SRC's dataset.json]",
-    cls=Switch,
-)
+@click.option("--labels", help=_LABELS, cls=Switch)
 @click.option(
     "--background", help="Colour behind what is transparent: #rrggbb, black or white", type=Colour(), default="black"
 )
-@click.option(
-    "--format", "format_", help="Image format of the frames", type=click.Choice(["jpg", "png"]), default="jpg"
-)
+@click.option("--format", help="Image format of the frames", type=click.Choice(["jpg", "png"]), default="jpg")
 @click.option("--quality", help="JPEG quality", type=click.IntRange(1, 100), default=95)
 @click.option("--workers", help="Encoding threads  [default: the cores, at most 8]", type=click.IntRange(min=1))
 @report_user_errors
@@ -88,15 +83,9 @@ def convert(
     dest: str,
     resolution: tuple[int, int],
     transform: str,
-    fps: float | None,
-    max_frames: int | None,
-    clip_frames: int | None,
-    clip_stride: int | None,
-    labels: bool,
     background: tuple[int, int, int],
-    format_: str,
-    quality: int,
     workers: int | None,
+    **options: object,
 ) -> None:
     """Turn videos into a data set.
 
@@ -105,42 +94,29 @@ def convert(
     complete. Whatever cannot be read, or is no video, is named and left out.
     """
     from stylegan_v_ext.data import convert as conversion
-    from stylegan_v_ext.data.findings import count
     from stylegan_v_ext.data.geometry import Geometry
+    from stylegan_v_ext.data.report_text import conversion_lines
 
+    fps = cast("float | None", options["fps"])
     if fps is not None and not fps < 1e6:
         raise click.UsageError(f"--fps={fps} is not below a million frames a second")
-    if clip_stride is not None and clip_frames is None:
+    if options["clip_stride"] is not None and options["clip_frames"] is None:
         raise click.UsageError("--clip-stride needs --clip-frames")
     if transform != "center-crop-wide" and resolution[0] != resolution[1]:
         raise click.UsageError(f"--resolution={resolution[0]}x{resolution[1]} needs --transform=center-crop-wide")
-    options = conversion.ConvertOptions(
+    request = conversion.ConvertOptions(
         geometry=Geometry(resolution, transform, background),
-        fps=fps,
-        max_frames=max_frames,
-        clip_frames=clip_frames,
-        clip_stride=clip_stride,
-        labels=labels,
-        format=format_,
-        quality=quality,
         workers=workers or conversion.default_workers(),
+        **cast("dict[str, Any]", options),
     )
     with progress_bar(1000, "Converting") as bar:
-        report = conversion.convert(src, dest, options, lambda name, share: bar.update(int(share * 1000) - bar.pos))
-    for sentence in report.notes:
-        say(f"Note: {sentence}", err=True)
-    if report.fps is None:
-        say(
-            "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by "
-            '--fps, and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC',
-            err=True,
+        report = conversion.convert_dataset(
+            src, dest, request, lambda name, share: bar.update(int(share * 1000) - bar.pos)
         )
-    written = f"{count(report.num_videos, 'video')}, {count(report.num_frames, 'frame')}"
-    say(f"{dest}: {written} of {resolution[0]}x{resolution[0]}")
-    if report.classes:
-        shown = [f"{name} ({count(number, 'video')})" for name, number in report.classes[:_MOST_CLASSES]]
-        more = len(report.classes) - len(shown)
-        say("classes: " + ", ".join(shown) + (f", and {more} more" if more else ""))
+    say(*(f"Note: {sentence}" for sentence in report.notes), err=True)
+    if report.fps is None:
+        say(_NO_RATE, err=True)
+    say(*conversion_lines(dest, resolution[0], report))
 
 
 @data.command(context_settings=_SETTINGS)
@@ -154,18 +130,18 @@ def check(path: str, num_frames: int, workers: int) -> None:
     Exit code 0 for a sound set, 2 for one with problems. Notes tell what is not used, such as other files.
     """
     from stylegan_v_ext.data.check import check_dataset
-    from stylegan_v_ext.data.findings import count
     from stylegan_v_ext.data.opening import open_dataset
+    from stylegan_v_ext.data.report_text import check_lines, verdict
 
-    total = sum(len(video) for video in open_dataset(path)[1])
-    with progress_bar(total, "Checking") as bar:
-        report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
-    problems = report.problems + report.label_problems
-    _say_some(problems)
+    opened = open_dataset(path)
+    with progress_bar(sum(len(video) for video in opened[1]), "Checking") as bar:
+        report = check_dataset(path, num_frames, workers=workers, progress=bar.update, opened=opened)
+    _say_some(report.problems + report.label_problems)
     _say_some([f"Note: {sentence}" for sentence in report.notes + report.label_notes])
-    _print_summary(path, report)
-    if problems:
-        raise UserError("; ".join([f"{path} has {count(len(problems), 'problem')}", *report.remedies, _cure(report)]))
+    say(*check_lines(path, report))
+    wrong = verdict(path, report)
+    if wrong:
+        raise UserError(wrong)
 
 
 def _say_some(sentences: list[str]) -> None:
@@ -173,31 +149,3 @@ def _say_some(sentences: list[str]) -> None:
     say(*sentences[:_MOST_LINES])
     if len(sentences) > _MOST_LINES:
         say(f"... and {len(sentences) - _MOST_LINES:,} more")
-
-
-def _cure(report: Any) -> str:
-    """What the data are good for in spite of their problems."""
-    from stylegan_v_ext.data.findings import count
-
-    if report.problems and not report.is_curable(use_labels=False):
-        return "mend them"
-    sound = report.num_videos - len(report.left_out(use_labels=True))
-    ways = [f"train on the {count(sound, 'sound video')} with --skip-bad"] if report.is_curable(use_labels=True) else []
-    ways += ["train without --cond"] if report.label_problems and not report.problems else []
-    ways += ["train with --skip-bad and without --cond"] if report.problems and not ways else []
-    return ", or ".join(["mend them", *ways])
-
-
-def _print_summary(path: str, report: Any) -> None:
-    from stylegan_v_ext.data.check import summary_of_classes
-    from stylegan_v_ext.data.findings import count
-
-    size = f"{report.resolution}x{report.resolution}" if report.resolution else "unknown size"
-    fps = f", {report.fps:g} frames a second" if report.fps else ""
-    labels = "" if report.num_classes else ", no usable labels" if report.unlabelled else ", no labels"
-    say(
-        f"{path}: {count(report.num_videos, 'video')} of {report.shortest} to {report.longest} frames, "
-        f"{count(report.num_frames, 'frame')} of {size}{fps}{labels}"
-    )
-    if report.num_classes:
-        say(f"Classes: {summary_of_classes(report.class_sizes)}")

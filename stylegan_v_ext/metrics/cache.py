@@ -1,7 +1,7 @@
 """Statistics of real videos, kept from one evaluation to the next.
 
-The key holds everything that decides on them, so that an entry is never out of date; an entry that cannot be
-read is made anew.
+The key holds everything that the statistics depend on, so that an entry is never out of date. An entry that cannot be
+read is computed again.
 """
 
 import contextlib
@@ -19,11 +19,19 @@ from stylegan_v_ext.metrics.statistics import Statistics
 
 _FOLDER = "metric-statistics"
 _VERSION = 1
-_MOST_BYTES = 2**30  # features of more are not kept
+_MOST_BYTES = 2**30  # larger statistics are not kept
 
 
 def load_statistics(kind: type[Statistics], key: dict[str, Any]) -> Statistics | None:
-    """Statistics of `kind` under a key of plain values; `None` where there are none that can be read."""
+    """Load statistics.
+
+    Args:
+        kind: Class of the statistics.
+        key: Plain values that the statistics depend on.
+
+    Returns:
+        The statistics; None if there is no entry that can be read.
+    """
     try:
         with open(cache_path(key), "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return kind.from_arrays(dict(arrays))
@@ -32,7 +40,12 @@ def load_statistics(kind: type[Statistics], key: dict[str, Any]) -> Statistics |
 
 
 def save_statistics(statistics: Statistics, key: dict[str, Any]) -> None:
-    """Keep statistics; those that are too large, or find no place, are not kept: it would only have saved time."""
+    """Keep statistics for the next time, unless they are too large or the disk is full.
+
+    Args:
+        statistics: What to keep.
+        key: Plain values that the statistics depend on.
+    """
     arrays = statistics.to_arrays()
     if sum(array.nbytes for array in arrays.values()) > _MOST_BYTES:
         return
@@ -41,6 +54,6 @@ def save_statistics(statistics: Statistics, key: dict[str, Any]) -> None:
 
 
 def cache_path(key: dict[str, Any]) -> Path:
-    """Where statistics with this key are kept."""
+    """Return the file of the statistics with this key."""
     text = json.dumps({**key, "version": _VERSION}, sort_keys=True)
     return Path(dnnlib.make_cache_dir_path(_FOLDER, hashlib.sha256(text.encode()).hexdigest()[:32] + ".npz"))

@@ -1,7 +1,7 @@
-"""The metrics by name, and what each of them is.
+"""The metrics by name, and what each metric is.
 
-A name says what is measured: `fvd2048_16f` is FVD on up to 2048 clips of 16 frames, `fid50k_full` FID on 50,000
-generated frames. The numbers may be others: `fvd256_16f` is quicker, and compares only with itself.
+A name says what is measured: `fvd2048_16f` is FVD on up to 2048 clips of 16 frames, `fid50k_full` is FID on 50,000
+generated frames. The numbers may be others: `fvd256_16f` is quicker, and its figures compare only with each other.
 """
 
 import re
@@ -24,9 +24,15 @@ STANDARD = (
     "is50k",
 )
 ALIASES = {
-    "fvd": "fvd2048_16f", "isv": "isv2048_ucf", "motion": "motion2048_16f", "rfvd": "rfvd2048_16f",
-    "fid": "fid50k_full", "kid": "kid50k_full", "pr": "pr50k3_full", "is": "is50k",
-}  # fmt: skip
+    "fvd": "fvd2048_16f",
+    "isv": "isv2048_ucf",
+    "motion": "motion2048_16f",
+    "rfvd": "rfvd2048_16f",
+    "fid": "fid50k_full",
+    "kid": "kid50k_full",
+    "pr": "pr50k3_full",
+    "is": "is50k",
+}
 
 _NAMES = (
     re.compile(
@@ -41,98 +47,90 @@ _C3D_FRAMES = 16
 RANDOM_CLIPS = "random 3-D filters"  # the extractor that needs no file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
-    """Metrics that differ in their numbers alone.
+    """Metrics that differ only in their numbers.
 
     Attributes:
-        title: Its full name.
-        detector: File of the network looked through, `None` for none.
-        of_clips: Compares clips, not frames.
-        needs_real: Compares with real videos.
-        keeps_features: Memory grows with the number of clips or frames.
-        most_real: Of clips or frames, `None` for as many as there are fakes asked for, 0 for all.
-        text: How it is computed.
+        title: Full name.
+        text: How the figure is computed.
+        detector: File of the network looked through; None if there is no network.
+        of_clips: Whether clips are compared; otherwise single frames.
+        needs_real: Whether real videos are needed.
+        keeps_features: Whether all features are kept, so that memory grows with their number.
+        most_real: Real clips or frames at most; None for as many as generated ones, 0 for all.
     """
 
     title: str
+    text: str
     detector: str | None
     of_clips: bool
-    needs_real: bool
-    keeps_features: bool
-    text: str
+    needs_real: bool = True
+    keeps_features: bool = False
     most_real: int | None = None
 
 
 FAMILIES = {
     "fvd": Family(
-        "Frechet video distance (arXiv 1812.01717)",
-        detectors.I3D,
-        True,
-        True,
-        False,
-        "Frechet distance of the 400 logits of I3D",
+        title="Frechet video distance (arXiv 1812.01717)",
+        text="Frechet distance of the 400 logits of I3D",
+        detector=detectors.I3D,
+        of_clips=True,
     ),
     "rfvd": Family(
-        "Frechet distance of random features, which is not FVD and compares only with itself",
-        RANDOM_CLIPS,
-        True,
-        True,
-        False,
-        "Frechet distance of the features of fixed random 3-D filters, without any download",
+        title="Frechet distance of random features, which is not FVD and compares only with itself",
+        text="Frechet distance of the features of fixed random 3-D filters, without any download",
+        detector=RANDOM_CLIPS,
+        of_clips=True,
     ),
     "motion": Family(
-        "Statistics of motion",
-        None,
-        True,
-        True,
-        True,
-        "how fast pixels change, flicker, return to an earlier state, drift, and their temporal power spectrum "
+        title="Statistics of motion",
+        text="how fast pixels change, flicker, return to an earlier state, drift, and their temporal power spectrum "
         "(docs/metrics.md); no detector",
+        detector=None,
+        of_clips=True,
+        keeps_features=True,
     ),
     "isv": Family(
-        "Inception score of videos (arXiv 1611.06624)",
-        detectors.C3D,
-        True,
-        False,
-        True,
-        "exp of the mean KL divergence of C3D's class probabilities to their mean, over 10 parts (shuffle seed 42)",
+        title="Inception score of videos (arXiv 1611.06624)",
+        text="exp of the mean KL divergence of C3D's class probabilities to their mean, over 10 parts "
+        "(shuffle seed 42)",
+        detector=detectors.C3D,
+        of_clips=True,
+        needs_real=False,
+        keeps_features=True,
     ),
     "fid": Family(
-        "Frechet Inception distance (arXiv 1706.08500)",
-        detectors.INCEPTION,
-        False,
-        True,
-        False,
-        "Frechet distance of the 2048 features of Inception v3",
-        0,
+        title="Frechet Inception distance (arXiv 1706.08500)",
+        text="Frechet distance of the 2048 features of Inception v3",
+        detector=detectors.INCEPTION,
+        of_clips=False,
+        most_real=0,
     ),
     "kid": Family(
-        "Kernel Inception distance (arXiv 1801.01401)",
-        detectors.INCEPTION,
-        False,
-        True,
-        True,
-        "mean over 100 random subsets of 1000 (seed 0) of the unbiased MMD^2 of Inception v3's features, kernel "
+        title="Kernel Inception distance (arXiv 1801.01401)",
+        text="mean over 100 random subsets of 1000 (seed 0) of the unbiased MMD^2 of Inception v3's features, kernel "
         "(x.y/D + 1)^3",
-        1_000_000,
+        detector=detectors.INCEPTION,
+        of_clips=False,
+        keeps_features=True,
+        most_real=1_000_000,
     ),
     "pr": Family(
-        "Precision and recall (arXiv 1904.06991)",
-        detectors.VGG16,
-        False,
-        True,
-        True,
-        "share of either side within balls around VGG16's features of the other, to their 3rd neighbour",
-        200_000,
+        title="Precision and recall (arXiv 1904.06991)",
+        text="share of either side within balls around VGG16's features of the other, to their 3rd neighbour",
+        detector=detectors.VGG16,
+        of_clips=False,
+        keeps_features=True,
+        most_real=200_000,
     ),
     "is": Family(
-        "Inception score (arXiv 1606.03498)",
-        detectors.INCEPTION,
-        False,
-        False,
-        True,
-        "exp of the mean KL divergence of Inception v3's class probabilities to their mean, over 10 parts",
+        title="Inception score (arXiv 1606.03498)",
+        text="exp of the mean KL divergence of Inception v3's class probabilities to their mean, over 10 parts",
+        detector=detectors.INCEPTION,
+        of_clips=False,
+        needs_real=False,
+        keeps_features=True,
     ),
 }
 
@@ -142,8 +140,11 @@ class Metric:
     """One metric.
 
     Attributes:
-        count: Of generated clips or frames, and of real clips at most.
-        stride: Frames of the video from one of the clip to the next.
+        name: Full name, such as `fvd2048_16f`.
+        kind: A key of `FAMILIES`.
+        count: Number of generated clips or frames; also the most real clips.
+        num_frames: Frames of a clip, 1 for metrics of single frames.
+        stride: Distance of these frames in the video, in frames.
     """
 
     name: str
@@ -154,16 +155,17 @@ class Metric:
 
     @property
     def family(self) -> Family:
+        """What the metric shares with others of its kind."""
         return FAMILIES[self.kind]
 
     @property
     def span(self) -> int:
-        """Frames of a video that a clip reaches over."""
+        """Length of the part of a video that a clip covers, in frames."""
         return (self.num_frames - 1) * self.stride + 1
 
     @property
     def most_real(self) -> int | None:
-        """Real clips or frames at most; `None` for all."""
+        """Real clips or frames at most; None for all."""
         return self.count if self.family.most_real is None else self.family.most_real or None
 
     @property
@@ -173,13 +175,13 @@ class Metric:
         if family.of_clips:
             clips = f"{self.num_frames} frames" + (f", every {self.stride}th of the video" if self.stride > 1 else "")
             real = (
-                f"Real: one clip a video, from a random frame on (fixed seed); of more than {self.most_real} videos a "
-                "random choice, too short ones are counted. "
+                f"Real: one clip a video, from a random frame on (fixed seed); a random choice of {self.most_real} "
+                "videos if there are more; videos that are too short are left out and counted. "
             )
             fake = f"Generated: {self.count} clips from t = 0, seeds 0 to {self.count - 1}."
         else:
             clips = "single frames"
-            limit = f", a random choice of {self.most_real} where there are more" if self.most_real else ""
+            limit = f", a random choice of {self.most_real} if there are more" if self.most_real else ""
             real = f"Real: every frame of every video{limit}. "
             fake = f"Generated: {self.count} frames, one a seed, at times drawn from the real videos' lengths."
         end = "" if family.keeps_features else " Covariances are divided by N; in float64."
@@ -187,7 +189,14 @@ class Metric:
 
 
 def parse_metric(name: str) -> Metric | None:
-    """The metric of a name, `None` where there is none of it."""
+    """Look a metric up by name.
+
+    Args:
+        name: Full or short name, such as `fvd2048_16f` or `fvd`.
+
+    Returns:
+        The metric; None if the name is unknown.
+    """
     name = ALIASES.get(name, name)
     match = next((match for pattern in _NAMES if (match := pattern.fullmatch(name))), None)
     if match is None:
@@ -204,7 +213,15 @@ def parse_metric(name: str) -> Metric | None:
 
 
 def check_metrics(names: Iterable[str], num_frames: int) -> None:
-    """Raise `ValueError` if a metric of videos is among those of a model with one frame a clip."""
+    """Check that a model can be measured by some metrics.
+
+    Args:
+        names: Names of metrics.
+        num_frames: Frames of the clips that the model was trained on.
+
+    Raises:
+        ValueError: If a metric of videos is among them and the model makes images.
+    """
     for name in names:
         metric = parse_metric(name)
         if metric is not None and metric.family.of_clips and num_frames == 1:

@@ -1,8 +1,8 @@
-"""The networks that metrics look through: where they come from, and that they are always the same ones.
+"""The networks that metrics look through: where their files come from, and a check that a file never changes.
 
-A detector is a TorchScript file, looked for in a local folder first, then downloaded. Nothing else is
-ever executed. Its SHA-256 is recorded the first time it is used and compared from then on, so that
-figures from two networks of one name are not mixed up.
+A detector is a TorchScript file. It is looked for in a local folder, then downloaded. No other code is executed. The
+SHA-256 of the file is recorded at first use and compared at every later use, so that figures from two networks of one
+name are not mixed up.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -31,8 +30,10 @@ class Detector:
     """A network that metrics look through.
 
     Attributes:
-        arguments: It is called with, after a batch of uint8.
-        urls: Where it can be downloaded, tried one after another.
+        file: Name of its file.
+        about: What it is, and what it returns.
+        urls: Addresses of the file, tried one after another.
+        arguments: Keyword arguments of its calls, after a batch of uint8.
     """
 
     file: str
@@ -81,20 +82,20 @@ DETECTORS = {
 
 
 def detectors_folder() -> Path | None:
-    """The folder that STYLEGAN_V_DETECTORS names."""
+    """Return the folder that STYLEGAN_V_DETECTORS names; None if the variable is not set."""
     folder = os.environ.get(ENVIRONMENT)
     return Path(os.path.expanduser(folder)) if folder else None
 
 
 def local_detector(name: str) -> Path | None:
-    """The file of that name in the folder that STYLEGAN_V_DETECTORS names, if it is there."""
+    """Return the file of a detector in the folder that STYLEGAN_V_DETECTORS names; None if it is not there."""
     folder = detectors_folder()
     path = folder / name if folder else None
     return path if path is not None and path.is_file() else None
 
 
 def downloaded_detector(name: str) -> Path | None:
-    """The file of that name among earlier downloads, if it is there."""
+    """Return the file of a detector among earlier downloads; None if it is not there."""
     for url in DETECTORS[name].urls:
         pattern = f"{hashlib.sha256(url.encode()).hexdigest()[:32]}_*"
         for path in sorted(Path(dnnlib.make_cache_dir_path("downloads")).glob(pattern)):
@@ -103,12 +104,12 @@ def downloaded_detector(name: str) -> Path | None:
 
 
 def record_path() -> Path:
-    """The file that SHA-256s are recorded in."""
+    """Return the file that the SHA-256 of each detector is recorded in."""
     return Path(dnnlib.make_cache_dir_path(_RECORD))
 
 
 def recorded_sha256() -> dict[str, str]:
-    """SHA-256 by detector file, of those that were used before."""
+    """Return the recorded SHA-256 of each detector that was used before, by file name."""
     try:
         record = parse_json(record_path().read_bytes())
     except (OSError, ValueError):
@@ -117,9 +118,16 @@ def recorded_sha256() -> dict[str, str]:
 
 
 def find_detector(name: str) -> Path:
-    """A detector's file, checked against its record, downloaded if need be.
+    """Find a detector's file, download it if it is not here, and check it against its record.
 
-    Raises `ValueError` with the remedy where it cannot be had, or is not the one of before.
+    Args:
+        name: A key of `DETECTORS`.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: If the file cannot be downloaded, or differs from the file of the first use.
     """
     path = local_detector(name) or _download(name)
     found, recorded = sha256_of(path), recorded_sha256()
@@ -148,28 +156,58 @@ def _download(name: str) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_detector(name: str, device: torch.device) -> Any:
-    """A known detector's TorchScript module on a device. Raises `ValueError` with the remedy."""
+def load_detector(name: str, device: torch.device) -> torch.jit.ScriptModule:
+    """Load a known detector.
+
+    Args:
+        name: A key of `DETECTORS`.
+        device: Where it computes.
+
+    Returns:
+        The TorchScript module in eval mode.
+
+    Raises:
+        ValueError: If the file cannot be had, or is no TorchScript file.
+    """
     return load_torchscript(find_detector(name), device)
 
 
-def load_torchscript(path: Path, device: torch.device) -> Any:
-    """A TorchScript file's module on a device. Raises `ValueError` where the file is none."""
+def load_torchscript(path: Path, device: torch.device) -> torch.jit.ScriptModule:
+    """Load a TorchScript file.
+
+    Args:
+        path: The file.
+        device: Where the module computes.
+
+    Returns:
+        The module in eval mode.
+
+    Raises:
+        ValueError: If the file is no TorchScript file.
+    """
     try:
-        with warnings.catch_warnings():  # newer PyTorch would rather have another format, which no detector comes in
+        with warnings.catch_warnings():  # newer PyTorch recommends a format that no detector has
             warnings.simplefilter("ignore", DeprecationWarning)
             return torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"{path} is no TorchScript file ({str(error).splitlines()[0]}); replace it") from None
 
 
-def caller(module: Any, arguments: dict[str, bool]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A module as a function of batches alone, called with those of the arguments that it knows."""
+def caller(module: torch.jit.ScriptModule, arguments: dict[str, bool]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Make a function of batches alone out of a detector.
+
+    Args:
+        module: The detector.
+        arguments: Keyword arguments of its calls; those that its `forward` does not have are left out.
+
+    Returns:
+        A function from a batch to features `[N, D]`. It raises `ValueError` if the detector returns something else.
+    """
     schema = getattr(getattr(module, "forward", None), "schema", None)
     if schema is not None:
         known = {argument.name for argument in schema.arguments}
@@ -185,5 +223,5 @@ def caller(module: Any, arguments: dict[str, bool]) -> Callable[[torch.Tensor], 
 
 
 def short_name(path: Path) -> str:
-    """What a user's own detector is called in the names of results."""
+    """Return what a user's own detector is called in the names of results."""
     return re.sub(r"[^0-9a-zA-Z]+", "-", path.stem).strip("-") or "detector"

@@ -4,7 +4,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -12,44 +12,85 @@ import dnnlib
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.files import append_line
 from stylegan_v_ext.metrics.catalogue import Metric
-from stylegan_v_ext.metrics.measure import ProgressFn, Result, measure
-from stylegan_v_ext.metrics.sources import DatasetVideos, GeneratedVideos
+from stylegan_v_ext.metrics.comparison import ProgressFn, Result, compare
+from stylegan_v_ext.metrics.extractors import ALONE
+from stylegan_v_ext.metrics.generated import GeneratedVideos
+from stylegan_v_ext.metrics.sources import DatasetVideos
+
+if TYPE_CHECKING:
+    from stylegan_v_ext.networks.generator import VideoGenerator
 
 
 def measure_generator(
     metric: Metric,
-    generator: Any,
+    generator: "VideoGenerator",
     dataset_kwargs: dict[str, Any],
     device: torch.device,
+    *,
     repeat: int = 1,
     own_detector: Path | None = None,
     use_cache: bool = True,
-    processes: Processes = Processes(),  # noqa: B008
+    processes: Processes = ALONE,
     progress: ProgressFn = lambda done, total: None,
 ) -> Result:
-    """A metric of a generator against a data set.
+    """Measure a generator against a data set.
 
     Args:
-        dataset_kwargs: Of `SparseVideoDataset`; its `xflip` counts as more videos. The rest is of `measure`.
+        metric: The metric.
+        generator: The network; it is moved to the device and put into eval mode.
+        dataset_kwargs: Keyword arguments of `SparseVideoDataset`; with `xflip`, mirror images count as more videos.
+        device: Where networks compute.
+        repeat: How many times to measure with other clips, see `compare`.
+        own_detector: A TorchScript file in place of the usual network; None takes the usual one.
+        use_cache: Keep statistics of the data set, and use those that are kept.
+        processes: The processes that share the work.
+        progress: Called with (samples done, samples in all) of this process.
+
+    Returns:
+        The figures with their protocol.
+
+    Raises:
+        ValueError: If data and model differ in size or classes, if there is too little to measure, or if a detector
+            cannot be had.
+        DataError: If the data set cannot be read.
     """
     real = DatasetVideos(
         dataset_kwargs["path"],
-        bool(dataset_kwargs.get("xflip")),
-        dataset_kwargs.get("exclude") or (),
-        dataset_kwargs.get("max_size"),
-        dataset_kwargs.get("random_seed") or 0,
+        mirror=bool(dataset_kwargs.get("xflip")),
+        exclude=dataset_kwargs.get("exclude") or (),
+        max_size=dataset_kwargs.get("max_size"),
+        random_seed=dataset_kwargs.get("random_seed") or 0,
     )
     if real.resolution != generator.img_resolution:
         raise ValueError(
             f"{real.name} has {real.resolution} px, the model {generator.img_resolution}; convert the data "
             f"(stylegan-v data convert --resolution={generator.img_resolution})"
         )
-    fake = GeneratedVideos(generator, device, real)
-    return measure(metric, real, fake, device, repeat, own_detector, use_cache, processes, progress)
+    return compare(
+        metric,
+        real,
+        GeneratedVideos(generator, device, real),
+        device,
+        repeat=repeat,
+        own_detector=own_detector,
+        use_cache=use_cache,
+        processes=processes,
+        progress=progress,
+    )
 
 
 def result_line(name: str, result: Result, seconds: float, snapshot: str | None) -> str:
-    """A result as a line of `metric-NAME.jsonl`: the keys of stock StyleGAN, and `protocol` and `notes`."""
+    """Write a result as a line of `metric-NAME.jsonl`: the keys of stock StyleGAN, `protocol` and `notes`.
+
+    Args:
+        name: Name of the metric.
+        result: Its figures.
+        seconds: How long the measurement took.
+        snapshot: File name of the network; None for videos.
+
+    Returns:
+        JSON without a line end; a figure that is not finite is null.
+    """
     return json.dumps(
         {
             "results": {key: value if math.isfinite(value) else None for key, value in result.values.items()},
@@ -66,5 +107,14 @@ def result_line(name: str, result: Result, seconds: float, snapshot: str | None)
 
 
 def append_result(folder: Path, name: str, line: str) -> None:
-    """Add a line to `metric-NAME.jsonl` in a folder. Raises `OSError`."""
+    """Add a line to `metric-NAME.jsonl` in a folder.
+
+    Args:
+        folder: The folder, which exists.
+        name: Name of the metric.
+        line: Result of `result_line`.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
     append_line(folder / f"metric-{name}.jsonl", line)

@@ -4,7 +4,14 @@ import numpy as np
 
 
 def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean `[D]` and covariance `[D, D]` of features `[N, D]`, in float64, divided by N."""
+    """Return mean and covariance of features, in float64.
+
+    Args:
+        features: Features `[N, D]`.
+
+    Returns:
+        Mean `[D]`, and covariance `[D, D]` divided by N.
+    """
     features = np.asarray(features, dtype=np.float64)
     mean = features.mean(0)
     centred = features - mean
@@ -12,10 +19,19 @@ def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, cov_b: np.ndarray) -> float:
-    """|m_a - m_b|^2 + tr(S_a) + tr(S_b) - 2 tr((S_a S_b)^(1/2)).
+    """Return |m_a - m_b|^2 + tr(S_a) + tr(S_b) - 2 tr((S_a S_b)^(1/2)).
 
-    The last trace is the sum of the singular values of S_a^(1/2) S_b^(1/2), both roots symmetric. That
-    stays real, and loses no digits to a root of rounding errors, where the covariances are singular.
+    The last trace is computed as the sum of the singular values of S_a^(1/2) S_b^(1/2), with symmetric roots. The
+    result is then real and exact even if the covariances are singular.
+
+    Args:
+        mean_a: Mean m_a `[D]`.
+        cov_a: Covariance S_a `[D, D]`.
+        mean_b: Mean m_b `[D]`.
+        cov_b: Covariance S_b `[D, D]`.
+
+    Returns:
+        The squared distance, at least 0.
     """
     trace_root = np.linalg.svd(_symmetric_root(cov_a) @ _symmetric_root(cov_b), compute_uv=False).sum()
     difference = mean_a - mean_b
@@ -23,7 +39,7 @@ def frechet_distance(mean_a: np.ndarray, cov_a: np.ndarray, mean_b: np.ndarray, 
 
 
 def _symmetric_root(covariance: np.ndarray) -> np.ndarray:
-    """Square root of a positive semidefinite matrix; eigenvalues that rounding alone accounts for are zeros."""
+    """Return the symmetric root of a positive semidefinite matrix; eigenvalues at rounding level count as 0."""
     values, vectors = np.linalg.eigh(covariance)
     noise = values[-1] * len(values) * np.finfo(np.float64).eps
     return (vectors * np.sqrt(np.where(values > noise, values, 0))) @ vectors.T

@@ -1,4 +1,4 @@
-"""Inception score (arXiv 1606.03498): are single samples clear, and all of them varied?"""
+"""Inception score (arXiv 1606.03498): are single samples clear, and are all samples together varied?"""
 
 import numpy as np
 
@@ -6,14 +6,19 @@ SPLITS = 10
 SHUFFLE_SEED = 42
 
 
-def inception_score(probabilities: np.ndarray, splits: int = SPLITS, shuffle: bool = False) -> tuple[float, float]:
-    """Mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))), from class probabilities `[N, K]`.
+def inception_score(probabilities: np.ndarray, splits: int = SPLITS, *, shuffle: bool = False) -> tuple[float, float]:
+    """Return mean and standard deviation over splits of exp(E_x KL(p(y|x) || p(y))).
 
     Args:
-        shuffle: Samples with a fixed seed first, as the score of videos does.
+        probabilities: Class probabilities p(y|x) `[N, K]`.
+        splits: Number of parts that the samples are split into.
+        shuffle: Shuffle the samples with a fixed seed first, as the score of videos does.
+
+    Returns:
+        Mean and standard deviation.
 
     Raises:
-        ValueError: Where there are fewer samples than splits.
+        ValueError: If there are fewer samples than splits.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if len(probabilities) < splits:
@@ -28,6 +33,7 @@ def inception_score(probabilities: np.ndarray, splits: int = SPLITS, shuffle: bo
 
 
 def _score(probabilities: np.ndarray) -> float:
+    """Return exp(E_x KL(p(y|x) || p(y))) of one split."""
     marginal = probabilities.mean(0, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):  # 0 log 0 is 0
         terms = np.where(probabilities > 0, probabilities * (np.log(probabilities) - np.log(marginal)), 0)

@@ -8,10 +8,20 @@ SUBSETS, SUBSET_SIZE, SEED = 100, 1000, 0
 def kernel_distance(
     real: np.ndarray, fake: np.ndarray, subsets: int = SUBSETS, size: int = SUBSET_SIZE, seed: int = SEED
 ) -> float:
-    """Mean over random subsets of `size` features of either side `[N, D]` of the unbiased estimate of MMD^2.
+    """Return the mean of the unbiased estimate of MMD^2 over random subsets, with the kernel (x . y / D + 1)^3.
 
-    The kernel is (x . y / D + 1)^3. Where a side has fewer features, a subset is all of it. Raises
-    `ValueError` for fewer than 2 features.
+    Args:
+        real: Features `[N, D]` of real frames.
+        fake: Features `[M, D]` of generated frames.
+        subsets: Number of subsets.
+        size: Features of either side in a subset; all features of a side if it has fewer.
+        seed: Seed of the choice.
+
+    Returns:
+        The distance, which may be slightly below 0.
+
+    Raises:
+        ValueError: If a side has fewer than 2 features.
     """
     real, fake = (np.asarray(features, dtype=np.float64) for features in (real, fake))
     size = min(size, len(real), len(fake))
@@ -26,7 +36,7 @@ def kernel_distance(
 
 
 def _squared_discrepancy(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased estimate of MMD^2 from `m` features each: a feature is not compared with itself."""
+    """Return the unbiased estimate of MMD^2 from m features of either side: no feature is compared with itself."""
     m, dim = x.shape
     within = sum(((z @ z.T / dim + 1) ** 3).sum() - ((np.square(z).sum(1) / dim + 1) ** 3).sum() for z in (x, y))
     across = ((x @ y.T / dim + 1) ** 3).sum()

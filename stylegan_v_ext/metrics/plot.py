@@ -1,9 +1,10 @@
-"""Curves of a run's figures over its snapshots, as a picture."""
+"""Draw the figures of a run over its snapshots."""
 
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from stylegan_v_ext.documents import read_json_lines
 from stylegan_v_ext.files import atomic_path
@@ -13,13 +14,20 @@ _HIGHER_IS_BETTER = re.compile(r"^(is|isv)[0-9]|_precision$|_recall$")
 _HIDDEN = re.compile(r"_std$|_split_std$|_real$|_fake$")
 _MOST_CURVES = 100
 _LONGEST_NAME = 100
-_LARGEST = 1e100  # that can be drawn
+_LARGEST = 1e100  # larger values cannot be drawn
 
 
 def read_curves(run_dir: Path) -> dict[str, list[tuple[float, float]]]:
-    """(kimg, value) by the name of the value, the last one of each snapshot, from all `metric-*.jsonl` in a folder.
+    """Read the figures of a run from all `metric-*.jsonl` in its folder; lines that are damaged are skipped.
 
-    Lines that are torn or of something else are passed over. Raises `ValueError` if there is no value, or far too many.
+    Args:
+        run_dir: The folder.
+
+    Returns:
+        Points (kimg, value) by the name of the value, ascending; the last value of each snapshot counts.
+
+    Raises:
+        ValueError: If there is no value, or if there are too many names.
     """
     curves: dict[str, dict[float, float]] = {}
     for path in sorted(run_dir.glob("metric-*.jsonl")):
@@ -39,7 +47,7 @@ def read_curves(run_dir: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 def _figures(path: Path) -> Iterator[tuple[float, dict[str, float]]]:
-    """(kimg, values by name) of every line of a file that has them; what is no number is passed over."""
+    """Yield (kimg, values by name) of every line of a file that has both; values that are no numbers are skipped."""
     for entry in read_json_lines(path):
         snapshot, results = entry.get("snapshot_pkl"), entry.get("results")
         number = re.search(r"([0-9]{1,9})\.[a-z]{1,20}$", snapshot[-64:]) if isinstance(snapshot, str) else None
@@ -54,8 +62,35 @@ def _figures(path: Path) -> Iterator[tuple[float, dict[str, float]]]:
             )
 
 
-def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]:
-    """Write the picture; (name, snapshots, best value, its kimg) of each curve. Raises `ValueError`."""
+class Curve(NamedTuple):
+    """A curve in words.
+
+    Attributes:
+        name: Name of the value.
+        num_snapshots: Number of points.
+        best: Best value.
+        best_kimg: Clips that the network with the best value was trained on, in thousands.
+    """
+
+    name: str
+    num_snapshots: int
+    best: float
+    best_kimg: float
+
+
+def plot_run(run_dir: Path, target: Path) -> list[Curve]:
+    """Draw the figures of a run.
+
+    Args:
+        run_dir: Folder of the run.
+        target: PNG to write.
+
+    Returns:
+        The curves in the picture.
+
+    Raises:
+        ValueError: If there is no value, or if there are too many names.
+    """
     from matplotlib.figure import Figure
 
     curves = read_curves(run_dir)
@@ -72,7 +107,7 @@ def plot_run(run_dir: Path, target: Path) -> list[tuple[str, int, float, float]]
         axes.set_title(printable(name, _LONGEST_NAME), parse_math=False)
         axes.set(xlabel="thousand clips (kimg)")
         axes.grid(alpha=0.3)
-        summary.append((name, len(points), best[1], best[0]))
+        summary.append(Curve(name, len(points), best[1], best[0]))
     with atomic_path(target) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a name may have letters that the font lacks
         figure.savefig(temporary, format="png", dpi=120)

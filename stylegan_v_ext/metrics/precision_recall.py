@@ -7,10 +7,20 @@ _CHUNK = 4096  # rows and columns of the distances that are held at a time
 
 
 def precision_recall(real: torch.Tensor, fake: torch.Tensor, neighbours: int = NEIGHBOURS) -> tuple[float, float]:
-    """(share of fakes within the real manifold, share of reals within the fake one), from features `[N, D]`.
+    """Return precision and recall. Memory is linear in the number of features.
 
-    A manifold is the union of balls around features that reach to their k-th nearest neighbour. Distances
-    are computed in chunks: memory is linear in N. Raises `ValueError` for sides of k features or fewer.
+    The manifold of a side is the union of balls around its features; each ball reaches to the k-th nearest neighbour.
+
+    Args:
+        real: Features `[N, D]` of real frames.
+        fake: Features `[M, D]` of generated frames.
+        neighbours: k.
+
+    Returns:
+        The share of generated features within the real manifold, and of real features within the generated manifold.
+
+    Raises:
+        ValueError: If a side has k features or fewer.
     """
     if min(len(real), len(fake)) <= neighbours:
         raise ValueError(
@@ -22,6 +32,7 @@ def precision_recall(real: torch.Tensor, fake: torch.Tensor, neighbours: int = N
 
 
 def _share_within(samples: torch.Tensor, manifold: torch.Tensor, neighbours: int) -> float:
+    """Return the share of samples that lie within a manifold."""
     squared_radii = torch.cat([_kth_distance(rows, manifold, neighbours) for rows in manifold.split(_CHUNK)])
     inside = 0
     for rows in samples.split(_CHUNK):
@@ -33,7 +44,8 @@ def _share_within(samples: torch.Tensor, manifold: torch.Tensor, neighbours: int
 
 
 def _kth_distance(rows: torch.Tensor, manifold: torch.Tensor, neighbours: int) -> torch.Tensor:
-    """Squared distance of each row to its k-th nearest feature but itself, which is the nearest."""
+    """Return the squared distance of each row to its k-th nearest other feature."""
+    # The nearest feature is the row itself.
     nearest = rows.new_empty([len(rows), 0], dtype=torch.float64)
     for columns in manifold.split(_CHUNK):
         distances = torch.cat([nearest, _squared_distances(rows, columns)], dim=1)

@@ -1,7 +1,7 @@
 """Fixed random convolutional networks as feature extractors, for frames and for clips.
 
-They need no download and are the same everywhere, so their Frechet distance tells whether training goes
-the right way. Their figures compare only with themselves: they are neither FID nor FVD.
+They need no download and are the same on every machine, so their Frechet distance tells whether training makes
+progress. Their figures compare only with each other: they are neither FID nor FVD.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,14 @@ _CHANNELS = (24, 32, 48)
 
 
 def random_frame_features(frames: np.ndarray) -> np.ndarray:
-    """Features `[N, D]` of frames uint8 `[N, 3, H, W]`: pooled pixels and the mean and spread of random filters."""
+    """Return pooled pixels and the mean and spread of random filters.
+
+    Args:
+        frames: Frames uint8 `[N, 3, H, W]`.
+
+    Returns:
+        Features `[N, D]`.
+    """
     generator = torch.Generator().manual_seed(0)
     x = torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1
     x = F.interpolate(x, size=(64, 64), mode="bilinear", align_corners=False, antialias=True)
@@ -30,7 +37,15 @@ def random_frame_features(frames: np.ndarray) -> np.ndarray:
 
 
 def random_frame_distance(real: Iterable[np.ndarray], fake: Iterable[np.ndarray]) -> float:
-    """Frechet distance of random features between two streams of frame batches, uint8 `[N, 3, H, W]`."""
+    """Return the Frechet distance of random features between two streams of frame batches.
+
+    Args:
+        real: Batches uint8 `[N, 3, H, W]`.
+        fake: Batches uint8 `[N, 3, H, W]`.
+
+    Returns:
+        The distance.
+    """
     stats = [mean_and_covariance(np.concatenate([random_frame_features(b) for b in frames])) for frames in (real, fake)]
     return frechet_distance(*stats[0], *stats[1])
 
@@ -38,9 +53,9 @@ def random_frame_distance(real: Iterable[np.ndarray], fake: Iterable[np.ndarray]
 class RandomClipFeatures(torch.nn.Module):
     """A fixed random 3-D convolutional network: clips uint8 `[N, 3, T, H, W]` -> features `[N, 256]`.
 
-    Frames are brought to 32 px; three layers of 3 x 3 x 3 filters, each followed by halving space and time;
-    features are the mean and spread of every filter, and coarse pixels. Its figures (`rfvd…`) compare only with
-    themselves.
+    Frames are scaled to 32 px. Three layers of 3 x 3 x 3 filters follow, and each layer halves space and time. The
+    features are the mean and spread of every filter, and coarse pixels. Its figures (`rfvd…`) compare only with each
+    other.
     """
 
     def __init__(self) -> None:
@@ -53,6 +68,7 @@ class RandomClipFeatures(torch.nn.Module):
             inputs = channels
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """Return features `[N, 256]` of clips uint8 `[N, 3, T, H, W]`."""
         count, _, length = clips.shape[:3]
         frames = clips.transpose(1, 2).flatten(0, 1).float() / 127.5 - 1
         frames = F.interpolate(frames, size=(32, 32), mode="bilinear", align_corners=False, antialias=True)

@@ -1,21 +1,16 @@
-"""Where the videos that metrics compare come from: a data set, a folder of video files, a generator.
-
-All give frames by number, uint8 `[T, H, W, 3]`; pictures without colour are repeated to three channels.
-"""
+"""Recorded videos that metrics compare: a data set, or video files of any kind."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
-import torch
 
-from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
+from stylegan_v_ext.data.archive import Archive, FolderArchive, ShardedArchive, ZipArchive
 from stylegan_v_ext.data.convert import default_workers
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes
@@ -26,73 +21,25 @@ from stylegan_v_ext.data.pictures import read_pixels
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes
 from stylegan_v_ext.data.sources import Found, Source, find_sources
 from stylegan_v_ext.data.videos import Video
-from stylegan_v_ext.strip import unpack_strip
+from stylegan_v_ext.metrics.video_source import Pick, VideoSource
 
-_FRAMES_AT_ONCE = 16  # that a generator makes
 _TINY = 16  # pixels of frames that are only counted
 _READER = b"2"  # changes with what the reader of video files makes of a file, so that kept statistics are not taken
 
 
-@dataclass(frozen=True, eq=False)
-class Pick:
-    """Frames of one video that are read together.
-
-    Attributes:
-        video: Its number.
-        frames: Numbers, or times, `[T]`, ascending.
-    """
-
-    video: int
-    frames: np.ndarray
-
-
-class VideoSource:
-    """Videos to compare.
-
-    Attributes:
-        resolution: Side of the square frames. mirrored: how many of them are mirror images.
-    """
-
-    name: str
-    resolution: int
-    mirrored = 0
-    readers = 1  # threads that may read at the same time
-    notes: tuple[str, ...] = ()
-
-    @property
-    def lengths(self) -> list[int]:
-        """Frames of every video."""
-        raise NotImplementedError
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever the content does."""
-        raise NotImplementedError
-
-    def video_name(self, video: int) -> str:
-        """For messages and lists."""
-        raise NotImplementedError
-
-    def classes(self) -> list[int] | None:
-        """Class of every video; `None` where it is not known of all."""
-        return None
-
-    def read(self, picks: Sequence[Pick]) -> list[np.ndarray]:
-        """Frames uint8 `[T, H, W, 3]` of each pick. Raises `DataError` naming what cannot be read."""
-        raise NotImplementedError
-
-
 class DatasetVideos(VideoSource):
-    """A zip, a folder of frame folders, or shards.
+    """Videos of a data set: a zip, a folder of frame folders, or shards.
 
     Args:
-        mirror: A mirror image of every video counts as one more.
-        exclude: Video folders to leave out. max_size,.
-        random_seed: A random choice of videos, as for training.
-        found: The folders that are videos, and what is said of them; None takes all, as training does.
+        path: Where the data set is.
+        mirror: Count a mirror image of every video as one more video.
+        exclude: Names of video folders to leave out.
+        max_size: Take at most that many videos, chosen at random as training chooses them; None takes all.
+        random_seed: Seed of that choice.
+        found: The folders that are videos, and notes about the rest; None takes all folders, as training does.
 
     Raises:
-        DataError: .
+        DataError: If there is no data set, if no video is left, or if the first frame is not square.
     """
 
     readers = 2
@@ -100,6 +47,7 @@ class DatasetVideos(VideoSource):
     def __init__(
         self,
         path: str,
+        *,
         mirror: bool = False,
         exclude: Sequence[str] = (),
         max_size: int | None = None,
@@ -128,26 +76,32 @@ class DatasetVideos(VideoSource):
 
     @property
     def lengths(self) -> list[int]:
+        """Number of frames of every video, mirror images last."""
         return [len(video) for video in self._videos] * (2 if self.mirrored else 1)
 
     def _video(self, number: int) -> tuple[Video, bool]:
+        """Return a video, and whether its mirror image is meant."""
         return self._videos[number % len(self._videos)], number >= len(self._videos)
 
     def video_name(self, video: int) -> str:
+        """Return the folder of a video."""
         entry, flip = self._video(video)
         return (entry.folder or Path(self.name).stem) + (" mirrored" if flip else "")
 
     @cached_property
     def fingerprint(self) -> str:
+        """A hash of the names and checksums of all files."""
         return archive_fingerprint(self._archive)
 
     def classes(self) -> list[int] | None:
+        """Return the class of every video; None unless all videos have one."""
         labels = read_metadata(self._archive, self._all).labels
         if not all(video.folder in labels for video in self._videos):
             return None
         return [labels[video.folder] for video in self._videos] * (2 if self.mirrored else 1)
 
     def read(self, picks: Sequence[Pick]) -> list[np.ndarray]:
+        """Read frames, see `VideoSource.read`."""
         return list(self._pool.map(self._read, picks))
 
     def _read(self, pick: Pick) -> np.ndarray:
@@ -167,10 +121,10 @@ class DatasetVideos(VideoSource):
         return pixels
 
 
-def archive_fingerprint(archive: Any) -> str:
-    """SHA-256 over the names, sizes and checksums (of folders: modification times) of all files of an archive."""
+def archive_fingerprint(archive: Archive) -> str:
+    """Return a SHA-256 over the names, sizes and checksums (in a folder: modification times) of all files."""
     digest = hashlib.sha256()
-    for part in getattr(archive, "shards", None) or [archive]:
+    for part in archive.shards if isinstance(archive, ShardedArchive) else [archive]:
         if isinstance(part, ZipArchive):
             digest.update(part.content_table())
         elif isinstance(part, FolderArchive):
@@ -183,18 +137,20 @@ def archive_fingerprint(archive: Any) -> str:
 class VideoFiles(VideoSource):
     """Videos of all kinds, cut to the middle square and scaled as `data convert` does.
 
+    Every video is decoded once to count its frames. Videos that cannot be read are named in `notes` and left out.
+
     Args:
-        path: Of a folder or zip, which holds them at any depth, or of a video file.
-        resolution: Width and height of the frames in pixels.
-        mirror: A mirror image of every video counts as one more.
-        found: What is at the path; None looks there. Every video is decoded once to count its frames. Those that cannot
-            be read are named in `notes` and left out.
+        path: A folder or zip that holds videos at any depth, or one video file.
+        resolution: Width and height of the frames, in pixels.
+        mirror: Count a mirror image of every video as one more video.
+        found: What is at the path; None looks there.
 
     Raises:
-        DataError: If no video is left, `DecoderMissing` if PyAV is not installed.
+        DataError: If no video is left.
+        DecoderMissing: If PyAV is not installed.
     """
 
-    def __init__(self, path: str, resolution: int, mirror: bool = False, found: Found | None = None) -> None:
+    def __init__(self, path: str, resolution: int, *, mirror: bool = False, found: Found | None = None) -> None:
         self.name, self.resolution = str(path), resolution
         found = find_sources(path) if found is None else found
         with ThreadPoolExecutor(default_workers()) as pool:
@@ -212,24 +168,27 @@ class VideoFiles(VideoSource):
                 notes.add(name, f"left out: {reader.damage.replace(name, 'it')}", f"left out: {reader.damage}")
         self.notes = (*notes.sentences(), *found.notes)
         self.mirrored = len(self._videos) if mirror else 0
-        self._reader: tuple[Source, int, Any] | None = None
+        self._reader: tuple[Source, int, Generator[np.ndarray, None, None]] | None = None
         self._arrays = OpenArrays()
 
     @property
     def lengths(self) -> list[int]:
+        """Number of frames of every video, mirror images last."""
         return self._counts * (2 if self.mirrored else 1)
 
     def video_name(self, video: int) -> str:
+        """Return the name of a video file."""
         flip = " mirrored" if video >= len(self._videos) else ""
         return self._videos[video % len(self._videos)].name + flip
 
     @cached_property
     def fingerprint(self) -> str:
+        """A hash of the names, sizes and dates of all files."""
         digest = hashlib.sha256(_READER)
         in_archive = any(item.local_path is None for item in self._videos)
         whole = archive_fingerprint(self._videos[0].archive) if in_archive else ""
         for item in self._videos:
-            state: list[Any] = [whole, item.name]
+            state: list[str | int] = [whole, item.name]
             if item.local_path is not None:
                 status = item.local_path.stat()
                 state = [str(item.local_path.absolute()), item.name, status.st_size, status.st_mtime_ns]
@@ -237,6 +196,7 @@ class VideoFiles(VideoSource):
         return digest.hexdigest()
 
     def read(self, picks: Sequence[Pick]) -> list[np.ndarray]:
+        """Decode frames, see `VideoSource.read`."""
         return [self._read(pick) for pick in picks]
 
     def _read(self, pick: Pick) -> np.ndarray:
@@ -248,11 +208,12 @@ class VideoFiles(VideoSource):
         return np.stack(frames)
 
     def _frame(self, item: Source, number: int) -> np.ndarray:
-        """A frame; the decoder of the last one goes on where that serves."""
+        """Decode a frame. The decoder of the last frame goes on if the new frame lies behind it."""
         if self._reader is None or self._reader[0] is not item or self._reader[1] > number:
             self._end_reader()
             geometry = Geometry((self.resolution, self.resolution))
-            self._reader = (item, 0, iter(SourceReader(item, geometry, arrays=self._arrays)))
+            frames = iter(SourceReader(item, geometry, arrays=self._arrays))
+            self._reader = (item, 0, cast("Generator[np.ndarray, None, None]", frames))
         _, at, frames = self._reader
         for frame in frames:
             at += 1
@@ -268,13 +229,13 @@ class VideoFiles(VideoSource):
             self._reader = None
 
     def close(self) -> None:
-        """End the decoder that is still running, and close the file of NumPy that is still open."""
+        """Stop the decoder and close the NumPy file that is still open."""
         self._end_reader()
         self._arrays.close()
 
 
 def _by_file(sources: Sequence[Source]) -> list[list[Source]]:
-    """Sources that lie in a row in one file of NumPy, together; each of the others alone."""
+    """Group sources: neighbours in one NumPy file form a group, every other source is a group of its own."""
     parts: list[list[Source]] = []
     for item in sources:
         last = parts[-1][-1] if parts else None
@@ -286,7 +247,7 @@ def _by_file(sources: Sequence[Source]) -> list[list[Source]]:
 
 
 def _counted(sources: Sequence[Source]) -> list[SourceReader]:
-    """The readers of sources of one file after their last good frames; `damage` says why there are none."""
+    """Read the sources of one file to count their frames; the `damage` of a reader says why it has no frames."""
     with OpenArrays() as arrays:
         readers = [SourceReader(item, Geometry((_TINY, _TINY)), arrays=arrays) for item in sources]
         for reader in readers:
@@ -298,102 +259,28 @@ def _counted(sources: Sequence[Source]) -> list[SourceReader]:
     return readers
 
 
-class GeneratedVideos(VideoSource):
-    """What a generator makes: video i is the one of seed i, the same that `gen_video.py --seeds=i` writes.
-
-    Its class, and the time of a single frame, are those of a random video of `like`, by seed. Frames of
-    an image model have no time. Raises `ValueError` for a conditional model where `like` has no classes.
-    """
-
-    def __init__(self, generator: Any, device: torch.device, like: VideoSource, name: str = "network") -> None:
-        self.name, self.resolution = name, generator.img_resolution
-        self._generator, self._device = generator.eval().to(device), device
-        self._ends = np.cumsum(like.lengths)
-        self._classes = like.classes() if generator.num_classes else None
-        if generator.num_classes and self._classes is None:
-            raise ValueError(f"{like.name} has videos without a class, which the model needs; name another --data")
-        highest = max(self._classes or [0])
-        if generator.num_classes and highest >= generator.num_classes:
-            raise ValueError(f"{like.name} has class {highest}, the model {generator.num_classes} classes from 0")
-
-    def frame_pick(self, seed: int) -> Pick:
-        """Video `seed` at a random time that the data have."""
-        video, random = self._model_video(seed)
-        length = self._ends[video] - (self._ends[video - 1] if video else 0)
-        return Pick(seed, np.array([random.uniform(0, length - 1)]))
-
-    def _model_video(self, seed: int) -> tuple[int, np.random.RandomState]:
-        """A video of the data, long ones more often, and a generator for what else is random."""
-        random = np.random.RandomState([seed, 1])  # its latent has RandomState(seed)
-        return int(np.searchsorted(self._ends, random.randint(self._ends[-1]), side="right")), random
-
-    def video_name(self, video: int) -> str:
-        return f"seed {video}"
-
-    def read(self, picks: Sequence[Pick]) -> list[np.ndarray]:
-        if all(len(pick.frames) == 1 for pick in picks):
-            return [frame[None] for frame in self._frames(picks)]
-        return [self._clip(pick) for pick in picks]
-
-    @torch.inference_mode()
-    def _frames(self, picks: Sequence[Pick]) -> np.ndarray:
-        """A frame of each of several videos, `[N, H, W, 3]`."""
-        z, classes = (torch.cat(parts) for parts in zip(*(self._latent(pick.video) for pick in picks), strict=True))
-        times = torch.from_numpy(np.stack([pick.frames for pick in picks]))
-        t = {"t": times} if self._generator.num_frames > 1 else {}
-        strip = self._generator.synthesis(self._generator.mapping(z, classes, **t), noise_mode="const")
-        return _pixels(unpack_strip(strip)[:, 0])
-
-    @torch.inference_mode()
-    def _clip(self, pick: Pick) -> np.ndarray:
-        G = self._generator
-        times = torch.from_numpy(np.asarray(pick.frames, dtype=np.float64))
-        ws = G.mapping(*self._latent(pick.video), t=times[None])
-        content, motion = ws[:, : G.num_ws], ws[:, G.num_ws :]
-        parts = [
-            _pixels(unpack_strip(G.synthesis(torch.cat([content, rows], dim=1), noise_mode="const"))[0])
-            for rows in motion.split(_FRAMES_AT_ONCE, dim=1)
-        ]
-        return np.concatenate(parts)
-
-    def _latent(self, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """(latent [1, z_dim], class part [1, K]) of a seed."""
-        z = torch.from_numpy(np.random.RandomState(seed).randn(1, self._generator.z_dim))
-        classes = torch.zeros([1, self._generator.num_classes])
-        if self._classes is not None:
-            classes[0, self._classes[self._model_video(seed)[0]]] = 1
-        return z.to(self._device, torch.float32), classes.to(self._device)
-
-
-def _pixels(frames: torch.Tensor) -> np.ndarray:
-    """Frames `[N, C, H, W]` in -1 ... 1 -> uint8 `[N, H, W, 3]`."""
-    pixels = (frames * 127.5 + 128).clamp(0, 255).to(torch.uint8)
-    return pixels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).cpu().numpy()
-
-
-def open_source(path: str, resolution: int | None = None, mirror: bool = False) -> VideoSource:
-    """The videos at a path, as `open_sources` opens them; video files get frames of 256 px if no side is given."""
-    return open_sources([path], resolution or 256, [mirror])[0]
-
-
 def open_sources(paths: Sequence[str], resolution: int, mirrors: Sequence[bool]) -> list[VideoSource]:
-    """Videos to compare: data sets as they are, and video files at the size of the first data set.
+    """Open videos to compare: data sets as they are, video files at the size of the first data set.
 
     Args:
-        paths: Of data sets, or of folders or zips of video files, or of both, which count as video files.
+        paths: Paths of data sets, and of folders or zips of video files. A folder with both counts as video files.
         resolution: Width and height that video files get if no path is a data set, in pixels.
-        mirrors: For each path, whether a mirror image of every video counts as one more.
+        mirrors: For each path, whether a mirror image of every video counts as one more video.
+
+    Returns:
+        One source for each path.
 
     Raises:
         DataError: If there is no video at a path.
     """
     found = [find_sources(path) for path in paths]
     sets = {
-        number: DatasetVideos(path, mirrors[number], found=here)
+        number: DatasetVideos(path, mirror=mirrors[number], found=here)
         for number, (path, here) in enumerate(zip(paths, found, strict=True))
         if all(item.is_folder for item in here.sources)
     }
     side = next((videos.resolution for videos in sets.values()), resolution)
     return [
-        sets.get(number) or VideoFiles(path, side, mirrors[number], found[number]) for number, path in enumerate(paths)
+        sets.get(number) or VideoFiles(path, side, mirror=mirrors[number], found=found[number])
+        for number, path in enumerate(paths)
     ]

@@ -1,4 +1,4 @@
-"""What is kept of features while they stream by: sums for mean and covariance, or the features themselves."""
+"""Statistics of a stream of features: sums for mean and covariance, or the features themselves."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ _ROWS_AT_ONCE = 256
 
 
 class Moments:
-    """Sums over features `[N, D]`, from which mean and covariance follow; memory does not grow with N.
+    """Sums over features `[N, D]`, from which mean and covariance follow. Memory does not grow with N.
 
-    In float64, around the first feature vector seen, so that nothing cancels where features are far from
-    zero and close together.
+    The sums are in float64, around the first feature vector, so that no digits cancel if features are far from zero
+    and close together.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Moments:
         self._waiting: list[torch.Tensor] = []
 
     def add(self, features: torch.Tensor) -> None:
-        """Count features `[N, D]` in."""
+        """Add features `[N, D]`."""
         features = features.detach().to("cpu", torch.float64)
         if self._origin is None:
             self._origin = features[0].clone()
@@ -36,7 +36,7 @@ class Moments:
             self._add_waiting()
 
     def _add_waiting(self) -> None:
-        """Add up the features that wait: a large product of matrices is quicker than many small ones."""
+        """Add the features that wait to the sums: one large product of matrices is quicker than many small ones."""
         if self._waiting:
             features = torch.cat(self._waiting)
             self._waiting.clear()
@@ -44,7 +44,7 @@ class Moments:
             self._outer.addmm_(features.mT, features)
 
     def merge(self, other: "Moments") -> None:
-        """Count in what another has seen."""
+        """Add the sums of another object, which has seen other features."""
         self._add_waiting()
         other._add_waiting()
         if other._origin is None:
@@ -60,14 +60,14 @@ class Moments:
         self.count += other.count
 
     def mean_and_covariance(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean `[D]` and covariance `[D, D]`, divided by N."""
+        """Return mean `[D]` and covariance `[D, D]`, divided by N."""
         assert self._origin is not None, "nothing was counted"
         self._add_waiting()
         mean = self._total / self.count
         return (self._origin + mean).numpy(), (self._outer / self.count - torch.outer(mean, mean)).numpy()
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """For `np.savez`."""
+        """Return the sums as arrays for `np.savez`."""
         assert self._origin is not None, "nothing was counted"
         self._add_waiting()
         sums = dict(origin=self._origin, total=self._total, outer=self._outer)
@@ -75,7 +75,18 @@ class Moments:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Moments":
-        """The inverse of `to_arrays`. Raises `ValueError` or `KeyError` where they are none of it."""
+        """Make an object from the result of `to_arrays`.
+
+        Args:
+            arrays: Arrays by name, perhaps damaged.
+
+        Returns:
+            The object.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+            KeyError: If an array is missing.
+        """
         moments = cls()
         origin, total, outer = (torch.from_numpy(arrays[name]) for name in ("origin", "total", "outer"))
         if not (origin.ndim == 1 and total.shape == origin.shape and outer.shape == (len(origin),) * 2):
@@ -86,30 +97,41 @@ class Moments:
 
 
 class Features:
-    """Feature vectors by the number of what they are of, for statistics that need all of them."""
+    """All feature vectors, by the number of the clip or frame they belong to."""
 
     def __init__(self) -> None:
         self._parts: dict[int, np.ndarray] = {}
 
     def add(self, number: int, features: torch.Tensor) -> None:
-        """Keep features `[N, D]` of item `number`."""
+        """Keep features `[N, D]` of the item of this number."""
         self._parts[number] = features.detach().cpu().numpy()
 
     def merge(self, other: "Features") -> None:
-        """Keep what another has kept, too."""
+        """Add the features that another object has kept."""
         self._parts |= other._parts
 
     def array(self) -> np.ndarray:
-        """All `[N, D]`, in the order of their numbers."""
+        """Return all features `[N, D]`, in the order of their numbers."""
         return np.concatenate([self._parts[number] for number in sorted(self._parts)])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """For `np.savez`."""
+        """Return the features as an array for `np.savez`."""
         return {"features": self.array()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Features":
-        """The inverse of `to_arrays`. Raises `ValueError` or `KeyError` where they are none of it."""
+        """Make an object from the result of `to_arrays`.
+
+        Args:
+            arrays: Arrays by name, perhaps damaged.
+
+        Returns:
+            The object.
+
+        Raises:
+            ValueError: If the shapes do not fit.
+            KeyError: If an array is missing.
+        """
         kept = cls()
         if arrays["features"].ndim != 2:
             raise ValueError("no features")
@@ -121,7 +143,16 @@ Statistics = Moments | Features
 
 
 def merged(own: Statistics, processes: Processes, make: Callable[[], Statistics]) -> Statistics:
-    """The statistics of all processes as one, in each of them; the same to the bit in all."""
+    """Merge the statistics of all processes; the result has the same bits in each process.
+
+    Args:
+        own: Statistics of this process.
+        processes: All processes; each of them calls this.
+        make: Makes empty statistics of the same kind.
+
+    Returns:
+        Statistics of all features.
+    """
     if processes.count == 1:
         return own
     parts: list = [None] * processes.count

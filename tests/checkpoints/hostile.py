@@ -17,7 +17,7 @@ import zipfile
 import torch
 
 from stylegan_v_ext.checkpoints.importers.stylegan_v import _RENAMED
-from stylegan_v_ext.checkpoints.reader import _LAYOUTS
+from stylegan_v_ext.checkpoints.layouts import LAYOUTS
 from stylegan_v_ext.checkpoints.tensors import LEGACY_MAGIC, STORAGES
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
@@ -25,7 +25,7 @@ from stylegan_v_ext.networks.stylegan2 import ImageGenerator
 from stylegan_v_ext.networks.stylegan3 import AliasFreeGenerator
 from tests.checkpoints import stock
 
-GLOBALS = [*sorted(_LAYOUTS), ("torch.optim.adam", "Adam"), ("omegaconf.dictconfig", "DictConfig"), ("typing", "Any")]
+GLOBALS = [*sorted(LAYOUTS), ("torch.optim.adam", "Adam"), ("omegaconf.dictconfig", "DictConfig"), ("typing", "Any")]
 FORBIDDEN = [("os", "system"), ("builtins", "eval"), ("subprocess", "Popen"), ("torch", "_dynamo"), ("torch", "load")]
 OPCODES = {op.code.encode("latin-1"): op for op in pickletools.opcodes}
 ESCAPES = "\x1b[31m\x07\r\n\u202e"
@@ -205,7 +205,7 @@ class Program:
             self.text(name)
             self.out += b"\x93"
             self.pop(1)
-        if _LAYOUTS.get((module, name)) is None and rng.random() < 0.8:
+        if LAYOUTS.get((module, name)) is None and rng.random() < 0.8:
             return
         self.out += b"("
         if rng.random() < 0.9:

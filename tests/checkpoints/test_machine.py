@@ -18,9 +18,12 @@ import torch
 
 import dnnlib
 from stylegan_v_ext.checkpoints import CheckpointError, load, trusted
-from stylegan_v_ext.checkpoints.machine import Budget, Machine
+from stylegan_v_ext.checkpoints.budget import Budget
+from stylegan_v_ext.checkpoints.layouts import find
+from stylegan_v_ext.checkpoints.machine import Machine
 from stylegan_v_ext.checkpoints.network import known_sources
-from stylegan_v_ext.checkpoints.reader import find, plain, read_file
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.reader import read_file
 from tests.checkpoints import stock
 from tests.checkpoints.hostile import legacy
 from torch_utils import persistence

@@ -10,16 +10,16 @@ import PIL.Image
 import pytest
 
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
-from stylegan_v_ext.data.carried import classes_of
 from stylegan_v_ext.data.check import check_dataset
-from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.odd_pictures import odd_pictures
-from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
+from stylegan_v_ext.data.sources.carried import classes_of
+from stylegan_v_ext.data.sources.class_folders import in_order
+from stylegan_v_ext.data.thumbnails import odd_pictures
+from stylegan_v_ext.data.video.timing import evenly_resampled
 from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
@@ -262,7 +262,8 @@ def test_pictures_are_resampled_as_videos_are(tmp_path, count, old, new):
     values = [20 + 10 * i for i in range(count)]
     write_video(tmp_path / "a.mp4", [np.full((16, 16, 3), value, np.uint8) for value in values], old, quality=99)
     video = [round((frame.mean() - 20) / 10) for frame in VideoReader(str(tmp_path / "a.mp4"), SMALL, new)]
-    assert list(resampled(((i, i / old) for i in range(count)), count / old, new)) == video
+    shown = evenly_resampled(range(count), old, new)
+    assert [number for number, times in shown for _ in range(times)] == video
     files = {f"v/{i}.png": image_bytes(value) for i, value in enumerate(values)}
     path = write_zip(tmp_path / "a.zip", {**files, "dataset.json": b'{"fps": %d}' % old})
     clip = read_clip(path, SMALL, new)
@@ -418,7 +419,7 @@ def test_labels_of_files_become_their_classes(tmp_path, labels, guessed):
     files = {"clips/a.mp4": b"x", "clips/e\u0301.mp4": b"x", "c.npy": buffer.getvalue(), "d.webp": moving}
     for path in both(tmp_path, {**files, "dataset.json": json.dumps({"labels": labels}).encode()}):
         found = find_sources(path)
-        assert dict(zip(names(found), classes_of(found.sources, False).numbers, strict=True)) == {
+        assert dict(zip(names(found), classes_of(found.sources, from_folders=False).numbers, strict=True)) == {
             name: number for number, name in enumerate(files)
         }
         more = f", and {guessed - 1} more labels likewise" if guessed > 1 else ""

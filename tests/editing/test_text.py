@@ -140,7 +140,7 @@ def test_an_edit_that_was_stopped_goes_on_bit_for_bit(sampler, encoder, tmp_path
 
 def strip(sampler, name=FIRST):
     with torch.no_grad():
-        return torch.cat(list(sampler.strips(sampler.video(name), frame_times(3))))
+        return torch.cat(list(sampler.strips(sampler.scene(name), frame_times(3))))
 
 
 def test_style_layers_cover_all_content_channels_of_convolutions(sampler):

@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from stylegan_v_ext.checkpoints import CheckpointError, find_snapshot
 from stylegan_v_ext.classes import SLOTS, check, construct
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.config.stock import SLOT_OF
+from stylegan_v_ext.config.stock import from_stock as check_options
 from stylegan_v_ext.engine import loop
-from stylegan_v_ext.engine.options import SLOT_OF, check_options
 from stylegan_v_ext.engine.state import OPTIONS_NAME, STATE_NAME, load_state
 from stylegan_v_ext.files import locked
 from stylegan_v_ext.metrics.plot import plot_run
@@ -333,7 +334,7 @@ def test_names_become_classes_in_one_place():
         str(path.relative_to(ROOT)) for path in (ROOT / "stylegan_v_ext").rglob("*.py") if call.search(path.read_text())
     }
     # The networks of checkpoints have a table of their own (`CLASSES`); modules of a checkout have fixed names.
-    tables = {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py", "stylegan_v_ext/host/__init__.py"}
+    tables = {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py", "stylegan_v_ext/host/importer.py"}
     assert found <= tables, found
     assert set(SLOT_OF.values()) <= set(SLOTS)
 

@@ -10,12 +10,13 @@ import torch
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.metrics import cache, detectors, measure
+from stylegan_v_ext.metrics import cache, comparison, detectors
 from stylegan_v_ext.metrics.catalogue import STANDARD, parse_metric
 from stylegan_v_ext.metrics.evaluate import measure_generator
 from stylegan_v_ext.metrics.frechet import frechet_distance, mean_and_covariance
 from stylegan_v_ext.metrics.inception_score import inception_score
 from stylegan_v_ext.metrics.kernel_distance import kernel_distance
+from stylegan_v_ext.metrics.selection import Selection
 from stylegan_v_ext.metrics.sources import DatasetVideos
 from tests.host.stand_in import I3D, Inception, write_detectors, write_torchscript
 
@@ -32,14 +33,14 @@ def stand_ins(tmp_path, monkeypatch):
 def seen(monkeypatch):
     """All batches that a detector was shown, in order."""
     shown = []
-    original = measure._Run._features
+    original = comparison.Comparison._features
 
     def record(self, batch):
         pixels = batch.movedim(1, -1).numpy()
         shown.extend(pixels if pixels.ndim == 5 else pixels[:, None])
         return original(self, batch)
 
-    monkeypatch.setattr(measure._Run, "_features", record)
+    monkeypatch.setattr(comparison.Comparison, "_features", record)
     return shown
 
 
@@ -94,7 +95,7 @@ def test_clips_are_batched_without_changing_the_result(sky_zip, make_generator, 
     generator = make_generator()
     figures = []
     for pixels in (1, 10**6, 10**9):
-        monkeypatch.setattr(measure, "_PIXELS_AT_ONCE", pixels)
+        monkeypatch.setattr(comparison, "_PIXELS_AT_ONCE", pixels)
         figures.append(compute("fvd6_8f", generator, sky_zip).values["fvd6_8f"])
     assert figures[1:] == [pytest.approx(figures[0], rel=1e-9)] * 2
 
@@ -111,9 +112,8 @@ def test_mirrored_videos_count_as_more(sky_zip, make_generator, seen):
 def test_more_videos_than_asked_for_are_chosen_at_random(sky_zip, make_generator):
     lists = {compute("fvd3_4f", make_generator(), sky_zip).protocol["real"]["list_sha256"] for _ in range(2)}
     assert len(lists) == 1
-    picks = measure._Run(parse_metric("rfvd3_4f"), None, DatasetVideos(sky_zip), measure.Extractor(None, None, None),
-                         CPU, False, measure.Processes(), None)  # fmt: skip
-    chosen = {tuple(pick.video for pick in picks._real_picks(DatasetVideos(sky_zip), seed)) for seed in range(8)}
+    selection = Selection(parse_metric("rfvd3_4f"))
+    chosen = {tuple(pick.video for pick in selection.real(DatasetVideos(sky_zip), seed)) for seed in range(8)}
     assert len(chosen) > 2 and all(len(set(videos)) == 3 for videos in chosen)
 
 
@@ -155,9 +155,19 @@ def test_frames_of_fid_are_all_of_the_data_and_one_a_seed(sky_zip, make_generato
     assert kid == pytest.approx(kernel_distance(features[:240], features[240:]), rel=1e-6)
 
 
-def test_image_models_are_measured_on_frames(sky_zip, make_generator):
-    result = compute("fid20_full", make_generator(num_frames=1), sky_zip)
-    assert result.values["fid20_full"] > 0
+def test_image_models_are_measured_on_frames(sky_zip, make_generator, seen):
+    generator = make_generator(num_frames=1).eval()
+    result = compute("fid20_full", generator, sky_zip)
+    real, fake = np.concatenate(seen[:-20]), np.concatenate(seen[-20:])
+    with torch.no_grad():
+        z = torch.from_numpy(np.stack([np.random.RandomState(seed).randn(generator.z_dim) for seed in range(20)]))
+        images = generator(z.float(), torch.zeros([20, generator.c_dim]), noise_mode="const")
+    pixels = (images * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+    assert np.abs(pixels.permute(0, 2, 3, 1).numpy().astype(int) - fake).max() <= 1
+    assert len(real) == 240 and len(np.unique(fake, axis=0)) == 20  # every frame of the data, an image a seed
+    features = [Inception()(torch.from_numpy(side).permute(0, 3, 1, 2)).numpy() for side in (real, fake)]
+    expected = frechet_distance(*mean_and_covariance(features[0]), *mean_and_covariance(features[1]))
+    assert expected > 0.01 and result.values == {"fid20_full": pytest.approx(expected, rel=1e-6)}
 
 
 def test_scores_without_reals_are_theirs(sky_zip, make_generator, seen, tmp_path):

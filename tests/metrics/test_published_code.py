@@ -26,8 +26,8 @@ from stylegan_v_ext.data.synthetic import write_demo_dataset
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import parse_metric
-from stylegan_v_ext.metrics.measure import Extractor, Processes, _Run
-from stylegan_v_ext.metrics.sources import open_source
+from stylegan_v_ext.metrics.selection import Selection
+from stylegan_v_ext.metrics.sources import open_sources
 from tests.host.stand_in import I3D, write_torchscript
 
 pytest.importorskip("cdfvd", reason="cd-fvd is not installed")
@@ -112,9 +112,9 @@ def ours(name, real, fake, tmp_path):
 def clips(name, path, side, reader):
     """The clips of a metric, uint8 `[N, T, H, W, 3]`, read without our code."""
     metric = parse_metric(name)
-    source = open_source(str(path), RESOLUTION)
-    run = _Run(metric, source, source, Extractor(None, None, None), torch.device("cpu"), False, Processes(), None)
-    picks = run._real_picks(source, 0) if side == "real" else run._fake_picks(source, 0)
+    (source,) = open_sources([str(path)], RESOLUTION, [False])
+    selection = Selection(metric)
+    picks = selection.real(source, 0) if side == "real" else selection.fake(source, 0)
     read = list(reader(path))
     return np.stack([read[pick.video][pick.frames] for pick in picks])
 

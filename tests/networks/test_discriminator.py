@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from stylegan_v_ext.networks.discriminator import MinibatchStdLayer, TimeEncoding
+from stylegan_v_ext.networks.discriminator_blocks import MinibatchStdLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d
+from stylegan_v_ext.networks.time_encoding import TimeEncoding
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
@@ -80,7 +81,7 @@ def test_frozen_layers_are_buffers_counted_from_the_image(make_discriminator):
 
 @pytest.mark.parametrize("resolution", [8, 16, 64])
 def test_the_option_freezes_as_many_layers_as_there_are_and_no_more(make_discriminator, resolution):
-    from stylegan_v_ext.config import _check_freezed
+    from stylegan_v_ext.config.build import _check_freezed
 
     layers = 3 * len(range(3, resolution.bit_length())) + 1
     with pytest.raises(ValueError, match=rf"--freezed={layers + 1}: .* {layers} layers to freeze; use 0 to {layers}"):

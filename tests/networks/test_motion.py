@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_v_ext.networks import noise
-from stylegan_v_ext.networks.motion import AcyclicPositionalEncoding, MotionNetwork
+from stylegan_v_ext.networks import anchor_noise as noise
+from stylegan_v_ext.networks.motion import MotionNetwork
+from stylegan_v_ext.networks.positional_encoding import AcyclicPositionalEncoding
 
 DISTANCE = 16
 

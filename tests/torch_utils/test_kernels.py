@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.torch_utils import host_kernels
-from torch_utils import custom_ops
-from torch_utils.ops import bias_act, filtered_lrelu, filtered_lrelu_kernel, self_check, upfirdn2d
+from torch_utils import custom_ops, self_check
+from torch_utils.ops import bias_act, bias_act_cuda, filtered_lrelu, filtered_lrelu_kernel, upfirdn2d
 
 pytestmark = pytest.mark.skipif(host_kernels.COMPILER is None, reason="no host compiler")
 
@@ -19,10 +19,10 @@ def on_the_cpu(monkeypatch):
     library = torch.library.Library("stylegan_v_ext", "IMPL")
     for name, function in (
         ("upfirdn2d", upfirdn2d._kernel),
-        ("bias_act", bias_act._kernel),
-        ("bias_act_grad", bias_act._gradient_kernel),
-        ("bias_act_grad_sums", bias_act._summing_kernel),
-        ("bias_act_curve", bias_act._curve_kernel),
+        ("bias_act", bias_act_cuda._kernel),
+        ("bias_act_grad", bias_act_cuda._gradient_kernel),
+        ("bias_act_grad_sums", bias_act_cuda._summing_kernel),
+        ("bias_act_curve", bias_act_cuda._curve_kernel),
         ("filtered_lrelu", filtered_lrelu._kernel),
         ("filtered_lrelu_masked", filtered_lrelu._masked_kernel),
     ):

@@ -6,8 +6,7 @@ import threading
 import pytest
 import torch
 
-from torch_utils import custom_ops
-from torch_utils.ops import self_check
+from torch_utils import custom_ops, self_check
 
 
 class Driver:

@@ -1,5 +1,5 @@
-"""One importer a format: from records or state dicts to networks of our own classes.
+"""One importer for each format: from records or state dicts to networks of our own classes.
 
-Each `read_*` takes what the file holds as data and returns a `NetworkData`. Arguments come from the
-shapes of tensors and from what the stored objects say about themselves; nothing of theirs is run.
+Each `read_*` takes the content of a file as data and returns a `NetworkData`. Arguments come from the shapes of tensors
+and from the attributes of stored objects; no code of the file is run.
 """

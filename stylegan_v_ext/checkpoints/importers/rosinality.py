@@ -3,36 +3,47 @@
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
-from stylegan_v_ext.checkpoints.tensors import load_all
+from stylegan_v_ext.checkpoints.tensors import StoredTensor, load_all
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.networks.layers import normalize_2nd_moment
 
 _NUM_AVERAGE = 1 << 14
-_MAX_AVERAGED_WIDTH = 1024  # of the layers that the average is taken through; 512 is usual
-_MAX_AVERAGED_WEIGHTS = 1 << 22  # of all of them; 8 layers of 512 have 2^21
+_MAX_AVERAGED_WIDTH = 1024  # of the layers that the average is computed through; 512 is usual
+_MAX_AVERAGED_WEIGHTS = 1 << 22  # of all these layers; 8 layers of 512 have 2^21
 _MAX_NAME = 300  # characters
-_LARGEST = 1024  # pixels; its generators have no more
+_LARGEST = 1024  # pixels; its generators are not larger
 _LAYER_PARTS = {
-    "conv.weight": "weight", "conv.modulation.weight": "affine.weight", "conv.modulation.bias": "affine.bias",
-    "conv.blur.kernel": None, "activate.bias": "bias", "noise.weight": "noise_strength", "bias": "bias",
+    "conv.weight": "weight",
+    "conv.modulation.weight": "affine.weight",
+    "conv.modulation.bias": "affine.bias",
+    "conv.blur.kernel": None,
+    "activate.bias": "bias",
+    "noise.weight": "noise_strength",
+    "bias": "bias",
     "upsample.kernel": None,
-}  # fmt: skip
+}
 
 
-def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkData:
-    """A `VideoGenerator` of one frame.
+def read_generator(state: Mapping[str, object], latent_avg: StoredTensor | torch.Tensor | None = None) -> NetworkData:
+    """Read a generator as a `VideoGenerator` of one frame.
 
     Args:
-        state: Tensors in memory or in the file.
-        latent_avg: The average w, if known.
+        state: Tensors by name, in memory or in the file.
+        latent_avg: The average w; None computes it, which the notes then say.
+
+    Returns:
+        The generator as data.
+
+    Raises:
+        CheckpointError: If a name or a shape is not one of rosinality's StyleGAN2.
     """
     ours: State = {}
     for name, tensor in load_all(state).items():
@@ -56,24 +67,24 @@ def read_generator(state: Mapping[str, Any], latent_avg: Any = None) -> NetworkD
             ours[constant] = torch.randn([resolution, resolution], generator=torch.Generator().manual_seed(resolution))
             notes.append(f"the file has no {constant}; drawn from a fixed seed")
     stylegan2.add_filters(ours, "synthesis.")
-    latent_avg = load_all({"w": latent_avg}).get("w")
-    if latent_avg is None:
+    average = load_all({"w": latent_avg}).get("w")
+    if average is None:
         ours["mapping.w_avg"] = _average_w(ours)
         notes.append(f"the file has no average w; taken over {_NUM_AVERAGE} latents")
     else:
-        ours["mapping.w_avg"] = _one_average(
-            latent_avg.float(), ours["synthesis.b4.conv1.affine.weight"].shape[1], notes
-        )
+        ours["mapping.w_avg"] = _one_average(average.float(), ours["synthesis.b4.conv1.affine.weight"].shape[1], notes)
     data = stylegan2.read_generator(ours)
     data.notes = notes
     return data
 
 
 def _one_average(latent_avg: torch.Tensor, w_dim: int, notes: list[str]) -> torch.Tensor:
-    """The average w `[w_dim]` from one, or from one for every layer `[..., num_layers, w_dim]`.
+    """Return one average w `[w_dim]` for all layers.
 
     Args:
-        notes: Gets a line if the layers have different ones, since one centre serves all layers here.
+        latent_avg: One average w, or one for each layer, `[..., num_layers, w_dim]`.
+        w_dim: Size of w.
+        notes: Gets a line if the layers have different averages.
     """
     if latent_avg.ndim == 0 or latent_avg.shape[-1] != w_dim or latent_avg.numel() == 0:
         raise CheckpointError(f"an average w of shape {list(latent_avg.shape)}, which is none of {w_dim} values")
@@ -90,7 +101,7 @@ def _one_average(latent_avg: torch.Tensor, w_dim: int, notes: list[str]) -> torc
 
 
 def _average_w(state: State) -> torch.Tensor:
-    """Mean of the mapping network's output, layer by layer: learning rate multiplier 0.01, leaky ReLU with gain."""
+    """Compute the mean output of the mapping network: learning rate multiplier 0.01, leaky ReLU with gain."""
     num_layers = count_layers(state, "mapping.fc")
     weights = [state[f"mapping.fc{i}.weight"] for i in range(num_layers)]
     widest = max((side for weight in weights for side in weight.shape), default=0)
@@ -109,7 +120,7 @@ def _average_w(state: State) -> torch.Tensor:
 
 
 def _generator_name(name: str) -> str | None:
-    """Our name, `None` for what needs no place. Raises `CheckpointError` for a name of another model."""
+    """Return our name of a tensor; None if it is not needed. Raises `CheckpointError` for a name of another model."""
     if len(name) > _MAX_NAME:
         raise CheckpointError(f"{brief(name)} is not part of rosinality's StyleGAN2")
     if match := re.fullmatch(r"style\.(\d{1,2})\.(weight|bias)", name):
@@ -133,24 +144,30 @@ def _generator_name(name: str) -> str | None:
 
 
 def _layer(index: int) -> str:
-    """The convolution with this number, in the order of the image's making."""
+    """Return the name of a convolution by its number, in the order of computation."""
     if index == 0:
         return "b4.conv1"
     return f"b{_resolution((index + 1) // 2)}.conv{(index - 1) % 2}"
 
 
 def _resolution(octave: int) -> int:
-    """Pixels of a block, octaves above 4. Raises `CheckpointError` beyond the largest."""
+    """Return the pixels of a block that is some octaves above 4. Raises `CheckpointError` above the largest size."""
     if 4 << min(octave, 16) > _LARGEST:
         raise CheckpointError(f"a layer {octave} octaves above 4 pixels; {_LARGEST} pixels are the most")
     return 4 << octave
 
 
-def read_discriminator(state: Mapping[str, Any]) -> NetworkData:
-    """A `TimeConditionedDiscriminator` of one frame.
+def read_discriminator(state: Mapping[str, object]) -> NetworkData:
+    """Read a discriminator as a `TimeConditionedDiscriminator` of one frame.
 
     Args:
-        state: Tensors in memory or in the file.
+        state: Tensors by name, in memory or in the file.
+
+    Returns:
+        The discriminator as data.
+
+    Raises:
+        CheckpointError: If a name or a shape is not one of rosinality's StyleGAN2.
     """
     blocks = {int(m[1]) for name in state if (m := re.match(r"convs\.(\d{1,2})\.conv1\.", name))}
     ours: State = {}
@@ -163,10 +180,14 @@ def read_discriminator(state: Mapping[str, Any]) -> NetworkData:
 
 
 _D_BLOCK_PARTS = {
-    "conv1.0.weight": "conv0.weight", "conv1.1.bias": "conv0.bias", "conv2.0.kernel": None,
-    "conv2.1.weight": "conv1.weight", "conv2.2.bias": "conv1.bias", "skip.0.kernel": None,
+    "conv1.0.weight": "conv0.weight",
+    "conv1.1.bias": "conv0.bias",
+    "conv2.0.kernel": None,
+    "conv2.1.weight": "conv1.weight",
+    "conv2.2.bias": "conv1.bias",
+    "skip.0.kernel": None,
     "skip.1.weight": "skip.weight",
-}  # fmt: skip
+}
 _D_END = {
     "final_conv.0.weight": "b4.conv.weight",
     "final_conv.1.bias": "b4.conv.bias",

@@ -1,6 +1,6 @@
-"""StyleGAN2 networks as stylegan2-ada-pytorch and stylegan3 store them; state dicts are named as ours.
+"""StyleGAN2 networks as stylegan2-ada-pytorch and stylegan3 store them; the names of their tensors are ours.
 
-Other formats of StyleGAN2 are brought to these names first and then read by the same functions.
+Importers of other StyleGAN2 formats translate the names first, and then use the functions of this module.
 """
 
 from collections.abc import Callable, Container
@@ -8,41 +8,66 @@ from typing import Any
 
 import torch
 
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.network import NetworkData, capacity, count_layers, resolutions
+from stylegan_v_ext.checkpoints.values import brief
 
 State = dict[str, torch.Tensor]
 Attribute = Callable[..., Any]
-"""attribute(module, name, default): what a stored object says of itself."""
+"""attribute(module, name, default): looks up an attribute of a stored object, see `Record.attribute`."""
 
 
-def no_attributes(module: str, name: str, default: Any = None) -> Any:
-    """For formats that hold tensors alone."""
+def no_attributes(module: str, name: str, default: object = None) -> object:
+    """Return `default`: the `Attribute` function of formats that hold tensors alone."""
     return default
 
 
 def is_generator(state: Container[str]) -> bool:
+    """Return whether names of tensors are those of a StyleGAN2 generator."""
     return "synthesis.b4.torgb.weight" in state and "synthesis.b4.const" in state
 
 
 def is_discriminator(state: Container[str]) -> bool:
+    """Return whether names of tensors are those of a StyleGAN2 discriminator."""
     return "b4.out.weight" in state and "b8.conv0.weight" in state
 
 
 def read_generator(state: State, attribute: Attribute = no_attributes) -> NetworkData:
-    """A `VideoGenerator` of one frame. Raises `CheckpointError` for architectures that StyleGAN2's best is not."""
+    """Read a StyleGAN2 generator as a `VideoGenerator` of one frame.
+
+    Args:
+        state: Tensors by name.
+        attribute: Looks up attributes of the stored object.
+
+    Returns:
+        The generator as data.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     kwargs = generator_kwargs(state, attribute)
     return NetworkData("VideoGenerator", {**kwargs, "c_dim": kwargs["c_dim"] + 1, "num_frames": 1}, dict(state))
 
 
 def generator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
-    """What content, synthesis and labels of a generator were made with; c_dim is the number of classes."""
+    """Find the arguments that a generator was made with.
+
+    Args:
+        state: Tensors by name.
+        attribute: Looks up attributes of the stored object.
+
+    Returns:
+        Keyword arguments for content, synthesis and labels; `c_dim` is the number of classes.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     sizes = resolutions(state, "synthesis.", "conv1")
     _require_lrelu(attribute, [f"synthesis.b{r}.conv1" for r in sizes])
     top = f"synthesis.b{sizes[-1]}"
     embed = state.get("mapping.embed.weight")
     first = state["mapping.fc0.weight"]
-    num_fp16 = sum(bool(attribute(f"synthesis.b{r}", "use_fp16", False)) for r in sizes)
+    num_fp16 = sum(bool(attribute(f"synthesis.b{r}", "use_fp16", default=False)) for r in sizes)
     return {
         "z_dim": first.shape[1] - (len(embed) if embed is not None else 0),
         "c_dim": embed.shape[1] if embed is not None else 0,
@@ -58,7 +83,18 @@ def generator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
 
 
 def read_discriminator(state: State, attribute: Attribute = no_attributes) -> NetworkData:
-    """A `TimeConditionedDiscriminator` of one frame. Raises `CheckpointError` as `read_generator`."""
+    """Read a StyleGAN2 discriminator as a `TimeConditionedDiscriminator` of one frame.
+
+    Args:
+        state: Tensors by name.
+        attribute: Looks up attributes of the stored object.
+
+    Returns:
+        The discriminator as data.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     kwargs = discriminator_kwargs(state, attribute)
     embed = state.get("mapping.embed.weight")
     c_dim = embed.shape[1] if embed is not None else 0
@@ -66,7 +102,18 @@ def read_discriminator(state: State, attribute: Attribute = no_attributes) -> Ne
 
 
 def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
-    """What the blocks and the end of a discriminator were made with."""
+    """Find the arguments that the blocks and the end of a discriminator were made with.
+
+    Args:
+        state: Tensors by name.
+        attribute: Looks up attributes of the stored object.
+
+    Returns:
+        Keyword arguments, without `c_dim`.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     sizes = resolutions(state, "", "conv0")
     plain = [r for r in sizes if f"b{r}.skip.weight" not in state]
     if plain:
@@ -84,7 +131,7 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
         "img_resolution": sizes[-1],
         "img_channels": state[f"{top}.fromrgb.weight"].shape[1],
         **capacity(channels),
-        "num_fp16_res": sum(bool(attribute(f"b{r}", "use_fp16", False)) for r in sizes),
+        "num_fp16_res": sum(bool(attribute(f"b{r}", "use_fp16", default=False)) for r in sizes),
         "conv_clamp": attribute(f"{top}.conv0", "conv_clamp"),
         "epilogue_kwargs": {
             "mbstd_num_channels": std_channels,
@@ -97,7 +144,7 @@ def discriminator_kwargs(state: State, attribute: Attribute) -> dict[str, Any]:
     return kwargs
 
 
-def _mapping_kwargs(state: State, attribute: Attribute, **more: Any) -> dict[str, Any]:
+def _mapping_kwargs(state: State, attribute: Attribute, **more: object) -> dict[str, Any]:
     return {
         "num_layers": count_layers(state, "mapping.fc"),
         "lr_multiplier": float(attribute("mapping.fc0", "bias_gain", 0.01)),
@@ -114,7 +161,12 @@ def _require_lrelu(attribute: Attribute, layers: list[str]) -> None:
 
 
 def add_filters(state: State, prefix: str) -> None:
-    """The [1, 3, 3, 1] filters that our networks keep in every block and every resampling layer."""
+    """Add the [1, 3, 3, 1] filters that our networks keep in every block and every resampling layer.
+
+    Args:
+        state: Tensors by name, changed in place.
+        prefix: "synthesis." for a generator, "" for a discriminator.
+    """
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     blur = torch.outer(taps, taps) / 64
     blocks = {name[: name.index(".", len(prefix))] for name in state if name.startswith(f"{prefix}b")}

@@ -1,21 +1,34 @@
-"""StyleGAN3-T and -R generators; state dicts are named as ours, filters are in them."""
+"""StyleGAN3-T and -R generators; the names of their tensors are ours, and the filters are among the tensors."""
 
 import inspect
 from collections.abc import Container
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, count_layers
-from stylegan_v_ext.checkpoints.reader import Record
+from stylegan_v_ext.checkpoints.records import Record
+from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.networks.stylegan3 import AliasFreeLayer, AliasFreeSynthesis
 
 
 def is_generator(state: Container[str]) -> bool:
+    """Return whether names of tensors are those of a StyleGAN3 generator."""
     return "synthesis.input.freqs" in state
 
 
 def read_generator(record: Record, state: State) -> NetworkData:
-    """An `AliasFreeGenerator`, made with the arguments that the record holds (tensors do not show all of them)."""
+    """Read an `AliasFreeGenerator`; its arguments come from the record, since tensors do not show all of them.
+
+    Args:
+        record: The generator as it is in the file.
+        state: Its tensors by name.
+
+    Returns:
+        The generator as data.
+
+    Raises:
+        CheckpointError: If the record has an option that is unknown, or lacks the resolution.
+    """
     options = record.init_kwargs
     options |= options.pop("synthesis_kwargs", None) or {}
     taken = set(inspect.signature(AliasFreeSynthesis.__init__).parameters)

@@ -1,7 +1,7 @@
-"""Networks of the StyleGAN-V release: its names for motion and time become ours, OmegaConf is read as data.
+"""Networks of the StyleGAN-V release: their names for motion and time become ours, OmegaConf is read as data.
 
-The release's model is `--cfg=stylegan-v-cvpr` here: no amplitudes, time by projection only. Its
-MoCoGAN+SG2 variant moves by a recurrent network and has two discriminators; it is refused.
+The model of the release is `--cfg=stylegan-v-cvpr` here: no amplitudes, time by projection only. The MoCoGAN+SG2
+variant of the release, whose motion comes from a recurrent network, is refused.
 """
 
 import math
@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import Attribute, State, no_attributes
-from stylegan_v_ext.checkpoints.machine import CheckpointError, brief
 from stylegan_v_ext.checkpoints.network import NetworkData, resolutions
-from stylegan_v_ext.checkpoints.reader import Record, plain
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.records import Record
+from stylegan_v_ext.checkpoints.values import brief
 
 _MOTION = "synthesis.motion_encoder."
 _RENAMED = {
@@ -32,11 +34,19 @@ _LEADING_AXIS = (".freqs", ".phase_scales", "input.const", ".fourier_coefs")
 
 
 def is_network(state: Iterable[str]) -> bool:
+    """Return whether names of tensors are those of a network of the release."""
     return any(name.startswith((_MOTION, "time_encoder.")) for name in state)
 
 
 def renamed(state: State) -> State:
-    """The state dict under our names; tensors that the release keeps with a leading axis of 1 lose it."""
+    """Rename tensors of the release.
+
+    Args:
+        state: Tensors by the names of the release, or by ours.
+
+    Returns:
+        Tensors by our names; a leading axis of 1 that only the release has is removed.
+    """
     result = {}
     for name, tensor in state.items():
         ours = next((own + name[len(theirs) :] for theirs, own in _RENAMED.items() if name.startswith(theirs)), name)
@@ -45,18 +55,36 @@ def renamed(state: State) -> State:
 
 
 def read_network(record: Record, state: State) -> NetworkData:
-    """A `VideoGenerator` or `TimeConditionedDiscriminator`. Raises `CheckpointError` for the release's other models."""
+    """Read a network of the release.
+
+    Args:
+        record: The network as it is in the file.
+        state: Its tensors by name.
+
+    Returns:
+        A `VideoGenerator` or a `TimeConditionedDiscriminator` as data.
+
+    Raises:
+        CheckpointError: If it is another model of the release.
+    """
     return read_state(state, record.attribute, _settings(record))
 
 
 def read_state(
     state: State, attribute: Attribute = no_attributes, settings: dict[str, Any] | None = None
 ) -> NetworkData:
-    """The same from tensors under the release's names or ours.
+    """Read a network from tensors by the names of the release, or by ours.
 
     Args:
-        attribute: What the stored object says of itself.
-        settings: Of its training; None for nothing known.
+        state: Tensors by name.
+        attribute: Looks up attributes of the stored object.
+        settings: Settings of its training by name; None if they are unknown.
+
+    Returns:
+        A `VideoGenerator` or a `TimeConditionedDiscriminator` as data.
+
+    Raises:
+        CheckpointError: If it is another model of the release.
     """
     state = renamed(state)
     if any(name.startswith(_MOTION) for name in state):
@@ -98,7 +126,7 @@ def _generator(attribute: Attribute, state: State, settings: dict[str, Any]) -> 
 
 
 def _period(freq: torch.Tensor) -> float:
-    """Frames, rounded to what a person wrote; the exact frequencies are tensors of their own."""
+    """Return a period in frames, rounded to the number that a person wrote; tensors hold the exact frequencies."""
     return round(2 * math.pi / float(freq), 3)
 
 
@@ -131,7 +159,7 @@ def _outputs(state: State, resolution: int) -> int:
 
 
 def _settings(record: Record) -> dict[str, Any]:
-    """All single values in the record's settings by their own names, outermost first; OmegaConf read as data."""
+    """Collect all single values in the settings of a record by their own names; the outermost value wins."""
     found: dict[str, Any] = {}
     level: list[Any] = [record.init_kwargs, plain(record.state.get("cfg")), *record.init_args]
     while level:

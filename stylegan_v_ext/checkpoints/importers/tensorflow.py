@@ -1,21 +1,22 @@
 """StyleGAN2 pickles of the TensorFlow code: a tuple (G, D, Gs) of networks with named arrays.
 
-Convolutions are stored `[k, k, in, out]` there, dense layers `[in, out]`; the upsampling ones are
-turned round, and style biases start from 0 instead of 1.
+The files store convolutions as `[k, k, in, out]` and dense layers as `[in, out]`. The kernels of upsampling
+convolutions are flipped, and style biases start from 0 instead of 1.
 """
 
 import re
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import numpy as np
 import torch
 
 from stylegan_v_ext.checkpoints import foreign
+from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2
 from stylegan_v_ext.checkpoints.importers.stylegan2 import State
-from stylegan_v_ext.checkpoints.machine import CheckpointError, Instance, brief
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.reader import plain
+from stylegan_v_ext.checkpoints.plain_values import plain
+from stylegan_v_ext.checkpoints.values import Instance, brief
 
 _STYLE_PARTS = {
     "weight": "weight",
@@ -38,16 +39,27 @@ _RESOLUTIONS = "|".join(str(4 << octave) for octave in range(11))
 _NO_WEIGHTS = re.compile(r"(.*/)?(lod|pl_mean_var|pl_mean|resample_kernel)")
 
 
-def is_checkpoint(content: Any) -> bool:
+def is_checkpoint(content: object) -> bool:
+    """Return whether a file holds the three networks of the TensorFlow code."""
     return isinstance(content, (tuple, list)) and len(content) == 3 and all(_is_network(item) for item in content)
 
 
-def _is_network(value: Any) -> bool:
+def _is_network(value: object) -> TypeGuard[Instance]:
     return isinstance(value, Instance) and value.module == "dnnlib.tflib.network" and isinstance(value.state, dict)
 
 
 def read_generator(network: Instance) -> NetworkData:
-    """A `VideoGenerator` of one frame. Raises `CheckpointError` for other architectures than skip."""
+    """Read a generator as a `VideoGenerator` of one frame.
+
+    Args:
+        network: The generator as it is in the file.
+
+    Returns:
+        The generator as data.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     options = _options(network)
     ours: State = {}
     for name, array in _arrays(network).items():
@@ -65,7 +77,17 @@ def read_generator(network: Instance) -> NetworkData:
 
 
 def read_discriminator(network: Instance) -> NetworkData:
-    """A `TimeConditionedDiscriminator` of one frame."""
+    """Read a discriminator as a `TimeConditionedDiscriminator` of one frame.
+
+    Args:
+        network: The discriminator as it is in the file.
+
+    Returns:
+        The discriminator as data.
+
+    Raises:
+        CheckpointError: If its architecture is not that of the published models.
+    """
     options = _options(network)
     arrays = {name: array for name, array in _arrays(network).items() if not _NO_WEIGHTS.fullmatch(name)}
     ours: State = dict(_discriminator_tensor(name, array) for name, array in arrays.items())
@@ -78,9 +100,13 @@ def read_discriminator(network: Instance) -> NetworkData:
     return data
 
 
+def _state(network: Instance) -> dict[str, Any]:
+    return cast("dict[str, Any]", network.state)
+
+
 def _options(network: Instance) -> dict[str, Any]:
-    """Arguments of the network. Raises `CheckpointError` for other filters and activations than StyleGAN2's."""
-    options = plain(network.state.get("static_kwargs") or {})
+    """Return the arguments of a network. Raises `CheckpointError` unless filters and activations are StyleGAN2's."""
+    options = plain(_state(network).get("static_kwargs") or {})
     for name, usual in (
         ("resample_kernel", [1, 3, 3, 1]),
         ("nonlinearity", "lrelu"),
@@ -91,7 +117,7 @@ def _options(network: Instance) -> dict[str, Any]:
     return options
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value if isinstance(value, str) else brief(value)
 
 
@@ -100,14 +126,14 @@ def _precision(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arrays(network: Instance) -> dict[str, np.ndarray]:
-    """All arrays by name, those of components (mapping, synthesis) under the component's name."""
+    """Return all arrays by name; the name of a component (mapping, synthesis) comes first."""
     parts = {"": network}
-    components = network.state.get("components") or {}
+    components = _state(network).get("components") or {}
     parts |= {f"{name}/": components[name] for name in _COMPONENTS if _is_network(components.get(name))}
     arrays = {
         prefix + name: np.asarray(array, dtype=np.float32)
         for prefix, part in parts.items()
-        for name, array in plain(part.state.get("variables") or [])
+        for name, array in plain(_state(part).get("variables") or [])
     }
     foreign.refuse({name: array.shape for name, array in arrays.items()})
     return arrays

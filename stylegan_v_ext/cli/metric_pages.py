@@ -1,0 +1,84 @@
+"""The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders and progress."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stylegan_v_ext.cli.common import PATH, OutputFile, UserError, files_to_replace, report_user_errors, say_written
+from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.text import say
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+SETTINGS = {"show_default": True, "max_content_width": 110}
+
+
+def prepare_folders(outdir: str | None, detectors: str | None) -> None:
+    """Make the folder of the results, and have this command look for detectors in a folder first.
+
+    Args:
+        outdir: Value of --outdir; None makes no folder.
+        detectors: Value of --detectors; None leaves the choice to the environment.
+
+    Raises:
+        UserError: If the folder cannot be made, or if there is no folder of detectors.
+    """
+    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
+
+    if outdir is not None:
+        try:
+            os.makedirs(outdir, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--outdir={outdir}: {error.strerror}; name another folder") from None
+    if detectors is not None:
+        if not Path(detectors).is_dir():
+            raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
+        os.environ[ENVIRONMENT] = os.path.abspath(detectors)
+
+
+def show_progress(bar: "ProgressBar[int]", done: int, total: int) -> None:
+    """Move a progress bar to `done` of `total`."""
+    bar.length = total
+    bar.update(done - bar.pos)
+
+
+@click.command("list", cls=Command, context_settings=SETTINGS)
+@report_user_errors
+def list_metrics() -> None:
+    """Say what each metric is: detector, frames, which clips of which side, how they are compared."""
+    from stylegan_v_ext.metrics.report import catalogue_lines
+
+    say(*catalogue_lines())
+
+
+@click.command("detectors", cls=Command, context_settings=SETTINGS)
+@click.option("--detectors", help="Folder to look into  [env: STYLEGAN_V_DETECTORS]", type=PATH, metavar="DIR")
+@report_user_errors
+def show_detectors(detectors: str | None) -> None:
+    """Show which detectors are present, their checksums, and where to put those that are missing."""
+    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
+    from stylegan_v_ext.metrics.report import detector_lines
+
+    if detectors is not None:
+        os.environ[ENVIRONMENT] = os.path.abspath(detectors)
+    say(*detector_lines())
+
+
+@click.command("plot", cls=Command, context_settings=SETTINGS)
+@click.argument("run_dir")
+@click.option("--output", help="PNG to write  [default: RUN_DIR/metrics.png]", type=OutputFile("png"), metavar="PNG")
+@report_user_errors
+def plot(run_dir: str, output: str | None) -> None:
+    """Draw the figures of a run over its snapshots."""
+    from stylegan_v_ext.data.findings import count
+    from stylegan_v_ext.metrics.plot import plot_run
+
+    target = Path(output) if output else Path(run_dir) / "metrics.png"
+    replaced = files_to_replace([target], ask=False)
+    for curve in plot_run(Path(run_dir), target):
+        snapshots = count(curve.num_snapshots, "snapshot")
+        say(f"{curve.name}: {snapshots}, best {curve.best:.6g} at kimg {curve.best_kimg:g}")
+    say_written(target, replaced)

@@ -1,0 +1,70 @@
+"""Measuring a network by the metrics of a stylegan3 or stylegan2-ada-pytorch checkout."""
+
+from functools import partial
+
+import torch
+
+from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.host import enter, import_module
+from stylegan_v_ext.host.metrics import valid_metrics
+from stylegan_v_ext.metrics.catalogue import check_metrics
+from stylegan_v_ext.metrics.comparison import ProgressFn, Result
+from stylegan_v_ext.metrics.measurement import Measurement, MeasureRequest
+from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
+
+
+def open_in_host(request: MeasureRequest, host: str, device: torch.device, *, processes: Processes) -> Measurement:
+    """Open what a request asks to measure by the metrics of a checkout.
+
+    Args:
+        request: The request, which names a network.
+        host: Folder of the checkout.
+        device: Where networks compute.
+        processes: The processes that share the work; all of them call this.
+
+    Returns:
+        The measurement; nothing is measured yet.
+
+    Raises:
+        ValueError: If the folder is no checkout, if a name is unknown to it, or if the network cannot be measured.
+        CheckpointError: If the network cannot be read.
+    """
+    assert request.network is not None
+    enter(host)
+    valid = valid_metrics()
+    for name in request.metrics:
+        if name not in valid:
+            raise ValueError(f"--metrics={name} is not one of {', '.join(valid)}")
+    network = open_network(
+        request.network,
+        device,
+        data=request.data,
+        mirror=request.mirror,
+        trust_pickle=request.trust_pickle,
+        allow_nan=request.allow_nan,
+    )
+    check_metrics(request.metrics, network.generator.num_frames)
+    runs = {name: partial(_measure, name, host, network, device, processes) for name in request.metrics}
+    return Measurement(
+        runs=runs,
+        folder=network.path.parent,
+        snapshot=network.path.name,
+        recorded_data=network.dataset_kwargs["path"] if request.data is None else None,
+    )
+
+
+def _measure(
+    name: str, host: str, network: TrainedNetwork, device: torch.device, processes: Processes, progress: ProgressFn
+) -> Result:
+    """Measure one metric; the checkout reports progress by itself."""
+    metric_utils = import_module("metrics.metric_utils")
+    result = import_module("metrics.metric_main").calc_metric(
+        metric=name,
+        G=network.generator,
+        dataset_kwargs=network.dataset_kwargs,
+        num_gpus=processes.count,
+        rank=processes.rank,
+        device=device,
+        progress=metric_utils.ProgressMonitor(verbose=processes.leads),
+    )
+    return Result(dict(result["results"]), {"metric": name, "host": host, "num_processes": 1})
