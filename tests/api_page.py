@@ -1,4 +1,4 @@
-"""Make `docs/api.md` from the docstrings of the public names: `python -m tests.api_page`."""
+"""Print `docs/api.md`, made from the docstrings of the public names; `make docs` writes it."""
 
 import ast
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from tests.public_names import FRONT_DOOR, ROOT, PublicName, packages, parse, pu
 PAGE = ROOT / "docs" / "api.md"
 _HEAD = """# Public names
 
-Made from the docstrings by `python -m tests.api_page`; a test compares.
+This page is made from the docstrings by `make docs`.
 
 Every name imports its module at first use, so `import stylegan_v_ext` does not import PyTorch.
 [examples/](../examples/README.md) shows the names at work.
@@ -116,4 +116,4 @@ def _all(arguments: ast.arguments) -> list[ast.arg]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    print(page(), end="")
