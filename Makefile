@@ -7,7 +7,7 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 NETWORK := tests/data/carphone64.safetensors
 
-.PHONY: help install video demo test nightly lint clean
+.PHONY: help install video demo test nightly lint docs clean
 
 help:
 	@echo "make video    install what the library needs into .venv, make a video with the network of the tests"
@@ -15,6 +15,7 @@ help:
 	@echo "make test     install into .venv, run the test suite (under 15 minutes on 2 cores)"
 	@echo "make nightly  install into .venv, run the long tests that make test leaves out"
 	@echo "make lint     format check, lint, types"
+	@echo "make docs     write the pages that are made from the code: docs/api.md, docs/options.md"
 
 install: $(STAMP)
 
@@ -44,6 +45,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python -m tests.api_page > docs/api.md
+	$(BIN)/python -m stylegan_v_ext.config.table > docs/options.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info

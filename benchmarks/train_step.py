@@ -15,7 +15,7 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import CHANNELS, CLIPS, FRAMES, print_table
+from benchmarks.common import CHANNELS, CLIPS, FRAMES, PROCESS, print_table
 from benchmarks.sides import Side, compare
 
 ROUND = 16
@@ -33,12 +33,16 @@ def trainer(data, cfg, folder, clips=CLIPS, **kwargs):
     """
     from stylegan_v_ext.config import TrainOptions
     from stylegan_v_ext.engine import Trainer
+    from stylegan_v_ext.memory import keep_freed_memory
     from stylegan_v_ext.runs import prepare
 
     frames = FRAMES if cfg != "stylegan2" else 1
     sizes = {"cbase": CHANNELS["channel_base"], "cmax": CHANNELS["channel_max"]}
     options = {"batch": clips * FRAMES // frames, "num_frames": frames, "aug": "noaug", "workers": 0, **sizes, **kwargs}
-    return Trainer(prepare(TrainOptions(outdir=folder, cfg=cfg, data=data, **options)).config, folder)
+    run = Trainer(prepare(TrainOptions(outdir=folder, cfg=cfg, data=data, **options)).config, folder)
+    if run.state.device.type == "cpu":
+        PROCESS.enter_context(keep_freed_memory())
+    return run
 
 
 def our_step(data, cfg, folder, kwargs):

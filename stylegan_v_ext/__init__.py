@@ -38,20 +38,15 @@ if TYPE_CHECKING:
     from stylegan_v_ext.networks.generator import VideoGenerator
     from stylegan_v_ext.runs import resume, train
 else:
+    _modules = {
+        "config": ["TrainOptions"],
+        "data.dataset": ["SparseVideoDataset"],
+        "editing": ["edit", "project", "swap_layers"],
+        "generate": ["Video", "VideoSampler", "load"],
+        "metrics": ["measure"],
+        "networks.generator": ["VideoGenerator"],
+        "runs": ["resume", "train"],
+    }
     __getattr__, __dir__ = lazy_names(
-        __name__,
-        {
-            "SparseVideoDataset": "stylegan_v_ext.data.dataset",
-            "TrainOptions": "stylegan_v_ext.config",
-            "Video": "stylegan_v_ext.generate",
-            "VideoGenerator": "stylegan_v_ext.networks.generator",
-            "VideoSampler": "stylegan_v_ext.generate",
-            "edit": "stylegan_v_ext.editing",
-            "load": "stylegan_v_ext.generate",
-            "measure": "stylegan_v_ext.metrics",
-            "project": "stylegan_v_ext.editing",
-            "resume": "stylegan_v_ext.runs",
-            "swap_layers": "stylegan_v_ext.editing",
-            "train": "stylegan_v_ext.runs",
-        },
+        __name__, {name: f"{__name__}.{module}" for module, names in _modules.items() for name in names}
     )

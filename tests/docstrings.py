@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from inspect import cleandoc
 
-SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Yields")
+SECTIONS = ("Args", "Attributes", "Raises", "Returns", "Warns", "Yields")
 _ENTRY = re.compile(r"(\*{0,2}[A-Za-z_][\w.]*(?:, \*{0,2}[A-Za-z_][\w.]*)*):(?: |$)")
 
 
@@ -40,10 +40,10 @@ class Docstring:
 def docstring_of(node: ast.AST) -> Docstring | None:
     """The docstring of a function, class or module; None if there is no docstring."""
     text = ast.get_docstring(node, clean=True)
-    return parse(text) if text else None
+    return parse_docstring(text) if text else None
 
 
-def parse(text: str) -> Docstring:
+def parse_docstring(text: str) -> Docstring:
     """Take a docstring apart."""
     lines = cleandoc(text).splitlines()
     end = next((number for number, line in enumerate(lines) if not line.strip()), len(lines))

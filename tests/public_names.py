@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.docstrings import Docstring, docstring_of, parse_docstring
+
 ROOT = Path(__file__).parents[1]
 FRONT_DOOR = "stylegan_v_ext"
 INNER = {"cli"}  # commands for the shell, not for import
@@ -18,6 +20,16 @@ class PublicName:
     name: str
     module: str
     node: ast.stmt
+
+    @property
+    def docstring(self) -> Docstring | None:
+        """The docstring of a class or function; for a value the string below it; None if there is no string."""
+        if isinstance(self.node, ast.FunctionDef | ast.ClassDef):
+            return docstring_of(self.node)
+        body = parse(self.module).body
+        following = body[body.index(self.node) + 1 :]
+        text = following[0].value if following and isinstance(following[0], ast.Expr) else None
+        return parse_docstring(text.value) if isinstance(text, ast.Constant) and isinstance(text.value, str) else None
 
 
 def packages() -> list[str]:

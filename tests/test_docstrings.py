@@ -64,11 +64,12 @@ def _returns(function: FunctionNode) -> bool:
 
 def _missing(public: PublicName) -> Iterator[str]:
     """What the docstring of a public name lacks."""
-    node, docstring = public.node, docstring_of(public.node) if not isinstance(public.node, ast.Assign) else None
-    if isinstance(node, FunctionNode):
-        yield from _missing_in_function(node, docstring)
-    elif isinstance(node, ast.ClassDef):
-        yield from _missing_in_class(node, docstring)
+    if isinstance(public.node, FunctionNode):
+        yield from _missing_in_function(public.node, public.docstring)
+    elif isinstance(public.node, ast.ClassDef):
+        yield from _missing_in_class(public.node, public.docstring)
+    elif public.docstring is None:
+        yield "a string below it that says what it is"
 
 
 def _missing_in_function(function: FunctionNode, docstring: Docstring | None) -> Iterator[str]:
@@ -98,7 +99,13 @@ def _missing_in_class(node: ast.ClassDef, docstring: Docstring | None) -> Iterat
 def _undescribed_fields(node: ast.ClassDef) -> set[str]:
     """Fields of a dataclass whose own definition holds no sentence about them."""
     fields = [part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)]
-    return {ast.unparse(part.target) for part in fields if "setting(" not in ast.unparse(part.value or part.target)}
+    return {ast.unparse(part.target) for part in fields if not _begins_with_a_sentence(part.value)}
+
+
+def _begins_with_a_sentence(value: ast.expr | None) -> bool:
+    """Return whether a field is made by a call such as `setting("Clips of a step", ...)`."""
+    first = value.args[0] if isinstance(value, ast.Call) and value.args else None
+    return isinstance(first, ast.JoinedStr) or (isinstance(first, ast.Constant) and isinstance(first.value, str))
 
 
 @pytest.mark.parametrize("package", packages())

@@ -52,4 +52,4 @@ def test_star_import_gives_the_front_door_alone():
 
 
 def test_docs_list_the_public_names_as_their_docstrings_say():
-    assert api_page.PAGE.read_text(encoding="utf-8") == api_page.page(), "run: python -m tests.api_page"
+    assert api_page.PAGE.read_text(encoding="utf-8") == api_page.page(), "run: make docs"

@@ -96,7 +96,7 @@ def test_readme_makes_a_video_from_python(tmp_path, monkeypatch):
     assert names["frame"].shape == (64, 64, 3) and len(names["slow"]) == 5
 
 
-@pytest.mark.parametrize("path", PAGES, ids=page_names)
+@pytest.mark.parametrize("path", [path for path in PAGES if path.name != "api.md"], ids=page_names)
 def test_python_blocks_call_what_there_is(path):
     for block in python_blocks(path):
         names: dict[str, object] = {"stylegan_v_ext": stylegan_v_ext}

@@ -101,14 +101,14 @@ def recording(statistics: Statistics) -> Iterator[None]:
 def init_multiprocessing(rank: int, sync_device: torch.device | None) -> None:
     """Set the rank of this process and the device on which sums over processes are made.
 
-    Call it before the first `Collector.update`.
+    Call it before the first `Collector.update`; later calls with the same values change nothing.
 
     Args:
         rank: Number of this process.
         sync_device: Device for the sums over processes; None for a single process.
     """
     global _rank, _sync_device
-    if _started_sync:
+    if _started_sync and (rank, sync_device) != (_rank, _sync_device):
         raise RuntimeError("init_multiprocessing has to be called before the statistics are first read")
     _rank, _sync_device = rank, sync_device
 
