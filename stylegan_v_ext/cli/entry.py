@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, IO
 
 import click
 
@@ -160,7 +160,7 @@ def _lasting_screen() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
-def _let_go(stream: TextIO | None) -> None:
+def _let_go(stream: IO[str] | None) -> None:
     """Send what a stream still holds to nowhere; otherwise Python would end with an exit code of its own."""
     if stream is None or not any(stream is standard for standard in (sys.__stdout__, sys.__stderr__)):
         return

@@ -3,11 +3,11 @@
 import click
 import pytest
 import torch
-from stylegan_v_ext.execution import execution
 
 from stylegan_v_ext import memory
 from stylegan_v_ext.cli.common import computing, device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.execution import execution
 
 
 @pytest.fixture(autouse=True)
