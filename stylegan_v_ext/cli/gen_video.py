@@ -239,7 +239,7 @@ def _replaced(targets: list[Path], inputs: list[str | None], ask: bool) -> set[P
     existing = next((folder for folder in folders if folder.exists()), None)
     if existing is not None:
         raise UserError(f"{existing} exists already; name another folder or delete it first")
-    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask, inputs)
+    return files_to_replace((path for path in targets if path.suffix.lower() not in _FRAMES), ask=ask, inputs=inputs)
 
 
 def _check_grid(grid: tuple[int, int], cell: int) -> None:

@@ -293,7 +293,6 @@ def _begin(
         o: The options by name; the user gave those in `given`.
         reading: How to open --resume.
     """
-    from stylegan_v_ext.config.augmentations import AUGMENTATIONS
     from stylegan_v_ext.engine.evaluation import check_run_metrics
 
     for name in ("cfg", "data"):
@@ -304,16 +303,6 @@ def _begin(
         o["device"] = _host_device(o["device"])
     else:
         processes.from_leader(lambda: check_run_metrics(o["metrics"], o["num_frames"]))
-    if o["augpipe"] not in AUGMENTATIONS:
-        raise UserError(f"--augpipe={o['augpipe']} is not one of {', '.join(AUGMENTATIONS)}")
-    image_model = o["cfg"] == "stylegan2"
-    if o["num_frames"] is None:
-        o["num_frames"] = 1 if image_model else 3
-    if image_model != (o["num_frames"] == 1):
-        raise UserError(f"--num-frames={o['num_frames']} with --cfg={o['cfg']}: 1 frame is what stylegan2 means")
-    if o["max_dist"] < o["num_frames"] - 1:
-        room = f"--max-dist={o['max_dist']} has no room for {o['num_frames']} frames"
-        raise UserError(f"{room}; use --max-dist={o['num_frames'] - 1} or more")
     source = None
     if o["resume"]:
         from stylegan_v_ext.checkpoints import load

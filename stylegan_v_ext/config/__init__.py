@@ -4,12 +4,9 @@
 options of the command line, their help, the checks, and the table of options in the documentation come from the fields.
 """
 
-from stylegan_v_ext.config.build import DataFacts, build_config
-from stylegan_v_ext.config.options import TrainOptions
-from stylegan_v_ext.config.presets import PRESETS
-from stylegan_v_ext.config.resume import go_on
-from stylegan_v_ext.config.run import RunConfig
-from stylegan_v_ext.config.stock import from_stock, to_stock
+from typing import TYPE_CHECKING
+
+from stylegan_v_ext.lazy import lazy_names
 
 __all__ = [
     "PRESETS",
@@ -21,3 +18,25 @@ __all__ = [
     "go_on",
     "to_stock",
 ]
+
+if TYPE_CHECKING:
+    from stylegan_v_ext.config.build import DataFacts, build_config
+    from stylegan_v_ext.config.options import TrainOptions
+    from stylegan_v_ext.config.presets import PRESETS
+    from stylegan_v_ext.config.resume import go_on
+    from stylegan_v_ext.config.run import RunConfig
+    from stylegan_v_ext.config.stock import from_stock, to_stock
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "PRESETS": "stylegan_v_ext.config.presets",
+            "DataFacts": "stylegan_v_ext.config.build",
+            "RunConfig": "stylegan_v_ext.config.run",
+            "TrainOptions": "stylegan_v_ext.config.options",
+            "build_config": "stylegan_v_ext.config.build",
+            "from_stock": "stylegan_v_ext.config.stock",
+            "go_on": "stylegan_v_ext.config.resume",
+            "to_stock": "stylegan_v_ext.config.stock",
+        },
+    )

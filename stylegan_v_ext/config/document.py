@@ -14,6 +14,7 @@ from stylegan_v_ext.text import printable
 
 _LONGEST_TEXT = 4096
 _LONGEST_LIST = 2**20
+_MOST_BITS = 1023  # of whole numbers, which have to fit a float
 _DEFAULT_LOW, _DEFAULT_HIGH = 0, 2**31
 
 
@@ -66,7 +67,7 @@ def check_value(value: object, expected: Leaf | Entries, path: str = "") -> None
     """Raise `ValueError`, naming the entry, unless a value is what is expected.
 
     Args:
-        value: Anything that JSON can hold.
+        value: A value that JSON can hold.
         expected: What the value may be.
         path: Names from the top of the document, with dots between them; "" for the document itself.
     """
@@ -90,7 +91,8 @@ def check_value(value: object, expected: Leaf | Entries, path: str = "") -> None
 
 
 def _check_range(value: float, expected: Leaf, where: str) -> None:
-    if not expected.low <= value <= expected.high:  # NaN is in no range
+    fits = not isinstance(value, int) or value.bit_length() <= _MOST_BITS
+    if not (fits and expected.low <= value <= expected.high):  # NaN is in no range
         raise ValueError(f"{where} is {shown_value(value)}, which is not in {expected.low} ... {expected.high}")
 
 

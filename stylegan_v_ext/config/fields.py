@@ -7,18 +7,17 @@ the check of what may change when a run goes on, and the table of options in the
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass
-from typing import Any
+from dataclasses import MISSING
+from typing import Any, NamedTuple
 
-from stylegan_v_ext.config.kinds import check_kind, kind_of
+from stylegan_v_ext.config.kinds import check_kind, kind_of, normalised
 
 Factory = Callable[[], object]
 GROUPS = ("Model", "Data", "Optimiser", "Regularisation", "Run", "Machine")
 """Headings of options, in the order of `--help`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
+class Setting(NamedTuple):
     """Metadata of one field.
 
     Attributes:
@@ -32,6 +31,7 @@ class Setting:
         default_text: What the default is, if it depends on other settings; "" shows the default itself.
         needed: Whether the command line has to give the option for a new run.
         may_change: Whether a run may go on with another value.
+        begins: Whether the option acts only when a run begins; a run that goes on ignores it.
         recorded: Whether `training_options.json` keeps the value among the options that the user gave.
         rare: Whether `--help-all` alone shows the option.
         option: Name of the option without dashes; "" for the name of the field with "-" for "_".
@@ -50,6 +50,7 @@ class Setting:
     default_text: str = ""
     needed: bool = False
     may_change: bool = False
+    begins: bool = False
     recorded: bool = True
     rare: bool = False
     option: str = ""
@@ -113,6 +114,26 @@ def check_bounds(name: str, value: object, facts: Setting) -> None:
         raise ValueError(f"{name}={value} is too small; use {remedy}")
     if high is not None and value > high:
         raise ValueError(f"{name}={value} is too large; use {high:.10g} or less")
+
+
+def checked(field: dataclasses.Field, value: object) -> object:
+    """Return the value that an option keeps for a value that a user gave.
+
+    Args:
+        field: A field that `setting` made, which is an option.
+        value: Object of any type. Paths may be texts or path objects, and lists may stand for tuples.
+
+    Returns:
+        The value, of the type of the field.
+
+    Raises:
+        ValueError: If the value is of another type or out of bounds; the message names the option and the remedy.
+    """
+    name, kind = option_name(field), kind_of(field.type)
+    value = normalised(value, kind)
+    check_kind(name, value, kind)
+    check_bounds(name, value, setting_of(field))
+    return value
 
 
 class Checked:

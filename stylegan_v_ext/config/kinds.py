@@ -1,8 +1,9 @@
 """Types of settings: what their annotations allow, and what a person calls them."""
 
+import os
 import types
 import typing
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NAMES = {
     dict: "an object",
@@ -16,8 +17,7 @@ NAMES = {
 """What messages call the types of JSON, in the order in which they list them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
+class Kind(NamedTuple):
     """Type of the values of a setting.
 
     Attributes:
@@ -54,12 +54,26 @@ def kind_of(annotation: object) -> Kind:
     return Kind(base=found)
 
 
+def normalised(value: object, kind: Kind) -> object:
+    """Return the value that a setting keeps for a value that a user gave.
+
+    Args:
+        value: Object of any type. A path becomes a text, a list a tuple, and 0 or 1 false or true.
+        kind: Type of the setting.
+    """
+    if isinstance(value, os.PathLike) and kind.base is str:
+        return os.fspath(value)
+    if isinstance(value, list) and kind.base is tuple:
+        return tuple(value)
+    return bool(value) if kind.base is bool and type(value) is int and value in (0, 1) else value
+
+
 def check_kind(name: str, value: object, kind: Kind) -> None:
     """Raise `ValueError` for a value of another type; whole numbers are numbers, too.
 
     Args:
         name: What the message calls the setting, such as "--batch".
-        value: Any object.
+        value: Object of any type.
         kind: Type of the setting.
     """
     if value is None and kind.optional:
@@ -72,4 +86,4 @@ def check_kind(name: str, value: object, kind: Kind) -> None:
     is_truth = isinstance(value, bool) and kind.base is not bool
     if not (is_number or (isinstance(value, kind.base) and not is_truth)):
         expected = "a list" if kind.base is tuple else NAMES.get(kind.base, kind.base.__name__)
-        raise ValueError(f"{name}={value!r} is a {type(value).__name__}, expected {expected}")
+        raise ValueError(f"{name}={value!r} cannot be used, expected {expected}")

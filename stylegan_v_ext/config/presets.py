@@ -1,10 +1,9 @@
 """Presets: the parts that `--cfg` chooses, as one table. A new model is a new row."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(NamedTuple):
     """What a preset chooses; everything else has an option of its own.
 
     Attributes:

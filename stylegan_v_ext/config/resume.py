@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stylegan_v_ext.config.build import loader_config
-from stylegan_v_ext.config.fields import check_bounds, option_name, setting_of
-from stylegan_v_ext.config.kinds import check_kind, kind_of
+from stylegan_v_ext.config.fields import checked, option_name, setting_of
 from stylegan_v_ext.config.options import TrainOptions, recorded_fields
 from stylegan_v_ext.config.run import RunConfig
 from stylegan_v_ext.text import printable
@@ -38,8 +37,8 @@ def go_on(config: RunConfig, changes: Mapping[str, Any], *, run: object = "the r
     Raises:
         ValueError: If an option may not change, and has another value than before; if a value is out of bounds.
     """
-    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
-    _check_changes(config, changes, run)
+    changes = _checked_changes(changes)
+    _check_allowed(config, changes, run)
     schedule = {field: changes[name] for name, field in _SCHEDULE.items() if name in changes}
     if "snap" in changes:
         schedule |= {"image_snapshot_ticks": changes["snap"], "network_snapshot_ticks": changes["snap"]}
@@ -56,21 +55,26 @@ def go_on(config: RunConfig, changes: Mapping[str, Any], *, run: object = "the r
     )
 
 
-def _check_changes(config: RunConfig, changes: Mapping[str, Any], run: object) -> None:
-    recorded = {field.name: field for field in recorded_fields()}
-    known = {field.name for field in dataclasses.fields(TrainOptions)}
+def _checked_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    known = {field.name: field for field in dataclasses.fields(TrainOptions)}
     unknown = next((name for name in changes if name not in known), None)
     if unknown is not None:
         raise ValueError(f"{unknown} is no option of a training; the options are {', '.join(sorted(known))}")
+    return {name: checked(known[name], value) for name, value in changes.items()}
+
+
+def _may_change(field: dataclasses.Field) -> bool:
+    facts = setting_of(field)
+    return facts.may_change or facts.begins
+
+
+def _check_allowed(config: RunConfig, changes: Mapping[str, Any], run: object) -> None:
+    fixed = {field.name: field for field in recorded_fields() if not _may_change(field)}
     differing = []
-    for name, value in changes.items():
-        if name not in recorded:
-            continue
-        field, before = recorded[name], config.options.get(name)
-        check_kind(option_name(field), value, kind_of(field.type))
-        check_bounds(option_name(field), value, setting_of(field))
-        if not setting_of(field).may_change and before != value:
-            differing.append(f"{option_name(field)} was {printable(before, 100)}, now {value}")
+    for name in (name for name in changes if name in fixed):
+        before, now = config.options.get(name), changes[name]
+        if before != now:
+            differing.append(f"{option_name(fixed[name])} was {printable(before, 100)}, now {now}")
     if differing:
         raise ValueError(
             f"{run} was started with other options ({'; '.join(differing)}); leave them out to go on, or start a "

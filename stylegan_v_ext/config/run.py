@@ -17,7 +17,7 @@ from stylegan_v_ext.config.fields import Checked, setting
 class MappingConfig(Checked):
     """Mapping network (StyleGAN2, section 2; StyleGAN-V, section 3.1)."""
 
-    num_layers: int = setting("Fully connected layers", default=2, low=1, high=64)
+    num_layers: int = setting("Number of fully connected layers", default=2, low=1, high=64)
     lr_multiplier: float | None = setting(
         "Learning rate relative to the other layers; None for the network's own", default=None
     )
@@ -35,7 +35,7 @@ class MotionConfig(Checked):
     distance: int = setting("Distance between motion anchors", default=16, unit="frames", low=1, high=2**31)
     min_period: float = setting("Shortest period of the encoding", default=16.0, unit="frames", low=1, high=1024)
     amplitude: bool = setting("Whether amplitudes are learned", default=True)
-    strategy: str = setting("How codes are made of noise", default="conv", choices=("conv", "lstm"))
+    strategy: str = setting("How motion codes are made of motion noise", default="conv", choices=("conv", "lstm"))
     kernel_size: int | None = setting(
         "Kernel of the convolutions over anchors; None for the network's own", default=None, low=1, high=255
     )
@@ -45,10 +45,10 @@ class MotionConfig(Checked):
 class GeneratorConfig(Checked):
     """Generator. Number of labels, resolution and channels of colour follow from the data set."""
 
-    class_name: str = setting("Class, by its path", default="stylegan_v_ext.networks.generator.VideoGenerator")
+    class_name: str = setting("Path of the class", default="stylegan_v_ext.networks.generator.VideoGenerator")
     num_frames: int = setting("Frames of a clip", default=3, unit="frames", low=1, high=1024)
-    z_dim: int = setting("Size of z", default=512, low=1, high=2**14)
-    w_dim: int = setting("Size of w", default=512, low=2, high=2**14)
+    z_dim: int = setting("Size of the content noise z", default=512, low=1, high=2**14)
+    w_dim: int = setting("Size of the content code w", default=512, low=2, high=2**14)
     mapping: MappingConfig = setting("Mapping network", factory=MappingConfig)
     motion: MotionConfig | None = setting("Motion; None for an image model", default=None)
     use_noise: bool = setting("Whether layers add noise to their pixels", default=False)
@@ -63,11 +63,11 @@ class DiscriminatorConfig(Checked):
     """Discriminator. Number of labels, resolution and channels of colour follow from the data set."""
 
     class_name: str = setting(
-        "Class, by its path", default="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator"
+        "Path of the class", default="stylegan_v_ext.networks.discriminator.TimeConditionedDiscriminator"
     )
     num_frames: int = setting("Frames of a clip", default=3, unit="frames", low=1, high=1024)
     time_conditioning: str = setting(
-        "How the distances in time enter", default="modulate", choices=("modulate", "project")
+        "How the distances in time between frames enter", default="modulate", choices=("modulate", "project")
     )
     freeze_layers: int = setting("First layers that keep their weights (Freeze-D)", default=0, low=0, high=2**31)
     mbstd_group_size: int = setting(
@@ -82,12 +82,14 @@ class DiscriminatorConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig(Checked):
-    """Adam of one network."""
+    """Optimizer of a network."""
 
-    class_name: str = setting("Class, by its path", default="torch.optim.Adam")
+    class_name: str = setting("Path of the class", default="torch.optim.Adam")
     lr: float = setting("Learning rate, before the correction for a lazy regulariser", default=0.0025, low=0)
-    betas: tuple[float, float] = setting("Decay of both moments", default=(0.0, 0.99), low=0, high=1)
-    eps: float = setting("Added to the denominator", default=1e-8, low=0)
+    betas: tuple[float, float] = setting(
+        "Decay of the mean and of the mean square of gradients", default=(0.0, 0.99), low=0, high=1
+    )
+    eps: float = setting("Number that is added to the denominator of a step", default=1e-8, low=0)
     reg_interval: int | None = setting(
         "Steps between two lazy regularisations (StyleGAN2, appendix B); None for no such phase",
         default=None,
@@ -101,7 +103,7 @@ class OptimizerConfig(Checked):
 class LossConfig(Checked):
     """Adversarial loss and regularisers."""
 
-    class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.loss.StyleGAN2Loss")
+    class_name: str = setting("Path of the class", default="stylegan_v_ext.engine.loss.StyleGAN2Loss")
     r1_gamma: float = setting(
         "Weight of R1 on a strip: the weight per frame over the number of frames", default=10.0, low=0
     )
@@ -114,7 +116,7 @@ class LossConfig(Checked):
 class AugmentConfig(Checked):
     """Augmentation of what the discriminator sees (StyleGAN2-ADA)."""
 
-    class_name: str = setting("Class, by its path", default="stylegan_v_ext.engine.augment.AugmentPipe")
+    class_name: str = setting("Path of the class", default="stylegan_v_ext.engine.augment.AugmentPipe")
     strengths: dict[str, float] = setting("Strength of each transform by name", factory=dict)
 
 
@@ -134,14 +136,16 @@ class AverageConfig(Checked):
     """Exponential moving average of the generator."""
 
     kimg: float = setting("Half-life", default=10.0, unit="kimg", low=0, high=1e9)
-    rampup: float | None = setting("Half-life over the training so far, at most; None for no ramp", default=0.05, low=0)
+    rampup: float | None = setting(
+        "Largest half-life as a share of the training so far; None for no ramp-up", default=0.05, low=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Checked):
     """Training set."""
 
-    class_name: str = setting("Class, by its path", default=VIDEO_DATASET)
+    class_name: str = setting("Path of the class", default=VIDEO_DATASET)
     path: str = setting("Zip, folder, shards or address")
     use_labels: bool = setting("Whether classes condition the networks", default=False)
     xflip: bool = setting("Whether mirrored videos are added", default=False)
@@ -168,23 +172,27 @@ class LoaderConfig(Checked):
 class BatchConfig(Checked):
     """Sizes of a batch."""
 
-    size: int = setting("Clips of a step", unit="clips", low=1, high=2**16)
-    per_gpu: int = setting("Clips at a time on one device; the rest accumulates", unit="clips", low=1, high=2**12)
-    num_gpus: int = setting("Processes, one a device", default=1, low=1, high=2**16)
+    size: int = setting("Clips of a training step", unit="clips", low=1, high=2**16)
+    per_gpu: int = setting(
+        "Clips at a time on one device; gradients accumulate over the rest", unit="clips", low=1, high=2**12
+    )
+    num_gpus: int = setting("Number of processes, one for each device", default=1, low=1, high=2**16)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig(Checked):
-    """Length of a run, and when it writes what."""
+    """Length of a run, and the times at which it writes its files."""
 
     total_kimg: float = setting("Length of training", default=8333.0, unit="kimg", low=1e-9, high=1e9)
     kimg_per_tick: float = setting(
-        "Training between two lines of progress", default=4.0, unit="kimg", low=1e-9, high=math.inf
+        "Training between two lines of progress (a tick)", default=4.0, unit="kimg", low=1e-9, high=math.inf
     )
     max_hours: float | None = setting(
-        "Time after which a run stops; None for no limit", default=None, unit="hours", low=0, high=math.inf
+        "Hours after which a run stops; None for no limit", default=None, unit="hours", low=0, high=math.inf
     )
-    snap_state_minutes: float = setting("Time between two states", default=10.0, unit="minutes", low=0, high=math.inf)
+    snap_state_minutes: float = setting(
+        "Minutes between two writes of the state", default=10.0, unit="minutes", low=0, high=math.inf
+    )
     image_snapshot_ticks: int = setting(
         "Ticks between two sheets of samples; 0 for the end alone", default=50, unit="ticks", low=0
     )
@@ -196,24 +204,24 @@ class ScheduleConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class MachineConfig(Checked):
-    """What a run computes on and how exactly; faults that it lives with."""
+    """Device and precision of a run, and what it does about faults."""
 
-    device: str = setting("cpu, cuda, cuda:1 or mps", default="cpu")
+    device: str = setting("Device to compute on: cpu, cuda, cuda:1 or mps", default="cpu")
     random_seed: int = setting("Seed of everything that is random", default=0, low=0, high=2**32 - 1)
     cudnn_benchmark: bool = setting("Whether cuDNN chooses algorithms by timing", default=True)
-    allow_tf32: bool = setting("Whether 32 bits may round to TF32 on GPUs", default=False)
-    allow_bf16: bool = setting("Whether CPUs with fast bfloat16 compute in it", default=False)
-    on_bad_frame: str = setting("What a frame that cannot be read does", default="stop", choices=("stop", "skip"))
-    nan_policy: str = setting("What a loss that is no number does", default="stop", choices=("stop", "ignore"))
+    allow_tf32: bool = setting("Whether float32 may round to TF32 on GPUs", default=False)
+    allow_bf16: bool = setting("Whether a CPU with matrix units for bfloat16 computes in bfloat16", default=False)
+    on_bad_frame: str = setting("What happens at a frame that cannot be read", default="stop", choices=("stop", "skip"))
+    nan_policy: str = setting("What happens at a loss that is NaN", default="stop", choices=("stop", "ignore"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartConfig(Checked):
     """Networks that a run starts from."""
 
-    path: str = setting("Checkpoint")
+    path: str = setting("Path or address of the checkpoint")
     trusted: bool = setting("Whether code in the file may run", default=False)
-    allow_nan: bool = setting("Whether weights that are no numbers are taken", default=False)
+    allow_nan: bool = setting("Whether NaN and infinite weights are accepted", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)

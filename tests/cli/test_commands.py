@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from stylegan_v_ext.cli.common import SeedList
 from stylegan_v_ext.cli.gen_video import gen_video
+from stylegan_v_ext.cli.grouping import is_rare
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.train import make_run_dir, train
 from stylegan_v_ext.data.ffmpeg import VideoReader
@@ -122,8 +123,9 @@ def test_duration_is_in_seconds(trained, tmp_path):
 
 def test_help_teaches():
     for command, options in ((train, TRAIN_OPTIONS), (gen_video, GEN_VIDEO_OPTIONS)):
-        text = CliRunner().invoke(command, ["--help"]).output
-        assert "Examples:" in text
+        whole = "--help-all" if any(map(is_rare, command.params)) else "--help"
+        text = CliRunner().invoke(command, [whole]).output
+        assert "Examples:" in text and "Examples:" in CliRunner().invoke(command, ["--help"]).output
         assert all(f"--{name} " in text or f"--{name}\n" in text for name in options.split()), text
     overview = CliRunner().invoke(main, ["--help"]).output
     assert all(name in overview for name in ("data", "train", "generate", "demo"))

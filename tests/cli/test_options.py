@@ -238,4 +238,6 @@ def test_what_is_read_is_never_replaced(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="a.mp4 is read here, and would be replaced; name another --output"):
             files_to_replace([Path("b.mp4"), Path("a.mp4")], ask=False, inputs=[None, "gone.pkl", name])
     link = Path("link.mp4")
-    assert files_to_replace([link], False, ["a.mp4"]) == {link}, "a link is replaced, and what it points to stays"
+    assert files_to_replace([link], ask=False, inputs=["a.mp4"]) == {link}, (
+        "a link is replaced, and what it points to stays"
+    )
