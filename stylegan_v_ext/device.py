@@ -38,4 +38,4 @@ def pick_device(name: str) -> torch.device:
     try:
         return torch.device(name)
     except RuntimeError:
-        raise ValueError(f"device {name!r} is none; use auto, cpu, cuda, cuda:1, ...") from None
+        raise ValueError(f"device {name!r} is unknown; use auto, cpu, cuda, cuda:1, ...") from None

@@ -29,8 +29,7 @@ def keep_freed_memory() -> Iterator[None]:
     """Make glibc use freed memory again, in huge pages, instead of giving it back to the system.
 
     Inside the block the process stays as large as it was at its largest. At the end of the outermost block glibc has
-    its default settings again, and free memory at the end of the heap goes back to the system. Nothing happens on
-    systems without glibc.
+    its default settings again, and all free memory goes back to the system. Nothing happens on systems without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
         yield
@@ -60,7 +59,7 @@ def _leave() -> None:
             libc = ctypes.CDLL(None)
             for name, value in _DEFAULTS.items():
                 libc.mallopt(name, value)
-            libc.malloc_trim(0)
+            libc.malloc_trim(0)  # free blocks between used ones keep their addresses, without memory
 
 
 def _keep(libc: ctypes.CDLL) -> None:

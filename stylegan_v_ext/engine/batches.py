@@ -124,8 +124,8 @@ def _stream(loader: torch.utils.data.DataLoader[Any]) -> Iterator[Any]:
     before = signal.getsignal(signal.SIGCHLD)
     stream = iter(loader)
     # PyTorch's own handler raises wherever this process is, in the middle of a step too.
-    theirs = getattr(before, "__module__", "").startswith("torch.")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None or theirs else before)
+    is_of_pytorch = getattr(before, "__module__", "").startswith("torch.")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None or is_of_pytorch else before)
     return _with_remedy(stream)
 
 
@@ -139,7 +139,7 @@ def _with_remedy(stream: Iterator[Any]) -> Iterator[Any]:
             raise
         if "Bus error" in message or "shared memory" in message:
             raise DataError(f"a data worker found no room in {_SHARED}; use --workers=0, or enlarge it") from None
-        reason = "was ended from outside; where memory ran out, use fewer --workers"
+        reason = "was ended from outside; if memory ran out, use fewer --workers"
         raise DataError(f"a data worker {reason} ({message.splitlines()[0]})") from None
 
 

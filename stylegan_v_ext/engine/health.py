@@ -18,7 +18,7 @@ class Health:
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full([], -1, dtype=torch.int64, device=device)
-        self._checks_each_step = device.type == "cpu"  # where nothing has to be waited for
+        self._checks_each_step = device.type == "cpu"  # on which nothing has to be waited for
 
     @torch.no_grad()
     def watch(self, step: int, loss: torch.Tensor) -> None:

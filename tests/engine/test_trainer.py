@@ -265,7 +265,7 @@ def test_a_frame_that_rots_during_training_saves_first(tmp_path, capsys, monkeyp
 
 def test_devices_are_checked():
     assert pick_device("cpu").type == "cpu" and pick_device("auto").type in ("cpu", "cuda", "mps")
-    for name, message in (("tpu", "not available"), ("cpu:first", "is none")):
+    for name, message in (("tpu", "not available"), ("cpu:first", "is unknown")):
         with pytest.raises(ValueError, match=message):
             pick_device(name)
 

@@ -304,7 +304,7 @@ def test_a_worker_that_is_killed_is_named_and_the_work_kept(sky_zip, tmp_path, m
                 child.kill()
 
     at_step(monkeypatch, 4, kill)
-    with pytest.raises(DataError, match="a data worker was ended from outside; where memory ran out, use fewer"):
+    with pytest.raises(DataError, match="a data worker was ended from outside; if memory ran out, use fewer"):
         run(sky_zip, tmp_path / "run", kimg=4, workers=2, snap=0)
     assert load_state(tmp_path / "run")["num_steps"] >= 4
 
