@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from pathlib import Path
 
 # Modules of this package that hold no patch.
 _MACHINERY = ("__main__", "checkout_files", "patch")
@@ -54,9 +55,7 @@ class Patch:
 
 def all_patches() -> list[Patch]:
     """Return every patch of this package, in the order of their names."""
-    import patches
-
-    names = [info.name for info in pkgutil.iter_modules(patches.__path__) if info.name not in _MACHINERY]
+    names = [info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)]) if info.name not in _MACHINERY]
     return [importlib.import_module(f"patches.{name}").PATCH for name in sorted(names)]
 
 
