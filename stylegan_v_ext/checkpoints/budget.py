@@ -7,7 +7,7 @@ from stylegan_v_ext.checkpoints.errors import CheckpointError
 
 MAX_STEPS = 1_000_000  # a snapshot of three networks of 1024 pixels takes some 170,000
 _MAX_REUSE = 4  # times that the bytes of a file may be used; tied weights need little
-_MAX_NESTED = 4  # pickles inside pickles; the bytes of a storage are one
+_MAX_NESTED = 4  # levels of pickles inside pickles; the bytes of a storage are a pickle
 _NESTED_STEPS = 40  # cost of a pickle inside a pickle before its first instruction
 
 

@@ -79,7 +79,7 @@ class Checkpoint:
             data.check()
         except CheckpointError as error:
             raise CheckpointError(f"{self.path}: {key}: {error}") from None
-        except Exception as error:  # shapes and options are whatever the file says
+        except Exception as error:  # shapes and options of the file may be anything
             reason = next(iter(str(error).splitlines()), "")
             raise CheckpointError(
                 f"{self.path}: {key} has an unknown layout ({type(error).__name__}: {reason})"
@@ -207,7 +207,7 @@ def _open(path: str | Path, *, trust_pickle: bool, best: bool) -> Checkpoint:
             checkpoint = opener(path, content)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from None
-        except Exception as error:  # parts of records are whatever the file says
+        except Exception as error:  # parts of records may be anything
             raise CheckpointError(f"{path} has an unknown layout ({type(error).__name__})") from None
         if checkpoint is not None:
             checkpoint.format = checkpoint.format or name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stylegan_v_ext.checkpoints.errors import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
-_MAX_LOOKED_AT = 3_000  # names of tensors; the largest networks have about as many of them
+_MAX_LOOKED_AT = 3_000  # names of tensors; the largest networks have about 3,000
 _INSTEAD_OF_IMAGES = "make pictures with its own code; a video model starts from a StyleGAN2 image model"
 _INSTEAD_OF_VIDEOS = "make videos with its own code, or train here on its data"
 

@@ -10,7 +10,7 @@ from stylegan_v_ext.checkpoints.records import Record
 from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.text import printable
 
-_MOST_SHOWN = 100  # of the settings, notes and other objects in a file
+_MOST_SHOWN = 100  # settings, notes and other objects of a file
 
 
 def describe(checkpoint: Checkpoint) -> Iterator[str]:

@@ -197,7 +197,7 @@ for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
     LAYOUTS[_module, "scalar"] = arrays.make_scalar
     LAYOUTS[_module.replace("multiarray", "numeric"), "_frombuffer"] = arrays.array_from_buffer
 
-_PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as pickles up to protocol 2 say
+_PYTHON2 = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # names in pickles up to protocol 2
 
 # Classes of these modules become `Instance`s, and so do classes of packages that are not in `_OWN_PACKAGES`.
 _INERT = (

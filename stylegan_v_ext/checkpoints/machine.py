@@ -23,7 +23,7 @@ _CALL_STEPS = 16  # what a call costs beside its instruction
 _MAX_LINE = 4096
 _MAX_NAME = 512  # characters of the name of a class or function
 _INLINE_BYTES = 1024  # longer byte strings stay views of the file
-_KEYS = (str, bytes, int, float, type(None))  # tuples as keys are hashed through all they hold
+_KEYS = (str, bytes, int, float, type(None))  # no tuples: hashing a tuple hashes everything in it
 
 
 class Machine:
@@ -166,12 +166,12 @@ class Machine:
     def set_items(self, items: list[Any]) -> None:
         """Put pairs, keys and values in turn, into the dictionary on top."""
         target = self.stack[-1]
-        if isinstance(target, Instance):  # a dictionary of another package, which nobody asks for
+        if isinstance(target, Instance):  # a dictionary class of another package, whose items are not needed
             return
         if not isinstance(target, dict) or len(items) % 2:
             raise CheckpointError(f"the file sets items of a {type(target).__name__}")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, Global):  # a class, as Lightning once named its callbacks
+            if isinstance(key, Global):  # a class; Lightning once used classes as keys of its callbacks
                 key = ".".join(key)
             self._pay_key(key, target)
             target[key] = value
@@ -241,6 +241,6 @@ class Machine:
     def push_quoted_text(self) -> None:
         """Push a text that is written in quotes, with escapes."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # escapes that Python does not know are kept as they are
+            warnings.simplefilter("ignore")  # unknown escapes stay in the text
             text, _ = codecs.escape_decode(self.line()[1:-1])  # type: ignore[attr-defined]
         self.push(text.decode("latin-1"))

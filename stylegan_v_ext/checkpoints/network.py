@@ -26,10 +26,10 @@ CLASSES = {path.rpartition(".")[2]: path for path in _PATHS}
 """Classes of the networks in checkpoints, by name: those of a training run, and those of images."""
 _GENERATORS = ("VideoGenerator", "ImageGenerator", "AliasFreeGenerator")
 ROLES = {"G": _GENERATORS, "G_ema": _GENERATORS, "D": ("TimeConditionedDiscriminator",)}
-_MAX_RESOLUTION = 8192  # pixels, as for data
+_MAX_RESOLUTION = 8192  # pixels, the same bound as for data
 _MAX_MARGIN = 1024  # pixels
 _MAX_ARGUMENTS = 1000
-_MAX_ARGUMENT = 1 << 40  # largest number, and far above the largest of a real network
+_MAX_ARGUMENT = 1 << 40  # largest number; the numbers of real networks are far below it
 _MAX_TEXT = 300  # characters
 _GREED = "the arguments ask for far more than the tensors of the file"
 
@@ -114,7 +114,7 @@ class NetworkData:
             network.load_state_dict(self.state, assign=True)
         except CheckpointError:
             raise
-        except Exception as error:  # arguments and tensors are whatever the file says
+        except Exception as error:  # arguments and tensors of the file may be anything
             if "overflow" in str(error):  # a size in the arguments is too large
                 raise CheckpointError(_GREED) from None
             lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
@@ -157,7 +157,7 @@ class NetworkData:
             The same network as data; the tensors are shared, not copied.
         """
         name = type(network).__name__
-        made: Any = network  # with the arguments that it was made with
+        made: Any = network  # persistent classes keep the arguments of their constructor
         return cls(name, keyword_arguments(name, made.init_args, made.init_kwargs), dict(network.state_dict()))
 
 
@@ -201,7 +201,7 @@ def _check_plain(arguments: dict[str, Any]) -> None:
                 raise CheckpointError(f"{name or 'the arguments'}: {brief(value)}; {_MAX_ARGUMENTS} are the most")
             pending += _named_items(name, value)
         elif isinstance(value, (int, float)):
-            if not -_MAX_ARGUMENT <= value <= _MAX_ARGUMENT:  # neither is NaN
+            if not -_MAX_ARGUMENT <= value <= _MAX_ARGUMENT:  # both comparisons are false for NaN
                 raise CheckpointError(f"{name} is {brief(value)}, which is no finite number up to {_MAX_ARGUMENT}")
         elif not isinstance(value, (str, type(None))) or len(value or "") > _MAX_TEXT:
             raise CheckpointError(f"{name} is {brief(value)}; arguments are plain values, texts of {_MAX_TEXT} letters")

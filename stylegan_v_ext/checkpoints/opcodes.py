@@ -153,7 +153,7 @@ HANDLERS: Mapping[int, Handler] = {
         b"b": lambda m: m.build(),
         b"P": lambda m: m.push_persistent(m.name()),
         b"Q": lambda m: m.push_persistent(m.stack.pop()),
-        # Protocol numbers and frames say nothing that is needed.
+        # Protocol numbers and frames are not needed.
         b"\x80": lambda m: m.number("<B") and None,
         b"\x95": lambda m: m.number("<Q") and None,
     }.items()

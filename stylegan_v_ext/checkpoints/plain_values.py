@@ -9,8 +9,8 @@ from stylegan_v_ext.checkpoints.values import Instance
 
 MAX_SETTINGS = 400_000  # values in settings; the settings of a data set may list the videos to leave out
 PLAIN = (str, int, float, bool, type(None))
-_MAX_DEPTH = 64  # of lists in lists
-_MAX_VALUES = 20_000  # in arguments; the largest files have some hundred
+_MAX_DEPTH = 64  # levels of lists in lists
+_MAX_VALUES = 20_000  # values in arguments; the largest files have some hundred
 
 
 def plain(value: object, most: int = _MAX_VALUES) -> Any:  # noqa: ANN401 - the type is whatever the file holds

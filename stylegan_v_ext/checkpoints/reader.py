@@ -35,7 +35,7 @@ def read_file(path: str | Path) -> object:
         raise CheckpointError(f"{path}: {error}") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror})") from None
-    except Exception as error:  # damaged tensors and zip files make their libraries raise anything at all
+    except Exception as error:  # libraries raise errors of any type for damaged tensors and zip files
         raise CheckpointError(
             f"{path} is not a network snapshot, or is damaged ({type(error).__name__}); fetch it again"
         ) from None

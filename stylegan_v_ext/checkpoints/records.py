@@ -14,7 +14,7 @@ from stylegan_v_ext.checkpoints.tensors import load_all
 from stylegan_v_ext.checkpoints.values import Instance, brief
 
 MAX_NAME = 300  # characters of the dotted name of a tensor, or of the name of a class
-_MAX_DEPTH = 64  # of modules in modules
+_MAX_DEPTH = 64  # levels of modules in modules
 _MAX_MODULES = 20_000  # a module that is shared counts every time: a few bytes can stand for endlessly many
 _MAX_ENTRIES = 100_000  # modules, parameters and buffers of a network
 

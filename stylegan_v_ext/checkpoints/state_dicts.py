@@ -20,7 +20,7 @@ from stylegan_v_ext.checkpoints.values import Instance, brief
 
 _MAX_DICTIONARIES = 2_000  # optimizers have one for each tensor
 _MAX_DEPTH = 5
-_MAX_NAMES = 30_000  # of tensors, in all dictionaries together: each name is looked at some hundred times
+_MAX_NAMES = 30_000  # names of tensors in all dictionaries together: each name is looked at some hundred times
 _MAX_NAME = 300  # characters; a longer name is no tensor of a network
 _MAX_PLACES = 50  # places in one dictionary at which a network may begin
 _HALF = (torch.float16, torch.bfloat16)

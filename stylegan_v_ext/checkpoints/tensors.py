@@ -31,8 +31,8 @@ STORAGES = {
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_KEY = 64  # characters of the name of a storage
-_MAX_MEMBERS = 20_000  # of a zip file; PyTorch writes one member for each storage and a few more
-_MAX_TENSORS = 20_000  # of a network
+_MAX_MEMBERS = 20_000  # files in a zip file; PyTorch writes one file for each storage and a few more
+_MAX_TENSORS = 20_000  # tensors in a network
 _MAX_DIMENSIONS = 8
 
 Find = Callable[[Global], Constructor | None]

@@ -198,7 +198,9 @@ class Classes:
         """
         if self.there == self.here:
             return False
-        timed = any(name.startswith("time.") for name in own)  # its embedding holds more than classes
+        timed = any(
+            name.startswith("time.") for name in own
+        )  # the embedding of such a discriminator holds classes and time
         parts = [] if timed or not self.here else ["mapping.embed starts anew"]
         notes.append(
             ": ".join([*parts, f"the model there has {_counted(self.there)}, this training {_counted(self.here)}"])
@@ -229,7 +231,7 @@ class Classes:
         if ours != theirs or ours < 1 or target.shape[2:] != source.shape[2:]:
             return False
         gain = 1.0 if name.endswith("weight_ih_l0") else math.sqrt(target.shape[1] / source.shape[1])
-        at_end = name == "mapping.embed.weight"  # classes, then time
+        at_end = name == "mapping.embed.weight"  # channels of classes come before those of time
         target.zero_()
         target.narrow(1, target.shape[1] - ours if at_end else 0, ours).copy_(
             source.narrow(1, source.shape[1] - ours if at_end else 0, ours) * gain

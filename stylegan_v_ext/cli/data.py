@@ -11,7 +11,7 @@ from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
-_MOST_LINES = 20  # of problems, and of notes, on the screen
+_MOST_LINES = 20  # problems, and notes, that are printed
 _CONVERT_EPILOG = """
 \b
 Examples:

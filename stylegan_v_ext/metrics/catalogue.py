@@ -44,7 +44,7 @@ _NAMES = (
     re.compile(r"(?P<kind>is)(?P<count>[0-9]{1,9}k?)"),
 )
 _C3D_FRAMES = 16
-RANDOM_CLIPS = "random 3-D filters"  # the extractor that needs no file
+RANDOM_CLIPS = "random 3-D filters"  # the extractor that has no file
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from stylegan_v_ext.strip import unpack_strip
 if TYPE_CHECKING:
     from stylegan_v_ext.networks.generator import VideoGenerator
 
-_FRAMES_AT_ONCE = 16  # that a generator makes
+_FRAMES_AT_ONCE = 16  # frames that a generator makes in one call
 
 
 class GeneratedVideos(VideoSource):

@@ -69,7 +69,7 @@ class MeasureRequest:
             raise ValueError("--metrics names none; fvd2048_16f is one")
         for option in ("real", "fake", "data", "detector"):
             path = getattr(self, option)
-            if path is not None and not (is_remote(path) or is_here(path)):  # an address is asked later
+            if path is not None and not (is_remote(path) or is_here(path)):  # addresses are tried later
                 raise ValueError(f"--{option}={path}: no such file or folder{nearest(Path(path))}")
 
 

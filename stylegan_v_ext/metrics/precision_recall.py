@@ -3,7 +3,7 @@
 import torch
 
 NEIGHBOURS = 3
-_CHUNK = 4096  # rows and columns of the distances that are held at a time
+_CHUNK = 4096  # rows and columns of distances that are in memory at one time
 
 
 def precision_recall(real: torch.Tensor, fake: torch.Tensor, neighbours: int = NEIGHBOURS) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.metrics.video_source import Pick, VideoSource
 
 _TINY = 16  # pixels of frames that are only counted
-_READER = b"2"  # changes with what the reader of video files makes of a file, so that kept statistics are not taken
+_READER = b"2"  # new number for a reader that decodes files to other pixels: kept statistics are then not used
 
 
 class DatasetVideos(VideoSource):
@@ -70,7 +70,7 @@ class DatasetVideos(VideoSource):
             videos = [videos[number] for number in chosen]
         self._videos = videos
         self.mirrored = len(videos) if mirror else 0
-        self.resolution = 0  # until the first frame tells
+        self.resolution = 0  # unknown until the first frame is read
         self.resolution = self._open(int(videos[0].frames[0])).shape[0]
         self._pool = ThreadPoolExecutor(default_workers())
 

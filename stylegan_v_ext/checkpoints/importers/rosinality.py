@@ -16,8 +16,8 @@ from stylegan_v_ext.checkpoints.values import brief
 from stylegan_v_ext.networks.layers import normalize_2nd_moment
 
 _NUM_AVERAGE = 1 << 14
-_MAX_AVERAGED_WIDTH = 1024  # of the layers that the average is computed through; 512 is usual
-_MAX_AVERAGED_WEIGHTS = 1 << 22  # of all these layers; 8 layers of 512 have 2^21
+_MAX_AVERAGED_WIDTH = 1024  # widest layer that the average is computed through; 512 is usual
+_MAX_AVERAGED_WEIGHTS = 1 << 22  # weights of these layers together; 8 layers of 512 have 2^21
 _MAX_NAME = 300  # characters
 _LARGEST = 1024  # pixels; its generators are not larger
 _LAYER_PARTS = {
