@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import IO, Any
+from typing import Any, TextIO, cast
 
 from .files import open_no_link
 
@@ -20,7 +20,7 @@ class Outlet:
         tell: Function that is called once with the message, at the end of the first line that fails.
     """
 
-    def __init__(self, stream: IO[str] | None, name: str, tell: Callable[[str], object]) -> None:
+    def __init__(self, stream: TextIO | None, name: str, tell: Callable[[str], object]) -> None:
         self.stream, self._name, self._tell = stream, name, tell
         self.failed = False
         self._line_ended = False
@@ -61,11 +61,11 @@ class Outlet:
             raise AttributeError(name)
         return getattr(self.stream, name)
 
-    def _write(self, stream: IO[str], text: str) -> None:
+    def _write(self, stream: TextIO, text: str) -> None:
         try:
             stream.write(text)
         except UnicodeEncodeError:  # the terminal's encoding lacks a character
-            encoding = getattr(stream, "encoding", None) or "ascii"
+            encoding = stream.encoding or "ascii"
             stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def _attempt(self, act: Callable[[], object]) -> None:
@@ -96,11 +96,12 @@ class Logger:
     def __init__(self, file_name: str | None = None, file_mode: str = "w", should_flush: bool = True) -> None:
         self.should_flush = should_flush
         self.stdout, self.stderr = sys.stdout, sys.stderr
-        self.file: IO[str] | None = None
+        self.file: TextIO | None = None
         if file_name is not None:
-            self.file = open(  # noqa: SIM115
+            file = open(  # noqa: SIM115
                 file_name, file_mode, encoding="utf-8", errors="backslashreplace", opener=open_no_link
             )
+            self.file = cast(TextIO, file)  # the type of an open file depends on its mode
         # A command's own outlet would tell about a failure; unwrapped, the failure is told to the log as well.
         screen = self.stdout.stream if isinstance(self.stdout, Outlet) else self.stdout
         self._to_screen = Outlet(screen, "The screen", lambda message: self._to_file.write(message))
