@@ -47,4 +47,5 @@ PRESETS = {
         use_noise=True,
     ),
 }
+"""Models by the name that `--cfg` takes."""
 IMAGE_PRESETS = tuple(name for name, preset in PRESETS.items() if preset.makes_images)

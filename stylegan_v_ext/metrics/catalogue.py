@@ -23,6 +23,7 @@ STANDARD = (
     "pr50k3_full",
     "is50k",
 )
+"""Names of the metrics as papers use them; the numbers in a name may be others."""
 ALIASES = {
     "fvd": "fvd2048_16f",
     "isv": "isv2048_ucf",

@@ -149,7 +149,7 @@ def run_to_go_on(resume: str | None, outdir: str, processes: Processes = ALONE) 
 def _run_to_go_on(resume: str | None, outdir: str, *, again: bool) -> Path | None:
     if resume is None and again:
         run_dir = latest_run(outdir)
-        # The latest run may be that of another launch, which is not theirs to go on with.
+        # The latest run may belong to another launch; these processes must not go on with it.
         return run_dir if run_dir is not None and load_options(run_dir).launch == launch_name() else None
     if resume == "latest":
         run_dir = latest_run(outdir)

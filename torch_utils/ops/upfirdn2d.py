@@ -38,7 +38,7 @@ def upfirdn2d(
         padding: Upsampled pixels on all sides, `[x, y]` or `[x0, x1, y0, y1]`; negative numbers crop.
         flip_filter: False computes a convolution, True a correlation.
         gain: Factor of the result.
-        impl: "ref" always uses PyTorch's convolution; any other value takes the kernel where there is one.
+        impl: "ref" always uses PyTorch's convolution; any other value takes the kernel if the machine has it.
 
     Returns:
         Images `[N, C, H', W']` with `H' = (H * up_y + y0 + y1 - taps_y) // down_y + 1`, and `W'` alike.
