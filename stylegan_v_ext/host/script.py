@@ -26,7 +26,8 @@ def enter_script(script: str) -> None:
     """
     path = Path(script).resolve()
     import_ours()
-    is_child = multiprocessing.parent_process() is not None  # it runs the script again only to define its names
+    # A spawned process runs the script again, only to define its names; it has its own name already.
+    is_child = multiprocessing.current_process().name != "MainProcess"
     if path.name == "train.py" and not is_child and _wants_ours(sys.argv[1:]):
         sys.argv = [path.name, f"--host={path.parent}", *sys.argv[1:]]
         runpy.run_module(_OUR_TRAINING, run_name="__main__")  # does not return
