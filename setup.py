@@ -18,8 +18,21 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["stylegan_v_ext*", "torch_utils*", "dnnlib*", "patches*"]),
-    package_data={"torch_utils.ops": ["*.cu", "*.cuh"]},
+    package_data={"stylegan_v_ext": ["py.typed"], "torch_utils.ops": ["*.cu", "*.cuh"]},
+    keywords=["StyleGAN-V", "video generation", "GAN", "StyleGAN2", "StyleGAN3", "PyTorch"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     install_requires=[
+        # The oldest version that the tests run on; 2.4 loses gradients with --compile.
         "torch>=2.11",
         "numpy",
         "click>=8.2",

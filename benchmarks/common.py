@@ -3,10 +3,13 @@
 import platform
 import statistics
 import time
+from contextlib import ExitStack
 
 import torch
 
 CLIPS, FRAMES = 4, 3
+PROCESS = ExitStack()
+"""Settings that last as long as the process, which times one side alone."""
 CHANNELS = dict(channel_base=4096, channel_max=128)
 
 

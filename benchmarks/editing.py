@@ -163,9 +163,9 @@ def draw_grid(videos, path):
 def loops(sampler):
     """A loop of 100 frames, which is no multiple of the motion distance."""
     length = 100
-    video = sampler.video(VideoName(1))
-    video = type(video)(video.content, sampler.motion(VideoName(1), loop=length))
-    strips = torch.cat(list(sampler.strips(video, frame_times(length + 1))))
+    scene = sampler.scene(VideoName(1))
+    scene = type(scene)(scene.content, sampler.motion(VideoName(1), loop=length))
+    strips = torch.cat(list(sampler.strips(scene, frame_times(length + 1))))
     steps = motion_profile(((strips + 1) * 127.5).numpy())
     seam = float((strips[0] - strips[1]).abs().mean() * 127.5)
     yield (
@@ -190,12 +190,12 @@ def texts(sampler, folder):
     cache.unlink(missing_ok=True)
     relevance = measure_relevance(sampler, encoder, cache, num_images=4)
     name, milliseconds = VideoName(0), []
-    video = sampler.video(name)
+    scene = sampler.scene(name)
     for number in range(21):
         start = time.perf_counter()
         text = encoder.direction("a sunset", "a picture")
         with shifted_styles(sampler.generator, relevance.offsets(text, 5.0 + number, 0.3)):
-            next(iter(sampler.render(video, [float(number)])))
+            next(iter(sampler.render(scene, [float(number)])))
         milliseconds.append((time.perf_counter() - start) * 1e3)
     yield "another edit by a direction at 64 px, with a frame of it", f"{statistics.median(milliseconds[1:]):.1f} ms"
 

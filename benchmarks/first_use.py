@@ -20,20 +20,21 @@ from unittest import mock
 import torch
 
 from benchmarks.common import print_table
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
-from stylegan_v_ext.networks import discriminator, generator, synthesis
+from stylegan_v_ext.networks import discriminator, discriminator_blocks, generator, synthesis
 from torch_utils import custom_ops
-from torch_utils.ops import bias_act, filtered_lrelu, upfirdn2d
+from torch_utils.ops import bias_act_cuda, filtered_lrelu, upfirdn2d
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("train.py --help", "gen_video.py --help", "-m stylegan_v_ext.cli.main --help")
 KERNELS = {
     "upfirdn2d": upfirdn2d._kernel,
-    "bias_act": bias_act._kernel,
-    "bias_act_grad": bias_act._gradient_kernel,
-    "bias_act_grad_sums": bias_act._summing_kernel,
-    "bias_act_curve": bias_act._curve_kernel,
+    "bias_act": bias_act_cuda._kernel,
+    "bias_act_grad": bias_act_cuda._gradient_kernel,
+    "bias_act_grad_sums": bias_act_cuda._summing_kernel,
+    "bias_act_curve": bias_act_cuda._curve_kernel,
     "filtered_lrelu": filtered_lrelu._kernel,
     "filtered_lrelu_masked": filtered_lrelu._masked_kernel,
 }
@@ -64,7 +65,8 @@ def variants(*works):
         library.impl(name, function, "CPU")
     with (
         mock.patch.object(custom_ops, "wanted", lambda x: True), mock.patch.object(custom_ops, "kernel", note),
-        mock.patch.object(synthesis, "working_dtype", half), mock.patch.object(discriminator, "working_dtype", half),
+        mock.patch.object(synthesis, "working_dtype", half),
+        mock.patch.object(discriminator_blocks, "working_dtype", half),
     ):  # fmt: skip
         for work in works or (train, stylegan3_layers):
             work()

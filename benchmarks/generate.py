@@ -10,7 +10,7 @@
 import argparse
 from pathlib import Path
 
-from benchmarks.common import CHANNELS, precision, print_table, use_training_settings
+from benchmarks.common import CHANNELS, PROCESS, precision, print_table, use_training_settings
 from benchmarks.sides import Side, compare
 
 FRAMES = 128
@@ -19,15 +19,17 @@ FRAMES = 128
 def our_video(resolution, start, bf16):
     import torch
 
-    from stylegan_v_ext.cli.common import device_to_use
+    from stylegan_v_ext.device import pick_device
+    from stylegan_v_ext.execution import execution
     from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
+    from stylegan_v_ext.memory import keep_freed_memory
     from stylegan_v_ext.networks.generator import VideoGenerator
-    from stylegan_v_ext.networks.precision import use_bfloat16_on_cpu
 
     torch.manual_seed(0)
     use_training_settings()
-    sampler = VideoSampler(VideoGenerator(3, resolution, 3, **CHANNELS, **precision()), device_to_use("auto"))
-    use_bfloat16_on_cpu(bf16)
+    sampler = VideoSampler(VideoGenerator(3, resolution, 3, **CHANNELS, **precision()), pick_device("auto"))
+    PROCESS.enter_context(keep_freed_memory())
+    PROCESS.enter_context(execution(bfloat16_on_cpu=bf16))
 
     def run():
         for _ in sampler.frames(VideoName(0), frame_times(FRAMES, start=start)):

@@ -69,22 +69,23 @@ def work(rank, options, folder):
     device = f"cuda:{rank}" if cuda else "cpu"
     networks = [trainer(data, "stylegan-v", folder, device=device) for _ in range(2)]
     processes = Processes(rank=rank, count=options.processes)
-    buckets = Buckets(networks[1].G.parameters())
-    latents = networks[0]._latents()
+    states = [network.state for network in networks]
+    buckets = Buckets(states[1].G.parameters())
+    latents = networks[0].gan_step._latents()
 
-    def alone(t):
-        t.G.zero_grad(set_to_none=True)
-        t.loss.generator_step(*latents)
+    def alone(state):
+        state.G.zero_grad(set_to_none=True)
+        state.loss.generator_step(*latents)
 
     def flat():
-        alone(networks[0])
-        processes.sum_gradients(networks[0].G.parameters())
+        alone(states[0])
+        processes.sum_gradients(states[0].G.parameters())
 
     def overlapping():
-        alone(networks[1])
+        alone(states[1])
         buckets.finish()
 
-    steps = {"without a message": lambda: alone(networks[0]), "one message": flat, "overlapping buckets": overlapping}
+    steps = {"without a message": lambda: alone(states[0]), "one message": flat, "overlapping buckets": overlapping}
     for step in steps.values():
         step()
     times = {name: [] for name in steps}

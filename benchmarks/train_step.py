@@ -15,34 +15,40 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from benchmarks.common import CHANNELS, CLIPS, FRAMES, print_table
+from benchmarks.common import CHANNELS, CLIPS, FRAMES, PROCESS, print_table
 from benchmarks.sides import Side, compare
 
 ROUND = 16
 
 
 def trainer(data, cfg, folder, clips=CLIPS, **kwargs):
-    """A training run of ours in that folder. clips: in a batch, or as many frames for the image model."""
-    from stylegan_v_ext.cli.common import device_to_use
-    from stylegan_v_ext.cli.train import make_config
+    """A training run of ours in a folder.
+
+    Args:
+        data: Data set.
+        cfg: Model; an image model sees as many frames in single pictures.
+        folder: Run folder.
+        clips: Clips of a batch.
+        kwargs: Other options of `TrainOptions`.
+    """
     from stylegan_v_ext.config import TrainOptions
-    from stylegan_v_ext.engine.loop import Trainer
+    from stylegan_v_ext.engine import Trainer
+    from stylegan_v_ext.memory import keep_freed_memory
+    from stylegan_v_ext.runs import prepare
 
     frames = FRAMES if cfg != "stylegan2" else 1
-    defaults = dict(
-        cbase=CHANNELS["channel_base"], cmax=CHANNELS["channel_max"], aug="noaug", workers=0,
-        device=str(device_to_use("auto")),
-    )  # fmt: skip
-    options = TrainOptions(
-        outdir=folder, cfg=cfg, data=data, num_frames=frames, batch=clips * FRAMES // frames, **{**defaults, **kwargs}
-    )
-    return Trainer(make_config(options), folder)
+    sizes = {"cbase": CHANNELS["channel_base"], "cmax": CHANNELS["channel_max"]}
+    options = {"batch": clips * FRAMES // frames, "num_frames": frames, "aug": "noaug", "workers": 0, **sizes, **kwargs}
+    run = Trainer(prepare(TrainOptions(outdir=folder, cfg=cfg, data=data, **options)).config, folder)
+    if run.state.device.type == "cpu":
+        PROCESS.enter_context(keep_freed_memory())
+    return run
 
 
 def our_step(data, cfg, folder, kwargs):
     """A training iteration of ours. It sees one batch again and again, since the other sides load no data either."""
     run = trainer(data, cfg, folder, **kwargs)
-    run._batches = itertools.repeat(next(run._batches))
+    run.gan_step.batches = itertools.repeat(next(run.gan_step.batches))
     return run.step
 
 

@@ -1,7 +1,6 @@
-"""Small helpers shared by every StyleGAN codebase: configuration dicts, logging, downloads.
+"""Small helpers that the StyleGAN codebases share: configuration dicts, logging, downloads.
 
-The public names follow NVLabs' `dnnlib`, so stock training, metric and script code imports this
-package unchanged.
+The public names follow NVIDIA's `dnnlib`, so that stock code imports this package unchanged.
 """
 
 from .util import EasyDict, make_cache_dir_path

@@ -1,4 +1,4 @@
-"""Opening local files and URLs: time limits, retries with back-off, an atomic cache, checksums."""
+"""Open local files and URLs: time limits, retries with growing pauses, an atomic cache, checksums."""
 
 import contextlib
 import email.utils
@@ -11,44 +11,37 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeGuard, overload
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
-_cache_dir: str | None = None
+from .cache import make_cache_dir_path
+
+if TYPE_CHECKING:
+    import requests
+
+__all__ = ["is_url", "open_url"]
+
 _CONNECT_SECONDS, _READ_SECONDS = 10, 60
 _LONGEST_PAUSE = 60  # seconds between two attempts, whatever the server asks for
 _MOST_BYTES = 8 * 2**30
 _CHUNK = 1 << 20
-_PAGE_BYTES = 8192  # a warning page of a file-sharing site is at most that long
-_TRY_AGAIN = (408, 425, 429)  # timeout, too early, too many requests; and all from 500 on
+_PAGE_BYTES = 8192  # a warning page of a file-sharing site has at most this length
+_TRY_AGAIN = (408, 425, 429)  # timeout, too early, too many requests; all statuses from 500 on as well
 _TEMPORARY = ".download-"
-_ABANDONED_SECONDS = 24 * 3600  # a temporary file of that age belongs to a process that was killed
+_ABANDONED_SECONDS = 24 * 3600  # a temporary file of this age belongs to a process that was killed
 
 
-def set_cache_dir(path: str) -> None:
-    """Keep downloads below this folder from now on."""
-    global _cache_dir
-    _cache_dir = path
+def is_url(obj: object, allow_file_urls: bool = False) -> TypeGuard[str]:
+    """Return whether an object is an http(s) URL.
 
+    Args:
+        obj: The object.
+        allow_file_urls: Whether file URLs count as well.
 
-def make_cache_dir_path(*paths: str) -> str:
-    """Path below the cache folder.
-
-    The folder is the one of `set_cache_dir`, else `$DNNLIB_CACHE_DIR`, else `~/.cache/dnnlib`. Raises `ValueError` if
-    the user has no home folder.
+    Returns:
+        Whether it is a URL.
     """
-    base = _cache_dir or os.environ.get("DNNLIB_CACHE_DIR")
-    if not base:
-        try:
-            base = os.path.join(Path.home(), ".cache", "dnnlib")
-        except RuntimeError:
-            raise ValueError("this user has no home folder for the cache; set DNNLIB_CACHE_DIR to a folder") from None
-    return os.path.join(base, *paths)
-
-
-def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
-    """Whether the object is an http(s) URL (or a file URL, if allowed)."""
     if not isinstance(obj, str):
         return False
     try:
@@ -60,6 +53,31 @@ def is_url(obj: Any, allow_file_urls: bool = False) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
+@overload
+def open_url(
+    url: str,
+    cache_dir: str | None = None,
+    num_attempts: int = 10,
+    verbose: bool = True,
+    return_filename: Literal[False] = False,
+    cache: bool = True,
+    sha256: str | None = None,
+) -> BinaryIO: ...
+
+
+@overload
+def open_url(
+    url: str,
+    cache_dir: str | None = None,
+    num_attempts: int = 10,
+    verbose: bool = True,
+    *,
+    return_filename: Literal[True],
+    cache: bool = True,
+    sha256: str | None = None,
+) -> str: ...
+
+
 def open_url(
     url: str,
     cache_dir: str | None = None,
@@ -68,28 +86,33 @@ def open_url(
     return_filename: bool = False,
     cache: bool = True,
     sha256: str | None = None,
-) -> Any:
+) -> BinaryIO | str:
     """Open a local path, file URL or http(s) URL for binary reading.
 
-    A download goes to a temporary file. The file gets its name in the cache when it is complete and, with
-    `sha256`, correct, so the cache never holds half a file. A download, and what it is redirected to, comes from
-    http(s) alone, never from https to http, is not compressed on its way, and has at most 8 GiB. A few MiB of
-    memory are enough for a file of any size.
+    A download goes to a temporary file. The file gets its name in the cache when it is complete and, with `sha256`,
+    correct, so that the cache never holds half a file. A download is not compressed on its way and has at most 8 GiB.
+    Redirects are followed to http(s) addresses only, and never from https to http. A few MiB of memory are enough for a
+    file of any size.
 
     Args:
+        url: A local path, a file URL or an http(s) URL.
+        cache_dir: Folder of downloads; None is the folder "downloads" in the cache.
+        num_attempts: Number of attempts to download.
+        verbose: Whether to print the address of a download.
+        return_filename: Whether to return the local path in place of the open file; this needs the cache.
         cache: False keeps nothing on disk after the file is closed.
-        return_filename: Give the local path instead (needs the cache).
+        sha256: Expected checksum in hexadecimal digits; None checks nothing.
+
+    Returns:
+        The open file, or its path.
 
     Raises:
-        FileNotFoundError: For a missing local file, `ValueError` for a wrong checksum, `OSError` if every attempt
-            failed.
+        FileNotFoundError: If a local file is missing.
+        ValueError: If the checksum is wrong, or a path is wanted without the cache.
+        OSError: If every attempt to download failed, or the address gives no file.
     """
     if not is_url(url):
-        path = url2pathname(unquote(urlsplit(url).path)) if is_url(url, allow_file_urls=True) else url
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"no such file: {path}")
-        if sha256 is not None:
-            _check_sha256(_sha256_of(path), sha256, path)
+        path = _checked_local_path(url, sha256)
         return path if return_filename else open(path, "rb")
     if return_filename and not cache:
         raise ValueError("return_filename needs the cache: there is no file without it")
@@ -118,6 +141,18 @@ def open_url(
     return str(target) if return_filename else open(target, "rb")
 
 
+def _checked_local_path(path_or_url: str, sha256: str | None) -> str:
+    """Return the path of a local file; check that it exists (`FileNotFoundError`) and its checksum (`ValueError`)."""
+    path = path_or_url
+    if is_url(path_or_url, allow_file_urls=True):
+        path = url2pathname(unquote(urlsplit(path_or_url).path))
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no such file: {path}")
+    if sha256 is not None:
+        _check_sha256(_sha256_of(path), sha256, path)
+    return path
+
+
 def _check_sha256(found: str, wanted: str, source: str) -> None:
     if found != wanted.lower():
         raise ValueError(
@@ -130,14 +165,14 @@ def _sha256_of(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _shown(text: Any) -> str:
-    """A text of a server as one short line without control characters."""
+def _shown(text: object) -> str:
+    """Return a server's text as one short line without control characters."""
     return "".join(c if c.isprintable() else "?" for c in str(text)[:500])
 
 
 @contextlib.contextmanager
 def _temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """(path, file to write) for the time of a block; the path is removed if it is still there at the end."""
+    """Yield a path and a file to write; at the end of the block the path is removed if it still exists."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(_TEMPORARY + "*"):
         with contextlib.suppress(OSError):  # another process may clear up as well
@@ -152,10 +187,11 @@ def _temporary_file(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 class _Retry(Exception):
-    """A failure that another attempt may cure.
+    """A failure after which another attempt may succeed.
 
     Args:
-        seconds: How long the server asks to wait.
+        reason: The failure in words.
+        seconds: Time that the server asks to wait.
     """
 
     def __init__(self, reason: str, seconds: float = 0) -> None:
@@ -164,9 +200,9 @@ class _Retry(Exception):
 
 
 def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256: str | None) -> str:
-    """Write what a URL answers to an empty file; returns the name that the server gives it.
+    """Download a URL to an empty file; return the name that the server gives the file.
 
-    Tries again with growing pauses, and follows Google Drive's warning page.
+    It tries again with growing pauses, and follows the link on Google Drive's warning page.
     """
     import requests
     import urllib3
@@ -197,7 +233,7 @@ def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256
                 UnicodeError,
             ) as e:
                 raise OSError(
-                    f"{_shown(url)} leads where nothing is downloaded from ({_shown(e)}); check the address"
+                    f"{_shown(url)} leads to an address without downloads ({_shown(e)}); check the address"
                 ) from None
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError, _Retry) as e:
                 error = e
@@ -210,14 +246,14 @@ def _download(url: str, file: BinaryIO, num_attempts: int, verbose: bool, sha256
     ) from None
 
 
-def _stay_encrypted(reply: Any, **_: Any) -> None:
-    """Hook of every reply: refuse a redirect from https to anything else."""
+def _stay_encrypted(reply: "requests.Response", **_: object) -> None:
+    """Refuse a redirect from https to anything else; a hook of every reply."""
     if reply.is_redirect:
         _confirmed(reply.url, reply.headers["location"])
 
 
 def _confirmed(source: str, target: str) -> str:
-    """The address of a link in an answer of `source`. Raises `InvalidSchema` if it is less safe than the source."""
+    """Return the address of a link in an answer of `source`; raise `InvalidSchema` if it leads from https to http."""
     import requests
 
     target = urljoin(source, target)
@@ -226,8 +262,8 @@ def _confirmed(source: str, target: str) -> str:
     return target
 
 
-def _fetch(session: Any, url: str, file: BinaryIO, has_checksum: bool) -> tuple[str, str]:
-    """Write the answer of a URL over a file; (name that the server gives it, SHA-256)."""
+def _fetch(session: "requests.Session", url: str, file: BinaryIO, has_checksum: bool) -> tuple[str, str]:
+    """Write the answer of a URL over a file; return the name that the server gives it, and its SHA-256."""
     with session.get(url, timeout=(_CONNECT_SECONDS, _READ_SECONDS), stream=True) as reply:
         if reply.status_code in _TRY_AGAIN or reply.status_code >= 500:
             raise _Retry(f"status {reply.status_code}", _seconds_asked(reply.headers.get("Retry-After", "")))
@@ -244,7 +280,7 @@ def _fetch(session: Any, url: str, file: BinaryIO, has_checksum: bool) -> tuple[
 
 
 def _seconds_asked(header: str) -> float:
-    """Seconds from now in a Retry-After header, which holds seconds or a date; 0 if it holds neither."""
+    """Return the seconds from now that a Retry-After header asks for, as seconds or as a date; 0 for another text."""
     if re.fullmatch(r"[0-9]{1,9}", header.strip()):
         return float(header)
     try:
@@ -253,14 +289,11 @@ def _seconds_asked(header: str) -> float:
         return 0
 
 
-def _copy_body(reply: Any, url: str, file: BinaryIO, has_checksum: bool) -> str:
-    """Write a reply's body over a file; returns its SHA-256.
+def _copy_body(reply: "requests.Response", url: str, file: BinaryIO, has_checksum: bool) -> str:
+    """Write a reply's body over a file; return its SHA-256.
 
-    Args:
-        has_checksum: The caller compares it, so a body without a stated end may be taken.
-
-    Raises:
-        OSError: For a body that is too long, compressed or of unknown length, `_Retry` for one that is cut short.
+    If the caller compares a checksum (`has_checksum`), a body of unknown length is accepted. `OSError` refuses a body
+    that is too long, compressed or of unknown length; `_Retry` means that the body was cut short.
     """
     encoding = reply.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):
@@ -279,15 +312,15 @@ def _copy_body(reply: Any, url: str, file: BinaryIO, has_checksum: bool) -> str:
         _check_size(size, url)
         digest.update(part)
         file.write(part)
-    chunked = "chunked" in reply.headers.get("Transfer-Encoding", "").lower()  # such a body states its end
+    chunked = "chunked" in reply.headers.get("Transfer-Encoding", "").lower()  # a chunked body marks its own end
     if length is not None and not chunked and size != length:
         raise _Retry(f"{size} of {length} bytes")
     if not size:
         raise _Retry("empty reply")
     if length is None and not chunked and not has_checksum:
         raise OSError(
-            f"{_shown(url)} does not say how long it is, so a part would pass for the whole; download it elsewhere and "
-            "give the local path"
+            f"{_shown(url)} does not say how long it is, so a part could not be told from the whole; download it "
+            "elsewhere and give the local path"
         )
     return digest.hexdigest()
 
@@ -298,7 +331,7 @@ def _check_size(size: int, url: str) -> None:
 
 
 def _drive_confirmation(file: BinaryIO) -> str | None:
-    """Target of the 'too large to scan' page that a file-sharing site shows instead of a large file."""
+    """Return the link on the page "too large to scan" that Google Drive shows in place of a large file, or None."""
     file.seek(0)
     page = file.read(_PAGE_BYTES + 1)
     if len(page) > _PAGE_BYTES or b"download_warning" not in page:

@@ -1,15 +1,16 @@
 """Files and folders that appear under their names only when they are complete.
 
-A temporary name is `.NAME-RANDOM@HOST.part`, beside the target. Its writer holds a lock on it (`flock`), which the
-system drops when the process ends, however it ends. So a part that nobody holds is left over from a process that was
-killed, and the next writer of the same target removes it. File systems differ in what a lock means:
+A temporary name is `.NAME-RANDOM@HOST.part`, beside the target. Its writer holds a lock on it (`flock`), and the system
+drops the lock when the process ends, even if the process is killed. So a part without a lock is left over from a killed
+process, and the next writer of the same target removes it. File systems treat locks in different ways:
 
-- Local disks, and NFS, whose server keeps the locks: as above, from any machine.
-- No locks at all: nothing is ever removed.
-- Locks that only the own machine sees: a part of another machine is removed when it has not changed for a day.
+- Local disks, and NFS, whose server keeps the locks: a part is removed as described, from any machine.
+- File systems without locks: no part is ever removed.
+- File systems whose locks only the own machine sees: a part of another machine is removed when it has not changed for a
+  day.
 
-A target that is a symbolic link is replaced by the file, and what it points to stays as it was: a folder of strangers
-may hold links that lead to files of one's own.
+If the target is a symbolic link, the file replaces the link, and the file that the link points to stays unchanged: a
+folder from other people may hold links to the user's own files.
 """
 
 import contextlib
@@ -30,23 +31,26 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _ENDING = ".part"
-_LONGEST_NAME = 255  # bytes, of usual file systems
+_LONGEST_NAME = 255  # bytes, in usual file systems
 _SECONDS_ABROAD = 86400.0
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends it is synced and renamed to `path`.
+    """Make a file or folder under a temporary name, and rename it when the block ends.
 
-    If the block fails, the temporary file is removed and whatever was at `path` stays. A new file has the mode that
-    the user's umask gives, a file that replaces another one keeps the other's mode.
+    If the block fails, the temporary file is removed and the target stays as it was. A new file has the mode that the
+    user's umask gives. A file that replaces another file keeps the mode of that file.
 
     Args:
-        path: Target; its folder is made. What killed writers of the same target have left is removed.
+        path: The target. Its folder is made, and files that killed writers of this target have left are removed.
         folder: Whether the target is a folder, which must not exist yet.
 
+    Yields:
+        The temporary path, beside the target.
+
     Raises:
-        OSError: For a target that cannot be written, among them devices, pipes and, for files, folders.
+        OSError: If the target cannot be written, for example because it is a device, a pipe or, for a file, a folder.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +65,7 @@ def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
         if not folder:
             with open(temporary, "rb") as file:
                 os.fsync(file.fileno())
-            os.chmod(temporary, mode)  # also if a library has put a private file of its own in the place
+            os.chmod(temporary, mode)  # a library may have put a private file of its own there
         os.replace(temporary, path)
     except BaseException:
         _remove(temporary)
@@ -72,10 +76,11 @@ def atomic_path(path: str | Path, folder: bool = False) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | Path, name: str | None = None) -> None:
-    """Remove parts in a folder that their writers have left behind; a part that is being written stays.
+    """Remove the temporary files that killed writers have left in a folder; files that are being written stay.
 
     Args:
-        name: Of the target; None for the parts of all targets.
+        folder: The folder.
+        name: Name of the target; None removes the temporary files of all targets.
     """
     part = re.compile((r"\..+-" if name is None else re.escape(_prefix(name))) + r"\w+(@[^@]*)?\.part")
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -86,9 +91,14 @@ def remove_leftovers(folder: str | Path, name: str | None = None) -> None:
 
 
 def append_line(path: str | Path, line: str) -> None:
-    """Add a line to a text file in one write; a line that a killed process left half-written is ended first.
+    """Add a line to a text file in one write. If a killed process left half a line, that line is ended first.
 
-    Raises `OSError`, also for a symbolic link, which a folder of strangers may hold.
+    Args:
+        path: The file.
+        line: The line without its end.
+
+    Raises:
+        OSError: If the file cannot be written, or is a symbolic link, which a folder from other people may hold.
     """
     text = f"{line}\n".encode()
     with open(open_no_link(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "r+b", buffering=0) as file:
@@ -100,9 +110,17 @@ def append_line(path: str | Path, line: str) -> None:
 
 
 def open_no_link(path: str | Path, flags: int) -> int:
-    """Descriptor of a file that is opened with the flags of `os.open`.
+    """Open a file that is not a symbolic link.
 
-    Raises `OSError`, also for a symbolic link and for a pipe, which makes its writer wait for a reader.
+    Args:
+        path: The file.
+        flags: Flags of `os.open`.
+
+    Returns:
+        A descriptor.
+
+    Raises:
+        OSError: If the file cannot be opened, or is a symbolic link or a pipe; a pipe's writer would wait for a reader.
     """
     for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
         flags |= getattr(os, name, 0)
@@ -115,7 +133,7 @@ def open_no_link(path: str | Path, flags: int) -> int:
 
 
 def _mode_of(path: Path, folder: bool) -> int | None:
-    """Permission bits of the file to replace; None for a new file. Raises `OSError` for what is no regular file."""
+    """Return the permission bits of the file to replace, None for a new file; refuse anything but a regular file."""
     try:
         found = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -132,10 +150,9 @@ def _mode_of(path: Path, folder: bool) -> int | None:
 
 
 def _make(temporary: Path, folder: bool, mode: int) -> int | None:
-    """Make a temporary file or folder; returns a descriptor that holds its lock, None without locks.
+    """Make a temporary file or folder; return a descriptor that holds its lock, or None on systems without locks.
 
-    Args:
-        mode: Permission bits of a file, of which the umask takes its own.
+    The umask removes some of the permission bits `mode` of a file.
     """
     while True:
         if folder:
@@ -152,11 +169,11 @@ def _make(temporary: Path, folder: bool, mode: int) -> int | None:
             fcntl.flock(handle, fcntl.LOCK_EX)
         if _is_at(handle, temporary):
             return handle
-        os.close(handle)  # taken for a leftover before it was locked
+        os.close(handle)  # another process removed it as a leftover before it was locked
 
 
 def _remove_if_left(part: Path) -> None:
-    """Remove a part that no process holds. Raises `OSError` if it cannot be locked."""
+    """Remove a temporary file that no process holds; raise `OSError` if a process holds it."""
     if fcntl is None:
         return
     host = re.search(r"@([^@]*)\.part$", part.name)
@@ -173,7 +190,7 @@ def _remove_if_left(part: Path) -> None:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Whether an open file or folder still has that name."""
+    """Return whether an open file or folder still has this name."""
     try:
         found, held = os.lstat(path), os.fstat(handle)
     except FileNotFoundError:
@@ -189,11 +206,11 @@ def _remove(part: Path) -> None:
 
 
 def _prefix(name: str) -> str:
-    """How temporary names for a target begin; as much of the target's name as a file name has room for."""
+    """Return the beginning of temporary names for a target: as much of the target's name as there is room for."""
     room = _LONGEST_NAME - len(f".-0123456789abcdef@{_host()}{_ENDING}")
     return f".{os.fsdecode(os.fsencode(name)[:room])}-"
 
 
 def _host() -> str:
-    """This machine's name, of letters that any file system takes."""
+    """Return this machine's name, in letters that any file system accepts."""
     return re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:40]

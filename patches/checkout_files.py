@@ -1,7 +1,7 @@
-"""Patches in the files of a checkout: what they would change, writing them, taking them out to the byte.
+"""Patches in the files of a checkout: what they would change, how they are written, how they are taken out to the byte.
 
 The originals of edited files are kept in the checkout, in `.stylegan_v_patches`, until `revert` has
-put them back. Every state that a stopped process can leave is one that both operations continue from.
+put them back. Both operations can continue from every state that a stopped process leaves.
 """
 
 import difflib
@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from dnnlib.files import atomic_path
 from patches.patch import Patch, edited
-from stylegan_v_ext.files import atomic_path
 
 RECORD_DIR = ".stylegan_v_patches"
 _FOLDERS = ("", "training", "metrics", "torch_utils", "torch_utils/ops", "dnnlib")
@@ -21,7 +21,14 @@ _FOLDERS = ("", "training", "metrics", "torch_utils", "torch_utils/ops", "dnnlib
 
 @dataclass(frozen=True)
 class Change:
-    """A file of a checkout, as stock code has it, as it is now, and with the patches."""
+    """A file of a checkout, as the stock code has it, as it is now, and with the patches.
+
+    Attributes:
+        file: Name of the file from the top of the checkout.
+        original: Bytes of the stock file.
+        current: Bytes that the file has now.
+        patched: Bytes that the file has once the patches are written.
+    """
 
     file: str
     original: bytes
@@ -30,24 +37,30 @@ class Change:
 
     @property
     def is_written(self) -> bool:
+        """Whether the file holds the patches already."""
         return self.current == self.patched
 
     def difference(self) -> str:
-        """Unified diff from the file as it is now to the patched one."""
+        """Return a unified diff from the file as it is now to the patched file."""
         before, after = (data.decode("utf-8").splitlines(keepends=True) for data in (self.current, self.patched))
         return "".join(difflib.unified_diff(before, after, f"a/{self.file}", f"b/{self.file}"))
 
 
 @dataclass
 class Record:
-    """What is written into a checkout: names of patches, and the digest of each patched file."""
+    """What is written into a checkout.
+
+    Attributes:
+        patches: Names of the patches.
+        files: SHA-256 of each patched file by its name.
+    """
 
     patches: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
 
 def python_files(root: Path) -> list[str]:
-    """Files that patches may concern, relative to the checkout."""
+    """Return the names of the files that patches may concern, from the top of the checkout."""
     return sorted(
         path.relative_to(root).as_posix()
         for folder in _FOLDERS
@@ -57,7 +70,18 @@ def python_files(root: Path) -> list[str]:
 
 
 def state(root: Path, patch: Patch) -> str:
-    """In words, whether and how a patch is in force in a checkout."""
+    """Say whether and how a patch is in force in a checkout.
+
+    Args:
+        root: Folder of the checkout.
+        patch: The patch.
+
+    Returns:
+        A few words for people.
+
+    Raises:
+        ValueError: If the record in the checkout is damaged.
+    """
     record = _read_record(root)
     files = [file for file in python_files(root) if _has_work(file, _original_or_current(root, file, record), patch)]
     if files and patch.name in record.patches:
@@ -70,9 +94,17 @@ def state(root: Path, patch: Patch) -> str:
 
 
 def plan(root: Path, patches: Iterable[Patch]) -> list[Change]:
-    """The files that these patches edit, and those that earlier ones have edited.
+    """List the files that these patches edit, and the files that earlier patches have edited.
 
-    Raises `ValueError` naming a file that someone changed after it was patched.
+    Args:
+        root: Folder of the checkout.
+        patches: The patches that are to be in force.
+
+    Returns:
+        One change for each file.
+
+    Raises:
+        ValueError: If someone changed a file after it was patched, or the record in the checkout is damaged.
     """
     patches = list(patches)
     record = _read_record(root)
@@ -92,11 +124,20 @@ def plan(root: Path, patches: Iterable[Patch]) -> list[Change]:
 
 
 def apply(root: Path, changes: list[Change], patches: Iterable[Patch]) -> None:
-    """Write the plan of these patches; originals and a record are safe before the first file changes."""
+    """Write changes into a checkout; the originals and a record are safe before the first file changes.
+
+    Args:
+        root: Folder of the checkout.
+        changes: What `plan` returned for these patches.
+        patches: The patches.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
     record = Record([patch.name for patch in patches], {change.file: _digest(change.patched) for change in changes})
     for change in changes:
         kept = _original(root, change.file)
-        _write(kept, change.original)  # also over what an attempt without a record left
+        _write(kept, change.original)  # it may replace what an attempt without a record left
     _write(root / RECORD_DIR / "record.json", json.dumps(asdict(record), indent=2).encode())
     for change in changes:
         if not change.is_written:
@@ -104,7 +145,18 @@ def apply(root: Path, changes: list[Change], patches: Iterable[Patch]) -> None:
 
 
 def revert(root: Path) -> list[str]:
-    """Put the originals back; returns the files that had been edited. Raises `ValueError` as `plan` does."""
+    """Put the originals back.
+
+    Args:
+        root: Folder of the checkout.
+
+    Returns:
+        Names of the files that had been edited.
+
+    Raises:
+        ValueError: If someone changed a file after it was patched, or the record in the checkout is damaged.
+        OSError: If a file cannot be written.
+    """
     changes = plan(root, [])
     for change in changes:
         if change.current != change.original:

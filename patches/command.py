@@ -1,13 +1,13 @@
 """The checkout's own scripts: our torch_utils and dnnlib come first, and `train.py` knows our models.
 
-Only `apply` writes this one; `stylegan_v_ext.host` does the same by itself.
+Only `apply` writes this patch; `stylegan_v_ext.host` does the same in memory.
 """
 
 from patches.patch import Edit, Patch
 
 _SCRIPTS = ("calc_metrics.py", "gen_images.py", "gen_video.py", "generate.py", "projector.py", "style_mixing.py")
 _ENTER = "from stylegan_v_ext import host as _host; _host.enter_script(__file__)  # added by `python -m patches`"
-# Comments and the docstring, then whatever stands before the first import.
+# Matches comments, the docstring, and whatever stands before the first import.
 _FIRST_IMPORT = (
     r"\A(\ufeff?(?:[ \t]*(?:#[^\n]*)?\n)*(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?''')?(?:[^\n]*\n)*?)"
     r"(?=import \w|from (?!__future__)[\w.]+ import )"

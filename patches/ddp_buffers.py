@@ -1,14 +1,17 @@
 """Several GPUs: DistributedDataParallel no longer makes buffers equal at the start."""
 
-from typing import Any
-
 import torch
 
 from patches.patch import Edit, Patch
 
 
-def synchronise(num_gpus: int, *modules: Any) -> None:
-    """Give all processes the buffers and parameters of the first one; nothing with one GPU."""
+def synchronise(num_gpus: int, *modules: torch.nn.Module | None) -> None:
+    """Give all processes the buffers and parameters of the first process; patched training loops call this function.
+
+    Args:
+        num_gpus: Number of processes; 1 does nothing.
+        modules: Networks; None stands for a network that the run does not have.
+    """
     if num_gpus > 1:
         for module in modules:
             for tensor in [] if module is None else [*module.buffers(), *module.parameters()]:
@@ -19,7 +22,7 @@ PATCH = Patch(
     name="ddp_buffers",
     symptom="AssertionError in check_ddp_consistency; ranks that start from different buffers",
     versions="PyTorch 1.11 and later, stylegan2-ada-pytorch with more than one GPU",
-    reason="with broadcast_buffers=False they are not synchronised when the wrapper is made either",
+    reason="with broadcast_buffers=False the wrapper does not synchronise buffers when it is made either",
     needed=lambda: True,
     edits=(
         Edit(

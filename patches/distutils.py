@@ -8,7 +8,7 @@ PATCH = Patch(
     name="distutils",
     symptom="ModuleNotFoundError: No module named 'distutils'",
     versions="Python 3.12 and later",
-    reason="one function of it, which reads yes and no, was in use",
+    reason="the stock code uses one function of it, which reads yes and no",
     needed=lambda: sys.version_info >= (3, 12),
     edits=(
         Edit(

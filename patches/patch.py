@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-# Modules of this package that are no patches themselves.
+# Modules of this package that hold no patch.
 _MACHINERY = ("__main__", "checkout_files", "patch")
 
 
 @dataclass(frozen=True)
 class Edit:
-    """In files that match `files` (a pattern such as `training/*.py`), `find` becomes `replace`.
+    """A replacement in the text of some files.
 
     Attributes:
-        find: A regular expression in which ^ and $ are line ends.
-        replace: May refer to its groups.
+        files: Pattern of the names of the files, such as `training/*.py`.
+        find: Regular expression in which ^ and $ match at line ends.
+        replace: Text that takes the place of a match; it may refer to the groups of `find`.
     """
 
     files: str
@@ -30,14 +31,15 @@ class Patch:
     """One incompatibility of the stock code.
 
     Attributes:
+        name: Name of the patch, which is the name of its module.
         symptom: The error that users see.
-        versions: Where it occurs.
-        reason: Why.
-        needed: Whether the installed versions have it.
-        edits: The cure.
-        replaced_by: Our module that takes the place of the checkout's own when it is entered (`stylegan_v_ext.host`),
-            so that nothing is left to edit there.
-        only_written: For `apply` alone, since in memory there is nothing to do.
+        versions: Versions and machines that have the error.
+        reason: Why the error occurs.
+        needed: Function that returns whether the installed versions have the error.
+        edits: What to change in the files of a checkout.
+        replaced_by: Our module that takes the place of the checkout's own when the checkout is entered
+            (`stylegan_v_ext.host`), so that nothing is left to edit there; None if the edits are the cure.
+        only_written: Whether `apply` alone uses the patch, because there is nothing to do in memory.
     """
 
     name: str
@@ -51,7 +53,7 @@ class Patch:
 
 
 def all_patches() -> list[Patch]:
-    """Every patch of this package, by name."""
+    """Return every patch of this package, in the order of their names."""
     import patches
 
     names = [info.name for info in pkgutil.iter_modules(patches.__path__) if info.name not in _MACHINERY]
@@ -59,12 +61,21 @@ def all_patches() -> list[Patch]:
 
 
 def needed_patches() -> list[Patch]:
-    """The patches that the installed versions and this machine need."""
+    """Return the patches that the installed versions and this machine need."""
     return [patch for patch in all_patches() if patch.needed()]
 
 
 def edited(file: str, text: str, patches: Iterable[Patch]) -> str:
-    """The text of a checkout's file (`training/loss.py`) with the edits of these patches."""
+    """Edit the text of a file by several patches.
+
+    Args:
+        file: Name of the file from the top of the checkout, such as `training/loss.py`.
+        text: Text of the file.
+        patches: The patches, in the order in which they edit.
+
+    Returns:
+        The edited text.
+    """
     for patch in patches:
         for edit in patch.edits:
             if fnmatch(file, edit.files):

@@ -1,4 +1,4 @@
-"""Path length metric: `np.percentile` calls its way of rounding `method` now."""
+"""Path length metric: the argument `interpolation` of `np.percentile` is called `method` now."""
 
 import inspect
 

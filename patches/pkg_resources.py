@@ -7,7 +7,7 @@ from patches.patch import Edit, Patch
 PATCH = Patch(
     name="pkg_resources",
     symptom="ModuleNotFoundError: No module named 'pkg_resources'",
-    versions="setuptools 82 and later, and Pythons that bring none",
+    versions="setuptools 82 and later, and installations without setuptools",
     reason="the module was removed; PyTorch compares its own versions by itself",
     needed=lambda: importlib.util.find_spec("pkg_resources") is None,
     edits=(

@@ -10,7 +10,7 @@ PATCH = Patch(
     name="without_cuda",
     symptom="AssertionError: Torch not compiled with CUDA enabled; RuntimeError: Found no NVIDIA driver",
     versions="machines where torch.cuda.is_available() is False",
-    reason="everything runs on the CPU as well; the timings of phases are left out there",
+    reason="everything runs on the CPU as well, without the timings of phases",
     needed=lambda: not torch.cuda.is_available(),
     edits=(
         Edit(_ANY, r"torch\.device\((['\"])cuda\1(?:, \w+)?\)", "torch.device('cpu')"),

@@ -1,17 +1,19 @@
 """The classes that a name in a file may stand for.
 
-Options of run folders and checkpoints name classes, and both may come from strangers. Every such name fills a slot;
-a slot has a short list of names, and a name outside that list is refused before anything is imported.
+Options of run folders and checkpoints name classes, and both may come from strangers. Every such name fills a slot. A
+slot has a short list of names, and a name outside of the list is refused before anything is imported.
 """
 
 import inspect
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import dnnlib
 from stylegan_v_ext.text import printable
+
+__all__ = ["FRAME_DATASET", "RENAMED", "SLOTS", "VIDEO_DATASET", "check", "construct", "shown_value"]
 
 VIDEO_DATASET = "stylegan_v_ext.data.dataset.SparseVideoDataset"
 FRAME_DATASET = "stylegan_v_ext.data.frames.FrameDataset"
@@ -23,7 +25,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "augmentation": ("stylegan_v_ext.engine.augment.AugmentPipe",),
     "loss": ("stylegan_v_ext.engine.loss.StyleGAN2Loss",),
     "optimizer": ("torch.optim.Adam",),
-    # A checkout's own classes, which it looks up by name itself.
+    # Classes of a checkout, which the checkout looks up by name itself.
     "data set of a host": (VIDEO_DATASET, FRAME_DATASET, "training.dataset.ImageFolderDataset"),
     "loss of a host": ("training.loss.StyleGAN2Loss",),
     "augmentation of a host": ("stylegan_v_ext.host.augment.ClipAugmentPipe",),
@@ -34,7 +36,11 @@ RENAMED = {"stylegan_v_ext.engine.steps.StyleGAN2Loss": "stylegan_v_ext.engine.l
 """Names that files of version 0.1.0 hold, and the names of the same classes today."""
 
 
-def construct(slot: str, described: Mapping[str, Any], **own: Any) -> Any:
+Constructed: TypeAlias = Any
+"""An object of one of the classes of a slot: the caller knows which class, the type checker does not."""
+
+
+def construct(slot: str, described: Mapping[str, Any], **own: object) -> Constructed:
     """Make the object that a file describes.
 
     Args:
@@ -42,8 +48,11 @@ def construct(slot: str, described: Mapping[str, Any], **own: Any) -> Any:
         described: `class_name` and keyword arguments, as the file has them.
         own: Keyword arguments that the program adds; the file may not give them.
 
+    Returns:
+        An object of a class of the slot.
+
     Raises:
-        ValueError: For a class that the slot does not take, and for arguments that the class does not.
+        ValueError: If the slot does not take the class, or the class does not take the arguments.
     """
     check(slot, described, own)
     arguments = {name: value for name, value in described.items() if name != "class_name"}
@@ -56,13 +65,16 @@ def construct(slot: str, described: Mapping[str, Any], **own: Any) -> Any:
     return cls(**arguments, **own)
 
 
-def check(slot: str, described: Any, own: Collection[str] = ()) -> None:
-    """Raise `ValueError` unless a class of the slot is described, with arguments that it has and kinds that it takes.
+def check(slot: str, described: object, own: Collection[str] = ()) -> None:
+    """Check that a file describes a class of the slot, with arguments that the class has, of types that it takes.
 
     Args:
         slot: A key of `SLOTS`.
-        described: As for `construct`, but anything at all.
+        described: What the file has in place of `class_name` and keyword arguments.
         own: Names of arguments that the file may not give.
+
+    Raises:
+        ValueError: If the slot does not take the class, or the class does not take an argument.
     """
     if not isinstance(described, Mapping):
         raise ValueError(f"the {slot} is described by a {type(described).__name__}, expected an object")
@@ -85,8 +97,12 @@ def check(slot: str, described: Any, own: Collection[str] = ()) -> None:
             raise ValueError(f"the {slot} has {printable(key, 100)} = {shown_value(value)}, which {short} cannot use")
 
 
-def shown_value(value: Any) -> str:
-    """A value from a file for a message; containers and long numbers by their type alone."""
+def shown_value(value: object) -> str:
+    """Return a value from a file as text for a message, containers and long numbers by their type alone.
+
+    Args:
+        value: Object of any type.
+    """
     if value is None or isinstance(value, (bool, float)):
         return repr(value)
     if isinstance(value, int):
@@ -94,8 +110,8 @@ def shown_value(value: Any) -> str:
     return repr(printable(value, 60)) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-def _is_of_kind(value: Any, kind: Any) -> bool:
-    """Whether a plain value fits an annotation. Annotations of other than plain values fit everything."""
+def _is_of_kind(value: object, kind: object) -> bool:
+    """Return whether a plain value fits an annotation; every value fits annotations of other types."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return any(_is_of_kind(value, one) for one in arguments)

@@ -2,14 +2,30 @@
 
 import torch
 
+__all__ = ["is_out_of_memory", "pick_device"]
+
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, a device's or the machine's."""
+    """Return whether an error says that memory ran out, on a device or on the machine.
+
+    Args:
+        error: Error of PyTorch.
+    """
     return "out of memory" in str(error) or "can't allocate memory" in str(error)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, then MPS, then the CPU. Raises `ValueError`."""
+    """Choose a device; nothing is set for the process.
+
+    Args:
+        name: "cpu", "cuda", "cuda:1", "mps", or "auto" for CUDA if it is there, then MPS, then the CPU.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: If the name is unknown or the device is not there.
+    """
     available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import torch
@@ -18,6 +18,19 @@ import torch
 from stylegan_v_ext.interrupts import interruptible
 from torch_utils import custom_ops, training_stats
 
+__all__ = [
+    "ALONE",
+    "Processes",
+    "end_with",
+    "end_with_launcher",
+    "join",
+    "launched_processes",
+    "leave",
+    "own_share",
+    "relaunch",
+]
+
+_Made = TypeVar("_Made")
 _BOARD_KEY = "stylegan-v/meeting"
 _MEETING_SECONDS = 600
 _LAUNCHER = "STYLEGAN_V_LAUNCHER"
@@ -27,11 +40,11 @@ _LAST_SECONDS = 30.0  # for a step and the files of an orphan, as torchrun has i
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all.
+    """This process among all that train together.
 
     Attributes:
-        rank: Its number.
-        count: How many there are; with one, nothing is sent.
+        rank: Number of this process, 0 ... count - 1.
+        count: Number of processes; a single process sends nothing.
     """
 
     rank: int = 0
@@ -39,11 +52,15 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this process is the one that writes files and speaks."""
         return self.rank == 0
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace gradients by their sums over all processes, in one flat message."""
+        """Replace gradients by their sums over all processes, in one flat message.
+
+        Args:
+            parameters: Parameters of a network; those without a gradient are left out.
+        """
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.count == 1 or not gradients:
             return
@@ -53,10 +70,16 @@ class Processes:
             gradient.copy_(total.view_as(gradient))
 
     def join_averages(self, before: torch.Tensor, after: torch.Tensor, beta: float, updates: int) -> None:
-        """Make running averages of all processes one, in place in `after`.
+        """Make one running average of those of all processes, in place in `after`.
 
-        Each process made `updates` updates of after <- beta after + (1 - beta) x since `before`, which was
-        the same in all. The result weighs `before` as one process that made all updates would.
+        Each process made `updates` updates of after <- beta after + (1 - beta) x since `before`, which was the same in
+        all of them. The result weighs `before` as a single process that made all updates would.
+
+        Args:
+            before: Average before the updates.
+            after: Average of this process after its updates; it gets the result.
+            beta: Decay of the average, 0 ... 1.
+            updates: Updates that each process made.
         """
         if self.count == 1 or updates == 0:
             return
@@ -66,44 +89,63 @@ class Processes:
         after.copy_(before.lerp(new / self.count, 1 - kept**self.count))
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Each flag, true where it is in any process; on the CPU, so that no device is waited for."""
+        """Return, for each flag, whether it is true in any process; no device has to be waited for.
+
+        Args:
+            flags: Flags of this process.
+        """
         if self.count == 1:
             return list(flags)
         values = torch.tensor([int(flag) for flag in flags])
         torch.distributed.all_reduce(values, op=torch.distributed.ReduceOp.MAX)
         return [bool(value) for value in values.tolist()]
 
-    def from_leader(self, make: Callable[[], Any]) -> Any:
-        """What the leading process makes, in all of them."""
+    def from_leader(self, make: Callable[[], _Made]) -> _Made:
+        """Return in all processes what the leading process makes.
+
+        Args:
+            make: Function that the leading process calls.
+        """
         if self.count == 1:
             return make()
-        box = [make() if self.leads else None]
+        box: list[Any] = [make() if self.leads else None]
         torch.distributed.broadcast_object_list(box, src=0)
         return box[0]
 
     def leave(self) -> None:
-        """End this process together with the others; it returns only where it is the only one."""
+        """End this process together with the others; a single process goes on."""
         if self.count > 1:
             leave()
 
 
+ALONE = Processes()
+"""A single process."""
+
+
 def leave() -> None:
-    """End this process, with exit code 0, when all have come so far."""
-    torch.distributed.barrier()  # one that leaves while another still works would take that one down
+    """End this process, with exit code 0, once all processes are here."""
+    torch.distributed.barrier()  # a process that leaves early would take down those that still work
     torch.distributed.destroy_process_group()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os._exit(0)  # threads of gloo that still run abort a process that ends the usual way, now and then
+    os._exit(0)  # at the usual end of a process, threads of gloo that still run abort it now and then
 
 
 def launched_processes() -> int:
-    """How many processes torchrun has started, 1 without it."""
+    """Return how many processes torchrun has started; 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def own_share(device: str) -> tuple[int, int, str]:
-    """(number of this process, how many there are, its device) for work that needs no word between processes."""
+    """Find out which part of the work is this process's, if the processes need not talk to each other.
+
+    Args:
+        device: "cpu", or "cuda" for the GPU of this process's number on this machine.
+
+    Returns:
+        Number of this process, number of processes, device of this process.
+    """
     count, rank = launched_processes(), int(os.environ.get("RANK", "0"))
     if count > 1:
         end_with_launcher()
@@ -113,10 +155,16 @@ def own_share(device: str) -> tuple[int, int, str]:
 
 
 def join(device: str) -> tuple[Processes, str]:
-    """Meet the other processes that torchrun has started; (this one among them, its device).
+    """Meet the other processes that torchrun has started.
 
     Args:
-        device: "cpu", or "cuda" for the one of its own number on this machine.
+        device: "cpu", or "cuda" for the GPU of this process's number on this machine.
+
+    Returns:
+        This process among all, and its device.
+
+    Raises:
+        ValueError: If this machine has fewer GPUs than processes.
     """
     count = launched_processes()
     if count == 1:
@@ -142,7 +190,7 @@ def join(device: str) -> tuple[Processes, str]:
 
 
 def end_with_launcher() -> None:
-    """Stop this process as SIGTERM would when torchrun, or the command with --gpus that started it, is gone."""
+    """Stop this process, as SIGTERM would, once torchrun or the command with --gpus that started it is gone."""
     numbers = [int(os.environ[_LAUNCHER])] if _LAUNCHER in os.environ else []
     if "TORCHELASTIC_RUN_ID" in os.environ:
         numbers.append(os.getppid())
@@ -150,10 +198,13 @@ def end_with_launcher() -> None:
 
 
 def end_with(*numbers: int) -> None:
-    """Stop this process as SIGTERM would when one of several processes, by their numbers, is gone.
+    """Stop this process, as SIGTERM would, once one of several processes is gone.
 
-    They may be killed in a way that leaves them no time to stop this one. If it works on for half a minute, it ends
-    without its last step.
+    Those processes may be killed, which leaves them no time to stop this one. If this process works on for half a
+    minute after that, it ends without its last step.
+
+    Args:
+        numbers: Numbers of the processes in the system.
     """
     if numbers:
         threading.Thread(target=_end_without, args=[numbers], name="launcher watch", daemon=True).start()
@@ -171,17 +222,17 @@ def _end_without(numbers: Sequence[int]) -> None:
 
 
 def _lives(process: psutil.Process) -> bool:
-    """Whether a process runs, and is not another one that got its number."""
+    """Return whether a process runs, and is not another process that got its number."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-    except psutil.Error:  # of somebody else, who may hide it
+    except psutil.Error:  # the process of somebody else, who may hide it
         return True
 
 
 def _store(rank: int, count: int) -> torch.distributed.Store:
-    """Where the processes of this attempt find each other."""
+    """Return the store at which the processes of this attempt find each other."""
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return torch.distributed.TCPStore(address, port, count, is_master=rank == 0)
@@ -189,10 +240,10 @@ def _store(rank: int, count: int) -> torch.distributed.Store:
 
 
 def _meeting(board: torch.distributed.Store, address: str, rank: int) -> torch.distributed.Store:
-    """A store of this attempt alone, held by its process 0, which leaves word on torchrun's own.
+    """Return a store of this attempt alone; its process 0 holds it, and writes its address on torchrun's own store.
 
-    That one outlives restarts, and processes of earlier attempts have left their addresses on it. Their number
-    cannot tell attempts apart: it starts anew where torchrun itself was started again on a machine.
+    Torchrun's store outlives restarts, and processes of earlier attempts have left their addresses on it. The number of
+    the attempt cannot tell them apart: it starts anew on a machine on which torchrun itself was started again.
     """
     if rank == 0:
         meeting = torch.distributed.TCPStore(address, 0, is_master=True, wait_for_workers=False)
@@ -205,16 +256,22 @@ def _meeting(board: torch.distributed.Store, address: str, rank: int) -> torch.d
             found = torch.distributed.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=5))
             found.set_timeout(timedelta(seconds=_MEETING_SECONDS))
             return found
-        except (RuntimeError, ValueError):  # word of an earlier attempt, whose process 0 is gone
+        except (RuntimeError, ValueError):  # the address of an earlier attempt, whose process 0 is gone
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
 
 def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
-    """Run a module of Python with these arguments in `count` processes on this machine; their exit code.
+    """Run a Python module in several processes on this machine. A signal to this process is passed on to all of them.
 
-    A signal to this process goes to all of them, and the exit code is then that of the signal.
+    Args:
+        count: Number of processes.
+        module: Name of the module.
+        arguments: Arguments of its command line.
+
+    Returns:
+        Exit code of the processes, or that of the signal.
     """
     command = [
         sys.executable,
@@ -232,7 +289,7 @@ def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
         _LAUNCHER: str(os.getpid()),
     }
     with interruptible("Passing it on to all processes, which finish their step and save") as stopped:
-        # In a session of its own: torchrun would end the others at a Ctrl-C before they have saved.
+        # In a session of its own: at a Ctrl-C torchrun would end the processes before they have saved.
         process = subprocess.Popen(command, env=environment, start_new_session=True)
         try:
             while process.poll() is None and not stopped.wait(0.2):
@@ -249,7 +306,7 @@ def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
 
 
 def _pass_on(number: int, launcher: subprocess.Popen) -> None:
-    """Send a signal to the processes that a launcher has started, or end it if it has not started any."""
+    """Send a signal to the processes that a launcher has started, or end the launcher if there are no processes yet."""
     workers = [child for child in _below(launcher, recursive=False) if _lives(child)]
     for worker in workers:
         with suppress(psutil.Error):
@@ -258,11 +315,12 @@ def _pass_on(number: int, launcher: subprocess.Popen) -> None:
         launcher.terminate()
 
 
-def _below(process: subprocess.Popen, recursive: bool = True) -> list[psutil.Process]:
-    """Processes that a process has started.
+def _below(process: subprocess.Popen, *, recursive: bool = True) -> list[psutil.Process]:
+    """Return the processes that a process has started.
 
     Args:
-        recursive: Also those that these processes have started.
+        process: The process.
+        recursive: Whether processes that these have started are included.
     """
     try:
         return psutil.Process(process.pid).children(recursive=recursive)

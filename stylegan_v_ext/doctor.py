@@ -1,5 +1,6 @@
 """What works on this machine, what does not, and what to do about it."""
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -75,8 +76,7 @@ def _packages() -> Iterator[Finding]:
 def _kernels() -> Iterator[Finding]:
     import torch
 
-    from torch_utils import custom_ops
-    from torch_utils.ops import self_check
+    from torch_utils import custom_ops, self_check
 
     if not torch.cuda.is_available():
         yield _fine("CUDA kernels", "not needed without a GPU; the ops run as PyTorch functions")
@@ -88,6 +88,8 @@ def _kernels() -> Iterator[Finding]:
         yield _wrong("NVRTC", state)
         return
     yield _fine("NVRTC", state)
+    for name in ("bias_act", "upfirdn2d", "filtered_lrelu"):  # an op registers its check when it is imported
+        importlib.import_module(f"torch_utils.ops.{name}")
     for index in range(torch.cuda.device_count()):
         for name, check in self_check.CHECKS.items():
             try:
@@ -95,8 +97,8 @@ def _kernels() -> Iterator[Finding]:
             except Exception as problem:  # whatever it is, the user has to know it
                 yield _wrong(f"{name}, GPU {index}", f"{problem}; the ops run as PyTorch functions")
                 continue
-            op = custom_ops.state(name)
-            made = f"compiled in {op.seconds:.1f} s" if op.compiled else "from the cache"
+            kernel = custom_ops.state(name)
+            made = f"compiled in {kernel.seconds:.1f} s" if kernel.compiled else "from the cache"
             state = f"kernel {made}, {error:.1e} from the reference"
             remedy = f"; wrong: not used. Delete {custom_ops.cache_dir()} and update the driver"
             fine = error < self_check.TOLERANCE

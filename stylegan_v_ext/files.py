@@ -1,10 +1,9 @@
-"""Writing files so that they are either complete or not there, and folders that one process at a time may use."""
+"""Files that are either complete or absent, and folders that only one process at a time may use."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from dnnlib.files import append_line, atomic_path, remove_leftovers
 
@@ -16,11 +15,11 @@ except ImportError:  # Windows
 __all__ = ["append_line", "atomic_path", "locked", "remove_leftovers", "save_tensors"]
 
 
-_held: set[int] = set()  # descriptors of the folders that this process holds
+_held: set[int] = set()  # descriptors of the folders that this process has locked
 
 
 def _let_go() -> None:
-    """Close the locks that a child process got by a fork: it would hold them on after its parent was killed."""
+    """Release, in a forked child, the locks of its parent; it would hold them even after the parent was killed."""
     while _held:
         os.close(_held.pop())
 
@@ -30,14 +29,18 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextlib.contextmanager
-def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
-    """Hold a folder: no other process is inside such a block of it at the same time.
+def locked(folder: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Lock a folder during a block: no other process can be in such a block for the same folder at the same time.
 
-    The system lets go of it when the process ends, however it does; children that it forked do not hold it.
+    The system releases the lock when the process ends, even if it is killed. Forked children do not hold the lock. If
+    the system cannot lock folders (Windows, some network file systems), the block runs without a lock.
 
     Args:
-        wait: For another one to end its block; otherwise raise `BlockingIOError`. Where folders cannot be locked
-            (Windows, some network file systems) the block runs all the same.
+        folder: An existing folder.
+        wait: Whether to wait until another process leaves its block.
+
+    Raises:
+        BlockingIOError: If `wait` is False and another process holds the folder.
     """
     if fcntl is None:
         yield
@@ -53,19 +56,27 @@ def locked(folder: str | Path, wait: bool = True) -> Iterator[None]:
             pass
         yield
     finally:
-        if handle in _held:  # no forked child
+        if handle in _held:  # otherwise this is a forked child
             _held.discard(handle)
             os.close(handle)
 
 
-def save_tensors(content: Any, path: str | Path) -> None:
-    """`torch.save` to a file that is complete or as it was. Raises `OSError` where there is no room."""
+def save_tensors(content: object, path: str | Path) -> None:
+    """Write a file by `torch.save`; if that fails, the earlier file stays as it was.
+
+    Args:
+        content: Anything that `torch.save` takes.
+        path: The file.
+
+    Raises:
+        OSError: If the system cannot write the file, for example because there is no room.
+    """
     import torch
 
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         try:
             torch.save(content, file)
-        except RuntimeError as error:  # PyTorch's word for what the system said
+        except RuntimeError as error:  # PyTorch's form of an error of the system
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise

@@ -4,48 +4,52 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from types import FrameType
 
+__all__ = ["EndedBySignal", "Stopped", "StoppedBySignal", "ending", "interruptible", "write_to_terminal"]
+
+_Handler = Callable[[int, FrameType | None], object]
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
 class Stopped(threading.Event):
-    """Set by the first signal.
+    """An event that the first signal sets.
 
     Attributes:
-        number: Of that signal, `None` before.
+        number: Number of that signal; None before it.
     """
 
     number: int | None = None
 
 
 class StoppedBySignal(Exception):
-    """A signal ended the work, after all of it was saved.
+    """A signal ended the work, after everything was saved.
 
     Args:
-        number: Of the signal.
-        result: The last file.
+        number: Number of the signal.
+        result: Path of the last file; None if there is no such file.
     """
 
-    def __init__(self, number: int, result: Any = None) -> None:
+    def __init__(self, number: int, result: Path | None = None) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number, self.result = number, result
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as shells have it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
+        """128 plus the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
 
 class EndedBySignal(BaseException):
-    """A signal ends the work at once; what is being written is removed on the way.
+    """A signal ends the work at once; files that are half-written are removed on the way.
 
-    It is no `Exception` and no `KeyboardInterrupt`: libraries catch these two.
+    This is not an `Exception` and not a `KeyboardInterrupt`, since libraries catch these two.
 
     Args:
-        number: Of the signal.
+        number: Number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -55,17 +59,22 @@ class EndedBySignal(BaseException):
 
 @contextmanager
 def interruptible(promise: str = "Finishing this step and saving") -> Iterator[Stopped]:
-    """An event that the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 sets; a second Ctrl-C interrupts at once.
+    """Let the first SIGINT, SIGTERM, SIGHUP or SIGUSR1 set an event inside the block.
+
+    A second Ctrl-C interrupts at once. Only the main thread has signals: in other threads nothing sets the event.
 
     Args:
-        promise: What is done before the end, for the message. Threads other than the main one have no signals.
+        promise: What the program does before it ends, for the message.
+
+    Yields:
+        The event.
     """
     stopped = Stopped()
     again = signal.getsignal(signal.SIGINT)
     if again == signal.SIG_IGN:  # as shells start jobs in the background
         again = signal.default_int_handler
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         if stopped.number is None:
             stopped.number = number
         stopped.set()
@@ -78,12 +87,12 @@ def interruptible(promise: str = "Finishing this step and saving") -> Iterator[S
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Inside the block the same signals raise `EndedBySignal`, so that blocks that clean up do so.
+    """Let the same signals raise `EndedBySignal` inside the block, so that blocks that clean up do so.
 
     The first SIGTERM, SIGHUP or SIGUSR1 counts; another Ctrl-C interrupts the cleaning as well.
     """
 
-    def end(number: int, frame: Any) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         for other in _numbers():
             if other != signal.SIGINT:
                 signal.signal(other, signal.SIG_IGN)
@@ -94,7 +103,11 @@ def ending() -> Iterator[None]:
 
 
 def write_to_terminal(text: str) -> None:
-    """Write to the terminal from inside a signal handler, in which `print` may not be entered again."""
+    """Write to the terminal from inside a signal handler, which must not call `print`: it may have interrupted one.
+
+    Args:
+        text: Text with its line ends.
+    """
     with contextlib.suppress(OSError):
         os.write(2, text.encode())
 
@@ -104,12 +117,12 @@ def _numbers() -> list[int]:
 
 
 @contextmanager
-def _handled_by(handler: Any) -> Iterator[None]:
-    """The signals go to a handler inside the block. SIGHUP stays ignored if it was: so `nohup` starts programs."""
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    """Send the signals to a handler inside the block. SIGHUP stays ignored if it was: `nohup` starts programs so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: dict[int, Any] = {}
+    before: dict[int, _Handler | int | None] = {}
     hangup = getattr(signal, "SIGHUP", None)
     for number in _numbers():
         if number != hangup or signal.getsignal(number) != signal.SIG_IGN:

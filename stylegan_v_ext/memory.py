@@ -7,25 +7,64 @@ networks on large images.
 
 import contextlib
 import ctypes
-import functools
 import platform
+import threading
+from collections.abc import Iterator
+
+__all__ = ["keep_freed_memory"]
 
 # From glibc's malloc.h and Linux' mman.h.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _MADV_HUGEPAGE = 14
+_DEFAULTS = {_MMAP_MAX: 65536, _TRIM_THRESHOLD: 2**17, _TOP_PAD: 2**17}  # from glibc's malloc.c
 _HUGE_PAGE = 2**21
 _AHEAD = 2**31 - _HUGE_PAGE  # addresses that are taken at first, memory only as it is used; mallopt takes an int
 
+_lock = threading.Lock()
+_blocks = 0  # that keep memory at the moment
 
-@functools.cache
-def keep_freed_memory() -> None:
-    """Have freed memory used again instead of given back, from now on and in this process, and in huge pages.
 
-    Nothing happens without glibc. The process stays as large as it was at its largest.
+@contextlib.contextmanager
+def keep_freed_memory() -> Iterator[None]:
+    """Make glibc use freed memory again, in huge pages, instead of giving it back to the system.
+
+    Inside the block the process stays as large as it was at its largest. At the end of the outermost block glibc has
+    its default settings again, and free memory at the end of the heap goes back to the system. Nothing happens on
+    systems without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
+        yield
         return
-    libc = ctypes.CDLL(None)
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    """Count a block; the first one changes the settings."""
+    global _blocks
+    with _lock:
+        _blocks += 1
+        if _blocks == 1:
+            _keep(ctypes.CDLL(None))
+
+
+def _leave() -> None:
+    """Count a block that ends; the last one restores the settings."""
+    global _blocks
+    with _lock:
+        _blocks -= 1
+        if _blocks == 0:
+            libc = ctypes.CDLL(None)
+            for name, value in _DEFAULTS.items():
+                libc.mallopt(name, value)
+            libc.malloc_trim(0)
+
+
+def _keep(libc: ctypes.CDLL) -> None:
+    """Take all memory from the heap, let the heap grow in large steps, and have it in huge pages."""
     libc.mallopt(_MMAP_MAX, 0)
     libc.mallopt(_TRIM_THRESHOLD, -1)
     libc.mallopt(_TOP_PAD, _AHEAD)
@@ -40,7 +79,7 @@ def keep_freed_memory() -> None:
 
 
 def _heaps() -> list[tuple[int, int]]:
-    """First address of the heap and the one after its last."""
+    """Return the first address of the heap and the address after its last."""
     with open("/proc/self/maps", encoding="utf-8") as file:
         lines = [line.split() for line in file]
     ranges = [line[0].split("-") for line in lines if line[-1] == "[heap]"]

@@ -1,7 +1,8 @@
-"""What a name that results are written to stands for: a file of some format, or a folder.
+"""What the name of an output means: a file of some format, or a folder.
 
-The ending decides. A name whose ending belongs to files of a format that is not written here is refused: it would
-become a folder that looks like a file. Other dots are part of a folder's name: `run.v2`, `2024.05.01`, `samples_0.5`.
+The ending decides. A name is refused if its ending belongs to files of a format that is not written here: it would
+become a folder that looks like a file. All other dots belong to the name of a folder: `run.v2`, `2024.05.01`,
+`samples_0.5`.
 """
 
 import os
@@ -9,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CODECS = {"mp4": ("h264", "h265", "vp9"), "mov": ("h264", "h265"), "mkv": ("h264", "h265", "vp9"), "webm": ("vp9",)}
-"""The codecs that each container of video takes; the first one is the default."""
+"""The codecs that each video container takes; the first codec is the default."""
 VIDEO_FORMATS = (*CODECS, "gif", "webp", "png", "jpg", "npy")
-"""What a generated video is written as; png and jpg are folders of frames."""
+"""The formats in which a generated video can be written; png and jpg are folders of frames."""
 _ENDINGS = """
     3g2 3gp amv apng asf av1 avi divx dv f4v flv gif h264 h265 hevc ivf m1v m2ts m2v m4v mj2 mjpeg mkv mov mp4
     mpe mpeg mpg mts mxf nut obu ogm ogv qt rm rmvb ts vob webm wmv y4m yuv
@@ -23,24 +24,26 @@ _ENDINGS = """
     pptx prproj pt pth py rtf safetensors sqlite srt tex tfrecord tfrecords tsv txt xls xlsx xml yaml yml
     """
 FILE_ENDINGS = frozenset(_ENDINGS.split())
-"""Endings of files that people have: video, sound, pictures, archives, data and documents."""
+"""Common endings of files: video, sound, pictures, archives, data and documents."""
 
 
-def format_of(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> str | None:
-    """The format of the file that a name asks for; None if it asks for a folder.
+def format_of(path: str | Path, formats: Sequence[str], *, or_folder: bool = True) -> str | None:
+    """Tell from a name whether a file or a folder is meant.
 
     Args:
-        path: A name that ends in a slash asks for a folder, whatever stands before it.
-        formats: Endings, without a dot and in lower case, that the caller writes; none of them if it writes a folder
-            only.
-        or_folder: Whether messages offer a folder.
+        path: The name. A name that ends in a slash always means a folder.
+        formats: Endings that the caller can write, without a dot and in lower case; empty if it only writes folders.
+        or_folder: Whether the message of an error offers a folder.
+
+    Returns:
+        The ending of the file, in lower case; None for a folder.
 
     Raises:
-        ValueError: For the ending of another kind of file, unless a folder of that name exists, and for an ending with
-            no name before it.
+        ValueError: If the name has the ending of another kind of file and no folder of that name exists, or if no name
+            stands before the ending.
     """
     text = os.fspath(path)
-    name = Path(text).name.rstrip(". ")  # what Windows leaves out
+    name = Path(text).name.rstrip(". ")  # Windows ignores dots and spaces at the end
     stem, dot, ending = name.rpartition(".")
     ending = ending.lower()
     if not dot or ending not in FILE_ENDINGS.union(formats) or text.endswith(("/", os.sep)):
@@ -56,14 +59,19 @@ def format_of(path: str | Path, formats: Sequence[str], or_folder: bool = True) 
     raise ValueError(f"{text} ends in .{ending}{missing}; {wanted}")
 
 
-def check_place(path: str | Path, formats: Sequence[str], or_folder: bool = True) -> None:
-    """Raise `ValueError` unless a name is one that results can be written under: before the work is done, not after.
+def check_place(path: str | Path, formats: Sequence[str], *, or_folder: bool = True) -> None:
+    """Check, before any work is done, that results can be written under a name.
 
     Args:
-        path, formats, or_folder: As for `format_of`.
+        path: The name.
+        formats: As for `format_of`.
+        or_folder: As for `format_of`.
+
+    Raises:
+        ValueError: If nothing can be written under this name, or if `format_of` refuses it.
     """
     text, place = os.fspath(path), Path(path)
-    is_file = format_of(path, formats, or_folder) is not None
+    is_file = format_of(path, formats, or_folder=or_folder) is not None
     if text == "-":
         raise ValueError(f"- means standard output, which no results go to; name a {'folder' if or_folder else 'file'}")
     if is_file and place.is_dir():
@@ -72,8 +80,3 @@ def check_place(path: str | Path, formats: Sequence[str], or_folder: bool = True
     there = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent)), folder)
     if os.path.lexists(there) and not there.is_dir():
         raise ValueError(f"{there} is no folder, so nothing can be written in it; name another path than {text}")
-
-
-def check_folder(path: str | Path) -> None:
-    """Raise `ValueError` if the name of a folder to write has the ending of a file."""
-    format_of(path, ())

@@ -2,28 +2,32 @@
 
 import re
 import sys
-from typing import Any
+
+__all__ = ["printable", "say", "sentence"]
 
 _LONGEST_LINE = 8000  # a path has at most 4096 characters, and a line may name two
 
 
-def printable(text: Any, longest: int = 1000) -> str:
-    """A text from a file as one line for a terminal.
+def printable(text: object, longest: int = 1000) -> str:
+    """Return a text from a file as one line for a terminal.
 
     Args:
-        text: Anything; control characters, line ends and unpaired surrogates become `?`.
-        longest: Characters to keep, at least 0; `...` stands for the rest.
+        text: Object of any type; control characters, line ends and unpaired surrogates in its text become `?`.
+        longest: Number of characters to keep, at least 0; `...` stands for the rest.
     """
-    line = "".join(c if c.isprintable() else "?" for c in str(text)[: longest + 1])
+    line = "".join(letter if letter.isprintable() else "?" for letter in str(text)[: longest + 1])
     return line if len(line) <= longest else line[:longest] + "..."
 
 
-def say(*lines: Any, err: bool = False) -> None:
-    """Print lines for the user; whatever a line holds, it is one line of printable characters.
+def say(*lines: object, err: bool = False) -> None:
+    r"""Print lines for the user; whatever a line holds, it is one line of printable characters.
 
-    lines: anything. A text of several lines has to be split by its author, who knows which line ends are names' own.
-    err: print to stderr, for what is no result.
-    Characters that the terminal's encoding lacks are spelled out, such as `\\u65e5`.
+    Characters that the encoding of the terminal lacks are spelled out, such as `\\u65e5`.
+
+    Args:
+        lines: Objects of any type. The caller splits a text of several lines, since only the caller knows which line
+            ends belong to names.
+        err: Whether to print to stderr, for text that is not a result.
     """
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -32,8 +36,12 @@ def say(*lines: Any, err: bool = False) -> None:
         print(shown.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
-def sentence(error: Any) -> str:
-    """The message of an error. PyTorch gives an error that crossed from a data worker a traceback; it is cut off."""
+def sentence(error: object) -> str:
+    """Return the message of an error, without the traceback that PyTorch adds to an error of a data worker.
+
+    Args:
+        error: The error, or its message.
+    """
     message = str(error)
     if message.startswith("Caught ") and "\nOriginal Traceback" in message:
         message = re.split(r"^[\w.]*Error: ", message, flags=re.MULTILINE)[-1].strip()

@@ -14,7 +14,6 @@ import torch
 
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.networks import precision
 from stylegan_v_ext.networks.discriminator import TimeConditionedDiscriminator
 from stylegan_v_ext.networks.generator import VideoGenerator
 
@@ -75,12 +74,6 @@ def device(request, _exact):
 def _seeded():
     np.random.seed(0)
     torch.manual_seed(0)
-
-
-@pytest.fixture(autouse=True)
-def _float32():
-    yield
-    precision.use_bfloat16_on_cpu(False)
 
 
 def pytest_unconfigure(config):

@@ -15,26 +15,25 @@ import pytest
 import torch
 
 from stylegan_v_ext.distributed import Processes
-from stylegan_v_ext.engine.loop import Trainer
-from stylegan_v_ext.engine.state import load_state
-from tests.engine.test_loop import config_for, losses_of
+from stylegan_v_ext.engine import Trainer, load_state
+from tests.engine.small_runs import config_for, losses_of
 
 PROGRAM = """
 import json, sys
 import numpy as np
 from stylegan_v_ext.distributed import join
-from stylegan_v_ext.engine.loop import Trainer
+from stylegan_v_ext.engine import Trainer
 from torch_utils import misc
-from tests.engine.test_loop import config_for, losses_of
+from tests.engine.small_runs import config_for, losses_of
 
 processes, device = join("cpu")
 data, options, target = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
 trainer = Trainer(config_for(data, **options), "unused", None, processes)
 losses = losses_of(trainer, 20)
-for network in (trainer.G, trainer.D, trainer.G_ema):
+for network in trainer.state.networks.values():
     misc.check_ddp_consistency(network)
 if processes.leads:
-    json.dump({"losses": losses.tolist(), "p": trainer.loss.augment_p}, open(target, "w"))
+    json.dump({"losses": losses.tolist(), "p": trainer.state.augment_p}, open(target, "w"))
 processes.leave()
 """
 ROOT = Path(__file__).parents[1]
@@ -75,7 +74,7 @@ def test_two_processes_have_the_losses_of_one(sky_zip, tmp_path, options):
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads((tmp_path / "losses.json").read_text())
     assert np.abs(np.array(found["losses"]) - expected).max() < 1e-5
-    assert found["p"] == pytest.approx(alone.loss.augment_p)
+    assert found["p"] == pytest.approx(alone.state.augment_p)
 
 
 def start(*arguments, **environment):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stylegan_v_ext.documents import check_arrays, parse_json, read_json, read_json_lines
-from stylegan_v_ext.editing.directions import load_directions
+from stylegan_v_ext.generate.directions import load_directions
 from stylegan_v_ext.generate.latents import load_latents
 
 DEEP = "[" * 100_000

@@ -4,7 +4,7 @@ import pytest
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.writer import DatasetWriter
-from stylegan_v_ext.outputs import VIDEO_FORMATS, check_folder, check_place, format_of
+from stylegan_v_ext.outputs import VIDEO_FORMATS, check_place, format_of
 
 FOLDERS = [
     "out",
@@ -25,7 +25,7 @@ FOREIGN = ["avi", "7z", "tiff", "tif", "mp3", "wmv", "m4v", "tar", "tar.gz", "ra
 def test_dots_of_folders_are_no_endings(name, tmp_path):
     for path in (name, tmp_path / name, f"{name}/", f"x.mp4/{name}"):
         assert format_of(path, VIDEO_FORMATS) is None
-        check_folder(path)
+        check_place(path, ())
     with DatasetWriter(tmp_path / name) as writer:
         writer.write("0/0.jpg", b"x")
     assert (tmp_path / name / "0" / "0.jpg").read_bytes() == b"x"
@@ -37,7 +37,7 @@ def test_endings_of_other_files_are_refused_and_nothing_is_made(ending, tmp_path
         with pytest.raises(ValueError, match=rf"ends in \.{ending.rpartition('.')[2].lower()}; use \.mp4, \.mov"):
             format_of(tmp_path / name, VIDEO_FORMATS)
         with pytest.raises(ValueError, match="; end it in / for a folder"):
-            check_folder(tmp_path / name)
+            check_place(tmp_path / name, ())
         with pytest.raises(DataError, match=r"use \.zip, or end it in / for a folder"):
             DatasetWriter(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
@@ -49,14 +49,14 @@ def test_formats_are_known_in_any_case_and_need_a_name():
         with pytest.raises(ValueError, match="no name stands before it"):
             format_of(f"there/.{format}", VIDEO_FORMATS)
         with pytest.raises(ValueError, match="; end it in / for a folder"):
-            check_folder(f"a.{format}")
+            check_place(f"a.{format}", ())
         assert format_of(f"a.{format}/", VIDEO_FORMATS) is None, "a slash says folder"
 
 
 def test_a_folder_that_is_there_stays_a_folder(tmp_path):
     (tmp_path / "old.avi").mkdir()
     assert format_of(tmp_path / "old.avi", VIDEO_FORMATS) is None
-    check_folder(tmp_path / "old.avi")
+    check_place(tmp_path / "old.avi", ())
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.ZIP", "a.Zip", "a.zip.zip", "a.tar.zip"])

@@ -1,9 +1,8 @@
-"""CUDA kernels without a toolchain: the `.cu` text beside the ops is compiled at first use, by NVRTC.
+"""CUDA kernels without a toolchain: NVRTC compiles the `.cu` files of the ops at their first use.
 
-NVRTC comes with PyTorch's CUDA wheels, and NVIDIA's `cuda-bindings` reaches it from Python: no nvcc,
-ninja or host compiler. A kernel is compiled for exactly the factors, types and sizes it is called
-with, which takes a fraction of a second, and kept on disk by source, options, architecture and
-compiler version.
+NVRTC comes with PyTorch's CUDA wheels, and NVIDIA's `cuda-bindings` calls it from Python. So nvcc, ninja and a host
+compiler are not needed. A kernel is compiled for exactly the factors, types and sizes of a call, which takes a fraction
+of a second. It is kept on disk under a name made of source, options, architecture and compiler version.
 """
 
 import ctypes
@@ -11,26 +10,39 @@ import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 
-import dnnlib
-from dnnlib.files import atomic_path
+from torch_utils import kernel_cache, self_check
+from torch_utils.kernel_cache import cache_dir
+
+__all__ = [
+    "Kernel",
+    "KernelUnavailable",
+    "Variant",
+    "cache_dir",
+    "compiled",
+    "kernel",
+    "problem",
+    "set_verbosity",
+    "state",
+    "wanted",
+]
 
 VERBOSITIES = ("none", "brief", "full")
-verbosity = "brief"  # read and written by stock training scripts
+verbosity = "brief"  # stock training scripts read and write this
 
 SOURCES = Path(__file__).parent / "ops"
 SCALARS = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 2, torch.float64: 3}  # the macro SCALAR
-library = torch.library.Library("stylegan_v_ext", "FRAGMENT")  # where ops register, for torch.compile
-enabled = True  # False: references only, everywhere
-_LARGEST = 2**31 - 2**28  # elements of an input; kernels count threads in 31 bits, and padding adds some
+library = torch.library.Library("stylegan_v_ext", "FRAGMENT")  # ops register here, so that torch.compile knows them
+enabled = True  # False makes every op use its reference
+_LARGEST = 2**31 - 2**28  # elements of an input: kernels count threads in 31 bits, and padding adds some threads
 
 
 class KernelUnavailable(RuntimeError):
@@ -39,10 +51,12 @@ class KernelUnavailable(RuntimeError):
 
 @dataclass
 class OpState:
-    """How an op's kernels came about in this process.
+    """How this process got an op's kernels.
 
     Attributes:
-        seconds: Spent compiling.
+        compiled: Number of kernels that were compiled.
+        cached: Number of kernels that were read from the disk cache.
+        seconds: Time spent compiling.
     """
 
     compiled: int = 0
@@ -52,13 +66,19 @@ class OpState:
 
 @dataclass(frozen=True)
 class Variant:
-    """A kernel for certain types, factors and sizes: the `.cu` file of that name with these macros."""
+    """A kernel for certain types, factors and sizes.
+
+    Attributes:
+        name: Name of the `.cu` file and of the kernel in it.
+        macros: Names and values of the macros, in alphabetical order.
+    """
 
     name: str
     macros: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, name: str, **macros: int) -> "Variant":
+        """Make a variant of a kernel's name and macros."""
         return cls(name, tuple(sorted(macros.items())))
 
     def __getitem__(self, macro: str) -> int:
@@ -66,32 +86,37 @@ class Variant:
 
     @property
     def options(self) -> list[str]:
+        """Return the macros as options of a compiler."""
         return [f"-D{key}={value}" for key, value in self.macros]
-
-
-class Divisor(ctypes.Structure):
-    """Division by d as a multiplication and a shift, exact below 2^31 (`Divisor` in common.cuh)."""
-
-    _fields_ = [("d", ctypes.c_uint32), ("multiplier", ctypes.c_uint32), ("shift", ctypes.c_uint32)]
-
-
-@lru_cache(4096)
-def divisor(d: int) -> Divisor:
-    """The multiplier and shift that divide by d, 1 <= d < 2^31 (Granlund and Montgomery 1994, section 4)."""
-    shift = (d - 1).bit_length()
-    return Divisor(d, ((1 << 32) * ((1 << shift) - d)) // d + 1, shift)
 
 
 @dataclass
 class Kernel:
-    """A loaded kernel of one device. Launching neither waits nor allocates, so that CUDA graphs can record it."""
+    """A loaded kernel of one device. A launch neither waits nor allocates, so that CUDA graphs can record it.
+
+    Attributes:
+        function: The function's handle.
+        driver: The driver's Python side, `cuda.bindings.driver`.
+    """
 
     function: Any
-    driver: Any = field(repr=False)
+    driver: ModuleType = field(repr=False)
 
     def __call__(
         self, params: ctypes.Structure, blocks: int, threads: int, device: int, shared_nbytes: int = 0
     ) -> None:
+        """Launch the kernel on PyTorch's current stream.
+
+        Args:
+            params: The parameters of the kernel.
+            blocks: Number of blocks.
+            threads: Threads of a block.
+            device: Index of the CUDA device.
+            shared_nbytes: Dynamic shared memory of a block.
+
+        Raises:
+            RuntimeError: If the driver refuses the launch.
+        """
         if torch.cuda.current_device() != device:
             with torch.cuda.device(device):
                 return self(params, blocks, threads, device, shared_nbytes)
@@ -107,13 +132,20 @@ class Kernel:
 
 
 _states: dict[str, OpState] = {}
-_problems: dict[int, str | None] = {}
+_problems: dict[tuple[int, int], str | None] = {}  # by device, and by the number of checks that were run
 _lock = threading.RLock()
 _kernels: dict[tuple[Variant, int], Kernel] = {}
 
 
 def set_verbosity(level: str) -> None:
-    """Set how much is printed while ops are prepared; raises `ValueError` for an unknown level."""
+    """Set how much is printed while kernels are compiled.
+
+    Args:
+        level: One of `VERBOSITIES`.
+
+    Raises:
+        ValueError: If the level is unknown.
+    """
     global verbosity
     if level not in VERBOSITIES:
         raise ValueError(f"verbosity {level!r} is not one of {', '.join(VERBOSITIES)}")
@@ -121,33 +153,57 @@ def set_verbosity(level: str) -> None:
 
 
 def state(name: str) -> OpState:
-    """How the kernels of an op came about so far."""
+    """Return how this process got the kernels of an op so far.
+
+    Args:
+        name: Name of the op.
+
+    Returns:
+        The counts, which later calls change.
+    """
     return _states.setdefault(name, OpState())
 
 
 def wanted(x: torch.Tensor) -> bool:
-    """Whether an op on x has a kernel: a CUDA tensor of a type and size that kernels take, and they work here."""
+    """Return whether an op uses its kernel for a tensor.
+
+    Args:
+        x: The input of the op.
+
+    Returns:
+        True if x is a CUDA tensor of a type and size that kernels take, and kernels work on its device.
+    """
     fits = enabled and x.is_cuda and x.dtype in SCALARS and x.numel() <= _LARGEST
     return fits and problem(x.device.index) is None
 
 
 def problem(device: int) -> str | None:
-    """Why kernels cannot be had on a CUDA device, `None` where they can. Tried once, by comparing results."""
-    if device not in _problems:
-        from torch_utils.ops import self_check
+    """Return why kernels cannot be used on a CUDA device; None if they can.
 
+    The registered checks run at the first call, and again after an op has registered another check.
+
+    Args:
+        device: Index of the device.
+
+    Returns:
+        The reason in one line.
+    """
+    key = device, len(self_check.CHECKS)
+    if key not in _problems:
         with _lock:
-            try:
-                _problems[device] = self_check.problem(torch.device("cuda", device))
-            except KernelUnavailable as error:
-                _problems[device] = str(error)
-            except Exception as error:  # whatever is wrong with drivers and bindings, the references work
-                _problems[device] = (
-                    f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
-                )
-            if _problems[device]:
-                warnings.warn(f"ops run without CUDA kernels, several times slower: {_problems[device]}", stacklevel=2)
-    return _problems[device]
+            _problems[key] = _run_checks(device)
+            if _problems[key]:
+                warnings.warn(f"ops run without CUDA kernels, several times slower: {_problems[key]}", stacklevel=2)
+    return _problems[key]
+
+
+def _run_checks(device: int) -> str | None:
+    try:
+        return self_check.problem(torch.device("cuda", device))
+    except KernelUnavailable as error:
+        return str(error)
+    except Exception as error:  # whatever is wrong with drivers and bindings, the references work
+        return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
 # What torch.compiler.assume_constant_result sets; that function itself imports the whole compiler.
@@ -155,13 +211,18 @@ problem._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def kernel(variant: Variant, device: int, shared_nbytes: int = 0) -> Kernel:
-    """The kernel of a variant on a CUDA device: from memory, from the disk cache, or compiled now.
+    """Return the kernel of a variant: from memory, from the disk cache, or compiled now.
 
     Args:
-        shared_nbytes: Dynamic shared memory that its launches use.
+        variant: The kernel's name and macros.
+        device: Index of the CUDA device.
+        shared_nbytes: Dynamic shared memory that the launches use.
+
+    Returns:
+        The kernel, ready to launch.
 
     Raises:
-        KernelUnavailable: .
+        KernelUnavailable: If the kernel cannot be compiled or loaded.
     """
     found = _kernels.get((variant, device))
     if found is not None:
@@ -186,25 +247,33 @@ def _load(variant: Variant, device: int, shared_nbytes: int) -> Kernel:
     return Kernel(function, driver)
 
 
-def _bind_context(driver: Any, device: int) -> None:
-    """Give this thread PyTorch's context of a device, where it has none yet: threads of autograd start without."""
+def _bind_context(driver: ModuleType, device: int) -> None:
+    """Give this thread PyTorch's context of a device if it has no context yet: threads of autograd start without it."""
     if not int(_call(driver.cuCtxGetCurrent)):
         handle = _call(driver.cuDeviceGet, device)
         _call(driver.cuCtxSetCurrent, _call(driver.cuDevicePrimaryCtxRetain, handle))
 
 
 def compiled(variant: Variant, arch: int) -> bytes:
-    """Machine code for compute capability `arch` (90 is 9.0), from the disk cache or NVRTC; needs no GPU.
+    """Return a variant's machine code from the disk cache or from NVRTC; this needs no GPU.
 
-    For an architecture newer than NVRTC it is PTX, which the driver translates. Raises `KernelUnavailable`.
+    Args:
+        variant: The kernel's name and macros.
+        arch: Compute capability; 90 means 9.0.
+
+    Returns:
+        A cubin, or PTX for an architecture that is newer than NVRTC; the driver translates PTX.
+
+    Raises:
+        KernelUnavailable: If NVRTC is missing or the kernel does not compile.
     """
     sources = sources_of(variant)
     nvrtc = _bindings()[1]
     contents = sorted(sources.items()), variant.options, arch, nvrtc_version()
     path = cache_dir() / f"{variant.name}-sm{arch}-{hashlib.sha256(repr(contents).encode()).hexdigest()[:24]}.bin"
     op = state(variant.name)
-    with _cache_lock(path):
-        code = _read_cached(path)
+    with kernel_cache.lock(path):
+        code = kernel_cache.read(path)
         if code is not None:
             op.cached += 1
             return code
@@ -213,26 +282,25 @@ def compiled(variant: Variant, arch: int) -> bytes:
             print(f"Compiling {variant.name} {' '.join(variant.options)} ...", flush=True)
         code = _compile(nvrtc, variant, sources, arch)
         op.compiled, op.seconds = op.compiled + 1, op.seconds + time.perf_counter() - started
-        _write_cached(path, code)
+        kernel_cache.write(path, code)
     return code
 
 
 def nvrtc_version() -> str:
-    """Such as "13.0". Raises `KernelUnavailable`."""
+    """Return NVRTC's version, such as "13.0".
+
+    Raises:
+        KernelUnavailable: If NVRTC is missing.
+    """
     return ".".join(map(str, _call(_bindings()[1].nvrtcVersion)))
 
 
-def cache_dir() -> Path:
-    """Where compiled kernels are kept."""
-    return Path(dnnlib.make_cache_dir_path("kernels"))
-
-
 def sources_of(variant: Variant) -> dict[str, bytes]:
-    """The text of a variant's kernel and of what it includes, by file name."""
+    """Return the text of a variant's kernel and of the file that it includes, by file name."""
     return {path.name: path.read_bytes() for path in (SOURCES / f"{variant.name}.cu", SOURCES / "common.cuh")}
 
 
-def _compile(nvrtc: Any, variant: Variant, sources: dict[str, bytes], arch: int) -> bytes:
+def _compile(nvrtc: ModuleType, variant: Variant, sources: dict[str, bytes], arch: int) -> bytes:
     supported = _call(nvrtc.nvrtcGetSupportedArchs)
     native = arch in supported
     if not native and arch < max(supported):
@@ -255,8 +323,8 @@ def _compile(nvrtc: Any, variant: Variant, sources: dict[str, bytes], arch: int)
 
 
 @lru_cache(1)
-def _bindings() -> tuple[Any, Any]:
-    """The driver's and NVRTC's Python side."""
+def _bindings() -> tuple[ModuleType, ModuleType]:
+    """Return the Python modules of the driver and of NVRTC."""
     try:
         from cuda.bindings import driver, nvrtc
 
@@ -269,40 +337,9 @@ def _bindings() -> tuple[Any, Any]:
     return driver, nvrtc
 
 
-def _call(function: Any, *arguments: Any) -> Any:
-    """What a function of the bindings gives beside its error code; `None` for nothing."""
+def _call(function: Callable[..., tuple[Any, ...]], *arguments: object) -> Any:  # noqa: ANN401
+    """Call a function of the bindings; return its results without the error code, None if there are no results."""
     error, *values = function(*arguments)
     if int(error):
         raise KernelUnavailable(f"{function.__name__}: {error}")
     return (values[0] if values else None) if len(values) < 2 else tuple(values)
-
-
-def _read_cached(path: Path) -> bytes | None:
-    """Code behind its checksum; `None` for a file that is not there or not whole."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    code = content[32:]
-    return code if hashlib.sha256(code).digest() == content[:32] and code else None
-
-
-def _write_cached(path: Path, code: bytes) -> None:
-    with suppress(OSError), atomic_path(path) as temporary:  # a cache that cannot be written costs time, nothing else
-        temporary.write_bytes(hashlib.sha256(code).digest() + code)
-
-
-@contextmanager
-def _cache_lock(path: Path) -> Iterator[None]:
-    """One process compiles, the others wait. The system drops the lock with its process, however that ends."""
-    try:
-        import fcntl
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.with_suffix(".lock").open("w")
-    except (ImportError, OSError):
-        yield
-        return
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

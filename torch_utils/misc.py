@@ -1,27 +1,59 @@
-"""Constants on a device, shape checks, data order, copying and comparing network states."""
+"""Constants on a device, checks of shapes, the order of the data, copying and comparing networks."""
 
 import contextlib
 import functools
 import re
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-import dnnlib
+__all__ = [
+    "InfiniteSampler",
+    "assert_shape",
+    "check_ddp_consistency",
+    "constant",
+    "copy_params_and_buffers",
+    "ddp_sync",
+    "named_params_and_buffers",
+    "nan_to_num",
+    "params_and_buffers",
+    "print_module_summary",
+    "profiled_function",
+    "suppress_tracer_warnings",
+    "symbolic_assert",
+]
 
-nan_to_num = torch.nan_to_num  # under these names stock training loops and networks call them
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+nan_to_num = torch.nan_to_num  # stock training loops and networks use these two names
 symbolic_assert = torch._assert
 
 
 def constant(
-    value: Any, shape: Any = None, dtype: Any = None, device: Any = None, memory_format: Any = None
+    value: ArrayLike,
+    shape: Sequence[int] | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    memory_format: torch.memory_format | None = None,
 ) -> torch.Tensor:
-    """A tensor of a fixed value, made once per value, shape, dtype and device, then reused.
+    """Return a tensor of a fixed value. It is made once for each combination of arguments and then reused.
 
     Do not write into the result: every later caller gets the same tensor.
+
+    Args:
+        value: A number, a nested list of numbers or an array.
+        shape: Shape that the value is broadcast to; None keeps the value's own shape.
+        dtype: Type of the result; None is PyTorch's default type.
+        device: Device of the result; None is the CPU.
+        memory_format: Layout of the result; None is contiguous.
+
+    Returns:
+        The tensor.
     """
     array = np.asarray(value)
     dtype = dtype or torch.get_default_dtype()
@@ -31,7 +63,15 @@ def constant(
 
 
 @functools.lru_cache(maxsize=1024)
-def _constant(data, data_dtype, data_shape, shape, dtype, device, memory_format):  # noqa: ANN001, ANN202
+def _constant(
+    data: bytes,
+    data_dtype: str,
+    data_shape: tuple[int, ...],
+    shape: tuple[int, ...] | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    memory_format: torch.memory_format | None,
+) -> torch.Tensor:
     array = np.frombuffer(data, dtype=data_dtype).reshape(data_shape).copy()
     tensor = torch.as_tensor(array, dtype=dtype, device=device)
     if shape is not None:
@@ -41,14 +81,22 @@ def _constant(data, data_dtype, data_shape, shape, dtype, device, memory_format)
 
 @contextlib.contextmanager
 def suppress_tracer_warnings() -> Iterator[None]:
-    """Silence the tracer's warnings about values that become constants."""
+    """Silence the tracer's warnings about values that become constants, inside the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=torch.jit.TracerWarning)
         yield
 
 
-def assert_shape(tensor: torch.Tensor, ref_shape: Any) -> None:
-    """Raise AssertionError unless the tensor has the given shape; `None` matches any size."""
+def assert_shape(tensor: torch.Tensor, ref_shape: Sequence[int | None]) -> None:
+    """Check the shape of a tensor.
+
+    Args:
+        tensor: The tensor.
+        ref_shape: The expected shape; None in it matches any size.
+
+    Raises:
+        AssertionError: If the tensor has another shape.
+    """
     with suppress_tracer_warnings():
         shape = tuple(int(size) for size in tensor.shape)
         wanted = tuple(None if size is None else int(size) for size in ref_shape)
@@ -56,11 +104,18 @@ def assert_shape(tensor: torch.Tensor, ref_shape: Any) -> None:
         raise AssertionError(f"tensor of shape {list(shape)}, expected {list(wanted)}")
 
 
-def profiled_function(fn: Any) -> Any:
-    """Decorator: the function shows under its own name in the PyTorch profiler."""
+def profiled_function(fn: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Decorate a function so that PyTorch's profiler shows it under its own name.
+
+    Args:
+        fn: The function.
+
+    Returns:
+        A function that does the same.
+    """
 
     @functools.wraps(fn)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         with torch.autograd.profiler.record_function(fn.__name__):
             return fn(*args, **kwargs)
 
@@ -68,15 +123,26 @@ def profiled_function(fn: Any) -> Any:
 
 
 class InfiniteSampler(torch.utils.data.Sampler):
-    """Endless order of data-set indices, reshuffled as it goes, dealt out over `num_replicas` ranks.
+    """Yield indices of a data set without end. All processes together go through one order; each takes its share.
 
-    The items are shuffled once; after every draw the item swaps places with a random one among the
-    `window_size * len(dataset)` drawn before it, so that no epoch repeats the order of the last.
+    The items are shuffled once. After every draw the item swaps places with a random one among the
+    `window_size * len(dataset)` items before it, so that no epoch repeats the order of the epoch before.
+
+    Args:
+        dataset: The data set; only its length is used.
+        rank: Index of this process.
+        num_replicas: Number of processes.
+        shuffle: False yields the items in their own order.
+        seed: Seed of the order.
+        window_size: Fraction of the data set, 0 to 1, that an item may move back.
+
+    Raises:
+        ValueError: If the data set is empty, or an argument is out of range.
     """
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Sized,
         rank: int = 0,
         num_replicas: int = 1,
         shuffle: bool = True,
@@ -118,25 +184,28 @@ def _count() -> Iterator[int]:
         position += 1
 
 
-# Networks' parameters and buffers.
-
-
 def params_and_buffers(module: torch.nn.Module) -> list[torch.Tensor]:
-    """All parameters, then all buffers."""
+    """Return all parameters of a module, then all its buffers."""
     return [tensor for _, tensor in named_params_and_buffers(module)]
 
 
 def named_params_and_buffers(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """(name, tensor) of all parameters, then of all buffers."""
+    """Return (name, tensor) of all parameters of a module, then of all its buffers."""
     return [*module.named_parameters(), *module.named_buffers()]
 
 
 def copy_params_and_buffers(
     src_module: torch.nn.Module, dst_module: torch.nn.Module, require_all: bool = False
 ) -> None:
-    """Copy every tensor of `dst_module` that `src_module` has under the same name.
+    """Copy every tensor of one module to the tensor of the same name in another module.
 
-    Raises `ValueError` for a name that is missing (with `require_all`) or has another shape.
+    Args:
+        src_module: The module to copy from.
+        dst_module: The module to copy to.
+        require_all: Whether every tensor of `dst_module` must exist in `src_module`.
+
+    Raises:
+        ValueError: If a tensor has another shape, or is missing although `require_all` is true.
     """
     source = dict(named_params_and_buffers(src_module))
     for name, tensor in named_params_and_buffers(dst_module):
@@ -153,7 +222,15 @@ def copy_params_and_buffers(
 
 @contextlib.contextmanager
 def ddp_sync(module: torch.nn.Module, sync: bool) -> Iterator[None]:
-    """Whether a DistributedDataParallel module exchanges gradients inside the block."""
+    """Choose whether a module of `DistributedDataParallel` exchanges gradients inside the block.
+
+    Args:
+        module: The module; modules of other classes are left alone.
+        sync: Whether to exchange gradients.
+
+    Yields:
+        Nothing.
+    """
     if sync or not isinstance(module, torch.nn.parallel.DistributedDataParallel):
         yield
     else:
@@ -162,7 +239,15 @@ def ddp_sync(module: torch.nn.Module, sync: bool) -> Iterator[None]:
 
 
 def check_ddp_consistency(module: torch.nn.Module, ignore_regex: str | None = None) -> None:
-    """Raise RuntimeError if a tensor of the module differs between this rank and rank 0."""
+    """Check that a module has the same tensors in all processes.
+
+    Args:
+        module: The module.
+        ignore_regex: Pattern of names `Class.tensor` to leave out; None checks all tensors.
+
+    Raises:
+        RuntimeError: If a tensor differs between this process and rank 0.
+    """
     for name, tensor in named_params_and_buffers(module):
         full_name = f"{type(module).__name__}.{name}"
         if ignore_regex is not None and re.fullmatch(ignore_regex, full_name):
@@ -177,51 +262,32 @@ def check_ddp_consistency(module: torch.nn.Module, ignore_regex: str | None = No
 
 
 def print_module_summary(
-    module: torch.nn.Module, inputs: Any, max_nesting: int = 3, skip_redundant: bool = True
-) -> Any:
-    """Run the module once and print a table of submodules: parameters, buffers, output shapes.
+    module: torch.nn.Module, inputs: Sequence[object], max_nesting: int = 3, skip_redundant: bool = True
+) -> torch.Tensor:
+    """Run a module once and print a table of its submodules: parameters, buffers and output shapes.
 
-    Returns the outputs of the run. `skip_redundant` leaves out modules with nothing of their own.
+    Args:
+        module: The module.
+        inputs: Arguments of the run.
+        max_nesting: Depth of the deepest submodules in the table.
+        skip_redundant: Whether to leave out submodules without parameters and buffers of their own.
+
+    Returns:
+        The output of the run.
     """
-    rows: list[dnnlib.EasyDict] = []
-    depth = 0
-
-    def enter(mod: torch.nn.Module, args: Any) -> None:
-        nonlocal depth
-        depth += 1
-
-    def leave(mod: torch.nn.Module, args: Any, outputs: Any) -> None:
-        nonlocal depth
-        depth -= 1
-        if depth <= max_nesting:
-            outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-            rows.append(dnnlib.EasyDict(mod=mod, outputs=[o for o in outputs if isinstance(o, torch.Tensor)]))
-
-    hooks = []
-    for mod in module.modules():
-        hooks += [mod.register_forward_pre_hook(enter), mod.register_forward_hook(leave)]
-    try:
-        result = module(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-    names = {mod: name for name, mod in module.named_modules()}
+    rows, result = _run_and_record(module, inputs, max_nesting)
+    names = {submodule: name or "<top-level>" for name, submodule in module.named_modules()}
     seen: set[int] = set()
     table = [[type(module).__name__, "Parameters", "Buffers", "Output shape", "Datatype"], ["---"] * 5]
     totals = [0, 0]
-    for row in rows:
-        counts = []
-        for tensors in (row.mod.parameters(), row.mod.buffers()):
-            own = {id(tensor): tensor.numel() for tensor in tensors if id(tensor) not in seen}
-            seen.update(own)
-            counts.append(sum(own.values()))
-        if skip_redundant and not any(counts) and row.mod is not module:
+    for submodule, outputs in rows:
+        counts = [_count_unseen(tensors, seen) for tensors in (submodule.parameters(), submodule.buffers())]
+        if skip_redundant and not any(counts) and submodule is not module:
             continue
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
-        shapes = [str(list(o.shape)) for o in row.outputs] or ["-"]
-        dtypes = [str(o.dtype).removeprefix("torch.") for o in row.outputs] or ["-"]
-        table.append([names[row.mod] or "<top-level>", *(str(c) if c else "-" for c in counts), shapes[0], dtypes[0]])
+        shape = str(list(outputs[0].shape)) if outputs else "-"
+        dtype = str(outputs[0].dtype).removeprefix("torch.") if outputs else "-"
+        table.append([names[submodule], *(str(count) if count else "-" for count in counts), shape, dtype])
     table += [["---"] * 5, ["Total", str(totals[0]), str(totals[1]), "-", "-"]]
     widths = [max(len(row[column]) for row in table) for column in range(5)]
     print()
@@ -229,3 +295,38 @@ def print_module_summary(
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     print()
     return result
+
+
+def _run_and_record(
+    module: torch.nn.Module, inputs: Sequence[object], max_nesting: int
+) -> tuple[list[tuple[torch.nn.Module, list[torch.Tensor]]], torch.Tensor]:
+    """Run a module; return (submodule, its output tensors) in the order in which they finish, and the output."""
+    rows: list[tuple[torch.nn.Module, list[torch.Tensor]]] = []
+    depth = 0
+
+    def enter(submodule: torch.nn.Module, arguments: object) -> None:
+        nonlocal depth
+        depth += 1
+
+    def leave(submodule: torch.nn.Module, arguments: object, outputs: object) -> None:
+        nonlocal depth
+        depth -= 1
+        if depth <= max_nesting:
+            parts = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+            rows.append((submodule, [part for part in parts if isinstance(part, torch.Tensor)]))
+
+    hooks = []
+    for submodule in module.modules():
+        hooks += [submodule.register_forward_pre_hook(enter), submodule.register_forward_hook(leave)]
+    try:
+        return rows, module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _count_unseen(tensors: Iterator[torch.Tensor], seen: set[int]) -> int:
+    """Count the elements of the tensors that were not seen before, and mark these tensors as seen."""
+    own = {id(tensor): tensor.numel() for tensor in tensors if id(tensor) not in seen}
+    seen.update(own)
+    return sum(own.values())

@@ -1,12 +1,12 @@
 """Pickles that carry the source code of the classes in them.
 
-A class decorated with `persistent_class` is pickled as a *record*: the text of its module, the class
-name and the object's state. Loading runs that text, so the pickle opens wherever PyTorch and this
-package are installed, even when the class has since changed. The layout (version 6) is the one that
-stylegan2-ada-pytorch and stylegan3 read and write.
+An object of a class that is decorated with `persistent_class` is pickled as a *record*: the text of the class's module,
+the class's name and the object's state. The unpickler runs this text. So the pickle opens wherever PyTorch and this
+package are installed, even if the class has changed since. stylegan2-ada-pytorch and stylegan3 read and write the same
+layout (version 6).
 
-Loading such a pickle with Python's own unpickler executes its source. To open files of others, use
-`stylegan_v_ext.checkpoints`, which never does.
+Python's own unpickler executes the source in such a pickle. Use `stylegan_v_ext.checkpoints` for files from other
+people: it never executes any.
 """
 
 import copy
@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import dnnlib
 
+__all__ = ["import_hook", "is_persistent", "module_from_source", "persistent_class"]
+
 _Class = TypeVar("_Class", bound=type)
 
 _VERSION = 6
@@ -29,10 +31,16 @@ _MODULE_OF_SOURCE: dict[str, types.ModuleType] = {}
 
 
 def persistent_class(orig_class: _Class) -> _Class:
-    """Class decorator: instances are pickled together with the source of their module.
+    """Decorate a class so that its instances are pickled together with the source of their module.
 
-    Instances remember the arguments they were made with, as `init_args` (tuple) and `init_kwargs`
-    (EasyDict), both handed out as copies.
+    Instances remember the arguments they were made with, as `init_args` (tuple) and `init_kwargs` (EasyDict). Both give
+    copies.
+
+    Args:
+        orig_class: The class.
+
+    Returns:
+        A subclass with the same name, or the class itself if it is already decorated.
     """
     if is_persistent(orig_class):
         return orig_class
@@ -44,7 +52,7 @@ def persistent_class(orig_class: _Class) -> _Class:
         _orig_module_src = source
         _orig_class_name = class_name
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__(*args, **kwargs)
             self._init_args = copy.deepcopy(args)
             self._init_kwargs = copy.deepcopy(kwargs)
@@ -60,7 +68,7 @@ def persistent_class(orig_class: _Class) -> _Class:
         def __reduce__(self) -> tuple:
             reduced = super().__reduce__()
             if reduced[0] is _reconstruct_persistent_obj:
-                return reduced  # a persistent base class wrote the record, with this class' name and source
+                return reduced  # a persistent base class wrote the record of this class
             state = reduced[2] if len(reduced) > 2 else None
             record = {
                 "type": "class",
@@ -80,8 +88,8 @@ def persistent_class(orig_class: _Class) -> _Class:
     return Persistent  # type: ignore[return-value]
 
 
-def is_persistent(obj: Any) -> bool:
-    """Whether an object, or its class, was decorated with `persistent_class`."""
+def is_persistent(obj: object) -> bool:
+    """Return whether an object is a class decorated with `persistent_class`, or an instance of such a class."""
     try:
         if obj in _DECORATED:
             return True
@@ -91,10 +99,17 @@ def is_persistent(obj: Any) -> bool:
 
 
 def import_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Register a function that every record passes through before it is loaded.
+    """Register a function that every record passes through before it is loaded; usable as a decorator.
 
-    The hook gets an EasyDict with `type`, `version`, `module_src`, `class_name` and `state`, may
-    change it, and returns it. Usable as a decorator.
+    Args:
+        hook: Gets an EasyDict with `type`, `version`, `module_src`, `class_name` and `state`, may change it, and
+            returns it.
+
+    Returns:
+        The hook.
+
+    Raises:
+        TypeError: If the hook is not callable.
     """
     if not callable(hook):
         raise TypeError(f"import hook {hook!r} is not callable")
@@ -102,8 +117,8 @@ def import_hook(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return hook
 
 
-def _reconstruct_persistent_obj(meta: dict) -> Any:
-    """Make the object of a record again; pickles refer to this function by name."""
+def _reconstruct_persistent_obj(meta: dict) -> object:
+    """Make the object of a record. Pickles refer to this function by its name."""
     record = dnnlib.EasyDict(meta)
     record.state = dnnlib.EasyDict(record.state or {})
     for hook in _IMPORT_HOOKS:
@@ -133,7 +148,14 @@ def _module_source(module: types.ModuleType) -> str:
 
 
 def module_from_source(source: str) -> types.ModuleType:
-    """Run a module's text once; the same text always gives the same module. Never call it on text of others."""
+    """Run the text of a module. Never call this with text from other people.
+
+    Args:
+        source: The text.
+
+    Returns:
+        The module; the same text always gives the same module.
+    """
     module = _MODULE_OF_SOURCE.get(source)
     if module is None:
         digest = hashlib.sha256(source.encode()).hexdigest()[:32]

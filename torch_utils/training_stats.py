@@ -1,60 +1,146 @@
 """Averages of anything reported anywhere in a training loop, over all processes.
 
-`report` adds scalars to counters on the tensor's own device without waiting for it; a `Collector`
-reads, once a tick, the mean and standard deviation of what came in since its last update.
+`report` adds scalars to sums on the tensor's own device without waiting for it; a `Collector` reads, once a tick, the
+mean and standard deviation of what came in since its last update.
+
+The sums belong to a `Statistics`. Stock loops use the one of the process and never see it. Inside a block of
+`recording`, reports go to another one, so that several runs in a process do not mix their numbers.
 """
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 import dnnlib
 
+_Value = TypeVar("_Value")
 _MOMENTS = 3  # count, sum, sum of squares
 _rank = 0
 _sync_device: torch.device | None = None
 _started_sync = False
-_counters: dict[str, dict[torch.device, torch.Tensor]] = {}  # since the last fetch, by name and device
-_totals: dict[str, torch.Tensor] = {}  # over all processes since the start, float64 on the CPU
+
+
+class Statistics:
+    """Count, sum and sum of squares of everything that was reported, by name."""
+
+    def __init__(self) -> None:
+        self._new: dict[str, dict[torch.device, torch.Tensor]] = {}  # since the last fetch, by name and device
+        self._totals: dict[str, torch.Tensor] = {}  # over all processes since the start, float64 on the CPU
+
+    def names(self) -> list[str]:
+        """Return all names that were reported."""
+        return list(self._new)
+
+    def add(self, name: str, moments: torch.Tensor | None) -> None:
+        """Add to the sums of a statistic.
+
+        Args:
+            name: Name of the statistic.
+            moments: Count, sum and sum of squares `[3]` of the values, on the device of the values; None for a name
+                without values.
+        """
+        by_device = self._new.setdefault(name, {})
+        if moments is None:
+            return
+        if moments.device in by_device:
+            by_device[moments.device].add_(moments)
+        else:
+            by_device[moments.device] = moments
+
+    def fetch(self, names: list[str]) -> dict[str, torch.Tensor]:
+        """Return sums over all processes since the start, float64 `[3]` by name; every process has to call it."""
+        global _started_sync
+        if not names:
+            return {}
+        _started_sync = True
+        new = _over_processes(torch.stack([self._take(name) for name in names]))
+        for name, row in zip(names, new, strict=True):
+            self._totals[name] = self._totals.get(name, torch.zeros(_MOMENTS, dtype=torch.float64)) + row
+        return {name: self._totals[name].clone() for name in names}
+
+    def _take(self, name: str) -> torch.Tensor:
+        """Return what this process reported since the last fetch, and forget it."""
+        row = torch.zeros(_MOMENTS, dtype=torch.float64)
+        for moments in self._new[name].values():
+            row += moments.to(device="cpu", dtype=torch.float64)
+        self._new[name] = {}
+        return row
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the sums of everything reported so far, over all processes; every process has to call it."""
+        return self.fetch(self.names())
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from the sums in `state`; what was reported before is forgotten."""
+        for name in [*self._new, *state]:
+            self._new[name] = {}
+        self._totals = {name: total.clone() for name, total in state.items()}
+
+
+_current = Statistics()
+
+
+@contextmanager
+def recording(statistics: Statistics) -> Iterator[None]:
+    """Send reports to these statistics inside the block; collectors that are made there read them.
+
+    Args:
+        statistics: The sums of a run.
+    """
+    global _current
+    before, _current = _current, statistics
+    try:
+        yield
+    finally:
+        _current = before
 
 
 def init_multiprocessing(rank: int, sync_device: torch.device | None) -> None:
-    """Tell this process' rank and the device to sum over processes on (`None`: single process).
+    """Set the rank of this process and the device on which sums over processes are made.
 
-    Call before the first `Collector.update`.
+    Call it before the first `Collector.update`; later calls with the same values change nothing.
+
+    Args:
+        rank: Number of this process.
+        sync_device: Device for the sums over processes; None for a single process.
     """
     global _rank, _sync_device
-    if _started_sync:
+    if _started_sync and (rank, sync_device) != (_rank, _sync_device):
         raise RuntimeError("init_multiprocessing has to be called before the statistics are first read")
     _rank, _sync_device = rank, sync_device
 
 
 @torch.no_grad()
-def report(name: str, value: Any) -> Any:
-    """Add every finite element of a tensor, array, list or number to the statistic `name`; returns `value`.
+def report(name: str, value: _Value) -> _Value:
+    """Add every finite element of a value to a statistic; every process has to report the same names.
 
-    One that is not finite would be in the sums for ever. Every process has to report the same names.
+    A value that is not finite would be in the sums for ever.
+
+    Args:
+        name: Name of the statistic.
+        value: Tensor, array, list or number.
+
+    Returns:
+        `value` itself.
     """
-    by_device = _counters.setdefault(name, {})
     values = torch.as_tensor(value).detach().flatten()
     if values.numel() == 0:
+        _current.add(name, None)
         return value
     # Squares of large losses overflow 32 bits, but not every device has float64.
     dtype = torch.float32 if values.device.type == "mps" else torch.float64
     values = values.to(dtype)
     finite = torch.isfinite(values)
     values = torch.where(finite, values, 0)
-    moments = torch.stack([finite.sum().to(dtype), values.sum(), values.square().sum()])
-    if values.device in by_device:
-        by_device[values.device].add_(moments)
-    else:
-        by_device[values.device] = moments
+    _current.add(name, torch.stack([finite.sum().to(dtype), values.sum(), values.square().sum()]))
     return value
 
 
-def report0(name: str, value: Any) -> Any:
-    """Like `report`, but only the first process' values count."""
+def report0(name: str, value: _Value) -> _Value:
+    """Do what `report` does, with the values of the first process alone."""
     report(name, value if _rank == 0 else [])
     return value
 
@@ -62,26 +148,31 @@ def report0(name: str, value: Any) -> Any:
 class Collector:
     """Reads statistics whose names match `regex`, as changes between updates.
 
-    `keep_previous` keeps the figures of a statistic that got nothing new; otherwise it reads NaN.
+    A collector reads the statistics that were current when it was made (`recording`).
+
+    Args:
+        regex: Regular expression that has to match a whole name.
+        keep_previous: Whether a statistic that got nothing new keeps its figures; otherwise it reads NaN.
     """
 
     def __init__(self, regex: str = ".*", keep_previous: bool = True) -> None:
         self._regex = re.compile(regex)
         self._keep_previous = keep_previous
+        self._statistics = _current
         self._seen: dict[str, torch.Tensor] = {}
         self._change: dict[str, torch.Tensor] = {}
         self.update()
         self._change.clear()
 
     def names(self) -> list[str]:
-        """Names seen so far that match."""
-        return [name for name in _counters if self._regex.fullmatch(name)]
+        """Return the names that match, of those seen so far."""
+        return [name for name in self._statistics.names() if self._regex.fullmatch(name)]
 
     def update(self) -> None:
         """Take in what all processes reported since the last update; every process has to call it."""
         if not self._keep_previous:
             self._change.clear()
-        for name, total in _fetch(self.names()).items():
+        for name, total in self._statistics.fetch(self.names()).items():
             change = total - self._seen.get(name, torch.zeros(_MOMENTS, dtype=torch.float64))
             self._seen[name] = total
             if float(change[0]) != 0:
@@ -91,16 +182,16 @@ class Collector:
         return self._change.get(name, torch.zeros(_MOMENTS, dtype=torch.float64))
 
     def num(self, name: str) -> int:
-        """Number of values reported between the last two updates."""
+        """Return the number of values reported between the last two updates."""
         return int(self._moments(name)[0])
 
     def mean(self, name: str) -> float:
-        """Mean between the last two updates; NaN if there was nothing."""
+        """Return the mean between the last two updates; NaN if nothing was reported."""
         count, total, _ = self._moments(name).tolist()
         return total / count if count else float("nan")
 
     def std(self, name: str) -> float:
-        """Standard deviation between the last two updates; NaN if there was nothing."""
+        """Return the standard deviation between the last two updates; NaN if nothing was reported."""
         count, total, squares = self._moments(name).tolist()
         if not count:
             return float("nan")
@@ -108,7 +199,7 @@ class Collector:
         return max(squares / count - mean * mean, 0.0) ** 0.5  # `**` would raise for a very large mean
 
     def as_dict(self) -> dnnlib.EasyDict:
-        """`{name: EasyDict(num, mean, std)}` of everything that matches."""
+        """Return `{name: EasyDict(num, mean, std)}` of everything that matches."""
         return dnnlib.EasyDict(
             {n: dnnlib.EasyDict(num=self.num(n), mean=self.mean(n), std=self.std(n)) for n in self.names()}
         )
@@ -117,44 +208,18 @@ class Collector:
         return self.mean(name)
 
     def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
-        """What it has seen, for `load_state_dict` of another process."""
+        """Return what the collector has seen, for `load_state_dict` of a collector in another process."""
         return {"seen": dict(self._seen), "change": dict(self._change)}
 
     def load_state_dict(self, state: dict[str, dict[str, torch.Tensor]]) -> None:
+        """Go on from the state of another collector."""
         self._seen, self._change = dict(state["seen"]), dict(state["change"])
 
 
-def state_dict() -> dict[str, torch.Tensor]:
-    """Totals of everything reported so far, over all processes; every process has to call it."""
-    return _fetch(list(_counters))
-
-
-def load_state_dict(state: dict[str, torch.Tensor]) -> None:
-    """Go on from these totals; what was reported in this process before is forgotten."""
-    for name in [*_counters, *state]:
-        _counters[name] = {}
-    _totals.clear()
-    _totals.update({name: total.clone() for name, total in state.items()})
-
-
-def _fetch(names: list[str]) -> dict[str, torch.Tensor]:
-    """Totals by name over all processes since the start, `[count, sum, sum of squares]`."""
-    global _started_sync
-    if not names:
-        return {}
-    _started_sync = True
-    rows = []
-    for name in names:
-        row = torch.zeros(_MOMENTS, dtype=torch.float64)
-        for counter in _counters[name].values():
-            row += counter.to(device="cpu", dtype=torch.float64)
-        _counters[name] = {}
-        rows.append(row)
-    new = torch.stack(rows)
-    if _sync_device is not None:
-        on_device = new.to(_sync_device)
-        torch.distributed.all_reduce(on_device)
-        new = on_device.cpu()
-    for name, row in zip(names, new, strict=True):
-        _totals[name] = _totals.get(name, torch.zeros(_MOMENTS, dtype=torch.float64)) + row
-    return {name: _totals[name].clone() for name in names}
+def _over_processes(rows: torch.Tensor) -> torch.Tensor:
+    """Return the sum of these rows over all processes."""
+    if _sync_device is None:
+        return rows
+    on_device = rows.to(_sync_device)
+    torch.distributed.all_reduce(on_device)
+    return on_device.cpu()

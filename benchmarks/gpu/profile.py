@@ -29,7 +29,7 @@ def main() -> None:
     steps = request["steps"]
     for _ in range(request["warm_up"]):
         without_r1 = _milliseconds(run.step, device)  # the first ones prepare what the last one uses
-    run.num_steps = 16 * (run.num_steps // 16 + 1)
+    run.state.num_steps = 16 * (run.state.num_steps // 16 + 1)
     with_r1 = _milliseconds(run.step, device)
     waits = _waits(run.step, device, steps)
     print(

@@ -30,7 +30,7 @@ def videos(
     channels = channels or {"channel_base": 16384 if resolution < 512 else 32768, "channel_max": 512}
     generator = VideoGenerator(3, resolution, 3, **channels, **precision()).requires_grad_(False)
     sampler = VideoSampler(generator, torch.device(device))
-    named = [sampler.video(VideoName(seed)) for seed in range(count)]
+    named = [sampler.scene(VideoName(seed)) for seed in range(count)]
 
     def make() -> None:
         times = frame_times(frames)

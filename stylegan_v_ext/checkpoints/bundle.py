@@ -10,10 +10,33 @@ import inspect
 import types
 
 from stylegan_v_ext import strip
-from stylegan_v_ext.networks import discriminator, layers, mapping, modulation, precision, stylegan2, synthesis
+from stylegan_v_ext.networks import (
+    discriminator,
+    discriminator_blocks,
+    layers,
+    mapping,
+    modulation,
+    precision,
+    stylegan2,
+    synthesis,
+    time_encoding,
+    truncation,
+)
 from torch_utils import persistence
 
-_MODULES = (strip, precision, layers, modulation, mapping, synthesis, stylegan2, discriminator)
+_MODULES = (
+    strip,
+    precision,
+    layers,
+    modulation,
+    truncation,
+    mapping,
+    synthesis,
+    stylegan2,
+    time_encoding,
+    discriminator_blocks,
+    discriminator,
+)
 _OWN_PACKAGE = "stylegan_v_ext"
 
 

@@ -31,7 +31,7 @@ _LABELS = (
 )
 _NO_RATE = (
     "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by --fps, "
-    'and pictures by a dataset.json with {"fps": 25}, or what is true, in SRC'
+    'and pictures by a dataset.json with {"fps": 25}, or the true rate, in SRC'
 )
 
 
@@ -110,7 +110,9 @@ def convert(
         **cast("dict[str, Any]", options),
     )
     with progress_bar(1000, "Converting") as bar:
-        report = conversion.convert(src, dest, request, lambda name, share: bar.update(int(share * 1000) - bar.pos))
+        report = conversion.convert_dataset(
+            src, dest, request, lambda name, share: bar.update(int(share * 1000) - bar.pos)
+        )
     say(*(f"Note: {sentence}" for sentence in report.notes), err=True)
     if report.fps is None:
         say(_NO_RATE, err=True)
@@ -131,9 +133,9 @@ def check(path: str, num_frames: int, workers: int) -> None:
     from stylegan_v_ext.data.opening import open_dataset
     from stylegan_v_ext.data.report_text import check_lines, verdict
 
-    total = sum(len(video) for video in open_dataset(path)[1])
-    with progress_bar(total, "Checking") as bar:
-        report = check_dataset(path, num_frames, workers=workers, progress=bar.update)
+    opened = open_dataset(path)
+    with progress_bar(sum(len(video) for video in opened[1]), "Checking") as bar:
+        report = check_dataset(path, num_frames, workers=workers, progress=bar.update, opened=opened)
     _say_some(report.problems + report.label_problems)
     _say_some([f"Note: {sentence}" for sentence in report.notes + report.label_notes])
     say(*check_lines(path, report))

@@ -1,13 +1,22 @@
 """`stylegan-v directions`: what a network varies most."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import OutputFile, SeedList, device_to_use, report_user_errors
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.network_options import (
+    AT_LEAST_1,
+    POSITIVE,
+    SETTINGS,
+    class_option,
+    device_option,
+    network_option,
+)
 from stylegan_v_ext.cli.reading import nan_option, refuse_existing, trust_option
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.text import say
 
 _EPILOG = """
@@ -19,8 +28,8 @@ Examples:
 """
 
 
-@click.command(cls=Command, epilog=_EPILOG, context_settings={"show_default": True, "max_content_width": 110})
-@click.option("--network", help="Video generator: file, run folder or URL", type=PATH, metavar="PKL|DIR", required=True)
+@click.command(cls=Command, epilog=_EPILOG, context_settings=SETTINGS)
+@network_option()
 @click.option(
     "--method",
     help="sefa: eigenvectors of the weights; pca: what random contents differ in; motion: what "
@@ -28,15 +37,10 @@ Examples:
     type=click.Choice(["sefa", "pca", "motion"]),
     default="sefa",
 )
-@click.option("--count", help="How many", type=click.IntRange(min=1), default=8)
+@click.option("--count", help="How many", type=AT_LEAST_1, default=8)
 @click.option("--seeds", help="Contents of the preview", type=SeedList(), default="0", metavar="0-7,12")
-@click.option(
-    "--reach",
-    help="Standard deviations to either side in the preview",
-    type=click.FloatRange(min=0, min_open=True),
-    default=3.0,
-)
-@click.option("--class", "class_index", help="Class of a conditional network", type=click.IntRange(min=0))
+@click.option("--reach", help="Standard deviations to either side in the preview", type=POSITIVE, default=3.0)
+@class_option()
 @click.option(
     "--output",
     help="File for the directions; the preview gets its name and .png",
@@ -44,55 +48,41 @@ Examples:
     metavar="NPZ",
     default="directions.npz",
 )
-@click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
+@device_option()
 @trust_option
 @nan_option
 @report_user_errors
-def directions(**o: Any) -> None:
+def directions(
+    network: str,
+    *,
+    method: str,
+    count: int,
+    seeds: Sequence[int],
+    reach: float,
+    class_index: int | None,
+    output: str,
+    device: str,
+    trust_pickle: bool,
+    allow_nan: bool,
+) -> None:
     """Find directions of content or motion without any labels, and draw a strip of each.
 
     In the preview a row is a direction, from minus to plus; the middle is as it was.
     """
-    from stylegan_v_ext.cli.gen_video import check_class, load_video_generator
-    from stylegan_v_ext.editing.directions import find_directions
-    from stylegan_v_ext.generate.sampler import VideoSampler
+    from stylegan_v_ext.editing.directions import draw_directions, find_directions
+    from stylegan_v_ext.generate.opening import open_network
+    from stylegan_v_ext.generate.sampler import check_class
     from stylegan_v_ext.generate.writers import write_png
 
-    path = Path(o["output"])
+    path = Path(output)
     preview = path.with_suffix(".png")
     refuse_existing(path, preview)
-    checkpoint, generator = load_video_generator(o["network"], o["trust_pickle"], o["allow_nan"])
-    check_class(str(checkpoint.path), generator.num_classes, o["class_index"])
-    sampler = VideoSampler(generator, device_to_use(o["device"]))
-    found = find_directions(sampler, o["method"], o["count"], o["class_index"])
+    opened = open_network(network, trust_pickle=trust_pickle, allow_nan=allow_nan, listener=Terminal())
+    check_class(str(opened.path), opened.data.num_classes, class_index)
+    sampler = opened.sampler(device_to_use(device))
+    found = find_directions(sampler, method, count, class_index)
     found.save(path)
-    write_png(preview, _strips(sampler, found, o["seeds"], o["reach"], o["class_index"]))
+    write_png(preview, draw_directions(sampler, found, seeds=seeds, reach=reach, class_index=class_index))
     for number, share in enumerate(found.shares):
         say(f"  {number}: {share:6.1%}")
     say(path, preview)
-
-
-def _strips(sampler: Any, found: Any, seeds: list[int], reach: float, class_index: int | None) -> Any:
-    """A row for each direction and seed."""
-    import numpy as np
-    import torch
-
-    from stylegan_v_ext.generate.layout import Layout
-    from stylegan_v_ext.generate.sampler import VideoName, to_uint8
-
-    steps = np.linspace(-reach, reach, 7)
-    images, labels = [], []
-    for number, vector in enumerate(found.vectors.to(sampler.device)):
-        for seed in seeds:
-            name = VideoName(seed, None, class_index)
-            with torch.inference_mode():
-                content = sampler.content(name).expand(len(steps), -1, -1)
-                motion = sampler.motion(name)(torch.zeros(1, dtype=torch.float64)).float().expand(len(steps), -1)
-                shift = torch.from_numpy(steps).to(vector)[:, None] * vector
-                if found.kind == "content":
-                    content = content + shift[:, None]
-                else:
-                    motion = motion + shift
-                images += list(to_uint8(sampler.synthesize(content, motion)))
-            labels += [f"{number}: {step:+.0f}" for step in steps]
-    return Layout(len(steps), padding=2, labels=labels).compose(images)

@@ -1,6 +1,4 @@
-"""Names that people know from stylegan2-ada-pytorch and stylegan3, and what to use here in their place."""
-
-from typing import Any
+"""Names that people know from stylegan2-ada-pytorch and stylegan3, and what to use here instead."""
 
 import click
 
@@ -16,16 +14,24 @@ _NETWORKS = ("ffhq256", "ffhq512", "ffhq1024", "celebahq256", "lsundog256")
 
 
 class Preset(click.Choice):
-    """A choice of presets; a name of the other repositories is answered with the one to use here."""
+    """A choice of presets; for a name of another repository the message says what to use here."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return a preset. Fail for any other value."""
         if value in _CFG:
-            self.fail(f"{value!r} is a name of another repository; {_CFG[value]}", param, ctx)
+            self.fail(f"{value!r} is a name of another repository; {_CFG[str(value)]}", param, ctx)
         return super().convert(value, param, ctx)
 
 
 def check_resume(resume: str | None) -> None:
-    """Raise `ValueError` for values of --resume that mean something in stylegan2-ada-pytorch alone."""
+    """Raise `ValueError` for values of --resume that only stylegan2-ada-pytorch knows.
+
+    Args:
+        resume: Value of --resume; None passes.
+
+    Raises:
+        ValueError: If the value is such a name; the message says what to give instead.
+    """
     if resume == "noresume":
         raise ValueError("--resume=noresume: a run without --resume is a new one; leave --resume out")
     if resume in _NETWORKS:

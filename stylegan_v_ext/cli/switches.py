@@ -2,9 +2,12 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import click
+
+from stylegan_v_ext.cli.grouping import Option
+
+__all__ = ["Switch", "YesNo", "spelled_out"]
 
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
@@ -15,7 +18,8 @@ class YesNo(click.ParamType):
 
     name = "bool"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> bool:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Return the boolean that a word means; a boolean stays as it is."""
         if isinstance(value, bool):
             return value
         word = str(value).strip().lower()
@@ -24,15 +28,15 @@ class YesNo(click.ParamType):
         return word in _TRUE
 
 
-class Switch(click.Option):
+class Switch(Option):
     """A boolean option of a command of `entry`, which hands its words to `spelled_out` first.
 
-    default: False, or None for "not said".
+    Its default is False. A default of None tells that the user did not choose.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        shown = {"default": False, "show_default": bool(kwargs.get("default")), "metavar": "[0|1]"}
-        super().__init__(*args, **{**shown, **kwargs, "type": YesNo()})
+    def __init__(self, param_decls: Sequence[str] | None = None, **settings: object) -> None:
+        shown = {"default": False, "show_default": bool(settings.get("default")), "metavar": "[0|1]"}
+        super().__init__(param_decls, **{**shown, **settings, "type": YesNo()})  # type: ignore[arg-type]
 
     @property
     def full_name(self) -> str:
@@ -41,9 +45,17 @@ class Switch(click.Option):
 
 
 def spelled_out(parameters: Sequence[click.Parameter], words: Iterable[str]) -> Iterator[str]:
-    """Yield the words of a command line; a switch without a value gets one.
+    """Yield the words of a command line, with "=1" after a switch that has no value.
 
-    A boolean in the word after a switch is its value, unless the command has arguments, to which that word may belong.
+    If the word after a switch is a boolean, it is the value of the switch, unless the command has arguments, to which
+    the word may belong.
+
+    Args:
+        parameters: All parameters of the command.
+        words: The command line, without the name of the command.
+
+    Yields:
+        The words for click to parse.
     """
     options = [parameter for parameter in parameters if isinstance(parameter, click.Option)]
     switches = {name: option for option in options if isinstance(option, Switch) for name in option.opts}

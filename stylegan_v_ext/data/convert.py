@@ -1,4 +1,4 @@
-"""From videos, or folders of frames, to a data set: decode, crop, resize, cut into clips, encode."""
+"""Converting videos or folders of pictures to a data set: decode, crop, resize, cut into clips, encode."""
 
 import io
 import os
@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import PIL.Image
 
-from stylegan_v_ext.data.carried import classes_of, motion_distance_of
+from stylegan_v_ext.data.clips import ClipWriter
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, add_notes, check_rates
 from stylegan_v_ext.data.sources import Source, find_sources
+from stylegan_v_ext.data.sources.carried import classes_of, motion_distance_of
 from stylegan_v_ext.data.writer import DatasetWriter
 from stylegan_v_ext.text import printable
 
-_MOST_RATES = 8  # that a note lists
+_MOST_RATES = 8  # rates that a note lists
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,13 @@ class ConvertOptions:
     Attributes:
         geometry: Form of the frames.
         fps: Rate to resample to, in frames a second; None takes every frame once.
-        max_frames: Stop a source after that many; None takes all.
-        clip_frames: Cut sources into clips of that many frames, every `clip_stride` frames (None: clip_frames); None
-            makes one clip of each source.
-        format: "jpg" or "png".
-        quality: Of JPEG, 1 to 100.
-        labels: Classes are folders, see `class_folders`; otherwise those of the sources' `dataset.json` are kept.
-        workers: Encoding threads.
+        max_frames: Number of frames after which a source ends; None takes all frames.
+        clip_frames: Length of the clips into which sources are cut, in frames; None makes one clip of each source.
+        clip_stride: Distance between the beginnings of clips, in frames; None means `clip_frames`.
+        format: Format of the frames, "jpg" or "png".
+        quality: Quality of JPEG, 1 to 100.
+        labels: Whether folders are the classes, see `class_folders`; otherwise the classes of `dataset.json` are kept.
+        workers: Number of encoding threads.
     """
 
     geometry: Geometry = Geometry()
@@ -54,9 +55,11 @@ class ConvertReport:
     """What was written.
 
     Attributes:
-        fps: Frames a second that are recorded; None if no source tells them.
-        notes: Sentences that name every source or file that is left out or cut short, and what is peculiar to sources.
-        classes: (number and name, how many videos) of every class; empty without labels.
+        num_videos: Number of videos, which are clips of the sources.
+        num_frames: Number of frames of all videos.
+        fps: Recorded rate in frames a second; None if it is unknown for all sources.
+        notes: Sentences about sources and files that are left out, cut short or unusual.
+        classes: (number and name of a class, number of its videos); empty without labels.
     """
 
     num_videos: int = 0
@@ -66,27 +69,30 @@ class ConvertReport:
     classes: list[tuple[str, int]] = field(default_factory=list)
 
 
-def convert(
+def convert_dataset(
     source: str, dest: str, options: ConvertOptions, progress: Callable[[str, float], None] | None = None
 ) -> ConvertReport:
-    """Write the data set `dest` from all sources at `source`.
+    """Write a data set from all sources at a path.
 
-    A source that cannot be read is named in the report and left out.
+    A source that cannot be read is left out, and named in the report.
 
     Args:
-        progress: Called with the source's name and the share of all sources done, 0 to 1.
+        source: The path; anything that `find_sources` takes.
+        dest: Name of a `.zip` or of a folder, which must not exist.
+        options: How the sources become clips.
+        progress: Called with the name of a source and the share of all work that is done, 0 to 1.
+
+    Returns:
+        What was written.
 
     Raises:
-        DataError: If nothing was left, in which case nothing is written.
+        DataError: If there is no source that can be read, or if `dest` cannot be written. Then nothing is written.
     """
     found = find_sources(source)
     check_rates(found, options.fps)
-    classes = classes_of(found.sources, options.labels)
+    classes = classes_of(found.sources, from_folders=options.labels)
     distance, motion_notes = motion_distance_of(found.sources, options.fps)
-    report, notes, rates = ConvertReport(), Notes(), _Rates()
-    labels: list[tuple[str, int]] = []
-    origins: list[dict] = []
-    left: list[tuple[str, int]] = []
+    report, notes, written = ConvertReport(), Notes(), _Written()
     with DatasetWriter(dest) as writer, ThreadPoolExecutor(options.workers) as pool, OpenArrays() as arrays:
         for number, item in enumerate(found.sources):
             reader = SourceReader(item, options.geometry, options.fps, options.max_frames, arrays)
@@ -95,54 +101,84 @@ def convert(
                 if progress is not None:
                     progress(item.name, (number + reader.share_done()) / len(found.sources))
 
-            clips = _ClipWriter(writer, options, report)
+            clips = ClipWriter(writer, options.format, options.clip_frames, options.clip_stride, report.num_videos)
             _write_clips(reader, clips, _encoded(reader, pool, options), notes, advance)
-            label = classes.numbers[number]
-            for folder, start, num_frames in clips.clips:
-                origins.append({"folder": folder, "source": item.name, "first_frame": start, "frames": num_frames})
-                if label is not None:
-                    labels.append((folder, label))
-            if clips.used and clips.tail:
-                left.append((item.name, clips.tail))
-            if clips.used:
-                rates.add(item.name, reader.fps)
-        report.notes = [
-            *found.notes,
-            *classes.notes,
-            *motion_notes,
-            *notes.sentences(),
-            *_tails(left, options.clip_frames),
-            *rates.notes(),
-        ]
+            written.add(item.name, clips, reader.fps, classes.numbers[number])
+            report.num_videos += len(clips.clips)
+            report.num_frames += sum(num_frames for _, _, num_frames in clips.clips)
+        more = [*notes.sentences(), *_tails(written.tails, options.clip_frames), *written.rates.notes()]
+        report.notes = [*found.notes, *classes.notes, *motion_notes, *more]
         if not report.num_videos:
             raise DataError(f"nothing in {source} could be converted: {'; '.join(report.notes[:3])}")
-        report.fps = rates.common()
-        about = {
-            "fps": report.fps,
-            "motion_distance": distance,
-            "labels": labels or None,
-            "classes": classes.names,
-            "sources": origins,
-        }
-        writer.write_metadata({key: value for key, value in about.items() if value is not None or key == "labels"})
-        report.classes = classes.counts(labels)
+        report.fps = written.rates.common()
+        writer.write_metadata(written.metadata(report.fps, distance, classes.names))
+        report.classes = classes.counts(written.labels)
     if progress is not None:
         progress("", 1.0)
     return report
 
 
-class _Rates:
-    """Frames a second of the sources that were read."""
+class _Written:
+    """What is recorded of the sources that were written.
+
+    Attributes:
+        labels: (folder, class number) of every clip that has a class.
+        origins: Folder, source, first frame and number of frames of every clip, as `dataset.json` holds them.
+        tails: (name, number of frames) of sources with frames at the end that are too few for a clip.
+        rates: The rates of the sources.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, list[float]] = {}  # by what is shown of them
+        self.labels: list[tuple[str, int]] = []
+        self.origins: list[dict[str, object]] = []
+        self.tails: list[tuple[str, int]] = []
+        self.rates = _Rates()
+
+    def add(self, name: str, clips: ClipWriter, fps: float | None, label: int | None) -> None:
+        """Add a source.
+
+        Args:
+            name: Name of the source.
+            clips: The writer of its clips.
+            fps: Its rate in frames a second; None if unknown.
+            label: Its class number; None without a class.
+        """
+        for folder, start, num_frames in clips.clips:
+            self.origins.append({"folder": folder, "source": name, "first_frame": start, "frames": num_frames})
+            if label is not None:
+                self.labels.append((folder, label))
+        if clips.used and clips.tail:
+            self.tails.append((name, clips.tail))
+        if clips.used:
+            self.rates.add(name, fps)
+
+    def metadata(
+        self, fps: float | None, motion_distance: int | None, class_names: list[str] | None
+    ) -> dict[str, object]:
+        """Return the content of `dataset.json`; apart from labels, it leaves out what is unknown."""
+        content = {
+            "fps": fps,
+            "motion_distance": motion_distance,
+            "labels": self.labels or None,
+            "classes": class_names,
+            "sources": self.origins,
+        }
+        return {key: value for key, value in content.items() if value is not None or key == "labels"}
+
+
+class _Rates:
+    """The rates of the sources that were read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, list[float]] = {}  # by the text that a note shows
         self._unknown: list[str] = []
 
     def add(self, name: str, fps: float | None) -> None:
         """Count a source.
 
         Args:
-            fps: None if it is unknown.
+            name: Name of the source.
+            fps: Its rate in frames a second; None if unknown.
         """
         if fps:
             self._known.setdefault(f"{fps:.4g}", []).append(fps)
@@ -150,11 +186,11 @@ class _Rates:
             self._unknown.append(name)
 
     def common(self) -> float | None:
-        """The rate of most sources; None if no source has one."""
+        """Return the rate that most sources have; None if all rates are unknown."""
         return max(self._known.values(), key=len)[0] if self._known else None
 
     def notes(self) -> list[str]:
-        """Sentences about rates that differ or are unknown."""
+        """Return sentences about rates that differ or are unknown."""
         notes = []
         if len(self._known) > 1:
             shown = sorted(self._known, key=float)
@@ -168,70 +204,17 @@ class _Rates:
         return notes
 
 
-class _ClipWriter:
-    """Writes the frames of one source as clips of a data set.
-
-    length: frames of a clip; None makes one clip of the whole source.
-    clips: (folder, first frame, number of frames) of every whole clip.
-    count: frames so far.
-    used: how many of them are in a clip.
-
-    Holds the encoded frames of the clips that are not whole yet; if `length` is None, it holds none.
-    """
-
-    def __init__(self, writer: DatasetWriter, options: ConvertOptions, report: ConvertReport) -> None:
-        self._writer, self._options, self._report = writer, options, report
-        self.length = options.clip_frames
-        self._stride = options.clip_stride or options.clip_frames or 0
-        self._begun: deque[tuple[int, list[bytes]]] = deque()
-        self._end = 0  # of the last clip
-        self.clips: list[tuple[str, int, int]] = []
-        self.count = self.used = 0
-
-    @property
-    def tail(self) -> int:
-        """Frames behind the last clip that are too few for one more; those that a wide stride skips do not count."""
-        return self.count - max(self._end, self._begun[0][0]) if self._begun else 0
-
-    def add(self, data: bytes) -> None:
-        """Take the next frame, as an image file."""
-        if self.length is None:
-            self._write(self.count, data)
-        elif self.count % self._stride == 0:
-            self._begun.append((self.count, []))
-        self.count += 1
-        for _, frames in self._begun:
-            frames.append(data)
-        if self._begun and len(self._begun[0][1]) == self.length:
-            start, frames = self._begun.popleft()
-            for place, frame in enumerate(frames):
-                self._write(place, frame)
-            self._finish(start)
-
-    def close(self) -> None:
-        """Finish the clip that holds the whole source."""
-        if self.length is None and self.count:
-            self._finish(0)
-
-    def _write(self, place: int, data: bytes) -> None:
-        self._writer.write(f"{self._report.num_videos:06d}/{place:06d}.{self._options.format}", data)
-
-    def _finish(self, start: int) -> None:
-        self.clips.append((f"{self._report.num_videos:06d}", start, self.count - start))
-        self.used += self.count - max(start, self._end)
-        self._end = self.count
-        self._report.num_videos += 1
-        self._report.num_frames += self.count - start
-
-
 def _write_clips(
-    reader: SourceReader, clips: _ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
+    reader: SourceReader, clips: ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
 ) -> None:
-    """Write all clips of a source, and note why frames of it are not used.
+    """Write all clips of a source, and note why frames are not used.
 
     Args:
-        encoded: Its frames as image files.
-        advance: Called now and then.
+        reader: The reader of the source.
+        clips: Writes the clips.
+        encoded: The frames of the source as image files.
+        notes: Where notes are added.
+        advance: Called from time to time, to show progress.
     """
     name, failure = reader.source.name, None
     try:
@@ -255,10 +238,11 @@ def _write_clips(
 
 
 def _tails(left: list[tuple[str, int]], clip_frames: int | None) -> list[str]:
-    """A sentence about frames that `clip_frames` leaves over.
+    """Return a sentence about frames that are too few for a clip.
 
     Args:
-        left: (name, how many frames) of every source that has some.
+        left: (name, number of such frames) for every source that has such frames.
+        clip_frames: Length of a clip in frames.
     """
     if not left:
         return []
@@ -271,7 +255,7 @@ def _tails(left: list[tuple[str, int]], clip_frames: int | None) -> list[str]:
 
 
 def _encoded(reader: SourceReader, pool: ThreadPoolExecutor, options: ConvertOptions) -> Iterator[bytes]:
-    """Frames as image files, in order, a bounded number in flight."""
+    """Yield frames as image files, in order; only a limited number of frames is in memory."""
     pending: deque[Future[bytes]] = deque()
     failure: DataError | None = None
     try:
@@ -280,7 +264,7 @@ def _encoded(reader: SourceReader, pool: ThreadPoolExecutor, options: ConvertOpt
             if len(pending) > 4 * options.workers:
                 yield pending.popleft().result()
     except DataError as error:
-        failure = error  # what came before it is still to be written
+        failure = error  # the frames before it are written first
     while pending:
         yield pending.popleft().result()
     if failure is not None:
@@ -288,7 +272,16 @@ def _encoded(reader: SourceReader, pool: ThreadPoolExecutor, options: ConvertOpt
 
 
 def encode_frame(frame: np.ndarray, format: str = "jpg", quality: int = 95) -> bytes:
-    """Frame uint8 `[H, W, 3]` as a JPEG or PNG file."""
+    """Encode a frame.
+
+    Args:
+        frame: RGB pixels, uint8 `[H, W, 3]`.
+        format: "jpg" or "png".
+        quality: Quality of JPEG, 1 to 100; colours have full resolution from 90 on.
+
+    Returns:
+        Content of the image file.
+    """
     buffer = io.BytesIO()
     image = PIL.Image.fromarray(frame)
     if format == "png":
@@ -299,5 +292,5 @@ def encode_frame(frame: np.ndarray, format: str = "jpg", quality: int = 95) -> b
 
 
 def default_workers() -> int:
-    """Threads for encoding: the cores there are, at most 8."""
+    """Return the number of threads for encoding: the number of cores, at most 8."""
     return min(os.cpu_count() or 1, 8)

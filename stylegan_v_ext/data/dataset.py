@@ -1,4 +1,4 @@
-"""The training set: a few frames of a video an item, with their class and timestamps."""
+"""The training set: each item is a few frames of a video, with the class of the video and the times of the frames."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,34 +13,51 @@ from stylegan_v_ext.data.fingerprint import fingerprint
 from stylegan_v_ext.data.metadata import Metadata, class_sizes, read_metadata
 from stylegan_v_ext.data.opening import convert_command, open_dataset
 from stylegan_v_ext.data.pictures import decode_frame, side_of_frames
-from stylegan_v_ext.strip import TimestampSampler
+from stylegan_v_ext.timestamps import TimestampSampler
 
 _OTHER_CLASSES = "start a new run from the model (train --data=... --resume=SNAPSHOT.pkl)"
 
 
 class SparseVideoDataset(torch.utils.data.Dataset):
-    """Clips of F frames as strips, each with a label of its class and timestamps.
+    """Clips of F frames as strips, each with a label that holds its class and the times of its frames.
 
-    Item i is `(uint8 [3, F*H, W], float32 [K + F])` of freshly sampled frames of video i; only these
-    are read. The arguments are plain JSON.
+    Item i is `(uint8 [3, F * H, W], float32 [K + F])`: F newly sampled frames of video i, one below the other, and a
+    label of a one-hot class and F times in frames. Only these frames are read. All arguments are plain JSON.
 
     Args:
-        path: Zip, folder or shards.
-        resolution: H that the data has to have, `None` takes it from the data.
-        use_labels: Read classes from `dataset.json`.
-        num_classes: K, overriding `use_labels`.
-        xflip: Append a mirrored copy of every video.
-        max_size: Keep that many random videos, chosen by `random_seed`.
-        num_frames, max_num_frames, max_dist, sampling, spans: Of `TimestampSampler`.
-        exclude: Video folders to leave out.
+        path: A zip, a folder, shards or an address.
+        resolution: Side H of the frames in pixels that the data must have; None takes it from the data.
+        use_labels: Whether to read classes from `dataset.json`.
+        num_classes: Number of classes K; None takes it from the data if `use_labels`, and is 0 otherwise.
+        xflip: Whether to append a mirrored copy of every video.
+        max_size: Number of videos to keep, chosen at random; None keeps all.
+        random_seed: Seed of this choice.
+        num_frames: Number of frames F of a clip; see `TimestampSampler`.
+        max_num_frames: Number of frames at the beginning of a video that are used; see `TimestampSampler`.
+        max_dist: Largest distance between the first and the last frame of a clip, in frames; see `TimestampSampler`.
+        sampling: How frames are chosen, "random" or "uniform"; see `TimestampSampler`.
+        spans: Distances between the first and the last frame to choose from; None means all powers of two.
+        exclude: Folders of videos to leave out.
+
+    Attributes:
+        path: The argument.
+        name: Name of the data set.
+        num_frames: Number of frames F of a clip.
+        sampler: Chooses the times of the frames.
+        resolution: Side H of the frames in pixels.
+        num_classes: Number of classes K; 0 without classes.
+        class_sizes: (name or number of a class, number of its videos); empty without classes.
+        fps: Frames a second; None if they are not recorded.
+        motion_distance: Recommended number of frames between motion anchors; None if it is not recorded.
 
     Raises:
-        DataError: Naming what is wrong.
+        DataError: If the data set cannot be opened, or cannot be trained on with these arguments.
     """
 
     def __init__(
         self,
         path: str,
+        *,
         resolution: int | None = None,
         use_labels: bool = False,
         num_classes: int | None = None,
@@ -62,7 +79,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         excluded = set(exclude)
         self._videos = [video for video in videos if video.folder not in excluded]
         if not self._videos:
-            raise DataError(f"{path} holds no videos but those that are left out; take sound ones")
+            raise DataError(f"all videos of {path} are left out; use a data set with sound videos")
         short = next((video for video in self._videos if len(video) < num_frames), None)
         if short is not None:
             raise DataError(
@@ -75,11 +92,12 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         self.resolution = side_of_frames(self._archive.read(first), self._archive.names[first])
         if resolution is not None and resolution != self.resolution:
             command = convert_command(path, resolution)
-            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} makes it so")
-        self.num_classes = self._count_classes(metadata, use_labels, num_classes)
+            raise DataError(f"{path} has resolution {self.resolution}, not {resolution}; {command} converts it")
+        self.num_classes = self._count_classes(metadata, num_classes, use_labels=use_labels)
         self._classes = [metadata.labels.get(video.folder, 0) for video in self._videos]
         listed = {**metadata.labels, **metadata.as_listed}
-        self._listed = [listed.get(video.folder, 0) for video in self._videos]  # so that old runs know their data
+        # The fingerprint uses the classes as listed, so that old runs recognise their data.
+        self._listed = [listed.get(video.folder, 0) for video in self._videos]
         self.class_sizes = class_sizes(metadata, self._videos) if self.num_classes else []
 
         order = np.arange(len(self._videos))
@@ -89,8 +107,8 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         if xflip:
             self._items += [(video, True) for video, _ in self._items]
 
-    def _count_classes(self, metadata: Metadata, use_labels: bool, num_classes: int | None) -> int:
-        """The number of classes K. Raises `DataError` if classes are asked for and a video has no class below K."""
+    def _count_classes(self, metadata: Metadata, num_classes: int | None, *, use_labels: bool) -> int:
+        """Return the number of classes K. Raises `DataError` if classes are used and a video has no class below K."""
         wanted = num_classes if num_classes is not None else (None if use_labels else 0)
         if wanted == 0:
             return 0
@@ -133,12 +151,27 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         return row
 
     def get_label(self, index: int) -> np.ndarray:
-        """Class of item `index` and new random timestamps, with a fractional offset: `[K + F]` float32."""
+        """Return the label of an item with new random times.
+
+        Args:
+            index: Number of the item.
+
+        Returns:
+            One-hot class and times with a random fraction of a frame, float32 `[K + F]`.
+        """
         video, _ = self._items[index]
         return self._label(video, self.sampler(len(self._videos[video]), fractional=True))
 
     def get_details(self, index: int) -> dnnlib.EasyDict:
-        """`raw_idx` (video number), `xflip`, `raw_label` (class part), `folder` and `num_frames` of an item."""
+        """Describe an item.
+
+        Args:
+            index: Number of the item.
+
+        Returns:
+            `raw_idx` (number of the video), `xflip` (whether it is mirrored), `raw_label` (one-hot class), `folder` and
+            `num_frames` of the video.
+        """
         video, flip = self._items[index]
         return dnnlib.EasyDict(
             raw_idx=video,
@@ -149,12 +182,22 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         )
 
     def fingerprint(self) -> dict[str, str]:
-        """What tells these data from others, wherever they lie (`stylegan_v_ext.data.fingerprint`)."""
+        """Return the fingerprint of the data, which does not depend on their place; see `data.fingerprint`."""
         hints = {"resolution": self.resolution, "fps": self.fps, "motion_distance": self.motion_distance}
         return fingerprint(self._archive, self._videos, self._listed, hints)
 
     def read_video(self, index: int, start: int = 0, num_frames: int | None = None, stride: int = 1) -> np.ndarray:
-        """Every stride-th of `num_frames` consecutive frames of item `index`, uint8 `[T, 3, H, W]`."""
+        """Read consecutive frames of a video.
+
+        Args:
+            index: Number of the item.
+            start: Number of the first frame.
+            num_frames: Number of consecutive frames; None reads to the end.
+            stride: Distance between two frames that are read, in frames.
+
+        Returns:
+            Pixels, uint8 `[T, 3, H, W]`.
+        """
         video, flip = self._items[index]
         members = self._videos[video].frames[start : None if num_frames is None else start + num_frames : stride]
         frames = np.stack([self._frame(member) for member in members]).transpose(0, 3, 1, 2)
@@ -162,24 +205,30 @@ class SparseVideoDataset(torch.utils.data.Dataset):
 
     @property
     def num_channels(self) -> int:
+        """Number of colour channels."""
         return 3
 
     @property
     def image_shape(self) -> list[int]:
+        """Shape of an item's strip: `[3, F * H, W]`."""
         return [3, self.num_frames * self.resolution, self.resolution]
 
     @property
     def label_dim(self) -> int:
+        """Length of a label: K + F."""
         return self.num_classes + self.num_frames
 
     @property
     def label_shape(self) -> list[int]:
+        """Shape of a label: `[K + F]`."""
         return [self.label_dim]
 
     @property
     def has_labels(self) -> bool:
+        """Whether the data have classes."""
         return self.num_classes > 0
 
     @property
     def has_onehot_labels(self) -> bool:
+        """Whether labels hold a one-hot class."""
         return self.has_labels

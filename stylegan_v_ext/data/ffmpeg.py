@@ -1,4 +1,4 @@
-"""Starting ffmpeg, which writes videos, and reading video files a frame at a time."""
+"""Reading video files frame by frame, and starting the program ffmpeg, which writes videos."""
 
 import contextlib
 import dataclasses
@@ -10,61 +10,68 @@ import stat
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import MOST_FRAMES, MOST_PIXELS
-from stylegan_v_ext.data.video.containers import is_animation
 from stylegan_v_ext.data.video.process import NotStarted, start_decoding
-from stylegan_v_ext.data.video.protocol import LENGTH
+from stylegan_v_ext.data.video.protocol import LENGTH, Settings
 from stylegan_v_ext.documents import parse_json
 from stylegan_v_ext.text import printable
 
-_ENDINGS = (
-    ".mp4 .mov .webm .gif .avi .mkv .m4v .qt .3gp .3g2 .divx .wmv .asf .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts "
-    ".m2t .flv .f4v .ogv .ogg .ogm .mxf .dv .y4m .ivf .apng"
-)
-VIDEO_SUFFIXES = tuple(_ENDINGS.split())
-ANIMATION_SUFFIXES = (".webp", ".avif", ".heic", ".heif", ".heics", ".avifs", ".png")  # stills have most of them, too
-MOST_BYTES = 4 * 2**30  # of memory that decoding one video may take
-MOST_SECONDS = 120.0  # of processor time for one frame
-_LONGEST_RECORD = 100_000  # bytes
+MOST_BYTES = 4 * 2**30  # bytes of memory that decoding one video may take
+MOST_SECONDS = 120.0  # seconds of processor time that decoding one frame may take
+_LONGEST_RECORD = 100_000  # bytes of an object that the decoder sends
 _LONGEST_REASON = 300  # characters
-_LONGEST_LOG = 1_000_000  # bytes of messages that are looked at, from the end
+_LONGEST_LOG = 1_000_000  # bytes at the end of a log that are read
 
 
 class FfmpegError(ValueError):
-    """ffmpeg is missing or could not read or write a file; the message says which and why, in printable text."""
+    """A video cannot be read or written; the message is printable text that names the file and the reason."""
 
     def __init__(self, message: object) -> None:
         super().__init__(printable(message))
 
 
 class _Untrusted(Exception):
-    """The process that decodes wrote what the decoder never writes: a file may have taken it over."""
+    """The process that decodes has sent what the decoder never sends: a file may have taken it over."""
 
 
 class DecoderMissing(ValueError):
-    """The library that decodes videos is not installed, or does not work."""
+    """PyAV, the library that decodes videos, is not installed or does not start."""
 
 
-def is_video(path: str | Path) -> bool:
-    """Whether `VideoReader` reads a file. The ending decides; for endings of stills the first bytes do."""
-    ending = Path(path).suffix.lower()
-    return ending in VIDEO_SUFFIXES or ending in ANIMATION_SUFFIXES and is_animation(path)
+_Stream = int | IO[bytes] | None
 
 
-def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
-    """Start ffmpeg. Raises `FfmpegError` where there is none."""
+def start_ffmpeg(
+    arguments: list[str],
+    *,
+    stdin: _Stream = None,
+    stdout: _Stream = None,
+    stderr: _Stream = None,
+    text: bool = False,
+) -> subprocess.Popen:
+    """Start the program ffmpeg.
+
+    Args:
+        arguments: Its command line, without the program's name.
+        stdin: As for `subprocess.Popen`.
+        stdout: As for `subprocess.Popen`.
+        stderr: As for `subprocess.Popen`.
+        text: Whether pipes carry text instead of bytes.
+
+    Raises:
+        FfmpegError: If the program is not found.
+    """
     import imageio_ffmpeg
 
     try:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostats", *arguments]
-        # Its own session: a Ctrl-C is ours to handle, not ffmpeg's.
-        return subprocess.Popen(command, start_new_session=True, **pipes)
+        # In a session of its own, so that Ctrl-C reaches this process alone.
+        return subprocess.Popen(command, start_new_session=True, stdin=stdin, stdout=stdout, stderr=stderr, text=text)
     except (RuntimeError, OSError):
         raise FfmpegError(
             "ffmpeg was not found; install it with `pip install imageio-ffmpeg` or set IMAGEIO_FFMPEG_EXE to its path"
@@ -72,21 +79,26 @@ def start_ffmpeg(arguments: list[str], **pipes: Any) -> subprocess.Popen:
 
 
 class VideoReader:
-    """Iterates over the frames of a video file, uint8 `[height, width, 3]`, upright, of square pixels, RGB.
+    """Iterates over the frames of a video file: uint8 `[H, W, 3]`, upright RGB with square pixels.
 
-    A process of its own decodes the file, within limits of memory and time. From the first frame on the attributes
-    `fps` (of the frames that come out), `duration` (seconds) and `notes` (clauses that say what is unusual about the
-    file, and what was done about it) hold what is known by then; None if nothing tells. After the last frame they are
-    final, and `damage` says why the rest of the file is not used; it is empty for a sound file.
+    A process of its own decodes the file, within limits of memory and time.
 
     Args:
-        path: The file; it is the only one that is opened, whatever it refers to.
+        path: The file. No other file is opened, even if it names one.
         geometry: Form of the frames; None keeps the size at which the video is shown.
-        fps: Rate to resample the video to, in frames a second; None takes each of its frames once, whatever their
-            times.
+        fps: Rate to resample the video to, in frames a second; None gives each of its frames once, at any times.
+
+    Attributes:
+        size: (width, height) of the frames in pixels; None if unknown.
+        fps: Rate of the frames that come out, in frames a second; None if unknown. Preliminary until the last frame.
+        duration: Length of the video in seconds; None if unknown. Preliminary until the last frame.
+        notes: Clauses about everything that is unusual in the file, and what was done about it. Complete after the
+            last frame.
+        damage: Why the rest of the file is not used; empty for a sound file. Known after the last frame.
 
     Raises:
-        FfmpegError: If no frame can be read, `DecoderMissing` if PyAV is not installed or does not start.
+        FfmpegError: During iteration, if no frame can be read.
+        DecoderMissing: During iteration, if PyAV is not installed or does not start.
     """
 
     def __init__(self, path: str, geometry: Geometry | None = None, fps: float | None = None) -> None:
@@ -104,7 +116,7 @@ class VideoReader:
         count = 0
         for numpy in (False, True):
             again = False
-            with contextlib.closing(self._frames_of_a_process(numpy)) as frames:
+            with contextlib.closing(self._frames_of_a_process(numpy=numpy)) as frames:
                 for number, frame in enumerate(frames):
                     again = frame is None
                     if frame is not None and number >= count:
@@ -115,9 +127,9 @@ class VideoReader:
         if count == 0:
             raise FfmpegError(f"{self.path} holds no readable video ({self.damage or 'it has no frames'})")
 
-    def _frames_of_a_process(self, numpy: bool) -> Generator[np.ndarray | None, None, None]:
-        """Yield the frames; a final None asks for a second process that imports NumPy first."""
-        settings = {
+    def _frames_of_a_process(self, *, numpy: bool) -> Generator[np.ndarray | None, None, None]:
+        """Yield the frames; a None at the end asks for a second process, one that imports NumPy first."""
+        settings: Settings = {
             "geometry": dataclasses.asdict(self.geometry) if self.geometry else None,
             "fps": self.resampled_fps,
             "most_bytes": MOST_BYTES,
@@ -156,19 +168,20 @@ class VideoReader:
         finally:
             process.stop()
 
-    def _learn(self, facts: dict) -> None:
-        """Keep facts. Raises `_Untrusted` if they cannot be what the decoder writes, or change the size."""
-        if facts.keys() != {"fps", "duration", "size", "notes"} or not isinstance(facts["notes"], list):
+    def _learn(self, facts: dict[str, object]) -> None:
+        """Keep facts. Raises `_Untrusted` if the decoder never sends such facts, or if they change the size."""
+        notes = facts.get("notes")
+        if facts.keys() != {"fps", "duration", "size", "notes"} or not isinstance(notes, list):
             raise _Untrusted
         if self.size is None:
             self.size = _size(facts["size"])
         if facts["size"] != list(self.size):
             raise _Untrusted
         self.fps, self.duration = _number(facts["fps"]), _number(facts["duration"])
-        self.notes = tuple(printable(_text(note), _LONGEST_REASON) for note in facts["notes"])
+        self.notes = tuple(printable(_text(note), _LONGEST_REASON) for note in notes)
 
-    def _records(self, pipe: Any) -> Iterator[np.ndarray | dict]:
-        """What the decoder writes, until it ends. Raises `_Untrusted` if it is no record."""
+    def _records(self, pipe: BinaryIO) -> Iterator[np.ndarray | dict[str, object]]:
+        """Read frames and objects until the decoder ends. Raises `_Untrusted` for anything else."""
         while kind := pipe.read(1):
             if kind == b"f" and self.size is not None:
                 width, height = self.size
@@ -189,7 +202,7 @@ class VideoReader:
 
 
 def _open_file(path: str) -> BinaryIO:
-    """Open a regular file without blocking. Raises `OSError` if it does not exist or is a folder, pipe or device."""
+    """Open a file without blocking. Raises `OSError` if it does not exist, or if it is a folder, a pipe or a device."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
@@ -198,7 +211,8 @@ def _open_file(path: str) -> BinaryIO:
     return open(descriptor, "rb", buffering=0)
 
 
-def _record(data: bytes) -> dict:
+def _record(data: bytes) -> dict[str, object]:
+    """Read an object. Raises `_Untrusted` if the bytes hold something else."""
     try:
         record = parse_json(data)
     except ValueError:
@@ -209,7 +223,7 @@ def _record(data: bytes) -> dict:
 
 
 def _size(value: object) -> tuple[int, int]:
-    """(width, height) of a record. Raises `_Untrusted` unless it is that of a frame."""
+    """Check the (width, height) of a record. Raises `_Untrusted` if no frame has this size."""
     if not isinstance(value, list) or [type(side) for side in value] != [int, int]:
         raise _Untrusted
     width, height = value
@@ -219,12 +233,12 @@ def _size(value: object) -> tuple[int, int]:
 
 
 def _number(value: object) -> float | None:
-    """A positive number of a record, or None. Raises `_Untrusted` if it is something else."""
+    """Check a positive number of a record, or None. Raises `_Untrusted` for anything else."""
     if value is None:
         return None
-    if type(value) not in (int, float) or not 0 < value <= sys.float_info.max:  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= sys.float_info.max:
         raise _Untrusted
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _text(value: object) -> str:
@@ -234,10 +248,10 @@ def _text(value: object) -> str:
 
 
 def _cause(code: int) -> str:
-    """Explain why the decoder ended without an "end" record.
+    """Return a clause that says why the decoder ended without an "end" record.
 
     Args:
-        code: Its exit status, minus the signal's number if a signal ended it.
+        code: Its exit status; minus the number of the signal if a signal ended it.
     """
     if code == -getattr(signal, "SIGPROF", 0):
         return f"a frame takes more than {MOST_SECONDS:g} seconds of processor time"
@@ -245,14 +259,14 @@ def _cause(code: int) -> str:
 
 
 def read_log(log: IO[bytes]) -> str:
-    """The end of what a process has written to its log so far; the file position, which it shares, stays."""
+    """Return the end of a log that a process still writes; the position in the file, which both share, stays."""
     size = os.fstat(log.fileno()).st_size
     start = max(size - _LONGEST_LOG, 0)
     return os.pread(log.fileno(), size - start, start).decode("utf-8", "replace")
 
 
 def telling_line(messages: str) -> str:
-    """The line of ffmpeg's messages that says what went wrong; the messages may quote texts of files."""
+    """Return the line of ffmpeg's messages that says what went wrong, as printable text."""
     lines = [line.strip() for line in messages.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"(?i)error|invalid|not found|no such|denied|read-only", line)]
     return printable((telling or lines or ["ffmpeg gave no reason"])[-1], _LONGEST_REASON)

@@ -1,4 +1,4 @@
-"""Sentences about many files: what many of them share is said once, with the names of the first few."""
+"""Sentences about many files: what many files have in common is stated once, with the names of the first few."""
 
 import re
 from collections import Counter
@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 from stylegan_v_ext.text import printable
 
 MOST_EACH = 10  # faults of a kind that get a sentence each
-_FEW = 3  # of those that all things have
+_FEW = 3  # the same, for faults that all things have
 _PLURALS = {"is": "are", "has": "have"}
-_MOST_KINDS = 5  # of endings that are shown
+_MOST_KINDS = 5  # endings that are shown
 
 
 class Notes:
-    """Clauses about sources, each of which is said once for all the sources that it is true of."""
+    """Collects clauses about sources; each clause is stated once for all its sources."""
 
     def __init__(self) -> None:
         self._groups: dict[str, list[tuple[str, str]]] = {}
@@ -23,14 +23,14 @@ class Notes:
         """Note something about a source.
 
         Args:
-            name: Of the source.
-            clause: What is said of all sources that it is true of, such as "it has too few frames".
-            sentence: What is said if it is true of this source alone; None puts the name before the clause.
+            name: Name of the source.
+            clause: What is noted, in words that fit every source, such as "it has too few frames".
+            sentence: What is stated if this is the only source with the clause; None puts the name before the clause.
         """
         self._groups.setdefault(clause, []).append((name, sentence or f"{name}: {clause}"))
 
     def sentences(self) -> list[str]:
-        """One sentence a clause, in the order in which they came, printable."""
+        """Return one printable sentence for each clause, in the order of the first notes."""
         return [
             printable(
                 group[0][1]
@@ -42,13 +42,13 @@ class Notes:
 
 
 def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = None) -> list[str]:
-    """Sentences about things that have a fault each; few of a kind get a sentence each, more share a sentence.
+    """Return sentences about things that have faults: few faults of a kind get a sentence each, many share a sentence.
 
     Args:
-        findings: (name, predicate), such as ("v0/1.png", "is 16x8, expected 16x16"); predicates that differ in numbers
-            alone are of a kind.
-        noun: What the things are, in the singular.
-        total: Number of all such things, sound ones included; None if it is not known.
+        findings: (name, predicate), such as ("v0/1.png", "is 16x8, expected 16x16"). Predicates that differ only in
+            numbers are of the same kind.
+        noun: What the things are, in the singular, such as "frame".
+        total: Number of all such things, with and without faults; None if unknown.
     """
     kinds: dict[str, list[tuple[str, str]]] = {}
     for name, predicate in findings:
@@ -63,6 +63,7 @@ def grouped(findings: Sequence[tuple[str, str]], noun: str, total: int | None = 
 
 
 def _shared(kind: list[tuple[str, str]], noun: str, total: int | None) -> str:
+    """Return the sentence that many faults of a kind share."""
     name, predicate = kind[0]
     whole = total is not None and len(kind) == total
     if any(other != predicate for _, other in kind):
@@ -74,23 +75,33 @@ def _shared(kind: list[tuple[str, str]], noun: str, total: int | None) -> str:
 
 
 def shortened(names: Sequence[str], most: int = 3) -> str:
-    """The first few of many names, printable, and how many more there are."""
+    """Return the first names, printable, and how many more there are.
+
+    Args:
+        names: The names.
+        most: How many names are shown.
+    """
     rest = len(names) - most
     return ", ".join(printable(name, 200) for name in names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def spelled(items: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Join texts: `a`, `a and b`, `a, b and c`."""
     return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)
 
 
 def count(number: int, what: str) -> str:
-    """`1 frame`, `2 frames`."""
+    """Return a number with its noun: `1 frame`, `2 frames`.
+
+    Args:
+        number: The number.
+        what: The noun in the singular.
+    """
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def kinds_of(names: Sequence[str]) -> str:
-    """How many files there are of each ending, the most frequent first: `3 .txt, 1 .7z`."""
+    """Count files by their endings, the most frequent ending first: `3 .txt, 1 .7z`."""
     endings = Counter(PurePosixPath(name).suffix.lower() or "without an ending" for name in names)
     parts = [f"{number} {printable(ending, 20)}" for ending, number in endings.most_common(_MOST_KINDS)]
     return ", ".join(parts) + (", ..." if len(endings) > _MOST_KINDS else "")

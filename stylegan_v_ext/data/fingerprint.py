@@ -1,9 +1,8 @@
-"""What tells one data set from another without reading its frames: it stays the same if the data merely move."""
+"""Fingerprints of data sets: they tell data sets apart without reading frames, and stay the same if the data move."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,25 +16,30 @@ PARTS = {
     "labels": "labels",
     "hints": "resolution, fps or motion hint",
 }
-"""What a fingerprint is of, by its keys."""
+"""The parts of a fingerprint: what each key stands for."""
 
 
-def fingerprint(archive: Archive, videos: Sequence[Video], labels: Iterable[int], hints: Any) -> dict[str, str]:
-    """SHA-256 of every part of `PARTS`, by its key.
+def fingerprint(
+    archive: Archive, videos: Sequence[Video], labels: Iterable[int], hints: Mapping[str, float | None]
+) -> dict[str, str]:
+    """Compute the fingerprint of a data set.
 
-    Zips are told apart by the checksums in their directories as well, folders by names and sizes alone; a folder that
-    is a zip unpacked has the zip's other parts. Shards are one archive, whatever their files are called.
+    Only zips have the part "checksums", which their directories hold. A zip and the same zip unpacked to a folder agree
+    in all other parts. Shards count as one archive, and the names of their files do not matter.
 
     Args:
-        archive: Where the frames are.
-        videos: Those that are used, in their order.
-        labels: Their classes.
-        hints: Plain values that training depends on.
+        archive: The archive of the frames.
+        videos: The videos that are used, in their order.
+        labels: Class number of each of these videos.
+        hints: Other numbers that training depends on, by name.
+
+    Returns:
+        SHA-256 by the keys of `PARTS`.
     """
     order = np.concatenate([video.frames for video in videos])
     names = list(archive.names)
     used = [names[number] for number in order.tolist()]
-    if isinstance(archive, ShardedArchive):  # each name begins with its shard's
+    if isinstance(archive, ShardedArchive):  # each name begins with the name of its shard
         used = [name.partition("/")[2] for name in used]
     parts = {
         "names": _sha256(json.dumps(used).encode()),
@@ -50,9 +54,14 @@ def fingerprint(archive: Archive, videos: Sequence[Video], labels: Iterable[int]
 
 
 def difference(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
-    """What tells two fingerprints apart, in words; `None` if they are of the same data.
+    """Say in words which parts of two fingerprints differ.
 
-    A part that one of them lacks is not compared.
+    Args:
+        before: One fingerprint.
+        now: The other fingerprint. Parts that only one of them has are not compared.
+
+    Returns:
+        The parts that differ; None if all parts are equal.
     """
     differing = [text for key, text in PARTS.items() if key in before and key in now and before[key] != now[key]]
     return " and ".join(differing) or None

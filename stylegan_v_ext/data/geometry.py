@@ -1,4 +1,4 @@
-"""How a picture of any shape becomes a square frame: which part of it is taken, how large, and on what ground."""
+"""How a picture of any shape becomes a square frame: which part of it is used, and at which size."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ BLACK = (0, 0, 0)
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to a picture of one size.
+    """How pictures of one size become frames.
 
     Attributes:
-        crop: (left, top, width, height) of the part that is taken, in pixels of the picture.
-        scaled: (width, height) that this part gets, in pixels; it lies in the middle of the frame.
+        crop: (left, top, width, height) of the part of the picture that is used, in pixels of the picture.
+        scaled: (width, height) to which this part is scaled, in pixels; it lies in the middle of the frame.
     """
 
     crop: tuple[int, int, int, int]
@@ -30,10 +30,11 @@ class Geometry:
     """The form of the frames of a data set.
 
     Attributes:
-        size: (width, height) in pixels; width is the side of the frames; a smaller height is the height of the picture
-            that "center-crop-wide" sets between black bars.
-        transform: One of `TRANSFORMS`.
-        background: RGB colour, 0 to 255, behind what is transparent; bars are black.
+        size: (width, height) in pixels. The width is the side of the square frames. A smaller height is the height of
+            the picture that "center-crop-wide" puts between black bars.
+        transform: One of `TRANSFORMS`: "center-crop" cuts out a square, "center-crop-wide" cuts out a wide picture,
+            "fit" keeps the whole picture between black bars.
+        background: RGB colour, 0 to 255, behind transparent pixels.
     """
 
     size: tuple[int, int] = (256, 256)
@@ -46,11 +47,12 @@ class Geometry:
         return self.size[0]
 
     def plan(self, width: int, height: int, pixel_aspect: float = 1.0) -> Plan:
-        """What happens to an upright picture.
+        """Plan how an upright picture becomes a frame.
 
         Args:
-            width, height: Of the picture in pixels.
-            pixel_aspect: Width of a pixel divided by its height, as it is shown.
+            width: Width of the picture in pixels.
+            height: Height of the picture in pixels.
+            pixel_aspect: Width of a pixel divided by its height.
         """
         shown = width * pixel_aspect
         side, low = self.size
@@ -64,8 +66,15 @@ class Geometry:
         return Plan(crop, (side, side if self.transform == "center-crop" else low))
 
     def apply(self, image: PIL.Image.Image) -> PIL.Image.Image:
-        """The frame that an upright RGB picture of square pixels becomes."""
-        import PIL.Image  # late: the process that decodes videos plans without it
+        """Make a frame of a picture.
+
+        Args:
+            image: An upright picture of mode "RGB" with square pixels.
+
+        Returns:
+            A square picture of mode "RGB".
+        """
+        import PIL.Image  # imported here, because the process that decodes videos works without it
 
         plan = self.plan(*image.size)
         left, top, width, height = plan.crop

@@ -1,48 +1,49 @@
-"""Classes of videos, from labels as data sets of the world write them: of folders or of files, numbers or names.
+"""Classes of videos from labels in the forms that public data sets use.
 
-A label that is no class (a vector, such as the camera of a picture, or a number such as an age) is not an error:
-such data train without classes. Every video without a class keeps the reason, for training with classes.
+A label may belong to a folder or to a file, and be a number or a name. A label that is no class (a vector, such as the
+camera of a picture, or a number such as an age) is no error: these data can train without classes. Every video without
+a class has a reason, which is shown if training with classes is asked for.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
-from stylegan_v_ext.data.ffmpeg import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import spelled
+from stylegan_v_ext.data.kinds import ANIMATION_SUFFIXES, ARRAY_SUFFIXES, VIDEO_SUFFIXES, is_picture
 from stylegan_v_ext.data.names import natural_sorted, normal_form
-from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.videos import Video
 from stylegan_v_ext.text import printable
 
-HIGHEST_CLASS = 2**16  # labels are one-hot rows
+HIGHEST_CLASS = 2**16  # limited, since labels become one-hot rows
 _VIDEO_FILES = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *ARRAY_SUFFIXES)
-_LONGEST_NAME = 100  # characters that a message shows
+_LONGEST_NAME = 100  # characters of a name that a message shows
 
 
-class Entry(NamedTuple):
+class Label(NamedTuple):
     """A label in a `dataset.json`.
 
     Attributes:
-        base: Folder of this file in the archive, in the form of `tidy`; "" for the top.
-        name: What the label is of, as the file writes it.
-        value: Any JSON value.
+        base: Folder of the `dataset.json` in the archive, in the form of `tidy`; "" for the top folder.
+        name: Folder or file that the label belongs to, as the `dataset.json` writes it.
+        value: The label, any value of JSON.
     """
 
     base: str
     name: str
-    value: Any
+    value: object
 
 
 class Reason(NamedTuple):
-    """Why a video has no class, as a predicate ("has no label").
+    """The reason why a video has no class.
 
     Attributes:
-        mistake: The labels contradict themselves or lack something; False if they mean something else than classes.
+        text: The reason as a predicate, such as "has no label".
+        mistake: Whether the labels contradict each other or lack something. False if they mean something else than
+            classes.
     """
 
     text: str
@@ -53,16 +54,16 @@ NO_LABEL = Reason("has no label")
 
 
 @dataclass
-class Classes:
-    """What labels say of the videos of an archive.
+class VideoClasses:
+    """The classes of the videos of an archive.
 
     Attributes:
-        labels: Class by folder, of every video that has one.
-        unusable: Reason by folder, of every video that is labelled and has no class all the same.
-        missing: Names of labels whose video is not there.
-        elsewhere: (name of label, folder of video) of labels that name another path than the data have.
-        names: Names of classes by number; None if they are not known.
-        num_classes: Highest class of any label plus one.
+        labels: Class number by folder, for every video that has a class.
+        unusable: Reason by folder, for every video that is labelled but has no class.
+        missing: Names of labels whose video does not exist.
+        elsewhere: (name of the label, folder of the video) for labels that name another path than the data have.
+        names: Names of the classes by number; None if they are unknown.
+        num_classes: Highest class number of any label plus one.
     """
 
     labels: dict[str, int] = field(default_factory=dict)
@@ -74,20 +75,22 @@ class Classes:
 
 
 def classify(
-    archive: Archive, videos: Sequence[Video], entries: Sequence[Entry], names: list[str] | None = None
-) -> Classes:
-    """The class of every video, or the reason why it has none.
+    archive: Archive, videos: Sequence[Video], labels: Sequence[Label], names: list[str] | None = None
+) -> VideoClasses:
+    """Find the class of every video, or the reason why it has no class.
 
     Args:
-        entries: All labels of an archive; those that are null count as absent.
-        names: Names of classes by number, as a file gives them; None if no file does.
+        archive: The archive.
+        videos: All its videos.
+        labels: All labels of the archive; labels that are null count as absent.
+        names: Names of the classes by number, as a file gives them; None if no file gives names.
     """
-    entries = [entry for entry in entries if entry.value is not None]
-    numbers = _Numbers([entry.value for entry in entries], names)
-    found = Classes(names=numbers.names)
+    labels = [label for label in labels if label.value is not None]
+    numbers = _Numbers([label.value for label in labels], names)
+    found = VideoClasses(names=numbers.names)
     folders = _Folders(videos)
-    for folder, (group, is_of_files) in _placed(entries, folders, found).items():
-        decided = _decide(group, numbers, is_of_files)
+    for folder, (group, is_of_files) in _placed(labels, folders, found).items():
+        decided = _decide(group, numbers, is_of_files=is_of_files)
         if is_of_files and not isinstance(decided, Reason):
             decided = _all_labelled(archive, folders.videos[folder], group) or decided
         if isinstance(decided, Reason):
@@ -98,17 +101,17 @@ def classify(
     return found
 
 
-_Group = tuple[list[Entry], bool]  # labels of one folder; whether they are of its files
+_Group = tuple[list[Label], bool]  # labels of one folder; whether they belong to its files
 
 
-def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> dict[str, _Group]:
-    """Group the labels by the folder of their video; labels of unknown folders are added to `found`.
+def _placed(labels: Iterable[Label], folders: "_Folders", found: VideoClasses) -> dict[str, _Group]:
+    """Group labels by the folder of their video.
 
-    A label of a whole folder counts before labels of its files.
+    A label of a folder has precedence over labels of its files. Labels of unknown folders are added to `found`.
     """
     placed: dict[str, _Group] = {}
     left: list[tuple[str, _Group]] = []
-    whole, of_files = _by_name(entries, folders)
+    whole, of_files = _by_name(labels, folders)
     for is_of_files, groups in ((True, of_files), (False, whole)):
         for name, group in groups.items():
             folder = folders.exact(name, group[0].base)
@@ -128,22 +131,22 @@ def _placed(entries: Iterable[Entry], folders: "_Folders", found: Classes) -> di
     return placed
 
 
-def _by_name(entries: Iterable[Entry], folders: "_Folders") -> tuple[dict[str, list[Entry]], dict[str, list[Entry]]]:
-    """Labels of folders, and labels of files, by the path of their folder in the archive."""
-    whole: dict[str, list[Entry]] = {}
-    of_files: dict[str, list[Entry]] = {}
-    for entry in entries:
-        name = tidy(entry.name)
-        if is_picture(name) and folders.exact(_joined(entry.base, name), entry.base) is None:
-            of_files.setdefault(_joined(entry.base, name.rpartition("/")[0]), []).append(entry)
+def _by_name(labels: Iterable[Label], folders: "_Folders") -> tuple[dict[str, list[Label]], dict[str, list[Label]]]:
+    """Sort labels into (labels of folders, labels of files), each by the path of the folder in the archive."""
+    whole: dict[str, list[Label]] = {}
+    of_files: dict[str, list[Label]] = {}
+    for label in labels:
+        name = tidy(label.name)
+        if is_picture(name) and folders.exact(_joined(label.base, name), label.base) is None:
+            of_files.setdefault(_joined(label.base, name.rpartition("/")[0]), []).append(label)
         else:
-            whole.setdefault(_joined(entry.base, name), []).append(entry)
+            whole.setdefault(_joined(label.base, name), []).append(label)
     return whole, of_files
 
 
-def _decide(group: list[Entry], numbers: "_Numbers", is_of_files: bool) -> int | Reason:
-    """The class that all labels of a video, or of its files, agree on."""
-    values = {_key(entry.value): entry.value for entry in group}
+def _decide(group: list[Label], numbers: "_Numbers", *, is_of_files: bool) -> int | Reason:
+    """Return the class on which all labels of a video, or of its files, agree; otherwise the reason."""
+    values = {_key(label.value): label.value for label in group}
     decided = [numbers.of(value) for value in values.values()]
     for reason in decided:
         if isinstance(reason, Reason):
@@ -161,40 +164,46 @@ def _decide(group: list[Entry], numbers: "_Numbers", is_of_files: bool) -> int |
     )
 
 
-def _key(value: Any) -> Any:
-    """Something hashable that values of the same meaning share."""
+def _key(value: object) -> tuple[object, ...]:
+    """Return something hashable that is equal for values of the same meaning."""
     if isinstance(value, (list, dict)):
-        return type(value), len(value), _is_vector(value)
+        return type(value), len(value), _vector_length(value)
     return type(value), value
 
 
-def _is_vector(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, (int, float)) for item in value)
+def _vector_length(value: object) -> int:
+    """Return the length of a list of numbers; 0 for other values."""
+    if not isinstance(value, list) or not all(isinstance(item, (int, float)) for item in value):
+        return 0
+    return len(value)
 
 
-def _all_labelled(archive: Archive, video: Video, group: list[Entry]) -> Reason | None:
-    """Reason why labels of files cannot be used: some frames have no label. None if all frames have a label.
+def _all_labelled(archive: Archive, video: Video, group: list[Label]) -> Reason | None:
+    """Check labels of files: some frames may have no label.
 
-    Endings of names may differ.
+    A label and a frame belong together if their names differ only in the ending.
+
+    Returns:
+        The reason why the labels cannot be used; None if all frames have a label.
     """
 
     def stem(name: str) -> str:
         return tidy(name).rpartition("/")[2].rpartition(".")[0]
 
-    named = {stem(entry.name) for entry in group}
+    named = {stem(label.name) for label in group}
     without = sum(stem(archive.names[int(index)]) not in named for index in video.frames)
     return Reason(f"has {without} of {len(video)} files without a label") if without else None
 
 
 class _Numbers:
-    """From the value of a label to a class number.
+    """Finds the class number for the value of a label.
 
     Args:
-        values: Those of all labels, which decide how texts are read: as numbers if all are digits, else as names.
-        names: Names of classes by number; None numbers names in natural order.
+        values: Values of all labels. They decide how texts are read: as numbers if all are digits, otherwise as names.
+        names: Names of the classes by number; None numbers the names in natural order.
     """
 
-    def __init__(self, values: Sequence[Any], names: list[str] | None) -> None:
+    def __init__(self, values: Sequence[object], names: list[str] | None) -> None:
         self.names = names
         self._listed = names is not None
         self._number = {name: number for number, name in enumerate(names or [])}
@@ -208,7 +217,7 @@ class _Numbers:
         found = [self.of(value) for value in {_key(value): value for value in values}.values()]
         self.highest = max((number for number in found if not isinstance(number, Reason)), default=-1)
 
-    def of(self, value: Any) -> int | Reason:
+    def of(self, value: object) -> int | Reason:
         """Return the class number, or the reason why the value is not a class."""
         if isinstance(value, str):
             if value in self._number:
@@ -224,8 +233,8 @@ class _Numbers:
             value = int(value)
         if isinstance(value, int):
             return self._in_range(value)
-        if _is_vector(value):
-            return Reason(f"is labelled with a vector of {len(value)} numbers, which is no class", mistake=False)
+        if length := _vector_length(value):
+            return Reason(f"is labelled with a vector of {length} numbers, which is no class", mistake=False)
         return Reason(f"is labelled {shown_value(value)}, which is no class", mistake=False)
 
     @staticmethod
@@ -238,18 +247,21 @@ class _Numbers:
 
 
 class _Folders:
-    """Folders of videos, found by names in other normal forms, with other slashes, or below other folders."""
+    """Finds folders of videos by names that may have another normal form, other slashes, or other folders above."""
 
     def __init__(self, videos: Sequence[Video]) -> None:
         self.videos = {video.folder: video for video in videos}
         self._by_tidy = {tidy(folder): folder for folder in self.videos}
 
     def exact(self, name: str, base: str) -> str | None:
-        """The folder of a name; None if there is no such folder.
+        """Find a folder by its path.
 
         Args:
-            name: Path from the top of the archive, in the form of `tidy`.
-            base: Tidy folder in which the `dataset.json` lies; its labels may be written from the top all the same.
+            name: Path from the top of the archive, in the form of `tidy`, made of `base` and the name of a label.
+            base: Folder of the `dataset.json`, in the form of `tidy`. The label may already begin at the top.
+
+        Returns:
+            The folder; None if it does not exist.
         """
         found = self._by_tidy.get(name)
         if found is None and base and len(name) > len(base):
@@ -257,13 +269,16 @@ class _Folders:
         return found
 
     def alike(self, names: list[tuple[str, str]], taken: set[str]) -> list[str | None]:
-        """For names that are no folders: the one folder whose path ends as the name does, or None.
+        """Find folders for names that are no folders: folders whose path ends like the name.
 
-        The ending of a video file may be there or missing, as in labels of the files that the frames are from.
+        The name may have the ending of a video file, as in labels of the files from which the frames were taken.
 
         Args:
-            names: (path, tidy folder of the `dataset.json`), as for `exact`.
-            taken: Folders that have labels already.
+            names: (path, folder of the `dataset.json`), as for `exact`.
+            taken: Folders that already have labels.
+
+        Returns:
+            For each name the folder; None unless exactly one folder fits, and fits no other name.
         """
         longer: dict[str, list[str]] = {}
         free: dict[str, list[str]] = {}
@@ -288,36 +303,36 @@ class _Folders:
 
 
 def tidy(name: str) -> str:
-    """A name in one normal form: slashes, without empty parts and `.`, composed letters."""
+    """Return a name in one normal form: with slashes, without empty parts and `.`, with composed letters."""
     name = normal_form(name).replace("\\", "/")
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _joined(folder: str, name: str) -> str:
-    """A tidy name behind a tidy folder."""
+    """Join a folder and a name, both in the form of `tidy`."""
     return f"{folder}/{name}" if folder and name else folder or name
 
 
 def _without_ending(name: str) -> str:
-    """A path without the ending of a file that may be a video."""
+    """Return a path without its ending, if this is the ending of a video file."""
     stem, dot, ending = name.rpartition(".")
     return stem if dot and f".{ending.lower()}" in _VIDEO_FILES else name
 
 
 def _is_file_of(name: str, path: str) -> bool:
-    """Whether a path is that of a video file which a label names in the same place, with another ending or none."""
+    """Check whether a label names a video file by another ending, or without an ending."""
     path = tidy(path)
     return _without_ending(path) != path and _without_ending(path) == _without_ending(name)
 
 
 def _endings(name: str) -> list[str]:
-    """What is left of a path without its first folders: `a/b/c` has `b/c` and `c`; every path has itself, too."""
+    """Return a path, and what is left of it without its first folders: `a/b/c`, `b/c` and `c`."""
     parts = name.split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def shown_value(value: object) -> str:
-    """A value from somebody else's file as something that can be printed."""
+    """Return a value from a file as printable text."""
     if isinstance(value, str):
         return f"'{printable(value, _LONGEST_NAME)}'"
     try:

@@ -1,9 +1,12 @@
-"""Names of files: their natural order, their normal form, and which are hidden.
+"""Names of files: their natural order, their normal form, and which names are hidden.
 
-A number is a run of digits of any script. `1.5` and `1,5` are decimal numbers, `1.2.10` counts in three places. If the
-names of a folder show that `1.5` counts in two places (`1.9`, `1.10`), it does; if they show that `1_05` or `1p05` are
-decimal (`1_05`, `1_1`), they are. Exponents, as `5e-05`, are read. A minus sign counts only if other names lack it, as
-in `t-1`, `t0`, `t1`.
+How numbers in names are read:
+
+- A number is a run of digits of any script. Exponents, such as `5e-05`, belong to it.
+- `1.5` and `1,5` are decimal numbers, unless other names of the folder show that the two parts count separately, as in
+  `1.9`, `1.10`. `1.2.10` has three numbers that count separately.
+- `1_05` and `1p05` are decimal numbers only if other names show it, as in `1_05`, `1_1`.
+- A minus sign counts only if other names lack it, as in `t-1`, `t0`, `t1`.
 """
 
 import os
@@ -16,14 +19,14 @@ from dataclasses import dataclass, field
 _RUN = re.compile(r"([0-9]+(?:[.,][0-9]+)*(?:[eE][+-][0-9]{2,3}(?![0-9a-zA-Z]))?)")
 _ENDING = re.compile(r"\.[a-zA-Z][0-9a-zA-Z]{0,4}$")
 _POINT = re.compile("[.,]")
-_POINTS_OF_SOME = ("_", "p", "-")  # that stand for a decimal point in some names
-_DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # runs that other names help to read
-_PART_OF_NUMBER = re.compile(r"[0-9](?:[.,_pP-]|[eE][+-])$")  # in front of the rest of its digits
+_POINTS_OF_SOME = ("_", "p", "-")  # what stands for a decimal point in some names
+_DOUBTFUL = re.compile(r"[0-9][.,_pP][0-9]|-[0-9]|[^\x00-\x7f]")  # needs other names to be read
+_PART_OF_NUMBER = re.compile(r"[0-9](?:[.,_pP-]|[eE][+-])$")  # what stands before the remaining digits of a number
 _MINUS = "\N{MINUS SIGN}"
 _FEW_DIGITS = 18
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
 _AFTER_DIGITS = "~"
-_DIGITS = unicodedata.ucd_3_2_0  # the same in all Python versions
+_DIGITS = unicodedata.ucd_3_2_0  # this version is the same in all versions of Python
 _HIDDEN_NAMES = (
     "__macosx|thumbs.db|ehthumbs.db|ehthumbs_vista.db|desktop.ini|picasa.ini|@eadir|@tmp|#recycle|#snapshot|~snapshot|"
     "@recycle|@recently-snapshot|$recycle.bin|recycler|system volume information|lost+found|"
@@ -36,12 +39,12 @@ Part = tuple[tuple[int, str], ...]
 
 @dataclass(frozen=True)
 class _Reading:
-    """How the runs of digits in names are meant, by the number of a run in its name.
+    """How the runs of digits in names are to be read; a run is named by its place among the runs of a name.
 
     Attributes:
-        counters: Runs whose points part numbers that count.
-        decimals: Runs that are what stands behind a decimal point.
-        signed: Lower-case texts before a run whose last character is a minus sign.
+        counters: Runs whose points separate numbers that count.
+        decimals: Runs that are the digits behind a decimal point.
+        signed: By run, the texts before it, in lower case, whose last character is a minus sign.
     """
 
     counters: frozenset[int] = frozenset()
@@ -50,7 +53,14 @@ class _Reading:
 
 
 def natural_order(names: Sequence[str]) -> list[int]:
-    """The numbers of names in natural order: folder by folder, `2.jpg` before `10.jpg`, `t0.05` before `t0.1`."""
+    """Sort names folder by folder, `2.jpg` before `10.jpg`, and `t0.05` before `t0.1`.
+
+    Args:
+        names: Relative names with `/` between folders, or names of one folder.
+
+    Returns:
+        Indices of `names` in natural order.
+    """
     numbers = _numbers_alone(names)
     if numbers is not None:
         return sorted(range(len(names)), key=lambda index: (numbers[index], names[index]))
@@ -59,23 +69,23 @@ def natural_order(names: Sequence[str]) -> list[int]:
 
 
 def natural_sorted(names: Iterable[str]) -> list[str]:
-    """Names in natural order."""
+    """Return names in natural order; see `natural_order`."""
     names = list(names)
     return [names[index] for index in natural_order(names)]
 
 
 def normal_form(text: str) -> str:
-    """The form in which names are compared: composed characters (NFC), whichever system wrote them."""
+    """Return the form of a name for comparison: composed characters (NFC), whatever system has written it."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file, or a folder it lies in, is one that file managers, NAS and cameras hide or leave behind."""
+    """Check whether a file or a folder above it is hidden, or left behind by a file manager, a NAS or a camera."""
     return any(part.startswith(".") or part.lower() in _HIDDEN for part in name.split("/"))
 
 
 def _numbers_alone(names: Sequence[str]) -> list[int] | None:
-    """The numbers in names that differ in one whole number and nothing else; None for other names. The short way."""
+    """Return the numbers in names that differ only in one whole number, the fast way; None for other names."""
     prefix = os.path.commonprefix(names).rstrip("0123456789")
     ending = os.path.splitext(names[0])[1] if names else ""
     if ending[1:2].isdecimal() or _PART_OF_NUMBER.search(prefix):
@@ -90,16 +100,17 @@ def _numbers_alone(names: Sequence[str]) -> list[int] | None:
     return list(map(int, digits))
 
 
-def _key(name: str, reading: _Reading) -> tuple:
-    """Folders, the name, its ending, each as texts and numbers in turn; then the name itself, so that all differ."""
-    fields, run = [], 0
+def _key(name: str, reading: _Reading) -> tuple[list[list[str | Part]], str]:
+    """Make the sort key of a name: texts and numbers of each folder, name and ending; then the name, to break ties."""
+    fields: list[list[str | Part]] = []
+    run = 0
     for pieces in _split(name):
         key: list[str | Part] = []
         for text, digits in zip(pieces[::2], pieces[1::2], strict=False):
             before = text.lower()
             is_negative = before in reading.signed.get(run, ())
             is_decimal = run in reading.decimals and before in _POINTS_OF_SOME
-            number = ((0, digits.rstrip("0")),) if is_decimal else _number(digits, run in reading.counters)
+            number = ((0, digits.rstrip("0")),) if is_decimal else _number(digits, counts=run in reading.counters)
             key += [before[:-1], _negative(number)] if is_negative else [before, number]
             run += 1
         fields.append([*key, pieces[-1].lower()] if pieces[-1] else key)
@@ -107,7 +118,7 @@ def _key(name: str, reading: _Reading) -> tuple:
 
 
 def _split(name: str) -> list[list[str]]:
-    """(Text, run of digits, text, ..., text) of each folder, the name, and its ending."""
+    """Split each folder, the name and its ending into [text, run of digits, text, ..., text]."""
     if not name.isascii():
         name = "".join(str(_DIGITS.decimal(c)) if _DIGITS.category(c) == "Nd" else c for c in normal_form(name))
         name = name.replace(_MINUS, "-")
@@ -118,7 +129,7 @@ def _split(name: str) -> list[list[str]]:
 
 
 def _reading(names: Sequence[str]) -> _Reading:
-    """What names of one folder tell of each other."""
+    """Find out from the names of a folder how their numbers are to be read."""
     runs, texts = defaultdict(set), defaultdict(set)
     for name in names:
         pairs = (pair for pieces in _split(name) for pair in zip(pieces[::2], pieces[1::2], strict=False))
@@ -130,14 +141,14 @@ def _reading(names: Sequence[str]) -> _Reading:
         for number, found in texts.items()
     }
     return _Reading(
-        frozenset(number for number, found in runs.items() if _count(found)),
+        frozenset(number for number, found in runs.items() if _are_counters(found)),
         frozenset(number for number, found in runs.items() if number and _are_decimals(found, texts[number])),
         signed,
     )
 
 
-def _count(runs: set[str]) -> bool:
-    """Whether points in runs part numbers that count, rather than decimals: `1.2.10`, or `1.9` beside `1.10`."""
+def _are_counters(runs: set[str]) -> bool:
+    """Check whether points in runs separate numbers that count: `1.2.10`, or `1.9` beside `1.10`."""
     groups = [group for group in map(_POINT.split, runs) if len(group) > 1 and group[-1].isdecimal()]
     if any(len(group) > 2 for group in groups):
         return True
@@ -146,13 +157,18 @@ def _count(runs: set[str]) -> bool:
 
 
 def _are_decimals(runs: set[str], texts: set[str]) -> bool:
-    """Whether runs behind one character are decimals: `05` beside the shorter `1`, which padded numbers are not."""
+    """Check whether runs are digits behind a decimal point: `05` beside `1`, which is not padded to the same length."""
     padded = [len(run) for run in runs if len(run) > 1 and run.startswith("0")]
     return not texts.isdisjoint(_POINTS_OF_SOME) and bool(padded) and min(map(len, runs)) < max(padded)
 
 
-def _number(run: str, counts: bool) -> Part:
-    """Sort key of a run of digits, in which all numbers may have any length; Python converts 4300 digits at most."""
+def _number(run: str, *, counts: bool) -> Part:
+    """Make the sort key of a run of digits of any length; Python's `int` converts at most 4300 digits.
+
+    Args:
+        run: The run.
+        counts: Whether points in it separate numbers that count.
+    """
     mantissa, _, exponent = run.lower().partition("e")
     groups = _POINT.split(mantissa)
     if counts or len(groups) > 2:
@@ -167,10 +183,11 @@ def _number(run: str, counts: bool) -> Part:
 
 
 def _integer(digits: str) -> tuple[int, str]:
+    """Make the sort key of a whole number."""
     digits = digits.lstrip("0")
     return len(digits), digits
 
 
 def _negative(number: Part) -> Part:
-    """The key of a number below zero: below all others, and in the opposite order."""
+    """Turn the sort key of a number into the key of its negative: below all others, and in the opposite order."""
     return tuple((-1 - length, digits.translate(_COMPLEMENT) + _AFTER_DIGITS) for length, digits in number) + ((1, ""),)

@@ -1,4 +1,4 @@
-"""Opening a data set; what holds no frames is named for what it is, with the way from there to a data set."""
+"""Opening a data set; if a path holds no frames, the error says what it holds, and how to make a data set of it."""
 
 import difflib
 import itertools
@@ -9,29 +9,28 @@ from pathlib import Path
 
 import numpy as np
 
-from stylegan_v_ext.data.archive import Archive, kind_of_archive, open_archive
-from stylegan_v_ext.data.arrays import ARRAY_SUFFIXES
-from stylegan_v_ext.data.beside_videos import PictureFolders, is_still_gif, sort_folders
+from stylegan_v_ext.data.archive import Archive, open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES
 from stylegan_v_ext.data.findings import shortened
+from stylegan_v_ext.data.kinds import ARRAY_SUFFIXES, VIDEO_SUFFIXES, is_picture, kind_of_archive, starts_like_video
 from stylegan_v_ext.data.names import is_hidden
-from stylegan_v_ext.data.pictures import is_picture
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
+from stylegan_v_ext.data.thumbnails import PictureFolders, is_still_gif, sort_folders
 from stylegan_v_ext.data.videos import Video, links_left_out, list_videos, other_files
-
-_VIDEO_STARTS = [(4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "), (0, b"GIF8")]
 
 
 def open_dataset(path: str) -> tuple[Archive, list[Video]]:
-    """A data set and its videos, at least one.
+    """Open a data set.
 
     Args:
         path: A zip, a folder, shards or an address, as the user writes it.
 
+    Returns:
+        (the archive, its videos); there is at least one video.
+
     Raises:
-        DataError: That says what is at the path, and what to do.
+        DataError: If the path holds no data set; the message says what it holds, and what to do.
     """
     if not is_remote(path):
         if not is_here(path):
@@ -49,11 +48,12 @@ def open_dataset(path: str) -> tuple[Archive, list[Video]]:
 
 
 def convert_command(path: str, side: int | None = None, more: str = "") -> str:
-    """The command that makes a data set of what lies at a path, as it can be pasted into a shell.
+    """Return the command that makes a data set of the videos at a path, quoted for a shell.
 
     Args:
-        side: Width and height of the frames in pixels; None leaves the default.
-        more: Further options.
+        path: The path, as the user writes it.
+        side: Side of the frames in pixels; None leaves the default.
+        more: More options, which begin with a space.
     """
     place = Path(path.rpartition("/")[2] if is_remote(path) else path)
     if place.name in ("", ".."):
@@ -67,7 +67,14 @@ def convert_command(path: str, side: int | None = None, more: str = "") -> str:
 
 
 def nearest(path: Path) -> str:
-    """A clause with the name most like one that does not exist, as a question; "" if no name is like it."""
+    """Ask whether another name was meant.
+
+    Args:
+        path: A path that does not exist.
+
+    Returns:
+        A question with the most similar existing name, such as " (is it data/videos.zip?)"; "" if no name is similar.
+    """
     while path.parent != path and not path.parent.is_dir():
         path = path.parent
     try:
@@ -83,7 +90,7 @@ def nearest(path: Path) -> str:
 
 
 def _check_file(path: str) -> None:
-    """Raise `DataError` for a file that is no zip, if it is known what else it is."""
+    """Raise `DataError` if a file is no zip and its kind is known."""
     try:
         with open(path, "rb") as file:
             start = file.read(512)
@@ -91,10 +98,10 @@ def _check_file(path: str) -> None:
         raise DataError(f"{path} cannot be read ({error.strerror})") from None
     if start[:2] == b"PK":
         return
-    if Path(path).suffix.lower() in VIDEO_SUFFIXES or any(start[at:].startswith(mark) for at, mark in _VIDEO_STARTS):
+    if Path(path).suffix.lower() in VIDEO_SUFFIXES or starts_like_video(start):
         raise DataError(f"{path} is a video, not a data set of frames; {convert_command(path)} makes a data set of it")
     if start.startswith(b"\x93NUMPY"):
-        raise DataError(f"{path} is an array of NumPy, no data set of frames; {convert_command(path)} makes one of it")
+        raise DataError(f"{path} is an array of NumPy, not a data set of frames; {convert_command(path)} converts it")
     if start.startswith(b"\x89HDF"):
         raise DataError(f"{path} is an HDF5 file, which is not read; write its videos as .npy files")
     if is_picture(path):
@@ -104,7 +111,7 @@ def _check_file(path: str) -> None:
 
 
 def _sorted(archive: Archive, videos: Sequence[Video]) -> tuple[PictureFolders, list[str]]:
-    """(which folders of pictures are videos, names of the video files)."""
+    """Return (folders of pictures, sorted by what they are; names of the video files)."""
     is_frame = np.zeros(len(archive.names), dtype=bool)
     is_frame[np.concatenate([video.frames for video in videos])] = True
     others = [(int(index), archive.names[int(index)]) for index in np.flatnonzero(~is_frame)]
@@ -119,10 +126,11 @@ def _sorted(archive: Archive, videos: Sequence[Video]) -> tuple[PictureFolders, 
 
 
 def _without_frames(path: str, archive: Archive) -> str:
+    """Say what an archive without frames holds."""
     others = other_files(archive)
     videos = [name for name in others if name.lower().endswith((*VIDEO_SUFFIXES, *ARRAY_SUFFIXES))]
     if Path(path).suffix.lower() == ".npz":
-        return f"{path} is a file of NumPy, not a data set of frames; {convert_command(path)} makes one of it"
+        return f"{path} is a file of NumPy, not a data set of frames; {convert_command(path)} converts it"
     zips = [name for name in others if name.lower().endswith(".zip")]
     if videos:
         return (
@@ -130,18 +138,19 @@ def _without_frames(path: str, archive: Archive) -> str:
             "set of them"
         )
     if zips:
-        one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the name of shards
+        one = Path(path) / re.sub(r"-[0-9]{5}\.zip$", ".zip", zips[0])  # the common name of shards
         return f"{path} holds no frames, but zips ({shortened(zips)}); name one of them, such as {one}"
     found = f", but other files ({shortened(others)})" if others else ""
     return f"{path} holds no frames{found}; expected folders of .jpg or .png files, one folder a video"
 
 
 def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list[str]:
-    """Sentences about files of a data set that are not read as frames.
+    """Return sentences about files of a data set that are not read as frames.
 
     Args:
-        path: Of the archive, as the user writes it.
-        videos: All of the archive.
+        archive: The archive.
+        path: Path of the archive, as the user writes it.
+        videos: All its videos.
     """
     folders, files = _sorted(archive, videos)
     known = set(files)
@@ -155,12 +164,10 @@ def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list
 
 
 def _converted(path: str, folders: PictureFolders) -> str:
-    """What becomes of videos and folders of pictures if both are converted."""
+    """Say how conversion treats video files and folders of pictures that lie in one place."""
     if folders.doubtful:
         names = shortened([str(folder) for folder, _ in folders.doubtful])
-        return (
-            f"{convert_command(path)} reads them once you have moved the pictures away that lie beside them ({names})"
-        )
+        return f"{convert_command(path)} reads them after you move away the pictures beside them ({names})"
     if folders.beside:
         names = shortened([str(folder) for folder in folders.beside])
         return f"{convert_command(path)} reads them, and takes the pictures in {names} for thumbnails or posters"

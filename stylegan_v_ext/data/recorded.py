@@ -1,8 +1,7 @@
-"""Paths of data sets that a file names, not the user."""
+"""Paths of data sets that come from a file, not from the user."""
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.remote import is_remote
@@ -11,15 +10,18 @@ from stylegan_v_ext.text import printable
 _LONGEST_SHOWN = 200
 
 
-def recorded_path(holder: Any, path: Any) -> str:
-    """The local path of a data set as a checkpoint or a run folder records it. Opens nothing, and asks no network.
+def recorded_path(holder: object, path: object) -> str:
+    """Check the path of a data set that a checkpoint or a run folder records. Opens no file and asks no network.
 
     Args:
-        holder: The file or folder that records it, for messages.
-        path: Whatever it holds.
+        holder: The file or folder that records the path, for messages.
+        path: The recorded value.
+
+    Returns:
+        The path, which is a local path.
 
     Raises:
-        DataError: For an address, a path on another host, and what is no path.
+        DataError: If the value is an address, a path on another host, or no path.
     """
     if not isinstance(path, str) or not path or "\0" in path:
         raise DataError(f"{holder} names no data set that is here; name one with --data")
@@ -33,15 +35,15 @@ def recorded_path(holder: Any, path: Any) -> str:
 
 
 def leads_to_network(path: str) -> bool:
-    """Whether opening a path may ask another machine: an address (`s3://…`), or a host's share (`//host/…`)."""
+    """Check whether opening a path may ask another machine: an address (`s3://…`), or a network share (`//host/…`)."""
     return is_remote(path) or "://" in path or path.replace("\\", "/").startswith("//")
 
 
 def is_here(path: str) -> bool:
-    """Whether a local data set is there: a file, a folder, or the shards that a name stands for."""
+    """Check whether a local data set exists: a file, a folder, or the shards that `name.zip` stands for."""
     try:
         if Path(path).is_file() or Path(path).is_dir():
             return True
         return any(Path(path).parent.glob(f"{Path(path).stem}-[0-9]*.zip"))
-    except (OSError, ValueError):  # too long a name, no pattern
+    except (OSError, ValueError):  # the name is too long, or no valid pattern
         return False

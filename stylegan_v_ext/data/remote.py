@@ -1,15 +1,15 @@
 """Data sets in object stores and on web servers: copied once, shard by shard, then read as local files.
 
-Random clips touch every shard within minutes, and a worker that waits for a network starves a GPU, so whole
-shards are copied before the first batch. Addresses are those of fsspec (`s3://`, `gs://`, `https://`, ...), whose
-drivers (`s3fs`, `gcsfs`, ...) are installed apart.
+Training on random clips reads from every shard within minutes, and a GPU waits while a worker waits for a network. So
+whole shards are copied before the first batch. fsspec reads the addresses (`s3://`, `gs://`, `https://`, ...); its
+drivers (`s3fs`, `gcsfs`, ...) must be installed separately.
 """
 
 import hashlib
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Protocol, TypeGuard
 
 import dnnlib
 from stylegan_v_ext.data.errors import DataError
@@ -17,26 +17,39 @@ from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.text import say
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+", re.IGNORECASE)
-_REFUSED = ("file", "local")  # a path does it
-_CHUNK = 1 << 22
+_REFUSED = ("file", "local")  # a path serves for these
+_CHUNK = 1 << 22  # bytes that are copied at a time
 
 
-def is_remote(path: Any) -> bool:
-    """Whether a data set's path is an address."""
+class _FileSystem(Protocol):
+    """What is used of a file system of fsspec."""
+
+    def size(self, path: str) -> int: ...
+    def ukey(self, path: str) -> str: ...
+    def open(self, path: str, mode: str) -> BinaryIO: ...
+
+
+def is_remote(path: object) -> TypeGuard[str]:
+    """Check whether the path of a data set is an address."""
     return isinstance(path, str) and bool(_ADDRESS.fullmatch(path))
 
 
 def absolute(path: str) -> str:
-    """A data set's path or address for later use from another folder."""
+    """Return a path or address of a data set that is valid in every folder."""
     return path if is_remote(path) else os.path.abspath(path)
 
 
 def local_copy(address: str) -> Path:
-    """A local zip, or a local folder of shards, equal to the one at an address; what is there already is not copied.
+    """Copy a data set from an address, unless an up-to-date copy exists.
 
     Args:
-        address: Of a zip, or `…/name.zip` for the shards `…/name-00000.zip`, … Raises `DataError` where it is unknown
-            or cannot be copied.
+        address: Address of a zip; `…/name.zip` also stands for the shards `…/name-00000.zip`, `…/name-00001.zip`, …
+
+    Returns:
+        The local zip, or the local folder of the shards.
+
+    Raises:
+        DataError: If the address is unknown, or if it cannot be copied.
     """
     import fsspec
 
@@ -58,12 +71,12 @@ def local_copy(address: str) -> Path:
         raise DataError(f"{address} cannot be copied ({str(error) or type(error).__name__}); check it") from None
     for other in folder.glob("*.zip"):
         if other not in copies:
-            other.unlink()  # of an earlier state
+            other.unlink()  # a shard of an earlier state
     return copies[0] if shards == [path] else folder
 
 
-def _copy(system: Any, remote: str, folder: Path) -> Path:
-    """A shard's local copy, renewed when the remote one changes."""
+def _copy(system: _FileSystem, remote: str, folder: Path) -> Path:
+    """Copy a shard, unless the copy is up to date; return the path of the copy."""
     name = re.sub(r"[^0-9A-Za-z._-]", "_", remote.rsplit("/", 1)[-1])
     target, state = folder / name, folder.parent / f"{folder.name}-{name}.state"
     size, version = int(system.size(remote)), str(system.ukey(remote))

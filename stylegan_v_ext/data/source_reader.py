@@ -1,6 +1,7 @@
-"""The one reader of frames: of video files, animations, clips of NumPy and folders of pictures, in their final form."""
+"""Reading the frames of any source, in the form of a data set: video files, animations, clips of NumPy, pictures."""
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,25 +12,24 @@ import numpy as np
 import PIL.Image
 
 from stylegan_v_ext.data.archive import Archive
-from stylegan_v_ext.data.arrays import ArrayFile
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.findings import Notes, count, shortened
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.limits import LONGEST_HOLD, MOST_FRAMES
 from stylegan_v_ext.data.pictures import read_picture
-from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.sources import Found, Source, find_sources
+from stylegan_v_ext.data.sources.arrays import ArrayFile
+from stylegan_v_ext.data.video.timing import evenly_resampled
 from stylegan_v_ext.text import printable
 
 _T = TypeVar("_T")
 
 
 class OpenArrays:
-    """The file of NumPy that was read last, kept open: however many videos are read from it in a row, it is copied out
-    of a zip once, and each array is unpacked once.
+    """Keeps the file of NumPy open that was read last; a context manager, for one thread.
 
-    For one thread. Use it as a context manager, or call `close`.
+    If many videos of a file are read in order, the file is copied out of its zip once, and each array is unpacked once.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,14 @@ class OpenArrays:
         self._file: ArrayFile | None = None
 
     def frames(self, source: Source) -> Iterator[np.ndarray]:
-        """Frames of a video in an array, uint8 `[H, W, C]`. Raises `DataError` if they cannot be read."""
+        """Return an iterator over the frames of a video in an array, uint8 `[H, W, C]`.
+
+        Args:
+            source: A source that has an array.
+
+        Raises:
+            DataError: If the frames cannot be read.
+        """
         assert source.array is not None and source.member is not None
         place = (source.archive, source.member)
         if self._file is None or place != self._place:
@@ -48,7 +55,7 @@ class OpenArrays:
         return self._file.frames(source.array, source.number)
 
     def close(self) -> None:
-        """Close the file, and remove its copy."""
+        """Close the file, and remove its copy if there is one."""
         self._file = None
         self._stack.close()
 
@@ -65,19 +72,22 @@ class OpenArrays:
 class SourceReader:
     """Iterates over the frames of a source, uint8 `[side, side, 3]`.
 
-    `num_read` counts the frames so far, `expected` is how many there will be; None if unknown. After the last frame,
-    `fps` is the rate of these frames (None if unknown), `damage` says why the rest of a file is not used (empty for a
-    sound file), and `notes` holds clauses about the source.
-
     Args:
-        source: What to read.
+        source: The source.
         geometry: Form of the frames.
         fps: Rate to resample to, in frames a second; None gives every frame once.
-        most: Stop after that many frames; None gives all.
-        arrays: Where files of NumPy stay open for the next source; None opens them for this source alone.
+        most: Number of frames after which to stop; None gives all frames.
+        arrays: Keeps files of NumPy open for the next source; None opens them for this source only.
+
+    Attributes:
+        num_read: Number of frames so far.
+        expected: Number of frames that there will be, as far as is known; None if unknown.
+        fps: Rate of the frames, in frames a second; None if unknown. Final after the last frame.
+        damage: Why the rest of a file is not used; empty for a sound file. Known after the last frame.
+        notes: Clauses about the source. Complete after the last frame.
 
     Raises:
-        DataError: Naming what cannot be read.
+        DataError: During iteration, if the source cannot be read.
     """
 
     def __init__(
@@ -112,7 +122,7 @@ class SourceReader:
             self.notes += ("it has one frame",)
 
     def share_done(self) -> float:
-        """How much of the source has been read, 0 to 1."""
+        """Return the share of the source that has been read, 0 to 1."""
         return min(self.num_read / min(self.expected or math.inf, self.most or math.inf), 1.0)
 
     def _frames(self) -> Generator[np.ndarray, None, None]:
@@ -154,23 +164,28 @@ class SourceReader:
                 raise DataError(f"{self.source.name}: {error}") from None
 
     def _even(self, frames: Iterable[_T], number: int) -> Iterator[_T]:
-        """Frames that have no times of their own, resampled from the rate that is recorded."""
+        """Resample frames without times from the recorded rate.
+
+        Args:
+            frames: The frames.
+            number: How many frames there are.
+        """
         recorded, wanted = self.source.recorded.fps, self.resampled_fps
         self.fps = wanted or recorded
         self.expected = number
         if wanted is None or wanted == recorded:
             return iter(frames)
         if recorded is None:
-            raise DataError(no_rate(self.source.name))
+            raise DataError(_no_rate(self.source.name))
         self.expected = number * wanted / recorded
         if recorded * LONGEST_HOLD < 1 or self.expected > MOST_FRAMES:
             raise DataError(f"{self.source.name} has {recorded:g} frames a second by its dataset.json; correct that")
-        timed = ((frame, place / recorded) for place, frame in enumerate(frames))
-        return resampled(timed, number / recorded, wanted)
+        shown = evenly_resampled(frames, recorded, wanted)
+        return itertools.chain.from_iterable(itertools.repeat(frame, times) for frame, times in shown)
 
 
 def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Image:
-    """RGB picture from uint8 `[H, W, C]`, C = 1, 3 or 4."""
+    """Make an RGB picture of pixels uint8 `[H, W, C]`, C = 1, 3 or 4, on a background."""
     if pixels.shape[2] == 1:
         return PIL.Image.fromarray(np.ascontiguousarray(pixels[:, :, 0])).convert("RGB")
     if pixels.shape[2] == 3:
@@ -180,26 +195,34 @@ def _rgb(pixels: np.ndarray, background: tuple[int, int, int]) -> PIL.Image.Imag
     return PIL.Image.alpha_composite(ground, picture).convert("RGB")
 
 
-def no_rate(name: str, is_alone: bool = False, why: str = "") -> str:
-    """Why frames without times cannot be resampled.
+def _no_rate(name: str, *, is_alone: bool = False, why: str = "") -> str:
+    """Return a sentence that says why frames without times cannot be resampled.
 
     Args:
-        name: Of the source.
-        is_alone: The user named this one file, beside which nothing is looked for.
-        why: What is wrong with its `dataset.json`; "" if nothing is known to be wrong.
+        name: Name of the source.
+        is_alone: Whether the user named this one file, so that no `dataset.json` beside it is read.
+        why: What is wrong with the `dataset.json`; "" if nothing is known to be wrong.
     """
-    record = 'a dataset.json with {"fps": 25}, or what is true,'
+    record = 'a dataset.json with {"fps": 25}, or the true rate,'
     if why:
         remedy = why
     elif is_alone:
-        remedy = f"put it and {record} into a folder, and name that"
+        remedy = f"put it and {record} into a folder, and name the folder"
     else:
         remedy = f"put {record} into the folder or zip that you name"
-    return f"--fps: {name} says no frame rate; {remedy}, or leave --fps out"
+    return f"--fps: {name} has no frame rate; {remedy}, or leave --fps out"
 
 
 def check_rates(found: Found, fps: float | None) -> None:
-    """Raise `DataError` if `--fps` asks to resample pictures or arrays whose rate is not recorded."""
+    """Check that all sources can be resampled.
+
+    Args:
+        found: The sources.
+        fps: Rate to resample to, in frames a second; None if nothing is resampled.
+
+    Raises:
+        DataError: If `fps` is given, and the rate of pictures or arrays is not recorded.
+    """
     unknown = [
         item
         for item in found.sources
@@ -208,12 +231,18 @@ def check_rates(found: Found, fps: float | None) -> None:
     if unknown:
         several = f"each of {len(unknown)} folders or arrays ({shortened([item.name for item in unknown])})"
         name = unknown[0].name if len(unknown) == 1 else several
-        raise DataError(no_rate(name, unknown[0].is_alone, "; ".join(found.problems[:1])))
+        raise DataError(_no_rate(name, is_alone=unknown[0].is_alone, why="; ".join(found.problems[:1])))
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Frames uint8 `[T, side, side, 3]`, their frames a second (None if unknown), and sentences about the source."""
+    """The frames of one video.
+
+    Attributes:
+        frames: Pixels, uint8 `[T, side, side, 3]`.
+        fps: Frames a second; None if unknown.
+        notes: Sentences about the source.
+    """
 
     frames: np.ndarray
     fps: float | None
@@ -221,14 +250,16 @@ class Clip:
 
 
 def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int | None = None) -> Clip:
-    """All frames of the one video at a path.
+    """Read all frames of the one video at a path.
 
     Args:
-        path: Whatever `find_sources` takes.
-        geometry, fps, most: Of `SourceReader`.
+        path: Any path that `find_sources` takes.
+        geometry: Form of the frames.
+        fps: Rate to resample to, in frames a second; None gives every frame once.
+        most: Number of frames after which to stop; None gives all frames.
 
     Raises:
-        DataError: If there is no video, more than one, or one that cannot be read.
+        DataError: If there is no video or more than one, or if the video cannot be read.
     """
     found = find_sources(path)
     if len(found.sources) > 1:
@@ -244,10 +275,12 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
 
 
 def add_notes(notes: Notes, reader: SourceReader, used: int | None = None) -> None:
-    """Add what a reader, at its end, has to say about its source.
+    """Note what a reader has found out about its source.
 
     Args:
-        used: How many of the frames that it gave are used; None for all.
+        notes: Where the notes are added.
+        reader: The reader, after its last frame.
+        used: Number of its frames that are used; None for all.
     """
     name = reader.source.name
     used = reader.num_read if used is None else used

@@ -1,7 +1,7 @@
-"""A procedural sky time-lapse: drifting clouds, changing light, a line of hills.
+"""Videos that are computed: a time-lapse of the sky with drifting clouds, changing light and hills.
 
-Real enough to see whether a model learns colour, texture and motion, and made in seconds, so that
-the demo and the tests need no download.
+They show whether a model learns colour, texture and motion, and are made in seconds. So the demo and the tests need no
+download.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,23 +12,32 @@ from stylegan_v_ext.data.convert import encode_frame
 from stylegan_v_ext.data.writer import DatasetWriter
 
 FPS = 25
-MOTION_DISTANCE = 32  # recommended for training; the clouds are slower than faces
-_TEXTURE = 128  # pixels of the periodic cloud texture
-# (zenith, horizon, cloud light, cloud shade) in RGB 0 ... 1, from night's end to full day.
+MOTION_DISTANCE = 32  # recommended frames between motion anchors; clouds move more slowly than faces
+_TEXTURE = 128  # side of the periodic texture of the clouds in pixels
+# Colours of zenith, horizon, lit clouds and shaded clouds, RGB from 0 to 1, at dawn and by day.
 _DAWN = np.array([[0.16, 0.16, 0.38], [0.98, 0.52, 0.32], [1.00, 0.72, 0.58], [0.42, 0.28, 0.42]])
 _DAY = np.array([[0.14, 0.38, 0.82], [0.66, 0.82, 0.96], [1.00, 1.00, 1.00], [0.62, 0.68, 0.78]])
 
 
 def sky_video(seed: int, num_frames: int, resolution: int) -> Iterator[np.ndarray]:
-    """Frames uint8 `[resolution, resolution, 3]` of the sky with that seed; any length.
+    """Yield the frames of a video of the sky.
 
-    The same seed at another resolution is the same scene.
+    Args:
+        seed: Seed of the scene; at another resolution it gives the same scene.
+        num_frames: Number of frames.
+        resolution: Side of the frames in pixels.
+
+    Yields:
+        RGB pixels, uint8 `[resolution, resolution, 3]`.
     """
     rng = np.random.RandomState(seed)
     spectrum, turning = _cloud_spectrum(rng)
-    wind = rng.uniform(0.25, 0.6) * rng.choice([-1, 1]), rng.uniform(0.1, 0.35)  # texture pixels a frame
+    wind = rng.uniform(0.25, 0.6) * rng.choice([-1, 1]), rng.uniform(0.1, 0.35)  # pixels of the texture a frame
     cover = rng.uniform(-0.35, 0.35)
-    dawn, pace = rng.uniform(0, 2 * np.pi), 2 * np.pi / rng.uniform(300, 600)  # light: phase, radians a frame
+    dawn, pace = (
+        rng.uniform(0, 2 * np.pi),
+        2 * np.pi / rng.uniform(300, 600),
+    )  # phase of the light, and its speed in radians a frame
     hills = _hills(rng, resolution)
 
     down, across = (np.mgrid[0:resolution, 0:resolution] + 0.5) / resolution
@@ -46,7 +55,7 @@ def sky_video(seed: int, num_frames: int, resolution: int) -> Iterator[np.ndarra
 
 
 def _cloud_spectrum(rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Spectrum of a periodic texture with 1/f^1.8 amplitudes, and how fast each of its waves turns."""
+    """Return (spectrum of a periodic texture with amplitudes 1/f^1.8, speed of each wave in radians a frame)."""
     frequencies = np.fft.fftfreq(_TEXTURE) * _TEXTURE
     radius = np.hypot(frequencies[:, None], frequencies[None, :])
     amplitude = np.where(radius > 0, np.maximum(radius, 2.0) ** -1.8, 0)
@@ -55,13 +64,14 @@ def _cloud_spectrum(rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]
 
 
 def _hills(rng: np.random.RandomState, resolution: int) -> np.ndarray:
-    """Height of the hills in every column, as a share of the picture."""
+    """Return the height of the hills in every column, as a share of the picture."""
     x = (np.arange(resolution) + 0.5) / resolution
     waves = [rng.normal(0, 0.5 / k) * np.sin(2 * np.pi * (k * x * 0.8 + rng.rand())) for k in range(1, 7)]
     return 0.10 + 0.045 * np.sum(waves, axis=0)
 
 
 def _shade(density: np.ndarray, thick: np.ndarray, light: float, down: np.ndarray, hills: np.ndarray) -> np.ndarray:
+    """Paint sky, clouds and hills; return uint8 `[H, W, 3]`."""
     zenith, horizon, bright, shade = (1 - light) * _DAWN + light * _DAY
     height = down[..., None] ** 1.3
     sky = (1 - height) * zenith + height * horizon
@@ -80,7 +90,7 @@ def _smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
 
 
 def _bilinear(texture: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Values of a periodic texture between its pixels."""
+    """Interpolate a periodic texture between its pixels."""
     top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
     y, x = rows - top, columns - left
     size = texture.shape[0]
@@ -101,10 +111,18 @@ def write_demo_dataset(
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write a data set of sky videos.
+    """Write a data set of videos of the sky.
 
     Args:
-        progress: Called with the number of videos done.
+        dest: Name of a `.zip` or of a folder, which must not exist.
+        resolution: Side of the frames in pixels.
+        num_videos: Number of videos.
+        num_frames: Number of frames of each video.
+        seed: Seed of all scenes.
+        progress: Called after each video with the number of videos so far.
+
+    Raises:
+        DataError: If `dest` exists or cannot be written.
     """
     with DatasetWriter(dest) as writer:
         for video in range(num_videos):

@@ -1,4 +1,4 @@
-"""Which files of an archive are the frames of which video, in which order, and which files are left."""
+"""Which files of an archive are the frames of which video, in which order, and which files are no frames."""
 
 import os
 import re
@@ -13,15 +13,20 @@ import numpy as np
 from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import count, shortened
+from stylegan_v_ext.data.kinds import METADATA_NAME, is_picture
 from stylegan_v_ext.data.names import is_hidden, natural_order, normal_form
-from stylegan_v_ext.data.pictures import is_picture
 
-_EXPONENT = re.compile(r"[0-9][eE][+-][0-9]*$")  # before digits: 1e-05 is more than 1e-06
+_EXPONENT = re.compile(r"[0-9][eE][+-][0-9]*$")  # before digits: 1e-05 comes after 1e-06
 
 
 @dataclass(frozen=True)
 class Video:
-    """A folder of frames: their numbers in the archive, in natural order."""
+    """A folder of frames.
+
+    Attributes:
+        folder: Name of the folder in the archive; "" for the top folder.
+        frames: Numbers of the frames in the archive, in natural order of their names, int64.
+    """
 
     folder: str
     frames: np.ndarray
@@ -33,19 +38,26 @@ class Video:
         return len(self.frames)
 
     def names(self, archive: Archive) -> list[str]:
-        """Names of the frames in their archive."""
+        """Return the names of the frames in their archive."""
         first, last = int(self.frames.min()), int(self.frames.max())
-        if last - first + 1 == len(self):  # read at one go
+        if last - first + 1 == len(self):  # all names can be read at once
             run = archive.names[first : last + 1]
             return [run[index - first] for index in self.frames]
         return [archive.names[index] for index in self.frames]
 
 
 def list_videos(archive: Archive) -> list[Video]:
-    """Every folder, at any depth, that directly holds image files; in natural order.
+    """Find all folders, at any depth, that directly hold pictures.
 
-    Raises `DataError` if two names differ in their form of Unicode alone, or hold a backslash: which frames belong
-    together is then unknown.
+    Args:
+        archive: The archive.
+
+    Returns:
+        The folders in natural order, without hidden folders and hidden files.
+
+    Raises:
+        DataError: If two names differ only in their form of Unicode, or if a name holds a backslash; then it is unknown
+            which frames belong together.
     """
     names = archive.names
     members: dict[str, array] = {}
@@ -75,22 +87,28 @@ def list_videos(archive: Archive) -> list[Video]:
 
 
 def other_files(archive: Archive) -> list[str]:
-    """Names of the files that are no pictures, no `dataset.json`, and not hidden; in their order there."""
-    from stylegan_v_ext.data.metadata import METADATA_NAME  # it imports this module
+    """Return the names of all files except pictures, `dataset.json` and hidden files.
 
+    Args:
+        archive: The archive.
+    """
     others = [name for name in archive.names if not is_picture(name)]
     return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
 
 
 def links_left_out(archive: Archive) -> list[str]:
-    """A sentence about links that are not followed; empty if there are none."""
+    """Return a sentence about links that are not followed, in a list; empty if there are no links.
+
+    Args:
+        archive: The archive.
+    """
     number = count(len(archive.links_left), "link")
     names = shortened(archive.links_left)
     return [f"{number} left out, which lead to folders or to nothing: {names}"] if archive.links_left else []
 
 
 def _refuse_twins(names: list[str], where: str) -> None:
-    """Raise `DataError` if a name is there twice, in two forms of Unicode: as Macs and as other systems write it."""
+    """Raise `DataError` if a name is there twice, as macOS writes it (NFD) and as other systems write it (NFC)."""
     forms: dict[str, str] = {}
     for name in names:
         if not name.isascii() and forms.setdefault(normal_form(name), name) != name:
@@ -100,7 +118,7 @@ def _refuse_twins(names: list[str], where: str) -> None:
 
 
 def _in_natural_order(numbers: Sequence[int], bases: list[str]) -> np.ndarray:
-    """Numbers in the natural order of their names, without those of hidden files."""
+    """Sort numbers of files by the natural order of their names, and leave out hidden files."""
     shown = [not base.startswith(".") for base in bases]
     if not all(shown):
         numbers, bases = list(compress(numbers, shown)), list(compress(bases, shown))
@@ -110,12 +128,12 @@ def _in_natural_order(numbers: Sequence[int], bases: list[str]) -> np.ndarray:
 
 
 def _counts_up(names: list[str]) -> bool:
-    """Whether names are in natural order already, as one text around a number of fixed width is when sorted."""
+    """Check whether names are in natural order already: sorted, with one number of fixed width in the same text."""
     if len(names) < 2:
         return True
     if len(set(map(len, names))) > 1 or not all(map(lt, names, names[1:])):
         return False
-    prefix = len(os.path.commonprefix([names[0], names[-1]]))  # and so of all between them
+    prefix = len(os.path.commonprefix([names[0], names[-1]]))  # which all names between them share
     if _EXPONENT.search(names[0][:prefix]):
         return False
     suffix = len(os.path.splitext(names[0])[1])

@@ -1,4 +1,4 @@
-"""Writing a data set: a zip or a folder that appears under its name only when it is complete."""
+"""Writing a data set: a zip or a folder that gets its name when it is complete."""
 
 import json
 import zipfile
@@ -6,16 +6,22 @@ from pathlib import Path
 from types import TracebackType
 
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.metadata import METADATA_NAME
+from stylegan_v_ext.data.kinds import METADATA_NAME
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.outputs import format_of
 
 
 class DatasetWriter:
-    """Context manager that writes frames and metadata to `dest` (`.zip`, else a folder; see `outputs.format_of`).
+    """A context manager that writes the frames and the metadata of a data set.
 
-    Everything goes to a temporary name beside it, which is renamed at the end and removed if the
-    block fails. Raises `DataError` if `dest` exists, has the ending of another kind of file or cannot be written.
+    Everything is written under a temporary name in the same folder. It is renamed at the end of the block, or removed
+    if the block fails.
+
+    Args:
+        dest: Name of a `.zip` or of a folder; see `outputs.format_of`.
+
+    Raises:
+        DataError: If `dest` exists, has the ending of another kind of file, or cannot be written.
     """
 
     def __init__(self, dest: str | Path) -> None:
@@ -39,16 +45,21 @@ class DatasetWriter:
         return self
 
     def write(self, name: str, data: bytes) -> None:
-        """Add a file under a relative name."""
+        """Add a file.
+
+        Args:
+            name: Relative name, with `/` between folders.
+            data: Content of the file.
+        """
         if self._zip is not None:
-            self._zip.writestr(zipfile.ZipInfo(name), data)  # without the clock: same input, same archive
+            self._zip.writestr(zipfile.ZipInfo(name), data)  # without a date, so that the same input makes the same zip
             return
         target = self._temporary / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 
-    def write_metadata(self, metadata: dict) -> None:
-        """Add `dataset.json`."""
+    def write_metadata(self, metadata: dict[str, object]) -> None:
+        """Add `dataset.json` with this content."""
         self.write(METADATA_NAME, json.dumps(metadata, indent=1).encode())
 
     def __exit__(

@@ -7,7 +7,13 @@ from stylegan_v_ext.files import atomic_path
 
 
 def write_curve(path: str | Path, curves: Mapping[str, Sequence[float]], title: str) -> None:
-    """A PNG of losses, on a logarithmic scale, over steps; one line a name, after one another in time."""
+    """Draw losses over steps as a PNG, on a logarithmic scale.
+
+    Args:
+        path: Name of the PNG file.
+        curves: Losses by name. Each name is a line; it begins where the line before it ends.
+        title: Heading of the picture.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")

@@ -1,4 +1,4 @@
-"""Running an optimisation so that no work is lost: its state goes to a file now and then, and on Ctrl-C."""
+"""Running an optimisation so that no work is lost: its state goes to a file every minute, and on Ctrl-C."""
 
 import hashlib
 import time
@@ -15,29 +15,44 @@ _SECONDS_BETWEEN = 60.0
 
 
 class Descent(Protocol):
-    """What can be run: `Projector`, `Tuner`."""
+    """An optimisation that can be stopped and go on: `Projector`, `Tuner`, `TextEditor`, `RelevanceMeter`.
+
+    Attributes:
+        history: The loss before each step so far.
+    """
 
     history: list[float]
 
     @property
-    def done(self) -> bool: ...
+    def done(self) -> bool:
+        """Whether all steps are done."""
+
     @property
-    def num_steps_in_all(self) -> int: ...
-    def step(self) -> float: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def num_steps_in_all(self) -> int:
+        """Number of steps from the beginning to the end."""
+
+    def step(self) -> float:
+        """Do one step; return the loss before it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that going on needs, as tensors and plain values."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
 
 
 def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> None:
-    """Run to the end, from the state in the file if there is one.
+    """Run an optimisation to its end, from the state in the file if there is one.
 
     Args:
-        purpose: What the result depends on, of `fingerprint`.
-        progress: Called with the steps done since the last call.
+        descent: What is run.
+        path: File of the state. The caller deletes it when it has written the result.
+        purpose: `fingerprint` of all that the result depends on.
+        progress: Called with the number of steps since the last call.
 
     Raises:
-        StoppedBySignal: After Ctrl-C, which finishes the step and writes the state, and `ValueError` if the file is of
-            another purpose.
+        StoppedBySignal: After Ctrl-C or another signal: the step was finished, and the state was written.
+        ValueError: If the file is no state, or the state of another purpose.
     """
     with interruptible() as stopped:
         if path.exists():
@@ -57,6 +72,7 @@ def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], No
 
 
 def save(descent: Descent, path: Path, purpose: str) -> None:
+    """Write the state of an optimisation; arguments of `run`."""
     save_tensors({"purpose": purpose, "state": descent.state_dict()}, path)
 
 
@@ -65,7 +81,7 @@ def _load(path: Path, purpose: str) -> dict[str, Any]:
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
         found = content["purpose"]
-    except Exception as error:  # the reader fails in many ways on what is no such file
+    except Exception as error:  # the reader fails in many ways on other files
         raise ValueError(f"{path} is no state of an optimisation ({type(error).__name__}); {remedy}") from None
     if found != purpose:
         raise ValueError(f"{path} belongs to another clip, network or other options; {remedy}")
@@ -73,7 +89,11 @@ def _load(path: Path, purpose: str) -> dict[str, Any]:
 
 
 def fingerprint(values: Mapping[str, Any]) -> str:
-    """SHA-256 of tensors, arrays and plain values by name."""
+    """Return the SHA-256 of some values.
+
+    Args:
+        values: Networks, tensors, arrays and plain values by name. Dataclasses count by their `repr`.
+    """
     digest = hashlib.sha256()
     for name, value in values.items():
         digest.update(f"{name}:".encode())

@@ -1,12 +1,11 @@
 """Layers of fine-tuned image models in a video generator (Pinkney and Adler, arXiv 2010.05334).
 
-The layers of a StyleGAN2 synthesis network stand in a row, two positions a resolution: position
-2 log2(res / 4) for its first convolution (or the constant), one more for its second and its ToRGB.
-Coarse positions decide on layout, pose and here motion, fine ones on colour and texture. Every layer
-of the result is (1 - y) video + y image, with y from a step, hard or logistic, over the positions.
+The layers of a StyleGAN2 synthesis network have positions, two for each resolution: position 2 log2(res / 4) for its
+first convolution (or the constant), the next one for its second convolution and its ToRGB. Layers at coarse positions
+decide on layout, pose and motion, layers at fine positions on colour and texture. Every layer of the result is
+(1 - y) video + y image. y is a step over the positions, hard or logistic.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,64 +15,11 @@ import torch
 
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.checkpoints.transfer import MOTION_AXIS, content_part
+from stylegan_v_ext.editing.layer_range import LayerRange, layer_position
 
 MAPPINGS = ("video", "image")
 NOISES = ("drop", "keep")
-_UNRELATED = 0.1  # cosine of two networks' weights; independent ones are near 0, fine-tuned ones near 1
-
-
-@dataclass(frozen=True)
-class LayerRange:
-    """Which layers come from an image model: those of resolutions `low` to `high`.
-
-    Attributes:
-        blend_width: 0 for a hard step at both ends, else the width of the logistic in positions.
-    """
-
-    low: int
-    high: int
-    blend_width: float = 0.0
-
-    def __post_init__(self) -> None:
-        for resolution in (self.low, self.high):
-            if resolution < 4 or resolution & (resolution - 1):
-                raise ValueError(f"resolution {resolution} is not a power of two from 4 on; use 4, 8, 16, 32, ...")
-        if self.low > self.high:
-            raise ValueError(f"layers from {self.low} to {self.high} are none; give the smaller resolution first")
-        if not math.isfinite(self.blend_width) or self.blend_width < 0:
-            raise ValueError(
-                f"blend width {self.blend_width} is below 0 or no number; 1 is a soft change, 0 a hard one"
-            )
-
-    def weight(self, position: int, last: int) -> float:
-        """Share y of the image model at a position, of positions 0 ... last.
-
-        An end of the range at an end of the network is no step.
-        """
-        start, stop = _position(self.low, 0), _position(2 * self.high, 0)
-        y = 1.0
-        if start > 0:
-            y *= self._step(position - start)
-        if stop <= last:
-            y *= 1 - self._step(position - stop)
-        return y
-
-    def _step(self, x: int) -> float:
-        if self.blend_width == 0:
-            return float(x >= 0)
-        return 1 / (1 + math.exp(min(-x / self.blend_width, 700)))
-
-
-def fine_layers(split: int, resolution: int, blend_width: float = 0.0) -> LayerRange:
-    """From `split` to the top."""
-    return LayerRange(split, max(resolution, split), blend_width)
-
-
-def coarse_layers(split: int, blend_width: float = 0.0) -> LayerRange:
-    """Below `split`."""
-    if split <= 4:
-        raise ValueError(f"no layers are coarser than {split}; use a split from 8 on")
-    return LayerRange(4, split // 2, blend_width)
+_UNRELATED = 0.1  # cosine of two networks' weights: independent networks are near 0, fine-tuned networks near 1
 
 
 @dataclass(frozen=True)
@@ -81,7 +27,9 @@ class ImageSource:
     """An image model and the layers to take from it.
 
     Attributes:
-        name: For people.
+        name: Name of the model, for people.
+        network: The image model.
+        layers: Which layers to take.
     """
 
     name: str
@@ -94,9 +42,10 @@ class LayerReport:
     """A layer of the result.
 
     Attributes:
+        name: Name of the layer in the synthesis network, such as "b8.conv1".
         weights: Share of each image model.
-        distances: Of each image model's weights from the video model's, ||a - b|| / ||a||; `None` where the layer does
-            not exist or fit.
+        distances: Distance ||a - b|| / ||a|| of the weights a of the video model from those of each image model, b;
+            None if an image model has no such layer, or if it does not fit.
     """
 
     name: str
@@ -106,10 +55,12 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class SwapResult:
-    """The new video generator and what it is made of.
+    """The new video generator, and what it is made of.
 
     Attributes:
-        warnings: For people.
+        network: The new video generator.
+        layers: Its layers from coarse to fine.
+        warnings: What people should know about the result.
     """
 
     network: NetworkData
@@ -117,7 +68,11 @@ class SwapResult:
     warnings: list[str]
 
     def table(self, names: Sequence[str]) -> str:
-        """A line a layer: share and distance of every image model."""
+        """Return a table with a line for each layer: share and distance of every image model.
+
+        Args:
+            names: Names of the image models.
+        """
         head = f"  {'layer':14s}" + "".join(f"{name:>20s}" for name in names)
         lines = [head, f"  {'':14s}" + f"{'share   distance':>20s}" * len(names)]
         for layer in self.layers:
@@ -130,10 +85,11 @@ class SwapResult:
 
 
 class LayerMismatch(ValueError):
-    """Layers that should be taken and do not fit.
+    """Layers that should be taken do not fit.
 
     Args:
-        misfits: One line each.
+        misfits: One line for each tensor that does not fit.
+        remedy: What to do.
     """
 
     def __init__(self, misfits: list[str], remedy: str) -> None:
@@ -141,29 +97,36 @@ class LayerMismatch(ValueError):
         self.misfits = misfits
 
 
-def swap_layers(
-    video: NetworkData, images: Sequence[ImageSource], mapping: str = "video", noise: str = "drop"
+def blend_networks(
+    video: NetworkData, images: Sequence[ImageSource], *, mapping: str = "video", noise: str = "drop"
 ) -> SwapResult:
-    """A video generator with layers of image models.
+    """Put layers of image models into a video generator. Its motion stays as it is.
 
     Args:
-        images: Blended in one after the other, in this order.
-        mapping: Whose mapping network makes w, "video" or "image" (the first).
-        noise: "drop" the noise inputs of image models where the video model has none, or "keep" them, the same for all
-            frames of a video. Motion is the video model's always.
+        video: The video generator.
+        images: Image models, which are blended in one after the other, in this order.
+        mapping: Whose mapping network makes w: "video", or "image" for the first image model.
+        noise: "drop" leaves out noise inputs that the video model has not; "keep" takes them along, the same for all
+            frames of a video.
+
+    Returns:
+        The new video generator, and a report about its layers.
 
     Raises:
-        ValueError: For models that cannot be mixed, `LayerMismatch` naming the layers that do not fit.
+        ValueError: If the models cannot be mixed.
+        LayerMismatch: If layers do not fit; it names them.
     """
     _check(video, images, mapping, noise)
     state, kwargs = {name: tensor.float().clone() for name, tensor in video.state.items()}, dict(video.kwargs)
-    if noise == "keep" and not kwargs["use_noise"] and any(s.network.kwargs["use_noise"] for s in images):
+    if noise == "keep" and not kwargs["use_noise"] and any(source.network.kwargs["use_noise"] for source in images):
         kwargs["use_noise"] = True
         _add_noise(state)
     layers = _layers(state)
     last = max(position for _, position in layers)
-    shares = {name: tuple(s.layers.weight(position, last) for s in images) for name, position in layers}
-    distances = {name: tuple(_distance(video.state, s.network.state, name) for s in images) for name, _ in layers}
+    shares = {name: tuple(source.layers.weight(position, last) for source in images) for name, position in layers}
+    distances = {
+        name: tuple(_distance(video.state, source.network.state, name) for source in images) for name, _ in layers
+    }
     misfits = _misfits(state, images, shares)
     if misfits:
         raise LayerMismatch(misfits, _remedy(images))
@@ -172,8 +135,9 @@ def swap_layers(
             _blend(state, source.network.state, name, shares[name][number])
     if mapping == "image":
         kwargs["mapping_kwargs"] = dict(images[0].network.kwargs.get("mapping_kwargs") or {})
-        state = {k: v for k, v in state.items() if not _is_content_mapping(k)}
-        state |= {k: v.clone() for k, v in images[0].network.state.items() if _is_content_mapping(k)}
+        state = {name: tensor for name, tensor in state.items() if not _is_content_mapping(name)}
+        theirs = images[0].network.state
+        state |= {name: tensor.clone() for name, tensor in theirs.items() if _is_content_mapping(name)}
     result = NetworkData("VideoGenerator", kwargs, state)
     reports = [LayerReport(name, shares[name], distances[name]) for name, _ in layers]
     return SwapResult(result, reports, _warnings(video, images, kwargs, shares))
@@ -213,17 +177,13 @@ def _check(video: NetworkData, images: Sequence[ImageSource], mapping: str, nois
                 )
 
 
-def _position(resolution: int, level: int) -> int:
-    return 2 * (int(math.log2(resolution)) - 2) + level
-
-
 def _layers(state: dict[str, torch.Tensor]) -> list[tuple[str, int]]:
-    """(layer, position) of all layers of a synthesis network, from coarse to fine."""
+    """Return (layer, position) of all layers of a synthesis network, from coarse to fine."""
     found = {}
     for name in state:
         if match := re.match(r"synthesis\.b([0-9]{1,9})\.(const|conv0|conv1|torgb)\b", name):
             layer = f"b{match[1]}.{match[2]}"
-            found[layer] = _position(int(match[1]), int(match[2] in ("conv1", "torgb")))
+            found[layer] = layer_position(int(match[1]), int(match[2] in ("conv1", "torgb")))
     return sorted(found.items(), key=lambda item: (item[1], item[0]))
 
 
@@ -233,14 +193,14 @@ def _tensors(state: dict[str, torch.Tensor], layer: str) -> list[str]:
 
 
 def _pair(video: torch.Tensor, image: torch.Tensor | None, name: str) -> torch.Tensor | None:
-    """What of a video model's tensor an image model's lies over; `None` where they do not fit."""
+    """Return the part of a video model's tensor that an image model's tensor is blended into; None if they differ."""
     if image is None or video.shape == image.shape:
         return None if image is None else video
     return content_part(video, name, image) if name in MOTION_AXIS else None
 
 
 def _distance(video: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer: str) -> float | None:
-    """||video - image|| / ||video|| of a layer's weights."""
+    """Return ||video - image|| / ||video|| of a layer's weights; None if the layer is missing or does not fit."""
     name = f"synthesis.{layer}" if layer.endswith("const") else f"synthesis.{layer}.weight"
     theirs = image.get(name)
     ours = _pair(video[name], theirs, name)
@@ -250,7 +210,7 @@ def _distance(video: dict[str, torch.Tensor], image: dict[str, torch.Tensor], la
 def _misfits(
     state: dict[str, torch.Tensor], images: Sequence[ImageSource], shares: dict[str, tuple[float, ...]]
 ) -> list[str]:
-    """Tensors that should be taken and cannot be."""
+    """Return a line for each tensor that should be taken and does not fit."""
     found = []
     for number, source in enumerate(images):
         for layer, weights in shares.items():
@@ -266,9 +226,8 @@ def _misfits(
 
 
 def _remedy(images: Sequence[ImageSource]) -> str:
-    bases = ", ".join(
-        f"--cbase={s.network.kwargs['channel_base']} --cmax={s.network.kwargs['channel_max']}" for s in images
-    )
+    arguments = [source.network.kwargs for source in images]
+    bases = ", ".join(f"--cbase={kwargs['channel_base']} --cmax={kwargs['channel_max']}" for kwargs in arguments)
     return (
         "Take other layers (--split=LOW-HIGH leaves them out), or train the video model from the image model "
         f"(train.py --resume; channels {bases}), after which all layers fit"
@@ -276,7 +235,7 @@ def _remedy(images: Sequence[ImageSource]) -> str:
 
 
 def _blend(state: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer: str, share: float) -> None:
-    """State <- (1 - share) state + share image, in place, for the tensors of a layer."""
+    """Set state <- (1 - share) state + share image in place, for the tensors of a layer."""
     if share == 0:
         return
     for name in _tensors(state, layer):
@@ -295,7 +254,7 @@ def _blend(state: dict[str, torch.Tensor], image: dict[str, torch.Tensor], layer
 
 
 def _add_noise(state: dict[str, torch.Tensor]) -> None:
-    """Noise inputs of no strength for every convolution."""
+    """Add noise inputs of strength 0 to every convolution, in place."""
     for layer in [
         name.removesuffix(".bias") for name in state if re.fullmatch(r"synthesis\.b[0-9]{1,9}\.conv[01]\.bias", name)
     ]:
@@ -327,7 +286,7 @@ def _warnings(
 
 
 def _similarity(video: dict[str, torch.Tensor], image: dict[str, torch.Tensor]) -> float:
-    """Median cosine between the two networks' convolution weights."""
+    """Return the median cosine between the convolution weights of two networks."""
     cosines = []
     for name, theirs in image.items():
         if re.fullmatch(r"synthesis\.b[0-9]{1,9}\.conv[01]\.weight", name) and name in video:

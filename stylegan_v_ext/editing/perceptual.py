@@ -1,7 +1,7 @@
 """How far two sets of frames are from each other, for optimisation by gradients."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,15 @@ from stylegan_v_ext.metrics import detectors
 LOSSES = ("auto", "vgg16", "pixels")
 
 FrameLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Frames `[F, 3, H, W]` in -1 ... 1 and the frames they should be -> a number."""
+"""Frames `[F, 3, H, W]` in -1 ... 1, and the frames that they should be -> a number."""
+
+
+class FeatureNetwork(Protocol):
+    """A network of perceptual features, as StyleGAN2's projector calls it."""
+
+    def __call__(self, images: torch.Tensor, *, resize_images: bool, return_lpips: bool) -> torch.Tensor:
+        """Return features `[F, D]` of images `[F, 3, H, W]` in 0 ... 255."""
+
 
 _SMALLEST = 8  # pixels of the coarsest scale
 _GRADIENTS, _PIXELS = 1.0, 1.0  # weights of edges beside colours, and of colours beside perceptual features
@@ -19,10 +27,15 @@ _LARGEST_VGG = 256
 
 
 def pixel_loss(frames: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Mean squared differences of pixels and of their gradients, over scales from the full one down to 8 px."""
+    """Return mean squared differences of pixels and of their gradients, over scales down to 8 px.
+
+    Args:
+        frames: Frames `[F, C, H, W]` in -1 ... 1.
+        target: The frames that they should be.
+    """
     total = frames.new_zeros([])
     scales = 0
-    difference = frames - target  # all of it is linear: differences of gradients are gradients of differences
+    difference = frames - target  # gradients and scales are linear: they may be taken of the difference
     while True:
         across, down = difference.diff(dim=3), difference.diff(dim=2)
         total = total + difference.square().mean()
@@ -33,12 +46,11 @@ def pixel_loss(frames: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         difference = F.avg_pool2d(difference, 2)
 
 
-def vgg_loss(network: Any) -> FrameLoss:
-    """Squared distance of VGG16's features (LPIPS, arXiv 1801.03924) plus `pixel_loss`.
+def vgg_loss(network: FeatureNetwork) -> FrameLoss:
+    """Return a loss: the squared distance of VGG16's features (LPIPS, arXiv 1801.03924) plus `pixel_loss`.
 
     Args:
-        network: The TorchScript file of StyleGAN2's projector, called `network(images [F, 3, H, W] in 0 ... 255,
-            resize_images=False, return_lpips=True) -> [F, D]`.
+        network: The TorchScript file of StyleGAN2's projector.
     """
 
     def features(frames: torch.Tensor) -> torch.Tensor:
@@ -56,13 +68,17 @@ def vgg_loss(network: Any) -> FrameLoss:
 
 
 def load_loss(name: str, device: torch.device) -> tuple[FrameLoss, str]:
-    """The loss of that name, and what it is, for people.
+    """Return a loss by its name.
 
     Args:
-        name: "vgg16", "pixels", or "auto" for VGG16 where it can be had.
+        name: "vgg16", "pixels", or "auto" for VGG16 if its file is there or can be downloaded, else pixels.
+        device: Where the loss is computed.
+
+    Returns:
+        The loss, and what it is, for people.
 
     Raises:
-        ValueError: Where it was asked for and cannot.
+        ValueError: If there is no such loss, or if VGG16 was asked for and cannot be had.
     """
     if name not in LOSSES:
         raise ValueError(f"loss {name!r} is not one of {', '.join(LOSSES)}")

@@ -1,9 +1,8 @@
 """Projection: the latents whose video comes closest to a given one.
 
-As for images (StyleGAN2, section 5 and appendix D), w is found by gradient descent on a perceptual
-loss. A video has motion besides: the noise eps at its anchors is found together with w, from many
-frames at once, so that the result is a video of the generator itself. It moves like the clip, has
-frames between its frames, and goes on after its end.
+As for images (StyleGAN2, section 5 and appendix D), w is found by gradient descent on a perceptual loss. A video also
+has motion: the noise eps at its anchors is found together with w, from many frames at once, so that the result is a
+video of the generator itself. It moves like the clip, has frames between its frames, and goes on after its end.
 """
 
 import copy
@@ -16,8 +15,8 @@ import torch
 
 from stylegan_v_ext.editing.perceptual import FrameLoss
 from stylegan_v_ext.generate.latents import VideoLatents
+from stylegan_v_ext.networks.anchor_noise import given_noise, seeded_noise, seeds_from_latents
 from stylegan_v_ext.networks.generator import VideoGenerator
-from stylegan_v_ext.networks.noise import given_noise, seeded_noise, seeds_from_latents
 from stylegan_v_ext.strip import unpack_strip
 
 SPACES = ("w", "w+")
@@ -29,12 +28,22 @@ _WARM_UP, _COOL_DOWN = 0.05, 0.3  # shares of the steps
 
 @dataclass(frozen=True)
 class ProjectionOptions:
-    """space: one w for all layers, or one each ("w+"). num_candidates: random videos looked at first.
-    num_starts: of them, how many are optimised together for `num_race_steps`; the best goes on for
-    `num_steps`. chunk_frames: frames of the clip that a step looks at, which bounds memory. w_reg,
-    motion_reg: weights of the squared distances of w from its mean, in standard deviations, and of the
-    noise from 0. spread_reg: of the rows of w+ from their mean. change_weight: of the differences between
-    neighbouring frames, beside the frames themselves. seed: of all that is random.
+    """How a clip is projected.
+
+    Attributes:
+        space: "w" for one w for all layers, "w+" for a w for each layer.
+        num_candidates: Random videos that are compared with the clip first.
+        num_starts: How many of the closest candidates are optimised together, in a race.
+        num_race_steps: Steps of the race; the best start goes on.
+        num_steps: Steps of descent after the race.
+        chunk_frames: Frames of the clip that a step looks at, which bounds memory.
+        w_lr: Learning rate of w.
+        motion_lr: Learning rate of the motion noise.
+        w_reg: Weight of the squared distance of w from its mean, in standard deviations.
+        spread_reg: Weight of the squared distance of the rows of w+ from their mean.
+        motion_reg: Weight of the squared motion noise.
+        change_weight: Weight of errors in the differences between neighbouring frames.
+        seed: Seed of all that is random.
     """
 
     space: str = "w+"
@@ -62,13 +71,15 @@ class ProjectionOptions:
 
 
 class Projector:
-    """Finds the latents of a clip step by step; can be stopped and go on exactly as it was.
+    """Finds the latents of a clip step by step. It can be stopped, and then goes on bit for bit.
 
     Args:
-        target: Frames uint8 `[T, H, W, C]` of the generator's size.
-        times: `[T]`, ascending, in frames of the training data.
-        loss: Between frames.
-        class_index: Of a conditional generator.
+        generator: A video generator, which stays as it is.
+        target: The clip, frames uint8 `[T, H, W, C]` of the generator's size.
+        times: Times `[T]` of the frames, ascending, in frames of the training data.
+        loss: How far frames are from the clip.
+        options: How to go about it.
+        class_index: Class of a conditional generator; None for a generator without classes.
     """
 
     def __init__(
@@ -80,7 +91,7 @@ class Projector:
         options: ProjectionOptions,
         class_index: int | None = None,
     ) -> None:
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(requires_grad=False)
         self.device = self.generator.mapping.w_avg.device
         self.target, self.times = torch.from_numpy(np.array(target)), torch.from_numpy(np.asarray(times, np.float64))
         self.loss, self.options = loss, options
@@ -103,14 +114,16 @@ class Projector:
 
     @property
     def num_steps_in_all(self) -> int:
+        """Number of steps from the beginning to the end, the race included."""
         return self.options.num_steps + (self.options.num_race_steps if self.options.num_starts > 1 else 0)
 
     @property
     def done(self) -> bool:
+        """Whether all steps are done."""
         return len(self.history) >= self.num_steps_in_all
 
     def step(self) -> float:
-        """One step of descent; the loss before it, of the best start."""
+        """Do one step of descent; return the loss of the best start before it."""
         if self.racing and len(self.history) == self.options.num_race_steps:
             self._finish_race()
         done = len(self.history) if self.racing else len(self.history) - self._refine_from
@@ -128,7 +141,7 @@ class Projector:
         return self.history[-1]
 
     def latents(self) -> VideoLatents:
-        """What was found so far."""
+        """Return what was found so far."""
         best = int(self.race_losses.argmin())
         rows = self.w.detach()[best : best + 1].expand(-1, self.generator.num_ws, -1).clone()
         settings = {**vars(self.options), "steps_done": len(self.history)}
@@ -143,7 +156,7 @@ class Projector:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs, as tensors and plain values."""
+        """Return all that going on needs, as tensors and plain values."""
         return dict(
             w=self.w.detach(),
             eps=self.eps.detach(),
@@ -155,6 +168,7 @@ class Projector:
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
         self._start(state["w"].to(self.device), state["eps"].to(self.device))
         self.optimizer.load_state_dict(state["optimizer"])
         self.history, self.racing, self.race_losses = list(state["history"]), state["racing"], state["race_losses"]
@@ -166,7 +180,7 @@ class Projector:
 
     @torch.no_grad()
     def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and spread of w, each `[w_dim]`, of the class that is projected to."""
+        """Return mean and standard deviation of w in the clip's class, each `[w_dim]`."""
         z = np.random.RandomState(self.options.seed).randn(_STATISTICS, self.generator.z_dim)
         w = self.generator.mapping(self._z(z), self.classes.expand(_STATISTICS, -1))[:, 0]
         return w.mean(0), w.std(0)
@@ -176,7 +190,7 @@ class Projector:
 
     @torch.no_grad()
     def _search(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """W `[R, rows, w_dim]` and eps `[R, K, z_dim]` of the random videos that are closest to the clip."""
+        """Return w `[R, rows, w_dim]` and eps `[R, K, z_dim]` of the R random videos that are closest to the clip."""
         found: list[tuple[float, int, torch.Tensor, torch.Tensor]] = []
         at = torch.linspace(0, len(self.times) - 1, min(_SEARCH_FRAMES, len(self.times))).round().long()
         target = self._target(at)
@@ -196,7 +210,7 @@ class Projector:
         return w, torch.cat([item[3] for item in best]).to(self.device, torch.float32)
 
     def _start(self, w: torch.Tensor, eps: torch.Tensor) -> None:
-        self.w, self.eps = w.clone().requires_grad_(True), eps.clone().requires_grad_(True)
+        self.w, self.eps = w.clone().requires_grad_(), eps.clone().requires_grad_()
         groups = [{"params": [self.w]}, {"params": [self.eps]}]
         self.optimizer = torch.optim.Adam(groups, lr=self.options.w_lr, betas=(0.9, 0.99))
         self.race_losses = torch.zeros(len(w))
@@ -208,7 +222,7 @@ class Projector:
         self.racing, self.race_losses = False, loss
 
     def _some_frames(self) -> torch.Tensor:
-        """Numbers of frames `[F]`: pairs of neighbours, one pair at random out of each equal part of the clip."""
+        """Draw numbers of frames `[F]`: a random pair of neighbours out of each equal part of the clip."""
         pairs = max(min(self.options.chunk_frames, len(self.times)) // 2, 1)
         edges = torch.linspace(0, len(self.times) - 1, pairs + 1)
         first = (edges[:-1] + torch.rand(pairs, generator=self.random) * edges.diff()).long()
@@ -219,7 +233,7 @@ class Projector:
         return self.target[at].to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def _frames(self, w: torch.Tensor, eps: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-        """Frames `[R, F, C, H, W]` of R videos at the clip's frames with these numbers."""
+        """Make frames `[R, F, C, H, W]` of R videos at the times of the clip's frames with numbers `at`."""
         count = len(w)
         noise = given_noise(eps)
         times = self.times[at].expand(count, -1)
@@ -237,15 +251,16 @@ class Projector:
         return torch.stack(losses)
 
     def _priors(self) -> torch.Tensor:
-        """How unlikely w and noise are, `[R]`."""
-        o = self.options
+        """Return how unlikely w and noise are, `[R]`."""
+        options = self.options
         far = ((self.w - self.w_mean) / self.w_std).square().mean([1, 2])
         spread = ((self.w - self.w.mean(1, keepdim=True)) / self.w_std).square().mean([1, 2])
-        return o.w_reg * far + o.spread_reg * spread + o.motion_reg * self.eps.square().mean([1, 2])
+        noise = self.eps.square().mean([1, 2])
+        return options.w_reg * far + options.spread_reg * spread + options.motion_reg * noise
 
 
-def _pace(share: float, cool_down: bool) -> float:
-    """Learning rate over the share of steps done: up at first, down at last (StyleGAN2, appendix D)."""
+def _pace(share: float, *, cool_down: bool) -> float:
+    """Return the factor of the learning rate: it rises at first and falls at the end (StyleGAN2, appendix D)."""
     up = min(share / _WARM_UP, 1.0) if share < _WARM_UP else 1.0
     down = min((1 - share) / _COOL_DOWN, 1.0) if cool_down else 1.0
     return max(up, 0.05) * (0.5 - 0.5 * math.cos(math.pi * down))

@@ -3,19 +3,23 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 
 from stylegan_v_ext.networks.generator import VideoGenerator
+from stylegan_v_ext.networks.layers import FullyConnectedLayer
 
 
 @dataclass(frozen=True)
 class StyleLayer:
-    """A convolution, and where its channels stand among all.
+    """A convolution, and where its channels are in style space.
 
     Attributes:
-        name: In the synthesis network.
+        name: Its name in the synthesis network, such as "b8.conv1".
+        start: Number of its first channel among the channels of all convolutions.
+        stop: Number after its last channel.
+        row: Content row that it reads.
     """
 
     name: str
@@ -25,7 +29,7 @@ class StyleLayer:
 
 
 def style_layers(generator: VideoGenerator) -> list[StyleLayer]:
-    """Convolutions from coarse to fine; their content channels make up S.
+    """Return the convolutions of a generator from coarse to fine; their content channels make up S.
 
     ToRGB layers, which tint the whole picture, and the channels of motion at the 4x4 input are left out.
     """
@@ -33,10 +37,11 @@ def style_layers(generator: VideoGenerator) -> list[StyleLayer]:
     start = row = 0
     for resolution in generator.synthesis.block_resolutions:
         for layer in ("conv0", "conv1"):
-            convolution = getattr(getattr(generator.synthesis, f"b{resolution}"), layer, None)
-            if convolution is None:
+            block = generator.synthesis.get_submodule(f"b{resolution}")
+            if not hasattr(block, layer):
                 continue
-            channels = convolution.weight.shape[1] - (generator.synthesis.motion_dim if resolution == 4 else 0)
+            weight = block.get_parameter(f"{layer}.weight")
+            channels = weight.shape[1] - (generator.synthesis.motion_dim if resolution == 4 else 0)
             found.append(StyleLayer(f"b{resolution}.{layer}", start, start + channels, row))
             start, row = start + channels, row + 1
     return found
@@ -44,25 +49,35 @@ def style_layers(generator: VideoGenerator) -> list[StyleLayer]:
 
 @torch.no_grad()
 def style_spread(generator: VideoGenerator, ws: torch.Tensor) -> torch.Tensor:
-    """Standard deviation of every channel `[S]` over contents ws `[N, num_ws, w_dim]`."""
+    """Return the standard deviation of every channel, `[S]`.
+
+    Args:
+        generator: A video generator.
+        ws: Content rows `[N, num_ws, w_dim]` of N contents.
+    """
     spreads = []
     for layer in style_layers(generator):
-        styles = _affine(generator, layer)(ws[:, layer.row])
+        styles = affine_layer(generator, layer)(ws[:, layer.row])
         spreads.append(styles[:, : layer.stop - layer.start].std(0))
     return torch.cat(spreads)
 
 
 @contextmanager
 def shifted_styles(generator: VideoGenerator, offsets: torch.Tensor) -> Iterator[None]:
-    """Within the block the styles are those of w plus offsets `[S]`, or `[N, S]` for N clips."""
+    """Shift the styles of a generator inside the block.
+
+    Args:
+        generator: A video generator.
+        offsets: What is added to the styles: `[S]`, or `[N, S]` for N clips.
+    """
     handles = []
     for layer in style_layers(generator):
         part = offsets[..., layer.start : layer.stop]
 
-        def add(module: Any, inputs: Any, styles: torch.Tensor, part: torch.Tensor = part) -> torch.Tensor:
+        def add(module: object, inputs: object, styles: torch.Tensor, part: torch.Tensor = part) -> torch.Tensor:
             return torch.cat([styles[:, : part.shape[-1]] + part.to(styles), styles[:, part.shape[-1] :]], dim=1)
 
-        handles.append(_affine(generator, layer).register_forward_hook(add))
+        handles.append(affine_layer(generator, layer).register_forward_hook(add))
     try:
         yield
     finally:
@@ -72,13 +87,19 @@ def shifted_styles(generator: VideoGenerator, offsets: torch.Tensor) -> Iterator
 
 @torch.no_grad()
 def bake(generator: VideoGenerator, offsets: torch.Tensor) -> None:
-    """Make offsets `[S]` part of a generator, in place: they are biases of the affine layers."""
+    """Make offsets part of a generator, in place: they become biases of the affine layers.
+
+    Args:
+        generator: A video generator.
+        offsets: What is added to the styles, `[S]`.
+    """
     for layer in style_layers(generator):
-        affine = _affine(generator, layer)
-        part = offsets[layer.start : layer.stop].to(affine.bias)
-        affine.bias[: len(part)] += part / affine.bias_gain
+        affine = affine_layer(generator, layer)
+        bias = affine.get_parameter("bias")
+        part = offsets[layer.start : layer.stop].to(bias)
+        bias[: len(part)] += part / affine.bias_gain
 
 
-def _affine(generator: VideoGenerator, layer: StyleLayer) -> Any:
-    block, name = layer.name.split(".")
-    return getattr(getattr(generator.synthesis, block), name).affine
+def affine_layer(generator: VideoGenerator, layer: StyleLayer) -> FullyConnectedLayer:
+    """Return the affine layer that makes the styles of a convolution."""
+    return cast(FullyConnectedLayer, generator.synthesis.get_submodule(f"{layer.name}.affine"))

@@ -1,12 +1,11 @@
 """Text-guided editing by global directions in style space (StyleCLIP, section 6).
 
-What every channel of S does in CLIP's eyes is measured once for a network and kept in a file:
+What every channel of S changes for CLIP is measured once for a network and kept in a file:
 
     Delta i_c = E[CLIP(G(s + a sigma_c e_c)) - CLIP(G(s - a sigma_c e_c))] / 2a
 
-over random videos and moments. The direction of a text change Delta t is then R_c = Delta i_c . Delta t for
-the channels where it is large, and an edit is a product of matrices: milliseconds, for any video and
-all of its frames.
+over random videos and moments. The direction of a text change Delta t is then R_c = Delta i_c . Delta t for the
+channels with a large R_c. An edit is a product of matrices: it takes milliseconds, for any video and all its frames.
 """
 
 from collections.abc import Callable
@@ -37,23 +36,24 @@ class Relevance:
     """What the channels of a network do.
 
     Attributes:
-        effects: Delta i_c `[S, D]`.
-        spread: Sigma_c `[S]`.
+        effects: Delta i_c of each channel, `[S, D]`.
+        spread: Standard deviation sigma_c of each channel, `[S]`.
     """
 
     effects: torch.Tensor
     spread: torch.Tensor
 
     def offsets(self, text: torch.Tensor, strength: float, disentangle: float) -> torch.Tensor:
-        """Offsets of styles `[S]` for a direction of text `[D]`.
+        """Return offsets of styles, `[S]`, for a direction of text.
 
         Args:
-            strength: Sigmas that the most relevant channel moves, below 0 for the opposite.
-            disentangle: 0 to 1, channels below that share of the largest relevance stay; more of it changes less
-                besides.
+            text: Unit vector `[D]` of `TextImageEncoder.direction`.
+            strength: Sigmas that the most relevant channel moves; below 0 for the opposite of the text.
+            disentangle: 0 to 1: channels below that share of the largest relevance stay. A larger share changes less
+                besides what the text says.
 
         Raises:
-            ValueError: Where it is out of range or no channel does anything.
+            ValueError: If `disentangle` is out of range, or if no channel changes anything.
         """
         if not 0 <= disentangle <= 1:
             raise ValueError(f"disentangle {disentangle} is not between 0 and 1")
@@ -66,10 +66,13 @@ class Relevance:
 
 
 class RelevanceMeter:
-    """Measures `Relevance` some channels at a time; can be stopped and go on.
+    """Measures `Relevance`, some channels at a time. It can be stopped and go on.
 
     Args:
-        num_images: Random videos, each at a moment of its own, that the mean is taken over.
+        sampler: Sampler of the network.
+        encoder: CLIP.
+        num_images: Random videos that the mean is taken over, each at a moment of its own.
+        class_index: Class of a conditional network; None for a network without classes.
     """
 
     def __init__(
@@ -95,15 +98,17 @@ class RelevanceMeter:
 
     @property
     def num_steps_in_all(self) -> int:
+        """Number of steps from the beginning to the end."""
         return -(-self.num_channels // self.at_once)
 
     @property
     def done(self) -> bool:
+        """Whether all channels are measured."""
         return len(self.history) >= self.num_steps_in_all
 
     @torch.no_grad()
     def step(self) -> float:
-        """Measure the next channels; the largest change that one of them makes."""
+        """Measure the next channels; return the largest change that one of them makes."""
         first = len(self.history) * self.at_once
         channels = range(first, min(first + self.at_once, self.num_channels))
         images = len(self.contents)
@@ -120,23 +125,34 @@ class RelevanceMeter:
         return self.history[-1]
 
     def result(self) -> Relevance:
+        """Return what was measured."""
         return Relevance(torch.cat(self.effects), self.spread.cpu())
 
     def state_dict(self) -> dict[str, Any]:
+        """Return all that going on needs, as tensors and plain values."""
         return dict(effects=self.effects, history=self.history)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
         self.effects, self.history = list(state["effects"]), list(state["history"])
 
 
 def relevance_key(sampler: VideoSampler, encoder: TextImageEncoder, num_images: int, class_index: int | None) -> str:
-    """What `Relevance` depends on, as SHA-256."""
+    """Return the SHA-256 of all that `Relevance` depends on; arguments of `RelevanceMeter`."""
     parts = dict(network=sampler.generator, clip=encoder.model, images=num_images, index=class_index, step=_STEP)
     return descent.fingerprint(parts)
 
 
 def load_relevance(path: Path, key: str) -> Relevance | None:
-    """What was measured before, or `None` where there is no such file or it is of another network."""
+    """Read what was measured before.
+
+    Args:
+        path: Name of the file.
+        key: `relevance_key` of the network, the model and the settings.
+
+    Returns:
+        What the file holds; None if there is no such file, or if it has another key.
+    """
     try:
         with safe_open(path, "pt") as file:
             if (file.metadata() or {}).get("key") != key:
@@ -147,6 +163,7 @@ def load_relevance(path: Path, key: str) -> Relevance | None:
 
 
 def save_relevance(relevance: Relevance, path: Path, key: str) -> None:
+    """Write a file that `load_relevance` reads; arguments as there."""
     with atomic_path(path) as temporary:
         save_file({"effects": relevance.effects, "spread": relevance.spread}, temporary, {"key": key})
 
@@ -159,14 +176,18 @@ def measure_relevance(
     class_index: int | None = None,
     progress: Callable[[int, int], None] = lambda steps, total: None,
 ) -> Relevance:
-    """`Relevance` from a file, or measured and written to it.
+    """Read `Relevance` from a file, or measure it and write the file.
 
     Args:
-        path: `None` for one in the cache that is named after all that it depends on.
-        progress: Called with steps done since the last call, and steps in all.
+        sampler: Sampler of the network.
+        encoder: CLIP.
+        path: Name of the file; None for a file in the cache that is named after all that the result depends on.
+        num_images: Random videos that the mean is taken over.
+        class_index: Class of a conditional network; None for a network without classes.
+        progress: Called with the number of steps since the last call, and the number of all steps.
 
     Raises:
-        StoppedBySignal: After Ctrl-C; it can go on.
+        StoppedBySignal: After Ctrl-C or another signal. The next call goes on.
     """
     key = relevance_key(sampler, encoder, num_images, class_index)
     if path is None:

@@ -1,41 +1,57 @@
 """CLIP: how well pictures fit a text (arXiv 2103.00020), through the transformers package."""
 
+import contextlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
 
-DEFAULT_CLIP = "openai/clip-vit-base-patch32"
+if TYPE_CHECKING:
+    from transformers import CLIPModel, PreTrainedTokenizerBase
+
 _TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "a frame of a video of {}", "a close view of {}")
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # of OpenAI's models
+# Pixels that OpenAI's models were trained on.
+_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 class TextImageEncoder:
     """Embeds texts and frames in one space, as unit vectors.
 
-    Build with `load_encoder`.
+    `load_encoder` makes one.
 
     Args:
-        model: A `CLIPModel`.
-        tokenizer: Its tokenizer.
-        mean, std: Of the pixels that it was trained on, RGB in 0 ... 1.
+        model: A CLIP model of the transformers package.
+        tokenizer: Tokenizer of the model.
+        mean: Mean of the pixels that it was trained on, RGB in 0 ... 1.
+        std: Standard deviation of these pixels.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer
+    def __init__(
+        self,
+        model: "CLIPModel",
+        tokenizer: "PreTrainedTokenizerBase",
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        self.model, self.tokenizer = model.eval().requires_grad_(requires_grad=False), tokenizer
         device = next(model.parameters()).device
         self.mean, self.std = (torch.tensor(list(value), device=device)[:, None, None] for value in (mean, std))
         self._known: dict[str, torch.Tensor] = {}
-        self.side = int(model.config.vision_config.image_size)
+        self.side: int = cast(Any, model.config.vision_config).image_size
 
     @property
     def device(self) -> torch.device:
+        """Where the model computes."""
         return self.mean.device
 
     def images(self, frames: torch.Tensor) -> torch.Tensor:
-        """Embeddings `[F, D]` of frames `[F, 3, H, W]` in -1 ... 1, with gradients."""
+        """Return embeddings `[F, D]` of frames, with gradients.
+
+        Args:
+            frames: Frames `[F, C, H, W]` in -1 ... 1, C = 1 or 3.
+        """
         pixels = (frames.clamp(-1, 1) + 1) / 2
         if pixels.shape[1] == 1:
             pixels = pixels.expand(-1, 3, -1, -1)
@@ -47,11 +63,11 @@ class TextImageEncoder:
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embeddings `[N, D]`, each the mean over a few sentences around the text."""
+        """Return embeddings `[N, D]` of N texts, each the mean over a few sentences around the text."""
         return torch.stack([self._text(text) for text in texts])
 
     def _text(self, text: str) -> torch.Tensor:
-        """The embedding `[D]` of one text, kept for the next time."""
+        """Return the embedding `[D]` of one text, and keep it for the next time."""
         if text not in self._known:
             sentences = [template.format(text) for template in _TEMPLATES]
             tokens = self.tokenizer(sentences, padding=True, truncation=True, return_tensors="pt").to(self.device)
@@ -63,7 +79,15 @@ class TextImageEncoder:
         return self._known[text]
 
     def direction(self, prompt: str, neutral: str) -> torch.Tensor:
-        """Unit vector `[D]` from a neutral text to a prompt. Raises `ValueError` if they read the same."""
+        """Return the unit vector `[D]` from one text to another.
+
+        Args:
+            prompt: Where the vector ends.
+            neutral: Where it begins.
+
+        Raises:
+            ValueError: If both texts have the same embedding.
+        """
         there, here = self.texts([prompt, neutral])
         difference = there - here
         if float(difference.norm()) < 1e-6:
@@ -72,22 +96,25 @@ class TextImageEncoder:
 
 
 def load_encoder(name: str, device: torch.device) -> TextImageEncoder:
-    """A CLIP from a local folder or from the Hugging Face hub.
+    """Open a CLIP model. Nothing that the model's repository holds is executed.
 
-    Raises `ValueError` with the remedy where the package is missing or there is no such model. Nothing
-    that a model's repository holds is executed.
+    Args:
+        name: A local folder, or an id of the Hugging Face hub.
+        device: Where the model computes.
+
+    Raises:
+        ValueError: If the transformers package is missing, or if the model cannot be opened.
     """
     try:
         import transformers
         from transformers.utils import cached_file
     except ImportError:
         raise ValueError("CLIP needs the transformers package; pip install 'stylegan_v_ext[clip]'") from None
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
     try:
-        model = transformers.CLIPModel.from_pretrained(name, trust_remote_code=False)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+        with _quiet_transformers():
+            model = transformers.CLIPModel.from_pretrained(name, trust_remote_code=False)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            path = cached_file(name, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     except Exception as error:  # a missing folder, no network, a file of another kind: all end in many types
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
@@ -99,3 +126,19 @@ def load_encoder(name: str, device: torch.device) -> TextImageEncoder:
             settings = json.load(file)
     mean, std = settings.get("image_mean", _MEAN), settings.get("image_std", _STD)
     return TextImageEncoder(model.float().to(device), tokenizer, mean, std)
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Let the transformers package print errors alone inside the block, without bars."""
+    from transformers.utils import logging
+
+    verbosity, with_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if with_bars:
+            logging.enable_progress_bar()

@@ -1,7 +1,7 @@
-"""Text-guided editing by descent: w moves until the frames of a clip fit a text (StyleCLIP, section 4).
+"""Text-guided editing by descent: w moves until the frames of a video fit a text (StyleCLIP, section 4).
 
-One w is moved for several moments of the clip at once, with its motion held, so that the edit is the
-same in every frame and nothing flickers.
+One w moves for several moments of the video at once, while its motion stays, so that the edit is the same in every
+frame and nothing flickers.
 """
 
 import copy
@@ -19,10 +19,16 @@ from stylegan_v_ext.generate.sampler import Source, VideoSampler
 
 @dataclass(frozen=True)
 class TextEditOptions:
-    """num_steps, lr: of Adam. num_frames: moments of the clip that a step looks at. w_reg: weight of the
-    squared distance that w has moved. identity: of the difference of the frames at coarse scales, which
-    keeps what is seen recognisable. locality: of the mean absolute change of pixels, which keeps changes
-    to few of them. seed: of the moments.
+    """How a video is edited by descent.
+
+    Attributes:
+        num_steps: Steps of Adam.
+        lr: Learning rate of Adam.
+        num_frames: Moments of the video that a step looks at.
+        w_reg: Weight of the squared distance that w has moved.
+        identity: Weight of the difference of the frames at coarse scales; it keeps what is seen recognisable.
+        locality: Weight of the mean absolute change of pixels; it keeps changes to few pixels.
+        seed: Seed of the moments.
     """
 
     num_steps: int = 100
@@ -40,10 +46,16 @@ class TextEditOptions:
 
 
 class TextEditor:
-    """Moves the content of one video towards a prompt, and away from a neutral text where there is one.
+    """Moves the content of one video towards a prompt, and away from a neutral text if there is one.
 
     Args:
-        times: `[T]`, moments that the edit has to be right in.
+        sampler: Sampler of the network.
+        source: The video.
+        times: Moments `[T]` that the edit has to be right in, in frames of the training data.
+        encoder: CLIP.
+        prompt: What the video is to look like.
+        neutral: What it looks like now; None for no such text.
+        options: How to go about it.
     """
 
     def __init__(
@@ -63,29 +75,32 @@ class TextEditor:
         self.before = sampler.content(source).clone()
         with torch.no_grad():
             self.motion = sampler.motion(source)(self.times).float().clone()
-        self.w = self.before.clone().requires_grad_(True)
+        self.w = self.before.clone().requires_grad_()
         self.optimizer = torch.optim.Adam([self.w], lr=options.lr, betas=(0.9, 0.99))
         self.random = torch.Generator().manual_seed(options.seed)
         self.history: list[float] = []
 
     @property
     def num_steps_in_all(self) -> int:
+        """Number of steps from the beginning to the end."""
         return self.options.num_steps
 
     @property
     def done(self) -> bool:
+        """Whether all steps are done."""
         return len(self.history) >= self.options.num_steps
 
     def step(self) -> float:
-        """One step of descent; the loss before it."""
+        """Do one step of descent; return the loss before it."""
         at = torch.randperm(len(self.times), generator=self.random)[: self.options.num_frames]
         motion = self.motion[at]
         with torch.no_grad():
             old = self.sampler.synthesize(self.before, motion)
         new = self.sampler.synthesize(self.w, motion)
-        o = self.options
-        loss = -self._fit(new) + o.w_reg * (self.w - self.before).square().mean()
-        loss = loss + o.identity * pixel_loss(_coarse(new), _coarse(old)) + o.locality * (new - old).abs().mean()
+        options = self.options
+        loss = -self._fit(new) + options.w_reg * (self.w - self.before).square().mean()
+        loss = loss + options.identity * pixel_loss(_coarse(new), _coarse(old))
+        loss = loss + options.locality * (new - old).abs().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -93,13 +108,13 @@ class TextEditor:
         return self.history[-1]
 
     def _fit(self, frames: torch.Tensor) -> torch.Tensor:
-        """Mean cosine to the prompt, less that to the neutral text."""
+        """Return the mean cosine to the prompt, minus the mean cosine to the neutral text."""
         cosines = self.encoder.images(frames) @ self.texts.mT
         return (cosines[:, 0] if self.neutral is None else cosines[:, 0] - cosines[:, 1]).mean()
 
     @torch.no_grad()
     def similarities(self) -> tuple[float, float]:
-        """Mean cosine of the frames to the prompt, before and after the edit, over all its moments."""
+        """Return the mean cosine of the frames to the prompt before and after the edit, over all moments."""
         found = []
         for content in (self.before, self.w):
             frames = [self.sampler.synthesize(content, part) for part in self.motion.split(16)]
@@ -108,7 +123,7 @@ class TextEditor:
         return found[0], found[1]
 
     def latents(self) -> VideoLatents:
-        """The edited video; its motion is the source's."""
+        """Return the edited video; its motion is the motion of the source."""
         settings = {**vars(self.options), "prompt": self.prompt, "neutral": self.neutral}
         w = self.w.detach().cpu().clone()
         if isinstance(self.source, VideoLatents):
@@ -121,11 +136,14 @@ class TextEditor:
                 self.source.class_index,
                 {**self.source.settings, **settings},
             )
-        none = torch.zeros(0, self.sampler.generator.mapping.motion.z_dim, dtype=torch.float64)
+        network = self.sampler.generator.mapping.motion
+        assert network is not None, "an image model has no motion"
+        no_noise = torch.zeros(0, network.z_dim, dtype=torch.float64)
         seed = self.sampler.motion_seed(self.source)
-        return VideoLatents(w, none, 0, seed, self.times.numpy(), self.source.class_index, settings)
+        return VideoLatents(w, no_noise, 0, seed, self.times.numpy(), self.source.class_index, settings)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return all that going on needs, as tensors and plain values."""
         return dict(
             w=self.w.detach(),
             optimizer=self.optimizer.state_dict(),
@@ -134,6 +152,7 @@ class TextEditor:
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
         with torch.no_grad():
             self.w.copy_(state["w"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
@@ -142,5 +161,5 @@ class TextEditor:
 
 
 def _coarse(frames: torch.Tensor) -> torch.Tensor:
-    """Frames of 16 px."""
+    """Return frames of 16 px."""
     return torch.nn.functional.avg_pool2d(frames, max(frames.shape[-1] // 16, 1))

@@ -1,7 +1,7 @@
-"""Pivotal tuning: the generator learns the details of one clip that no latent of its gives (arXiv 2106.05744).
+"""Pivotal tuning: the generator learns details of one clip that none of its latents gives (arXiv 2106.05744).
 
-The latents stay where projection put them and the synthesis network moves, so that what lies around
-them, and with it every edit, stays in place.
+The latents of the projection stay, and the synthesis network changes. Latents near them keep their meaning, so that
+edits work as before.
 """
 
 import copy
@@ -20,8 +20,14 @@ class Tuner:
     """Fits a copy of a generator to a clip whose latents were found.
 
     Args:
-        target: Frames uint8 `[T, H, W, C]`.
-        latents: Of `Projector`, with the times of those frames.
+        generator: A video generator, which stays as it is.
+        target: The clip, frames uint8 `[T, H, W, C]`.
+        latents: Latents of the clip, of `Projector`, with the times of the frames.
+        loss: How far frames are from the clip.
+        num_steps: Steps of descent.
+        chunk_frames: Frames of the clip that a step looks at, which bounds memory.
+        lr: Learning rate of the synthesis network.
+        seed: Seed of all that is random.
     """
 
     def __init__(
@@ -35,15 +41,11 @@ class Tuner:
         lr: float = 1e-3,
         seed: int = 0,
     ) -> None:
-        self.generator = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.generator.synthesis.requires_grad_(True)
+        self.generator = copy.deepcopy(generator).eval().requires_grad_(requires_grad=False)
+        self.generator.synthesis.requires_grad_(requires_grad=True)
         device = self.generator.mapping.w_avg.device
-        self.target, self.loss, self.num_steps, self.chunk_frames = (
-            torch.from_numpy(target),
-            loss,
-            num_steps,
-            chunk_frames,
-        )
+        self.target, self.loss = torch.from_numpy(target), loss
+        self.num_steps, self.chunk_frames = num_steps, chunk_frames
         self.content = latents.w.to(device)
         classes = torch.zeros([1, generator.num_classes], device=device)
         if latents.class_index is not None:
@@ -57,14 +59,16 @@ class Tuner:
 
     @property
     def num_steps_in_all(self) -> int:
+        """Number of steps from the beginning to the end."""
         return self.num_steps
 
     @property
     def done(self) -> bool:
+        """Whether all steps are done."""
         return len(self.history) >= self.num_steps
 
     def step(self) -> float:
-        """One step of descent; the loss before it."""
+        """Do one step of descent; return the loss before it."""
         at = torch.randperm(len(self.target), generator=self.random)[: self.chunk_frames]
         ws = torch.cat([self.content, self.motion[at][None]], dim=1)
         frames = unpack_strip(self.generator.synthesis(ws, noise_mode="const"))[0]
@@ -77,10 +81,11 @@ class Tuner:
         return self.history[-1]
 
     def result(self) -> VideoGenerator:
-        """The generator, tuned so far."""
-        return copy.deepcopy(self.generator).requires_grad_(False)
+        """Return the generator, tuned so far."""
+        return copy.deepcopy(self.generator).requires_grad_(requires_grad=False)
 
     def state_dict(self) -> dict[str, Any]:
+        """Return all that going on needs, as tensors and plain values."""
         return dict(
             synthesis=self.generator.synthesis.state_dict(),
             optimizer=self.optimizer.state_dict(),
@@ -89,6 +94,7 @@ class Tuner:
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
         self.generator.synthesis.load_state_dict(state["synthesis"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.history = list(state["history"])

@@ -1,66 +1,70 @@
 """Adaptive discriminator augmentation for video (StyleGAN2-ADA, section 2 and appendix B).
 
-Every transform is drawn once per clip and applied to all its frames, so that augmentation never
-looks like motion. Parameters are drawn on the CPU: which clips need which step is known without
-waiting for the device, and clips that no transform hit pass through untouched. Only parameters, a few numbers
-a clip, go to the device; what is as large as a picture, such as sampling grids, is computed there.
+Every transform is drawn once per clip and applied to all its frames, so that augmentation never looks like motion.
+Parameters are drawn on the CPU. So the pipe knows which clips need which step without a wait for the device, and clips
+that no transform hits pass through unchanged. Only the parameters, a few numbers a clip, go to the device. Tensors as
+large as a picture, such as sampling grids, are computed there.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 
+from stylegan_v_ext.engine.augment_filters import BAND_POWER, SYM6, filter_each, octave_bands
+from stylegan_v_ext.engine.augment_geometry import (
+    centred,
+    copy_pixels,
+    differs_from_identity,
+    rotation,
+    sample_mirrored,
+    sampling_grid,
+    scaling,
+    translation,
+)
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 from torch_utils import persistence
-from torch_utils.ops import grid_sample_gradfix, upfirdn2d
+from torch_utils.ops import upfirdn2d
 
-_BLIT = ("xflip", "rotate90", "xint")
-_GEOM = ("scale", "rotate", "aniso", "xfrac")
-_COLOR = ("brightness", "contrast", "lumaflip", "hue", "saturation")
-_BY_LETTER = {"b": _BLIT, "g": _GEOM, "c": _COLOR, "f": ("imgfilter",), "n": ("noise",)}
-
-AUGMENTATIONS: dict[str, dict[str, float]] = {
-    "blit": dict.fromkeys(_BLIT, 1),
-    "geom": dict.fromkeys(_GEOM, 1),
-    "color": dict.fromkeys(_COLOR, 1),
-    "filter": {"imgfilter": 1},
-    "noise": {"noise": 1},
-    "cutout": {"cutout": 1},
-    **{
-        letters: {name: 1 for letter in letters for name in _BY_LETTER[letter]}
-        for letters in ("b", "bg", "bgc", "bgcf", "bgcfn")
-    },
-}
-AUGMENTATIONS["bgcfnc"] = {**AUGMENTATIONS["bgcfn"], "cutout": 1}
-"""Arguments of `AugmentPipe` by the names that `--augpipe` takes."""
-
-# Low-pass halves of the symlet wavelets of order 6 and 2 (Daubechies, Ten Lectures on Wavelets).
-_SYM6 = (
-    0.015404109327027373,
-    0.0034907120842174702,
-    -0.11799011114819057,
-    -0.048311742585633,
-    0.4910559419267466,
-    0.787641141030194,
-    0.3379294217276218,
-    -0.07263752278646252,
-    -0.021060292512300564,
-    0.04472490177066578,
-    0.0017677118642428036,
-    -0.007800708325034148,
-)
-_SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
-_BAND_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)  # expected share of a natural image's power by octave
+__all__ = ["AugmentPipe"]
 
 
 @persistence.persistent_class
 class AugmentPipe(torch.nn.Module):
-    """Random transforms of strips `[N, 3, F*H, W]`, each happening with probability p times its strength.
+    """Random transforms of strips `[N, 3, F*H, W]`. Each transform happens with probability p times its strength.
 
-    The first arguments are the transforms' strengths, 0 for off and 1 for on; those that end in
-    `_std` or `_max` say how far they go. p is the buffer that the training loop adapts.
+    p is the buffer that the training loop adapts. A strength of 0 switches a transform off, 1 is its full strength.
+
+    Args:
+        xflip: Strength of mirroring.
+        rotate90: Strength of quarter turns.
+        xint: Strength of shifts by whole pixels.
+        xint_max: Largest such shift, as a fraction of the picture.
+        scale: Strength of zoom.
+        rotate: Strength of rotation.
+        aniso: Strength of stretching along a random axis.
+        xfrac: Strength of shifts by fractions of a pixel.
+        scale_std: Standard deviation of log2 of the zoom.
+        rotate_max: Largest rotation; 1 is a half turn.
+        aniso_std: Standard deviation of log2 of the stretch.
+        xfrac_std: Standard deviation of the shift, as a fraction of the picture.
+        brightness: Strength of brightness.
+        contrast: Strength of contrast.
+        lumaflip: Strength of the inversion of luma.
+        hue: Strength of the rotation of hues.
+        saturation: Strength of saturation.
+        brightness_std: Standard deviation of the brightness that is added.
+        contrast_std: Standard deviation of log2 of the contrast.
+        hue_max: Largest rotation of hues; 1 is a half turn.
+        saturation_std: Standard deviation of log2 of the saturation.
+        imgfilter: Strength of the filters of octave bands.
+        imgfilter_bands: Strength of each band, from low to high frequencies.
+        imgfilter_std: Standard deviation of log2 of a band's gain.
+        noise: Strength of noise.
+        cutout: Strength of cutouts.
+        noise_std: Standard deviation of the noise's own standard deviation.
+        cutout_size: Size of a cutout, as a fraction of the picture.
     """
 
     p: torch.Tensor
@@ -99,23 +103,10 @@ class AugmentPipe(torch.nn.Module):
         cutout_size: float = 0.5,
     ) -> None:
         super().__init__()
-        self.strength = {
-            "xflip": xflip,
-            "rotate90": rotate90,
-            "xint": xint,
-            "scale": scale,
-            "rotate": rotate,
-            "aniso": aniso,
-            "xfrac": xfrac,
-            "brightness": brightness,
-            "contrast": contrast,
-            "lumaflip": lumaflip,
-            "hue": hue,
-            "saturation": saturation,
-            "imgfilter": imgfilter,
-            "noise": noise,
-            "cutout": cutout,
-        }
+        blit = dict(xflip=xflip, rotate90=rotate90, xint=xint)
+        geom = dict(scale=scale, rotate=rotate, aniso=aniso, xfrac=xfrac)
+        color = dict(brightness=brightness, contrast=contrast, lumaflip=lumaflip, hue=hue, saturation=saturation)
+        self.strength = {**blit, **geom, **color, "imgfilter": imgfilter, "noise": noise, "cutout": cutout}
         self.xint_max, self.scale_std, self.rotate_max = xint_max, scale_std, rotate_max
         self.aniso_std, self.xfrac_std = aniso_std, xfrac_std
         self.brightness_std, self.contrast_std = brightness_std, contrast_std
@@ -123,21 +114,25 @@ class AugmentPipe(torch.nn.Module):
         self.imgfilter_bands, self.imgfilter_std = tuple(imgfilter_bands), imgfilter_std
         self.noise_std, self.cutout_size = noise_std, cutout_size
         self.register_buffer("p", torch.ones([]))
-        self.register_buffer("lowpass", upfirdn2d.setup_filter(_SYM6))
-        self.register_buffer("bands", _octave_bands())
+        self.register_buffer("lowpass", upfirdn2d.setup_filter(SYM6))
+        self.register_buffer("bands", octave_bands())
 
     def forward(self, strip: torch.Tensor, p: float | None = None) -> torch.Tensor:
-        """Transformed strips.
+        """Transform strips.
 
         Args:
-            p: Probability in place of the buffer's, to spare a wait for the device.
+            strip: Strips `[N, 3, F*H, W]`.
+            p: Probability; None reads it from the buffer, which waits for the device.
+
+        Returns:
+            Strips `[N, 3, F*H, W]`.
         """
         p = float(self.p) if p is None else p
         if p <= 0:
             return strip
         x = unpack_strip(strip)
         frames = x.shape[1]
-        x = x.flatten(1, 2)  # frames are channels: one grid, one matrix, one mask a clip
+        x = x.flatten(1, 2)  # with frames as channels, a clip has one grid, one matrix and one mask
         x = self._warp(x, p)
         x = self._recolour(x, p)
         x = self._refilter(x, p)
@@ -145,57 +140,57 @@ class AugmentPipe(torch.nn.Module):
         return pack_strip(x.unflatten(1, (frames, -1)))
 
     def _hit(self, name: str, n: int, p: float) -> torch.Tensor:
-        """Which of n clips a transform happens to."""
+        """Draw which of n clips a transform happens to, bool `[N]`."""
         return torch.rand(n) < p * self.strength[name]
 
     def _warp(self, x: torch.Tensor, p: float) -> torch.Tensor:
         n, _, height, width = x.shape
         blit = self._blit_inverse(n, p, height, width)
-        x = _apply_to(x, _differs(blit), lambda part, who: _copy_pixels(part, blit[who]))
+        x = _apply_to(x, differs_from_identity(blit), lambda part, who: copy_pixels(part, blit[who]))
         geom = self._geom_inverse(n, p, height, width)
-        return _apply_to(x, _differs(geom), lambda part, who: self._resample(part, geom[who]))
+        return _apply_to(x, differs_from_identity(geom), lambda part, who: self._resample(part, geom[who]))
 
     def _blit_inverse(self, n: int, p: float, height: int, width: int) -> torch.Tensor:
-        """Inverse maps `[N, 3, 3]` of pixel copies: mirroring, quarter turns, whole-pixel shifts."""
+        """Draw inverse maps `[N, 3, 3]` of pixels to pixels: mirroring, quarter turns, shifts by whole pixels."""
         flip = torch.where(self._hit("xflip", n, p) & (torch.rand(n) < 0.5), -1.0, 1.0)
         quarter = torch.where(self._hit("rotate90", n, p), torch.randint(4, [n]), 0) * (math.pi / 2)
         shift = (torch.rand(n, 2) * 2 - 1) * self.xint_max * torch.tensor([width, height])
         shift = torch.where(self._hit("xint", n, p)[:, None], shift.round(), 0.0)
-        return _scaling(flip, torch.ones(n)) @ _rotation(-quarter) @ _translation(-shift)
+        return scaling(flip, torch.ones(n)) @ rotation(-quarter) @ translation(-shift)
 
     def _geom_inverse(self, n: int, p: float, height: int, width: int) -> torch.Tensor:
-        """Inverse maps `[N, 3, 3]` of zoom, rotation, stretch along a random axis, and shift."""
+        """Draw inverse maps `[N, 3, 3]` of zoom, rotation, stretch along a random axis, and shift."""
         zoom = _log_normal(n, self.scale_std, self._hit("scale", n, p))
         stretch = _log_normal(n, self.aniso_std, self._hit("aniso", n, p))
-        # Two rotations, before and after the stretch, together hit with probability p.
+        # There is a rotation before and one after the stretch; at least one of them happens with probability p.
         p_each = 1 - math.sqrt(1 - min(p * self.strength["rotate"], 1))
         angles = (torch.rand(2, n) * 2 - 1) * math.pi * self.rotate_max
         before, after = torch.where(torch.rand(2, n) < p_each, angles, 0.0)
         shift = torch.randn(n, 2) * self.xfrac_std * torch.tensor([width, height])
         shift = torch.where(self._hit("xfrac", n, p)[:, None], shift, 0.0)
         return (
-            _scaling(1 / zoom, 1 / zoom)
-            @ _rotation(-before)
-            @ _scaling(1 / stretch, stretch)
-            @ _rotation(-after)
-            @ _translation(-shift)
+            scaling(1 / zoom, 1 / zoom)
+            @ rotation(-before)
+            @ scaling(1 / stretch, stretch)
+            @ rotation(-after)
+            @ translation(-shift)
         )
 
     def _resample(self, x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-        """Look up x at inversely mapped pixels, at twice the resolution so that nothing aliases."""
+        """Transform pictures by inverse maps, at twice the resolution so that nothing aliases."""
         height, width = x.shape[2:]
         taps = self.lowpass.shape[0]
         reach = min(taps // 2, height - 1, width - 1)
         x = F.pad(x, [reach] * 4, mode="reflect")
         x = upfirdn2d.upsample2d(x, self.lowpass, up=2, padding=-2 * reach)
-        margin = taps // 2  # pixels that the filter on the way back uses up
-        rows, columns = (_centred((size * 2 + 2 * margin), x.device, 0.5) for size in (height, width))
-        grid = _grid(inverse, rows, columns, height, width)
-        x = _sample_mirrored(x, grid)
+        margin = taps // 2  # pixels that the filter of the downsampling uses up
+        rows, columns = (centred((size * 2 + 2 * margin), x.device, 0.5) for size in (height, width))
+        grid = sampling_grid(inverse, rows, columns, height, width)
+        x = sample_mirrored(x, grid)
         return upfirdn2d.downsample2d(x, self.lowpass, down=2, padding=-margin, flip_filter=True)
 
     def _recolour(self, x: torch.Tensor, p: float) -> torch.Tensor:
-        """Affine colour transforms, about the grey axis v = (1, 1, 1) / sqrt(3)."""
+        """Apply affine transforms of colours, about the grey axis v = (1, 1, 1) / sqrt(3)."""
         n = x.shape[0]
         eye, grey = torch.eye(3), torch.full([3, 3], 1 / 3)  # grey = v v^T
         shift = torch.where(self._hit("brightness", n, p), torch.randn(n) * self.brightness_std, 0.0)
@@ -208,7 +203,7 @@ class AugmentPipe(torch.nn.Module):
         mirror = eye - 2 * flip[:, None, None] * grey
         colour = (grey + (eye - grey) * vivid[:, None, None]) @ _turn_about_grey(turn) @ mirror
         colour = colour * contrast[:, None, None]
-        # Brightness comes first, so the later steps act on it as well.
+        # Brightness comes first, so that the later steps act on it as well.
         offset = (colour @ shift[:, None, None].expand(-1, 3, 1)).expand(-1, 3, 1)
         matrix = torch.cat([colour, offset], dim=2)
         hit = (matrix - torch.eye(3, 4)).abs().amax([1, 2]) > 1e-6
@@ -221,10 +216,10 @@ class AugmentPipe(torch.nn.Module):
         return _apply_to(x, hit, apply)
 
     def _refilter(self, x: torch.Tensor, p: float) -> torch.Tensor:
-        """Amplify or weaken octave bands, keeping the power that a natural image is expected to have."""
+        """Amplify or weaken octave bands, so that the expected power of a natural image stays the same."""
         n = x.shape[0]
-        gains = torch.ones(n, len(_BAND_POWER))
-        power = torch.tensor(_BAND_POWER)
+        gains = torch.ones(n, len(BAND_POWER))
+        power = torch.tensor(BAND_POWER)
         for band, strength in enumerate(self.imgfilter_bands):
             gain = torch.ones_like(gains)
             gain[:, band] = _log_normal(n, self.imgfilter_std, self._hit("imgfilter", n, p * strength))
@@ -232,12 +227,12 @@ class AugmentPipe(torch.nn.Module):
 
         def apply(part: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
             taps = gains[who].to(self.bands, non_blocking=True) @ self.bands
-            return _filter_each(part, taps.to(part.dtype))
+            return filter_each(part, taps.to(part.dtype))
 
         return _apply_to(x, (gains - 1).abs().amax(1) > 1e-6, apply)
 
     def _corrupt(self, x: torch.Tensor, p: float) -> torch.Tensor:
-        """Noise and a hole; the same in all frames of a clip."""
+        """Add noise and cut a hole, the same in all frames of a clip."""
         n, channels, height, width = x.shape
         hit = self._hit("noise", n, p)
         if bool(hit.any()):
@@ -257,8 +252,10 @@ class AugmentPipe(torch.nn.Module):
         return x
 
 
-def _apply_to(x, hit, transform):  # noqa: ANN001, ANN202
-    """Run `transform(part, who)` on the clips that were hit, and put the result back among the others."""
+def _apply_to(
+    x: torch.Tensor, hit: torch.Tensor, transform: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Run `transform(part, who)` on the clips that were hit, and put the result back among the other clips."""
     who = hit.nonzero()[:, 0]
     if len(who) == 0:
         return x
@@ -268,111 +265,13 @@ def _apply_to(x, hit, transform):  # noqa: ANN001, ANN202
     return x.index_copy(0, index, transform(x.index_select(0, index), who))
 
 
-def _copy_pixels(x: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    """Look up x at inversely mapped pixels that fall on pixels again."""
-    height, width = x.shape[2:]
-    grid = _grid(inverse, _centred(height, x.device), _centred(width, x.device), height, width)
-    return _sample_mirrored(x, grid)
-
-
-def _centred(count: int, device: torch.device, spacing: float = 1.0) -> torch.Tensor:
-    """Positions of `count` pixels, `spacing` apart, about their middle."""
-    return (torch.arange(count, device=device) + 0.5 - count / 2) * spacing
-
-
-def _grid(inverse: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Sampling grid `[N, rows, columns, 2]` for inverse maps in pixels from the centre of a picture.
-
-    On the device of rows and columns. Written as sums, because a matrix product may round to TF32.
-    """
-    scale = torch.tensor([[2 / width], [2 / height]])
-    maps = (inverse[:, :2] * scale).to(rows.device, non_blocking=True)
-    by_x, by_y, shift = (column[:, None] for column in maps.unbind(2))  # [N, 1, 2]
-    across, down = columns[:, None] * by_x, rows[:, None] * by_y + shift
-    return across[:, None] + down[:, :, None]
-
-
-def _sample_mirrored(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Sample x at grid positions, those outside mirrored at its borders."""
-    folded = 1 - ((grid + 1) % 4 - 2).abs()  # a zigzag of period 4 through -1 ... 1
-    limit = 1 - 1 / torch.tensor([x.shape[3], x.shape[2]])  # the outermost pixels' centres
-    limit = limit.to(grid.device, non_blocking=True)
-    return grid_sample_gradfix.grid_sample(x, folded.clamp(-limit, limit).to(x.dtype))
-
-
 def _log_normal(n: int, std: float, hit: torch.Tensor) -> torch.Tensor:
-    """2^N(0, std^2) where hit, else 1."""
+    """Draw 2^N(0, std^2) for the clips that were hit; 1 for the others."""
     return torch.where(hit, torch.exp2(torch.randn(n) * std), 1.0)
 
 
-def _differs(matrix: torch.Tensor) -> torch.Tensor:
-    return (matrix - torch.eye(3)).abs().amax([1, 2]) > 1e-6
-
-
-def _scaling(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    return torch.diag_embed(torch.stack([x, y, torch.ones_like(x)], dim=1))
-
-
-def _rotation(angle: torch.Tensor) -> torch.Tensor:
-    matrix = torch.eye(3).repeat(len(angle), 1, 1)
-    matrix[:, 0, 0] = matrix[:, 1, 1] = angle.cos()
-    matrix[:, 1, 0] = angle.sin()
-    matrix[:, 0, 1] = -angle.sin()
-    return matrix
-
-
-def _translation(shift: torch.Tensor) -> torch.Tensor:
-    matrix = torch.eye(3).repeat(len(shift), 1, 1)
-    matrix[:, :2, 2] = shift
-    return matrix
-
-
 def _turn_about_grey(angle: torch.Tensor) -> torch.Tensor:
-    """Rotation `[N, 3, 3]` of colours about the grey axis (Rodrigues' formula)."""
+    """Return rotations `[N, 3, 3]` of colours about the grey axis, by Rodrigues' formula."""
     cross = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
     sin, cos = angle.sin()[:, None, None], angle.cos()[:, None, None]
     return cos * torch.eye(3) + sin * cross + (1 - cos) * torch.full([3, 3], 1 / 3)
-
-
-def _octave_bands() -> torch.Tensor:
-    """Zero-phase taps `[4, T]` of octave bands, low to high, that add up to the identity.
-
-    P = h * reversed(h) is a half-band low-pass; P(z), P(z)P(z^2), P(z)P(z^2)P(z^4) keep a half, a
-    quarter, an eighth of the spectrum, and the bands are their differences.
-    """
-    h = torch.tensor(_SYM2, dtype=torch.float64)
-    h = h / h.sum()
-    half_band = _convolve_taps(h, h.flip(0))
-    lows, low = [], torch.ones(1, dtype=torch.float64)
-    for octave in range(3):
-        spread = torch.zeros((len(half_band) - 1) * 2**octave + 1, dtype=torch.float64)
-        spread[:: 2**octave] = half_band
-        low = _convolve_taps(low, spread)
-        lows.append(low)
-    size = len(low)
-    identity = F.pad(torch.ones(1, dtype=torch.float64), [size // 2] * 2)
-    half, quarter, eighth = (F.pad(taps, [(size - len(taps)) // 2] * 2) for taps in lows)
-    return torch.stack([eighth, quarter - eighth, half - quarter, identity - half]).float()
-
-
-def _convolve_taps(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return F.conv1d(a[None, None], b.flip(0)[None, None], padding=len(b) - 1)[0, 0]
-
-
-def _filter_each(x: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Filter clip n of x `[N, C, H, W]` with taps[n] along both axes, reflecting at the borders."""
-    n, channels, height, width = x.shape
-    reach = taps.shape[1] // 2
-    rows = _reflected_index(height, reach, x.device)
-    columns = _reflected_index(width, reach, x.device)
-    kernels = taps.repeat_interleave(channels, dim=0)[:, None]
-    x = x.reshape(1, n * channels, height, width)
-    x = F.conv2d(x[:, :, rows], kernels[..., None], groups=n * channels)
-    x = F.conv2d(x[:, :, :, columns], kernels[:, :, None], groups=n * channels)
-    return x.reshape(n, channels, height, width)
-
-
-def _reflected_index(size: int, reach: int, device: torch.device) -> torch.Tensor:
-    """Indices -reach ... size - 1 + reach, mirrored into range however small the image."""
-    index = torch.arange(-reach, size + reach, device=device) % (2 * size - 2)
-    return torch.where(index < size, index, 2 * size - 2 - index)

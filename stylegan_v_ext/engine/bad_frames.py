@@ -1,21 +1,31 @@
 """Frames that cannot be read while a run goes on: stop, or take another clip and say so."""
 
-from typing import Any
-
 import numpy as np
 import torch
 
+from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.text import say
 
-_MOST_TRIES = 20  # of other clips in place of one
-_MOST_BAD = 100  # frames by name; more are no accident
+Item = tuple[np.ndarray, np.ndarray]
+"""A strip and its label, as the data set gives them."""
+
+_MOST_TRIES = 20  # clips that are tried in place of one
+_MOST_BAD = 100  # frames by name; more bad frames are no accident
 
 
-def read_or_replace(dataset: Any, index: int) -> tuple[Any, list[str]]:
-    """(item, what was wrong with those it stands for): item `index`, or another one at random by NumPy's generator.
+def read_or_replace(dataset: SparseVideoDataset, index: int) -> tuple[Item, list[str]]:
+    """Read an item, or another one in its place if it cannot be read.
 
-    Raises `DataError` where many in a row cannot be read.
+    Args:
+        dataset: Training set.
+        index: Number of the item. Others are chosen by NumPy's random generator.
+
+    Returns:
+        The item, and what was wrong with the items whose place it takes.
+
+    Raises:
+        DataError: If many items in a row cannot be read.
     """
     problems: list[str] = []
     for _ in range(_MOST_TRIES):
@@ -27,19 +37,26 @@ def read_or_replace(dataset: Any, index: int) -> tuple[Any, list[str]]:
     raise DataError(f"{_MOST_TRIES} clips in a row cannot be read; the last: {problems[-1]}")
 
 
-def collate(items: list[tuple[Any, list[str]]]) -> tuple[Any, list[str]]:
-    """A batch of items, and all that was wrong."""
+def collate(items: list[tuple[Item, list[str]]]) -> tuple[list[torch.Tensor], list[str]]:
+    """Make a batch of items; return strips and labels, and all that was wrong."""
     return torch.utils.data.default_collate([item for item, _ in items]), [text for _, bad in items for text in bad]
 
 
 class BadFrames:
-    """What was wrong so far, each once; names the first ones, and stops a run at too many."""
+    """Counts what was wrong so far; names each problem once, and stops a run at too many."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
 
     def add(self, problems: list[str]) -> None:
-        """Count what a batch met. Raises `DataError` at too many."""
+        """Count the problems of a batch.
+
+        Args:
+            problems: A line for each problem.
+
+        Raises:
+            DataError: If there are too many different ones.
+        """
         for problem in problems:
             if problem not in self.counts:
                 say(f"Left out, another clip in its place: {problem}")

@@ -6,27 +6,33 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 
+from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.engine.bad_frames import BadFrames, collate, read_or_replace
+from stylegan_v_ext.engine.bad_frames import BadFrames, Item, collate, read_or_replace
 from torch_utils import misc
+
+__all__ = ["Batches", "ignore_interrupts", "load_batches"]
+
+Batches = Generator[tuple[torch.Tensor, torch.Tensor], None, None]
+"""Strips uint8 `[N, 3, F*H, W]` on the device, and labels float32 `[N, K + F]` on the CPU."""
 
 _SHARED = "/dev/shm"  # where workers leave batches
 
 
-class _PositionedItems(torch.utils.data.Dataset):
+class _PositionedItems(torch.utils.data.Dataset[tuple[Item, list[str]]]):
     """(item, problems) by (position, index); what is random about them follows from the seed and the position."""
 
-    def __init__(self, dataset: Any, seed: int, skip_bad_frames: bool) -> None:
+    def __init__(self, dataset: SparseVideoDataset, seed: int, *, skip_bad_frames: bool) -> None:
         self.dataset, self.seed, self.skip_bad_frames = dataset, seed, skip_bad_frames
 
-    def __getitem__(self, key: tuple[int, int]) -> Any:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Item, list[str]]:
         position, index = key
         before = np.random.get_state()
         np.random.seed([self.seed, position % 2**32, position >> 32])
@@ -36,13 +42,12 @@ class _PositionedItems(torch.utils.data.Dataset):
             np.random.set_state(before)
 
 
-class _Positions(torch.utils.data.Sampler):
-    """(position, index) from a position on, in the order of `misc.InfiniteSampler`.
+class _Positions(torch.utils.data.Sampler[tuple[int, int]]):
+    """(position, index) from a position on, in the order of `misc.InfiniteSampler`, for some rounds of each batch."""
 
-    Of every `batch_size` positions those of some rounds of `batch_gpu` each.
-    """
-
-    def __init__(self, dataset: Any, seed: int, start: int, batch_size: int, batch_gpu: int, rounds: range) -> None:
+    def __init__(
+        self, dataset: SparseVideoDataset, seed: int, start: int, batch_size: int, batch_gpu: int, rounds: range
+    ) -> None:
         self.dataset, self.seed, self.start = dataset, seed, start
         self.batch_size, self.batch_gpu, self.rounds = batch_size, batch_gpu, rounds
 
@@ -54,38 +59,54 @@ class _Positions(torch.utils.data.Sampler):
 
 
 def load_batches(
-    dataset: Any,
+    dataset: SparseVideoDataset,
+    *,
     batch_size: int,
     batch_gpu: int,
     rounds: range,
     seed: int,
     start: int,
     device: torch.device,
-    loader_kwargs: dict[str, Any],
+    num_workers: int,
+    prefetch_factor: int | None,
     skip_bad_frames: bool = False,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """This process's share of endless batches: (strips uint8 on the device, labels on the CPU).
+) -> Batches:
+    """Yield this process's share of endless batches; one share is on its way to the device ahead of use.
 
-    A batch of `batch_size` items is `batch_size / batch_gpu` rounds, of which these are this process's.
+    A batch is `batch_size / batch_gpu` rounds. Neither the start nor the number of processes or workers changes which
+    items a round of a step has, or what is random about them.
 
     Args:
-        start: Items of the stream that were used before, by all. Neither it nor the number of processes or workers
-            changes which item a round of a step has, or what is random about it. One share is on its way ahead of use.
-        skip_bad_frames: Take other clips for those that cannot be read, up to a bound.
+        dataset: Training set.
+        batch_size: Clips of a step, over all processes.
+        batch_gpu: Clips of a round.
+        rounds: Numbers of this process's rounds.
+        seed: Seed of the order and of what the items draw.
+        start: Items of the stream that all processes have used before.
+        device: Device of the strips.
+        num_workers: Processes that read; 0 reads in the main process.
+        prefetch_factor: Shares that a worker reads ahead; None without workers.
+        skip_bad_frames: Whether other clips, up to a bound, take the place of those that cannot be read.
+
+    Yields:
+        Strips uint8 `[N, 3, F*H, W]` on the device, and labels float32 `[N, K + F]` on the CPU.
 
     Raises:
-        DataError: For what cannot be read, and where a worker was ended from outside.
+        DataError: If a clip cannot be read, or if a worker was ended from outside.
     """
-    loader_kwargs = _fit_to_shared_memory(loader_kwargs, dataset, batch_gpu * len(rounds))
+    share = batch_gpu * len(rounds)
+    if num_workers and not _fits_shared_memory(dataset, share, num_workers, prefetch_factor or 2):
+        num_workers, prefetch_factor = 0, None
     loader = torch.utils.data.DataLoader(
-        _PositionedItems(dataset, seed, skip_bad_frames),
+        _PositionedItems(dataset, seed, skip_bad_frames=skip_bad_frames),
         collate_fn=collate,
         sampler=_Positions(dataset, seed, start, batch_size, batch_gpu, rounds),
-        batch_size=batch_gpu * len(rounds),
+        batch_size=share,
         pin_memory=device.type == "cuda",
         generator=torch.Generator().manual_seed(seed),
         worker_init_fn=ignore_interrupts,
-        **loader_kwargs,
+        num_workers=num_workers,
+        prefetch_factor=prefetch_factor,
     )
     bad, ahead = BadFrames(), None
     for (strips, labels), problems in _stream(loader):
@@ -96,20 +117,23 @@ def load_batches(
         ahead = here
 
 
-def _stream(loader: torch.utils.data.DataLoader) -> Iterator[Any]:
-    """Batches of a loader, in which the end of a worker is seen when its batch is waited for."""
+def _stream(loader: torch.utils.data.DataLoader[Any]) -> Iterator[Any]:
+    """Iterate over a loader, so that the end of a worker is seen when its batch is waited for."""
+    if not loader.num_workers or threading.current_thread() is not threading.main_thread():
+        return _with_remedy(iter(loader))
+    before = signal.getsignal(signal.SIGCHLD)
     stream = iter(loader)
-    if loader.num_workers and threading.current_thread() is threading.main_thread():
-        # PyTorch's handler raises wherever this process is, in the middle of a step too.
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    return _told(stream)
+    # PyTorch's own handler raises wherever this process is, in the middle of a step too.
+    theirs = getattr(before, "__module__", "").startswith("torch.")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None or theirs else before)
+    return _with_remedy(stream)
 
 
-def _told(stream: Iterator[Any]) -> Iterator[Any]:
-    """What a stream yields; its complaint about a lost worker becomes one that says what to do."""
+def _with_remedy(stream: Iterator[Any]) -> Iterator[Any]:
+    """Yield from a stream; replace the errors of PyTorch about a lost worker by one that names the remedy."""
     try:
         yield from stream
-    except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two where it held a batch ready
+    except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two if the worker held a batch ready
         message = str(error) or type(error).__name__
         if "DataLoader worker" not in message and isinstance(error, RuntimeError):
             raise
@@ -119,27 +143,30 @@ def _told(stream: Iterator[Any]) -> Iterator[Any]:
         raise DataError(f"a data worker {reason} ({message.splitlines()[0]})") from None
 
 
-def _fit_to_shared_memory(loader_kwargs: dict[str, Any], dataset: Any, num_items: int) -> dict[str, Any]:
-    """Without workers where the batches on their way from these would not fit into shared memory (containers!)."""
-    batch = num_items * math.prod(dataset.image_shape)
-    ahead = loader_kwargs.get("num_workers", 0) * loader_kwargs.get("prefetch_factor", 2) + 2
-    if not loader_kwargs.get("num_workers") or not os.path.isdir(_SHARED):
-        return loader_kwargs
+def _fits_shared_memory(dataset: SparseVideoDataset, share: int, num_workers: int, prefetch_factor: int) -> bool:
+    """Return whether the batches on their way from workers fit into shared memory, which containers have little of."""
+    if not os.path.isdir(_SHARED):
+        return True
+    needed = share * math.prod(dataset.image_shape) * (num_workers * prefetch_factor + 2)
     room = shutil.disk_usage(_SHARED).free
-    if room > batch * ahead:
-        return loader_kwargs
+    if room > needed:
+        return True
     print(
-        f"Note: {_SHARED} has {room / 2**20:.0f} MiB left, workers need {batch * ahead / 2**20:.0f}; reading without "
+        f"Note: {_SHARED} has {room / 2**20:.0f} MiB left, workers need {needed / 2**20:.0f}; reading without "
         "--workers (docker run --shm-size=8g enlarges it)",
         flush=True,
     )
-    return {**loader_kwargs, "num_workers": 0, "prefetch_factor": None}
+    return False
 
 
 def ignore_interrupts(worker: int) -> None:
-    """Signals reach all processes of a terminal or a job; the workers have to live through the last step.
+    """Make a worker of a data loader live through the last step of a run that a signal ends.
 
-    Their own process ends them by SIGTERM. They leave the group of processes that torchrun and shells send it to.
+    Signals reach all processes of a terminal or a job. A worker leaves the group of processes that torchrun and shells
+    send them to; its own process ends it by SIGTERM.
+
+    Args:
+        worker: Number of the worker, which PyTorch gives.
     """
     for name in ("SIGINT", "SIGUSR1", "SIGHUP"):
         if hasattr(signal, name):

@@ -2,17 +2,24 @@
 
 import contextlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stylegan_v_ext.text import printable
 
+if TYPE_CHECKING:
+    from torch.utils import tensorboard
+
 
 class Board:
-    """Writes scalars for TensorBoard if it is installed, until it fails; that is said once, and the run goes on."""
+    """Writes scalars for TensorBoard if it is installed, until writing fails; the run goes on then.
+
+    Args:
+        run_dir: Run folder.
+        first_step: Step from which on TensorBoard hides what earlier parts of the run wrote; None for a new run.
+    """
 
     def __init__(self, run_dir: Path, first_step: int | None = None) -> None:
-        """first_step: what earlier parts of the run wrote from that step on is not to be shown; None for a new run."""
-        self.writer: Any = None
+        self.writer: tensorboard.SummaryWriter | None = None
         try:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -23,7 +30,12 @@ class Board:
             self._give_up(error)
 
     def add(self, values: dict[str, float], step: int) -> None:
-        """Add scalars by name at a step."""
+        """Add scalars.
+
+        Args:
+            values: Scalars by name.
+            step: Number under which TensorBoard shows them.
+        """
         if self.writer is None:
             return
         try:
@@ -34,6 +46,7 @@ class Board:
             self._give_up(error)
 
     def close(self) -> None:
+        """Close the file."""
         if self.writer is not None:
             with contextlib.suppress(Exception):  # the last values, at most
                 self.writer.close()

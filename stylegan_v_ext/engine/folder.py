@@ -4,17 +4,17 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.files import locked
 
 
 @contextlib.contextmanager
-def held(run_dir: Path, processes: Processes = Processes()) -> Iterator[None]:  # noqa: B008
-    """Hold a run's folder inside the block: whatever is read there is still the newest when the run writes.
+def held(run_dir: Path, processes: Processes = ALONE) -> Iterator[None]:
+    """Hold a run's folder inside the block: what the block reads there is still the newest when it writes.
 
     Args:
         run_dir: An existing folder.
-        processes: All of them enter the block together, once the leading one has the lock.
+        processes: This process among all. They enter the block together, once the leading process has the lock.
 
     Raises:
         ValueError: If another run holds the folder.

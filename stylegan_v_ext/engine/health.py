@@ -1,4 +1,4 @@
-"""Whether a run's numbers stay finite, seen without making the device wait at every step."""
+"""Whether the numbers of a run stay finite, looked at without waiting for the device at every step."""
 
 from collections.abc import Iterable
 
@@ -10,25 +10,41 @@ class NotFinite(ValueError):
 
 
 class Health:
-    """Keeps the first step at which a loss was not finite, on the device; `check` fetches it."""
+    """Keeps the first step at which a loss was not finite, on the device; `check` fetches it.
+
+    Args:
+        device: Device of the losses.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full([], -1, dtype=torch.int64, device=device)
-        self._checks_each_step = device.type == "cpu"  # nothing is waited for there
+        self._checks_each_step = device.type == "cpu"  # where nothing has to be waited for
 
     @torch.no_grad()
     def watch(self, step: int, loss: torch.Tensor) -> None:
-        """Look at a loss of this step."""
+        """Look at a loss.
+
+        Args:
+            step: Number of the step.
+            loss: Loss of that step, of any shape.
+        """
         bad = ~torch.isfinite(loss.detach()).all() & (self._first < 0)
         self._first = torch.where(bad, torch.full_like(self._first, step), self._first)
 
     def after_step(self) -> None:
-        """Raise `NotFinite` where that costs nothing."""
+        """Raise `NotFinite` for a loss so far, on devices that need not be waited for."""
         if self._checks_each_step:
             self._check_losses()
 
     def check(self, networks: Iterable[torch.nn.Module]) -> None:
-        """Raise `NotFinite` for a loss since the last time, or a weight now."""
+        """Check all losses so far and all weights now; this waits for the device.
+
+        Args:
+            networks: Networks whose weights are checked.
+
+        Raises:
+            NotFinite: If one of these numbers is NaN or infinite.
+        """
         self._check_losses()
         for network in networks:
             norms = torch.stack(torch._foreach_norm(list(network.parameters())))

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -16,23 +15,31 @@ from dnnlib.files import open_no_link
 from stylegan_v_ext.engine.board import Board
 from stylegan_v_ext.engine.records import STATS_NAME, last_step, step_of
 from stylegan_v_ext.files import append_line
+from torch_utils.training_stats import Collector
 
 
 class RunLog:
-    """Shows where a run is and writes the statistics of its ticks; files of an earlier part are added to."""
+    """Shows where a run is and writes the statistics of its ticks; files of an earlier part are added to.
+
+    Args:
+        run_dir: Run folder.
+        total_kimg: Length of the run, in thousand clips.
+        collector: Statistics since the last tick.
+        seconds: Seconds of training in earlier parts of the run.
+        kimg: Training in earlier parts of the run, in thousand clips.
+        resumed: Whether there were earlier parts.
+    """
 
     def __init__(
         self,
         run_dir: str | Path,
         total_kimg: float,
-        collector: Any,
+        collector: Collector,
+        *,
         seconds: float = 0,
         kimg: float = 0,
         resumed: bool = False,
     ) -> None:
-        """collector: `training_stats.Collector` of the run. seconds, kimg: of the parts before. resumed: whether
-        there were such parts.
-        """
         self.run_dir, self.total_kimg, self.collector = Path(run_dir), total_kimg, collector
         self.tick_time = time.monotonic()  # the clock of the day may jump
         self.start_time = self.tick_time - seconds
@@ -45,11 +52,21 @@ class RunLog:
 
     @property
     def seconds(self) -> float:
-        """Since the run began, pauses not counted."""
+        """Seconds of training since the run began, pauses not counted."""
         return time.monotonic() - self.start_time
 
-    def tick(self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: Any) -> None:
-        """End of a tick, whose statistics are collected: print its line and write them."""
+    def tick(
+        self, number: int, kimg: float, maintenance_seconds: float, augment_p: float, device: torch.device
+    ) -> None:
+        """Print the line of a tick and write its statistics, which are collected already.
+
+        Args:
+            number: Number of the tick.
+            kimg: Training so far, in thousand clips.
+            maintenance_seconds: Seconds of writing files at the last tick.
+            augment_p: Probability of the augmentation.
+            device: Device of the networks.
+        """
         self._clear()
         now = time.monotonic()
         seconds, kimg_done = now - self.tick_time, kimg - self.tick_kimg
@@ -89,13 +106,23 @@ class RunLog:
         self.tick_time, self.tick_kimg = time.monotonic(), kimg
 
     def figures(self, metric: str, values: dict[str, float], num_clips: int) -> None:
-        """Show what a metric came to at a snapshot."""
+        """Show the figures of a metric at a snapshot.
+
+        Args:
+            metric: Name of the metric.
+            values: Figures by name.
+            num_clips: Clips that were seen before the snapshot.
+        """
         self._clear()
         print(", ".join(f"{name} {value:.6g}" for name, value in values.items()) or f"{metric}: nothing", flush=True)
         self.board.add({f"Metrics/{name}": value for name, value in values.items()}, num_clips)
 
     def progress(self, kimg: float) -> None:
-        """Refresh the progress line, at most four times a second and only on a terminal."""
+        """Refresh the progress line, at most four times a second and only on a terminal.
+
+        Args:
+            kimg: Training so far, in thousand clips.
+        """
         now = time.monotonic()
         if now - self._shown < 0.25 or not _on_terminal():
             return
@@ -107,6 +134,7 @@ class RunLog:
         _show(f"\r{text}\033[K")
 
     def close(self) -> None:
+        """Remove the progress line and close the files."""
         self._clear()
         self.board.close()
 
@@ -127,7 +155,7 @@ def _peak_gpu_gb(device: torch.device) -> float:
 
 
 def _on_terminal() -> bool:
-    """Whether there is a terminal for the progress line, which is not for log files."""
+    """Return whether there is a terminal for the progress line, which is not for log files."""
     try:
         return sys.__stderr__ is not None and sys.__stderr__.isatty()
     except ValueError:  # closed
@@ -135,7 +163,8 @@ def _on_terminal() -> bool:
 
 
 def _show(text: str) -> None:
-    """Write to the terminal, whatever has become of it."""
+    """Write to the terminal; ignore errors of a terminal that is gone."""
     with contextlib.suppress(OSError, ValueError):
-        sys.__stderr__.write(text)
-        sys.__stderr__.flush()
+        if sys.__stderr__ is not None:
+            sys.__stderr__.write(text)
+            sys.__stderr__.flush()

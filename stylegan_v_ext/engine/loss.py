@@ -2,12 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 
+from stylegan_v_ext.engine.protocols import Augmentation, Discriminator, Mapping, Synthesis
 from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.strip import split_label
 from torch_utils import training_stats
@@ -20,13 +20,24 @@ class StyleGAN2Loss:
     Every step runs forward and backward and leaves the gradients in the networks.
 
     Args:
-        r1_gamma: Weight of the squared image gradient, summed over the strip.
-        style_mixing_prob: Share of clips that take the last content rows from a second latent.
-        pl_weight: 0 switches path length off.
-        pl_batch_shrink: How many times smaller its batch is.
-        pl_decay: Of the running mean of path lengths.
-        compiled: Run the networks through `torch.compile` where first derivatives do, which R1 and path lengths go
-            beyond; `ValueError` where it does not work.
+        device: Device of the networks.
+        G: Generator; its mapping and synthesis networks are called apart.
+        D: Discriminator.
+        augment_pipe: Augmentation of all that the discriminator sees; None for no augmentation.
+        r1_gamma: Weight of the squared gradient of the logits, summed over the strip.
+        style_mixing_prob: Share of clips that take the last content rows from a second latent, 0 ... 1.
+        pl_weight: Weight of the path length penalty; 0 for no penalty.
+        pl_batch_shrink: How many times smaller the batch of the path length step is.
+        pl_decay: Decay of the running mean of path lengths, 0 ... 1.
+        compiled: Whether the networks run through `torch.compile` in the steps that need first derivatives alone. R1
+            and path lengths need second ones.
+
+    Attributes:
+        augment_p: Probability of the augmentation, 0 ... 1.
+        pl_mean: Running mean of path lengths, a scalar tensor.
+
+    Raises:
+        ValueError: If `compiled` is asked for and `torch.compile` does not work.
     """
 
     def __init__(
@@ -34,7 +45,8 @@ class StyleGAN2Loss:
         device: torch.device,
         G: VideoGenerator,
         D: torch.nn.Module,
-        augment_pipe: torch.nn.Module | None = None,
+        augment_pipe: Augmentation | None = None,
+        *,
         r1_gamma: float = 10,
         style_mixing_prob: float = 0,
         pl_weight: float = 0,
@@ -48,13 +60,21 @@ class StyleGAN2Loss:
         self.style_mixing_prob = style_mixing_prob
         self.pl_weight, self.pl_batch_shrink, self.pl_decay = pl_weight, pl_batch_shrink, pl_decay
         self.pl_mean = torch.zeros([], device=device)
-        self._synthesis: Any = G.synthesis
-        self._discriminator: Any = D
-        if compiled:
-            self._synthesis, self._discriminator = (_compiled(network, device) for network in (G.synthesis, D))
+        self._mapping: Mapping = G.mapping
+        self._synthesis: Synthesis = _compiled(G.synthesis, device) if compiled else G.synthesis
+        self._discriminator: Discriminator = _compiled(D, device) if compiled else D
 
     def generator_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
-        """Gmain: maximise log sigmoid of the logits. z `[N, z_dim]`, c `[N, K + F]`. Returns the loss, as all steps."""
+        """Gmain: maximise log sigmoid of the logits of generated clips.
+
+        Args:
+            z: Latents `[N, z_dim]`.
+            c: Labels `[N, K + F]`, class and timestamps in frames.
+            gain: Weight of this part of the batch.
+
+        Returns:
+            The loss of each clip.
+        """
         with _training(self.G):
             logits = self._logits(self._synthesis(self._ws(z, c)), c)
             _report_scores("fake", logits)
@@ -64,7 +84,16 @@ class StyleGAN2Loss:
         return loss.detach()
 
     def path_length_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
-        """Greg: keep the size of d image / d w near its running mean (StyleGAN2, equation 4)."""
+        """Greg: keep the size of d image / d w near its running mean (StyleGAN2, equation 4).
+
+        Args:
+            z: Latents `[N, z_dim]`; the first `N / pl_batch_shrink` are used.
+            c: Labels `[N, K + F]`, class and timestamps in frames.
+            gain: Weight of this part of the batch.
+
+        Returns:
+            The penalty of each clip.
+        """
         shrunk = max(len(z) // self.pl_batch_shrink, 1)
         z, c = z[:shrunk], c[:shrunk]
         with _training(self.G):
@@ -86,7 +115,18 @@ class StyleGAN2Loss:
     def discriminator_step(
         self, real: torch.Tensor, real_c: torch.Tensor, z: torch.Tensor, c: torch.Tensor, gain: float = 1
     ) -> torch.Tensor:
-        """Dmain: minimise log sigmoid of generated clips' logits, maximise it for real strips in -1 ... 1."""
+        """Dmain: minimise log sigmoid of the logits of generated clips, maximise it for real clips.
+
+        Args:
+            real: Real strips `[N, 3, F*H, W]` with colours of -1 ... 1.
+            real_c: Labels of the real clips `[N, K + F]`, class and timestamps in frames.
+            z: Latents `[N, z_dim]` of the generated clips.
+            c: Labels `[N, K + F]` of the generated clips.
+            gain: Weight of this part of the batch.
+
+        Returns:
+            The loss of each pair of a generated and a real clip.
+        """
         with torch.no_grad():
             fake = self._synthesis(self._ws(z, c))
         with _training(self.D):
@@ -103,7 +143,16 @@ class StyleGAN2Loss:
         return (fake_loss + real_loss).detach()
 
     def r1_step(self, real: torch.Tensor, real_c: torch.Tensor, gain: float = 1) -> torch.Tensor:
-        """Dreg: gamma / 2 times the squared gradient of the logits at real strips (R1)."""
+        """Dreg: R1, gamma / 2 times the squared gradient of the logits at real clips (Mescheder et al. 2018, eq. 9).
+
+        Args:
+            real: Real strips `[N, 3, F*H, W]` with colours of -1 ... 1.
+            real_c: Labels of the real clips `[N, K + F]`, class and timestamps in frames.
+            gain: Weight of this part of the batch.
+
+        Returns:
+            The squared gradient of each clip.
+        """
         with _training(self.D):
             real = real.detach().requires_grad_()
             logits = self.D(self._augmented(real), real_c)
@@ -116,14 +165,14 @@ class StyleGAN2Loss:
         return penalty.detach()
 
     def _ws(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        """Rows of `ws`, with the last content rows of some clips taken from another latent."""
-        ws = self.G.mapping(z, c)
+        """Return rows of `ws`, with the last content rows of some clips taken from another latent."""
+        ws = self._mapping(z, c)
         if self.style_mixing_prob <= 0:
             return ws
         num_ws = self.G.num_ws
         # Class alone: the second latent lends content, not motion.
         classes, _ = split_label(c, self.G.num_classes)
-        other = self.G.mapping(torch.randn_like(z), classes, skip_w_avg_update=True)
+        other = self._mapping(torch.randn_like(z), classes, skip_w_avg_update=True)
         cutoff = torch.randint(1, num_ws, [len(z), 1])
         cutoff = torch.where(torch.rand(len(z), 1) < self.style_mixing_prob, cutoff, num_ws)
         mixed = (torch.arange(num_ws) >= cutoff).to(ws.device, non_blocking=True)
@@ -142,8 +191,8 @@ def _report_scores(kind: str, logits: torch.Tensor) -> None:
     training_stats.report(f"Loss/signs/{kind}", logits.sign())
 
 
-def _compiled(network: torch.nn.Module, device: torch.device) -> Any:
-    """A network's forward pass through `torch.compile`. Raises `ValueError` where it does not work."""
+def _compiled(network: torch.nn.Module, device: torch.device) -> Callable[..., torch.Tensor]:
+    """Return the forward pass of a network through `torch.compile`. Raises `ValueError` if that does not work."""
     try:
         torch.compile(torch.sin)(torch.zeros(2, device=device))
     except Exception as error:  # of the compiler, of what it calls, or of a Python that it does not know yet
@@ -158,8 +207,8 @@ def _compiled(network: torch.nn.Module, device: torch.device) -> Any:
 @contextlib.contextmanager
 def _training(network: torch.nn.Module) -> Iterator[None]:
     """Let gradients reach this network's parameters, and no others, inside the block."""
-    network.requires_grad_(True)
+    network.requires_grad_(requires_grad=True)
     try:
         yield
     finally:
-        network.requires_grad_(False)
+        network.requires_grad_(requires_grad=False)

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.generate.formats import FASTEST, SLOWEST
 from stylegan_v_ext.generate.layout import Layout, tile
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.writers import FASTEST, SLOWEST, write_png, write_video
+from stylegan_v_ext.generate.writers import write_png, write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _STEP = 4  # frames between the pictures of a row
@@ -19,8 +20,13 @@ _DEFAULT_FPS = 25.0
 class SampleSheets:
     """Writes `reals.png`, `fakes*.png` (a video a row, time to the right) and `fakes*.mp4` into a run folder.
 
-    The MP4 shows the same contents twice: on the left every video with its own motion, on the right
-    all with the same one. Seeds are 0, 1, ..., so that sheets of all times and runs compare.
+    The MP4 shows the same contents twice: on the left every video with its own motion, on the right all videos with the
+    same motion. Seeds are 0, 1, ..., so that sheets of all times and runs can be compared.
+
+    Args:
+        run_dir: Run folder.
+        dataset: Training set.
+        seed: Seed of the choice of real videos.
     """
 
     def __init__(self, run_dir: str | Path, dataset: SparseVideoDataset, seed: int = 0) -> None:
@@ -31,14 +37,14 @@ class SampleSheets:
         self.fps = min(max(dataset.fps or _DEFAULT_FPS, SLOWEST), FASTEST)  # what a data set says may be anything
 
     def _class_of_row(self, row: int) -> int | None:
-        """Class of the real video in that row, so that sheets of reals and fakes compare."""
+        """Return the class of the real video in a row, so that sheets of reals and fakes can be compared."""
         if not self.dataset.has_labels:
             return None
         item = self.items[row % len(self.items)]
         return int(self.dataset.get_details(int(item)).raw_label.argmax())
 
     def save_reals(self) -> None:
-        """Rows of real frames, `_STEP` frames apart where the videos are long enough."""
+        """Write rows of real frames, `_STEP` frames apart if the videos are long enough."""
         images = []
         for item in self.items:
             video = self.dataset.read_video(int(item), num_frames=self.columns * _STEP)
@@ -47,7 +53,13 @@ class SampleSheets:
         write_png(self.run_dir / "reals.png", tile(images, self.columns))
 
     def save_fakes(self, generator: VideoGenerator, device: torch.device, name: str) -> None:
-        """`{name}.png`, and for video generators `{name}.mp4`."""
+        """Write `{name}.png`, and for video generators `{name}.mp4`.
+
+        Args:
+            generator: Generator in evaluation mode.
+            device: Device of the generator.
+            name: Name of the files without ending.
+        """
         sampler = VideoSampler(generator, device)
         if self.dataset.num_frames == 1:
             seeds = range(self.rows * self.columns)
@@ -61,6 +73,6 @@ class SampleSheets:
         write_png(self.run_dir / f"{name}.png", tile(images, self.columns))
         own = self.names[:4]
         shared = [VideoName(video.content_seed, own[0].content_seed, video.class_index) for video in own]
-        cells = [sampler.video(name) for name in (*own[:2], *shared[:2], *own[2:], *shared[2:])]
+        cells = [sampler.scene(name) for name in (*own[:2], *shared[:2], *own[2:], *shared[2:])]
         frames = sampler.grid(cells, Layout(4, 2), frame_times(_VIDEO_FRAMES))
         write_video(self.run_dir / f"{name}.mp4", frames, self.fps)

@@ -1,188 +1,140 @@
-"""All that a run needs to go on exactly as if it had never stopped, in one file.
+"""What is trained, saved and restored.
 
-Random generators are not in it: what a step draws is a function of the seed, the step and the round
-(`loop.Trainer`), and what an item draws of its position (`batches`).
+Random generators are not in it: what a step draws is a function of the seed, the step and the round (`step.GanStep`),
+and what an item of the data draws is a function of its position (`batches`).
 """
 
-import json
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-import dnnlib
-from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.checkpoints.plain_values import plain
-from stylegan_v_ext.checkpoints.reader import read_file
-from stylegan_v_ext.data.fingerprint import difference
-from stylegan_v_ext.data.recorded import recorded_path
-from stylegan_v_ext.documents import read_json
-from stylegan_v_ext.engine.options import check_options
-from stylegan_v_ext.engine.state_check import NETWORKS, OPTIMIZERS, VERSION, check_fit, check_layout
-from stylegan_v_ext.files import atomic_path, save_tensors
-from torch_utils import training_stats
+import torch
 
-STATE_NAME = "training-state-latest.pt"
-OPTIONS_NAME = "training_options.json"
-_REMEDY = "start a new run with --resume=SNAPSHOT"
+from stylegan_v_ext.engine.augment import AugmentPipe
+from stylegan_v_ext.engine.loss import StyleGAN2Loss
+from stylegan_v_ext.networks.generator import VideoGenerator
+from torch_utils.training_stats import Collector, Statistics
+
+NETWORKS = ("G", "D", "G_ema")
+OPTIMIZERS = {"G_opt": "G", "D_opt": "D"}
+"""Optimizers, and the network that each moves."""
 
 
-def capture(trainer: Any) -> dict[str, Any]:
-    """The state of a `Trainer` between two steps; all processes have to call it."""
-    return dict(
-        version=VERSION,
-        num_clips=trainer.num_clips,
-        num_steps=trainer.num_steps,
-        num_items=len(trainer.dataset),
-        data={"path": trainer.dataset.path, "fingerprint": trainer.fingerprint},
-        networks={name: getattr(trainer, name).state_dict() for name in NETWORKS},
-        optimizers={name: getattr(trainer, name).state_dict() for name in OPTIMIZERS},
-        augment_p=trainer.loss.augment_p,
-        pl_mean=trainer.loss.pl_mean,
-        ada_stats=trainer.ada_stats.state_dict(),
-        statistics=training_stats.state_dict(),
-        progress=trainer.progress.state_dict(),
-    )
+@dataclass
+class Progress:
+    """Where a run is in its ticks.
 
-
-def restore(trainer: Any, state: dict[str, Any]) -> None:
-    """Put a fresh `Trainer` where another stopped. Raises `ValueError` for a state that does not fit it."""
-    try:
-        check_fit(state, trainer)
-    except ValueError as error:
-        raise ValueError(
-            f"{trainer.run_dir / STATE_NAME} does not fit the run's options ({error}); {_REMEDY}"
-        ) from None
-    trainer.num_clips, trainer.num_steps = state["num_clips"], state["num_steps"]
-    for name, tensors in state["networks"].items():
-        getattr(trainer, name).load_state_dict(tensors)
-    for name, content in state["optimizers"].items():
-        optimizer = getattr(trainer, name)
-        own = optimizer.state_dict()["param_groups"]  # settings are the options', moments the state's
-        optimizer.load_state_dict({"state": content["state"], "param_groups": own})
-    trainer.loss.augment_p = float(state["augment_p"])
-    trainer.loss.pl_mean.copy_(state["pl_mean"])
-    if trainer.augment_pipe is not None:
-        trainer.augment_pipe.p.fill_(state["augment_p"])
-    training_stats.load_state_dict(state["statistics"])
-    trainer.ada_stats.load_state_dict(state["ada_stats"])
-    trainer.progress.load_state_dict(state["progress"])
-
-
-def check_data(dataset: Any, fingerprint: dict[str, str], state: dict[str, Any]) -> dict[str, str]:
-    """Raise `ValueError` unless a data set is the one that a state was made with; returns all that is known of it.
-
-    Args:
-        dataset: The open data set.
-        fingerprint: Its own. States of version 0.1.0 have no fingerprint to compare, only the number of items. A folder
-            has no checksums: those of the zip that it was stay in the run.
+    Attributes:
+        next_tick: Number of clips at which the next tick ends.
+        collector: Statistics since the last tick.
+        tick: Number of ticks so far.
+        seconds: Seconds of training so far.
+        maintenance: Seconds of writing files at the last tick; not saved.
     """
-    if state["num_items"] != len(dataset):
-        raise ValueError(
-            f"{dataset.path} has {len(dataset)} items, had {state['num_items']} when the run began; {_REMEDY}"
+
+    next_tick: float
+    collector: Collector = field(default_factory=Collector)
+    tick: int = 0
+    seconds: float = 0.0
+    maintenance: float = 0.0
+
+    def is_at(self, every: int) -> bool:
+        """Return whether something is due that happens every so many ticks; 0 is never."""
+        return every > 0 and self.tick % every == 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the values for a state file."""
+        return dict(
+            tick=self.tick, next_tick=self.next_tick, seconds=self.seconds, collector=self.collector.state_dict()
         )
-    before = state.get("data")
-    differing = before and difference(before["fingerprint"], fingerprint)
-    if before and differing:
-        raise ValueError(
-            f"{dataset.path} holds other data than {before['path']} did in this run: {differing} differ; name the data "
-            f"of this run with --data=PATH, or {_REMEDY}"
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from the values of a state file."""
+        self.tick, self.next_tick, self.seconds = saved["tick"], saved["next_tick"], saved["seconds"]
+        self.collector.load_state_dict(saved["collector"])
+
+
+@dataclass
+class TrainingState:
+    """Networks, optimizers and all numbers that training moves.
+
+    Attributes:
+        G: Generator.
+        D: Discriminator.
+        G_ema: Moving average of the generator, which generates after training.
+        augment_pipe: Augmentation of what D sees; None for no augmentation.
+        loss: Loss of both networks. It holds the probability of the augmentation and the mean path length.
+        G_opt: Optimizer of the generator.
+        D_opt: Optimizer of the discriminator.
+        progress: Where the run is in its ticks.
+        statistics: Sums of everything that the run reported.
+        ada_stats: Signs of the logits of real clips since the probability of the augmentation last moved.
+        num_clips: Real clips seen so far.
+        num_steps: Steps so far.
+    """
+
+    G: VideoGenerator
+    D: torch.nn.Module
+    G_ema: VideoGenerator
+    augment_pipe: AugmentPipe | None
+    loss: StyleGAN2Loss
+    G_opt: torch.optim.Optimizer
+    D_opt: torch.optim.Optimizer
+    progress: Progress
+    statistics: Statistics
+    ada_stats: Collector = field(default_factory=lambda: Collector(regex="Loss/signs/real"))
+    num_clips: int = 0
+    num_steps: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the networks."""
+        return self.loss.pl_mean.device
+
+    @property
+    def augment_p(self) -> float:
+        """Probability of the augmentation, 0 ... 1."""
+        return self.loss.augment_p
+
+    @augment_p.setter
+    def augment_p(self, p: float) -> None:
+        self.loss.augment_p = p
+        if self.augment_pipe is not None:
+            self.augment_pipe.p.fill_(p)
+
+    @property
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """All networks by the names that they have in files."""
+        return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """All optimizers by the names that they have in files."""
+        return {"G_opt": self.G_opt, "D_opt": self.D_opt}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything for a state file; all processes have to call it."""
+        return dict(
+            num_clips=self.num_clips,
+            num_steps=self.num_steps,
+            networks={name: network.state_dict() for name, network in self.networks.items()},
+            optimizers={name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            augment_p=self.augment_p,
+            pl_mean=self.loss.pl_mean,
+            ada_stats=self.ada_stats.state_dict(),
+            statistics=self.statistics.state_dict(),
+            progress=self.progress.state_dict(),
         )
-    return {**(before["fingerprint"] if before else {}), **fingerprint}
 
-
-def network_sizes(dataset: Any) -> dict[str, int]:
-    """Arguments of a run's networks that follow from its data set."""
-    return {"c_dim": dataset.label_dim, "img_resolution": dataset.resolution, "img_channels": dataset.num_channels}
-
-
-def check_sizes(config: dnnlib.EasyDict, dataset: Any, state: dict[str, Any]) -> None:
-    """Raise `ValueError` unless the networks that a config describes have the tensors of a state.
-
-    Few characters of options can ask for any amount of memory, which is not taken here.
-    """
-    for name, tensors in state["networks"].items():
-        described = config.D_kwargs if name == "D" else config.G_kwargs
-        arguments = {**described, **network_sizes(dataset)}
-        class_name = arguments.pop("class_name").rpartition(".")[2]
-        try:
-            NetworkData(class_name, json.loads(json.dumps(arguments)), tensors).check()
-        except ValueError as error:
-            raise ValueError(
-                f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error}); {_REMEDY}"
-            ) from None
-
-
-def go_on_with_data(config: dnnlib.EasyDict, data: str | None) -> None:
-    """Put the place of the data into a config.
-
-    Args:
-        config: The run's; knows where the data were.
-        data: Where the user says that they are; `None` for where they were.
-
-    Raises:
-        ValueError: For an address that the user did not name: a file alone may not say what is fetched.
-    """
-    config.training_set_kwargs.path = data or recorded_path("the run", config.training_set_kwargs.path)
-
-
-def save_state(trainer: Any, run_dir: Path) -> Path:
-    """Write `training-state-latest.pt`, in the leading process; the one before stays until the new one is complete.
-
-    All processes have to call it.
-    """
-    path, content = run_dir / STATE_NAME, capture(trainer)
-    if trainer.processes.leads:
-        save_tensors(content, path)
-    return path
-
-
-def load_state(run_dir: Path) -> dict[str, Any]:
-    """The state of a run, on the CPU. Raises `ValueError` with the remedy; nothing in it is executed."""
-    path = run_dir / STATE_NAME
-    if not path.is_file():
-        raise ValueError(f"{run_dir} holds no {STATE_NAME}, so the run cannot go on; {_REMEDY}")
-    try:
-        state = plain(read_file(path))
-        check_layout(state)
-    except ValueError as error:
-        reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
-        raise ValueError(f"{path} cannot be read ({reason}); {_REMEDY}") from None
-    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # of damaged tensors
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}); {_REMEDY}") from None
-    return state
-
-
-def save_options(run_dir: Path, config: dict[str, Any]) -> None:
-    """Write `training_options.json`."""
-    with atomic_path(run_dir / OPTIONS_NAME) as temporary:
-        temporary.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def record_data(run_dir: Path, path: str) -> None:
-    """Write into a run's options where its data are now, so that the next part finds them."""
-    options = load_options(run_dir)
-    if options.training_set_kwargs.path != path:
-        options.training_set_kwargs.path = path
-        save_options(run_dir, options)
-
-
-def load_options(run_dir: Path) -> dnnlib.EasyDict:
-    """The config that a run was started with. Raises `ValueError`, naming the first entry that is wrong."""
-    path = run_dir / OPTIONS_NAME
-    try:
-        document = read_json(path)
-        check_options(document)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read ({error}); {_REMEDY}") from None
-    return _easy(document)
-
-
-def _easy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return dnnlib.EasyDict({key: _easy(entry) for key, entry in value.items()})
-    return [_easy(entry) for entry in value] if isinstance(value, list) else value
-
-
-def latest_run(outdir: Path) -> Path | None:
-    """The run folder in `outdir` whose state was written last, `None` if there is none."""
-    states = sorted(outdir.glob(f"*/{STATE_NAME}"), key=lambda path: path.stat().st_mtime_ns)
-    return states[-1].parent if states else None
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on from the content of a state file that fits (`state_check.check_fit`)."""
+        self.num_clips, self.num_steps = saved["num_clips"], saved["num_steps"]
+        for name, network in self.networks.items():
+            network.load_state_dict(saved["networks"][name])
+        for name, optimizer in self.optimizers.items():
+            own = optimizer.state_dict()["param_groups"]  # the run's options give settings, the state moments
+            optimizer.load_state_dict({"state": saved["optimizers"][name]["state"], "param_groups": own})
+        self.augment_p = float(saved["augment_p"])
+        self.loss.pl_mean.copy_(saved["pl_mean"])
+        self.statistics.load_state_dict(saved["statistics"])
+        self.ada_stats.load_state_dict(saved["ada_stats"])
+        self.progress.load_state_dict(saved["progress"])

@@ -11,7 +11,8 @@ import torch
 
 from stylegan_v_ext.documents import check_arrays, parse_json
 from stylegan_v_ext.files import atomic_path
-from stylegan_v_ext.networks.noise import NoiseSource, recorded_noise
+from stylegan_v_ext.networks.anchor_noise import NoiseSource, recorded_noise
+from stylegan_v_ext.networks.generator import VideoGenerator
 
 _KEYS = ("w", "motion", "first_anchor", "motion_seed", "times", "settings")
 
@@ -21,12 +22,13 @@ class VideoLatents:
     """A video that was found or edited, not named by seeds alone.
 
     Attributes:
-        w: Content rows `[1, num_ws, w_dim]`, under that key for StyleGAN2's tools too.
-        motion: Noise eps `[K, motion_z_dim]` of the anchors from `first_anchor` on, K = 0 for none; all other anchors
-            have the noise of `motion_seed`, so that the video goes on for ever.
-        times: `[F]`, of the frames that it was made from, in frames.
-        class_index: `None` without classes.
-        settings: Plain values, for people.
+        w: Content rows `[1, num_ws, w_dim]`. The file has them under the key that StyleGAN2's tools read.
+        motion: Noise eps `[K, motion_z_dim]` of K anchors; K may be 0.
+        first_anchor: Number of the first of these anchors.
+        motion_seed: Seed of the noise of all other anchors, so that the video goes on for ever.
+        times: Times `[F]` of the frames that the video was made from, in frames of the training data.
+        class_index: Class of a conditional network; None for a network without classes.
+        settings: How the video was made, as plain values; people read them.
     """
 
     w: torch.Tensor
@@ -38,11 +40,18 @@ class VideoLatents:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def noise(self) -> NoiseSource:
-        """The noise of its motion."""
+        """Return the noise that the motion comes from."""
         return recorded_noise(self.motion, self.first_anchor, self.motion_seed)
 
     def save(self, path: str | Path) -> None:
-        """Write a `.npz` file."""
+        """Write a file that `load_latents` reads.
+
+        Args:
+            path: Name of the file, which ends in .npz.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
         settings = json.dumps({**self.settings, "class_index": self.class_index})
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez(
@@ -55,10 +64,20 @@ class VideoLatents:
                 settings=settings,
             )
 
-    def check(self, generator: Any, name: str) -> None:
-        """Raise `ValueError` unless a generator can show these latents."""
+    def check(self, generator: VideoGenerator, name: str) -> None:
+        """Check that a generator can show these latents.
+
+        Args:
+            generator: A video generator.
+            name: What the message calls the latents, such as their file.
+
+        Raises:
+            ValueError: If the latents are of another network.
+        """
+        network = generator.mapping.motion
+        assert network is not None, "an image model has no motion"
         rows = 1, generator.num_ws, generator.w_dim
-        z_dim, classes = generator.mapping.motion.z_dim, generator.num_classes
+        z_dim, classes = network.z_dim, generator.num_classes
         if tuple(self.w.shape) != rows or self.motion.shape[1] != z_dim:
             raise ValueError(
                 f"{name} holds w {list(self.w.shape)} and motion of {self.motion.shape[1]} values, the network takes "
@@ -72,7 +91,17 @@ class VideoLatents:
 
 
 def load_latents(path: str | Path) -> VideoLatents:
-    """Read a file of `VideoLatents.save`. Raises `ValueError` for anything else; nothing in it is executed."""
+    """Read a file of `VideoLatents.save`. Nothing in it is executed.
+
+    Args:
+        path: Name of the file.
+
+    Returns:
+        The video, on the CPU.
+
+    Raises:
+        ValueError: If there is no such file, or if it holds anything else.
+    """
     try:
         check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as file:

@@ -11,13 +11,14 @@ import PIL.ImageFont
 
 @dataclass(frozen=True)
 class Layout:
-    """Cells row by row.
+    """Cells of one size, row by row.
 
     Attributes:
-        rows: `None` for as many as it takes.
+        columns: Number of columns.
+        rows: Number of rows; None for as many as the pictures need.
         padding: Pixels between cells and around them.
-        labels: A text above every cell, cut where it is wider than the cell.
-        label_height: In pixels.
+        labels: A text above every cell, cut off if it is wider than the cell; None for no texts.
+        label_height: Pixels above a cell for its text.
     """
 
     columns: int
@@ -27,7 +28,11 @@ class Layout:
     label_height: int = 14
 
     def compose(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Images uint8 `[H, W, C]` of one size, as one; cells without an image are black."""
+        """Return one picture of several; cells without a picture are black.
+
+        Args:
+            images: Pictures uint8 `[H, W, C]` of one size.
+        """
         height, width, channels = images[0].shape
         rows = -(-len(images) // self.columns) if self.rows is None else self.rows
         top = self.label_height if self.labels else 0
@@ -44,19 +49,25 @@ class Layout:
 
 
 def tile(images: Sequence[np.ndarray], columns: int, rows: int | None = None) -> np.ndarray:
-    """Images `[H, W, C]` edge to edge in rows of `columns`."""
+    """Return one picture of several, edge to edge.
+
+    Args:
+        images: Pictures `[H, W, C]` of one size.
+        columns: Number of columns.
+        rows: Number of rows; None for as many as the pictures need.
+    """
     return Layout(columns, rows).compose(images)
 
 
 def resized(image: np.ndarray, size: int) -> np.ndarray:
-    """An image `[H, W, 3]` at `[size, size, 3]`, itself if it has that size."""
+    """Return a picture `[H, W, 3]` as `[size, size, 3]`; the same picture if it has that size."""
     if image.shape[:2] == (size, size):
         return image
     return np.asarray(PIL.Image.fromarray(image).resize((size, size), PIL.Image.Resampling.LANCZOS))
 
 
 def _text(text: str, width: int, height: int) -> np.ndarray:
-    """A line of text, grey `[height, width]`."""
+    """Draw a line of text, grey `[height, width]`."""
     image = PIL.Image.new("L", (width, height))
     font = PIL.ImageFont.load_default(height * 0.72)
     PIL.ImageDraw.Draw(image).text((1, height / 2), text, fill=235, font=font, anchor="lm")

@@ -1,4 +1,4 @@
-"""What may be done to a video before it is rendered, as one list of ingredients."""
+"""What may be done to a video before its frames are made, as one list of ingredients."""
 
 from dataclasses import dataclass, field
 
@@ -6,15 +6,17 @@ import torch
 
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.sampler import Source, VideoSampler
-from stylegan_v_ext.generate.tracks import Content, Schedule, Video
+from stylegan_v_ext.generate.tracks import Content, Scene, Schedule
 
 
 @dataclass(frozen=True)
 class StyleMix:
-    """Content rows of another source.
+    """Styles of another source for some layers (StyleGAN, section 3.1).
 
     Attributes:
-        weight: 0 for none of it, 1 for all.
+        source: Where the styles come from.
+        rows: Content rows that they replace.
+        weight: Their share by frame: 0 leaves the styles as they are, 1 replaces them.
     """
 
     source: Source
@@ -27,12 +29,14 @@ class Recipe:
     """Ingredients; the defaults leave a video as it is.
 
     Attributes:
-        truncation: Psi by frame.
-        mix: Other styles for some layers.
-        push, strength: A direction in w, `[w_dim]` or `[num_ws, w_dim]`, and how far along it by frame.
-        amplitude: Of motion, 1 for as it is.
-        nudge: Added to every motion vector, `[w_dim]`.
-        loop: Frames of training data after which the motion comes back to its start, `None` for never.
+        truncation: Psi by frame; None for no truncation.
+        mix: Styles of another source for some layers; None for no mixing.
+        push: A direction in w, `[w_dim]` or `[num_ws, w_dim]`; None for no direction.
+        strength: How far content moves along `push`, by frame.
+        amplitude: Factor of all movements; 1 leaves them as they are, 0 is a still.
+        nudge: Vector `[w_dim]` that is added to every motion vector; None for no vector.
+        loop: Length in frames of the training data after which the motion comes back to its start; None for a motion
+            that goes on for ever.
     """
 
     truncation: Schedule | None = None
@@ -43,8 +47,17 @@ class Recipe:
     nudge: torch.Tensor | None = None
     loop: float | None = None
 
-    def video(self, sampler: VideoSampler, content: Content, motion: Source) -> Video:
-        """Content and the motion of a source, prepared."""
+    def scene(self, sampler: VideoSampler, content: Content, motion: Source) -> Scene:
+        """Prepare a video.
+
+        Args:
+            sampler: Sampler of the network that will make the frames.
+            content: What is seen.
+            motion: Where the motion comes from.
+
+        Returns:
+            Content and motion with all ingredients.
+        """
         if self.mix is not None:
             other = tracks.still(sampler.content(self.mix.source))
             content = tracks.mixed(content, other, self.mix.rows, self.mix.weight)
@@ -54,10 +67,11 @@ class Recipe:
             content = tracks.moved(content, self.push, self.strength)
         moving = sampler.motion(motion, self.loop)
         if self.amplitude != 1:
-            distance = sampler.generator.mapping.motion.distance
+            network = sampler.generator.mapping.motion
+            assert network is not None, "an image model has no motion"
             with torch.inference_mode():
-                centre = tracks.mean_motion(sampler.motion(motion), distance)
+                centre = tracks.mean_motion(sampler.motion(motion), network.distance)
             moving = tracks.amplified(moving, self.amplitude, centre)
         if self.nudge is not None:
             moving = tracks.shifted(moving, self.nudge.to(sampler.device, torch.float32))
-        return Video(content, moving)
+        return Scene(content, moving)

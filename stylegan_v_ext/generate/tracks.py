@@ -2,7 +2,7 @@
 
 A video is content, which decides what is seen, and motion, which decides how it moves (StyleGAN-V,
 section 3.1); a generator makes frames of the two. Every tool here takes such functions and returns
-one, so that tools combine.
+a new one, so that tools can be combined.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,35 +12,45 @@ import numpy as np
 import scipy.interpolate
 import torch
 
+from stylegan_v_ext.networks.anchor_noise import NoiseSource, looped_noise
 from stylegan_v_ext.networks.motion import MotionNetwork
-from stylegan_v_ext.networks.noise import NoiseSource, looped_noise
 
 Content = Callable[[torch.Tensor], torch.Tensor]
-"""Frame numbers `[F]` of the result, from 0 -> content rows `[F, num_ws, w_dim]`, or one where all are equal."""
+"""Frame numbers `[F]` of the result, from 0 -> content rows `[F, num_ws, w_dim]`, or `[1, ...]` if all are equal."""
 
 Motion = Callable[[torch.Tensor], torch.Tensor]
 """Times `[F]`, float64, in frames of the training data -> motion vectors `[F, w_dim]`."""
 
 Schedule = Callable[[torch.Tensor], torch.Tensor]
-"""Frame numbers `[F]` of the result -> a value for each `[F]`, or one `[1]` where all are equal."""
+"""Frame numbers `[F]` of the result -> a value for each, `[F]`, or `[1]` if all are equal."""
 
 _MEAN_ANCHORS = 64
 
 
 @dataclass(frozen=True)
-class Video:
-    """What the frames of a video are computed from."""
+class Scene:
+    """What the frames of a video are computed from.
+
+    Attributes:
+        content: What is seen.
+        motion: How it moves.
+    """
 
     content: Content
     motion: Motion
 
 
 def constant(value: float) -> Schedule:
+    """Return a schedule with the same value in every frame."""
     return lambda frames: torch.tensor([value], dtype=torch.float32)
 
 
 def keyframes(points: Sequence[tuple[float, float]]) -> Schedule:
-    """Lines between (frame, value) points in ascending order, level before the first and after the last."""
+    """Return a schedule of straight lines between points.
+
+    Args:
+        points: (frame, value) pairs by ascending frame. The first value holds before them, the last one after them.
+    """
     if len(points) == 1:
         return constant(points[0][1])
     x, y = zip(*points, strict=True)
@@ -51,16 +61,17 @@ def keyframes(points: Sequence[tuple[float, float]]) -> Schedule:
 
 
 def still(rows: torch.Tensor) -> Content:
-    """The same content `[1, num_ws, w_dim]` in every frame."""
+    """Return a track with the same content `[1, num_ws, w_dim]` in every frame."""
     return lambda frames: rows
 
 
-def through(contents: Sequence[torch.Tensor], num_frames: int, closed: bool = False) -> Content:
-    """A smooth path in w through several contents `[1, num_ws, w_dim]`, evenly spaced over `num_frames`.
+def through(contents: Sequence[torch.Tensor], num_frames: int, *, closed: bool = False) -> Content:
+    """Return a smooth path in w through several contents: a cubic spline, a straight line between two contents.
 
     Args:
-        closed: Come back to the first after the last frame, for loops. A cubic spline; a straight line between two
-            contents.
+        contents: Content rows `[1, num_ws, w_dim]` of each stop; the stops are evenly spaced in time.
+        num_frames: Length of the path in frames.
+        closed: Whether the path comes back to the first content after the last frame, for loops.
     """
     stops = torch.cat([*contents, contents[0]] if closed else list(contents)).cpu().numpy()
     length = num_frames if closed else max(num_frames - 1, 1)
@@ -75,20 +86,33 @@ def through(contents: Sequence[torch.Tensor], num_frames: int, closed: bool = Fa
 
 
 def mixed(first: Content, second: Content, rows: slice, weight: Schedule) -> Content:
-    """Style mixing: `rows` move from the first content's to the second's as the weight goes from 0 to 1."""
+    """Mix styles (StyleGAN, section 3.1).
+
+    Args:
+        first: Content that all other rows come from.
+        second: Content that `rows` move to.
+        rows: Content rows that are mixed.
+        weight: Share of the second content, 0 to 1, by frame.
+    """
 
     def content(frames: torch.Tensor) -> torch.Tensor:
-        a, b = torch.broadcast_tensors(first(frames), second(frames))
-        share = weight(frames).to(a, non_blocking=True)[:, None, None]
-        a = a.expand(max(len(a), len(share)), -1, -1).clone()
-        a[:, rows] = a[:, rows].lerp(b[:, rows].expand_as(a[:, rows]), share.expand_as(a[:, rows]))
-        return a
+        ours, theirs = torch.broadcast_tensors(first(frames), second(frames))
+        share = weight(frames).to(ours, non_blocking=True)[:, None, None]
+        ours = ours.expand(max(len(ours), len(share)), -1, -1).clone()
+        ours[:, rows] = ours[:, rows].lerp(theirs[:, rows].expand_as(ours[:, rows]), share.expand_as(ours[:, rows]))
+        return ours
 
     return content
 
 
 def truncated(content: Content, centre: torch.Tensor, psi: Schedule) -> Content:
-    """Pull content towards `centre` `[w_dim]`: psi 1 leaves it, 0 is the average (StyleGAN, appendix B)."""
+    """Pull content towards a centre (StyleGAN, appendix B).
+
+    Args:
+        content: What is pulled.
+        centre: Mean of w, `[w_dim]`.
+        psi: Share of the distance that is left, by frame: 1 leaves content as it is, 0 is the centre.
+    """
 
     def pulled(frames: torch.Tensor) -> torch.Tensor:
         rows = content(frames)
@@ -98,7 +122,13 @@ def truncated(content: Content, centre: torch.Tensor, psi: Schedule) -> Content:
 
 
 def moved(content: Content, direction: torch.Tensor, strength: Schedule) -> Content:
-    """Content plus strength times a direction `[w_dim]` or `[num_ws, w_dim]`."""
+    """Return content plus strength times a direction.
+
+    Args:
+        content: Where to start from.
+        direction: Vector `[w_dim]` or `[num_ws, w_dim]`.
+        strength: How far to go, by frame.
+    """
 
     def shifted(frames: torch.Tensor) -> torch.Tensor:
         rows = content(frames)
@@ -108,7 +138,16 @@ def moved(content: Content, direction: torch.Tensor, strength: Schedule) -> Cont
 
 
 def rows_of(low: int, high: int, num_ws: int) -> slice:
-    """Content rows that the layers of resolutions `low` to `high` read first."""
+    """Return the content rows that the layers of some resolutions read first.
+
+    Args:
+        low: Smallest resolution, in pixels.
+        high: Largest resolution, in pixels.
+        num_ws: Number of all content rows of the network.
+
+    Raises:
+        ValueError: If the network has no such layers.
+    """
     top = 2 ** (num_ws // 2 + 1)
     if low > high or low > top or any(r < 4 or r & (r - 1) for r in (low, high)):
         raise ValueError(f"layers {low}-{high} are none of this network's; it has the powers of two from 4 to {top}")
@@ -121,21 +160,31 @@ def rows_of(low: int, high: int, num_ws: int) -> slice:
 
 
 def network_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSource) -> Motion:
-    """The motion that a network makes of noise.
+    """Return the motion that a network makes of noise.
 
     Args:
-        classes: Class part `[1, K]`.
+        network: Motion network of a generator.
+        classes: Class part `[1, K]` of the label.
+        noise: Noise of the anchors.
     """
     return lambda times: network(times[None], classes, noise)[0]
 
 
 def looped_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSource, length: float) -> Motion:
-    """A motion that comes back to where it was after `length` frames, as smooth there as anywhere.
+    """Return a motion that comes back to its start, and is as smooth there as anywhere.
 
-    The noise repeats after a whole number of anchors, and time runs from anchor 0 to there again and
-    again: a motion vector is continuous at anchors and equals B u there, so the end meets the start.
-    Time is stretched so that the anchors fit the length, least near multiples of the motion distance.
-    Raises `ValueError` for an LSTM, which never comes back.
+    The noise repeats after a whole number of anchors, and time runs from anchor 0 to there again and again: a motion
+    vector is continuous at anchors and equals B u there (StyleGAN-V, section 3.2), so that the end meets the start.
+    Time is stretched so that the anchors fit the length; the change is smallest near multiples of the motion distance.
+
+    Args:
+        network: Motion network of a generator.
+        classes: Class part `[1, K]` of the label.
+        noise: Noise of the anchors.
+        length: Time after which the motion comes back, in frames of the training data.
+
+    Raises:
+        ValueError: If the network is an LSTM, which never comes back.
     """
     if network.strategy == "lstm":
         raise ValueError("loops need the 'conv' motion strategy; an LSTM never comes back to where it was")
@@ -146,15 +195,26 @@ def looped_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSou
 
 
 def mean_motion(motion: Motion, distance: float) -> torch.Tensor:
-    """What a motion moves around, `[w_dim]`: its mean over the first anchors."""
+    """Return what a motion moves around, `[w_dim]`: its mean over the first anchors.
+
+    Args:
+        motion: The motion.
+        distance: Distance between anchors, in frames of the training data.
+    """
     return motion(torch.arange(_MEAN_ANCHORS, dtype=torch.float64) * distance).mean(0)
 
 
 def amplified(motion: Motion, gain: float, centre: torch.Tensor) -> Motion:
-    """Larger (gain over 1) or smaller movements around `centre` `[w_dim]`; 0 stands still."""
+    """Return a motion with larger or smaller movements.
+
+    Args:
+        motion: The motion.
+        gain: Factor of all movements: above 1 they are larger, at 0 nothing moves.
+        centre: What the motion moves around, `[w_dim]`.
+    """
     return lambda times: centre + gain * (motion(times) - centre)
 
 
 def shifted(motion: Motion, offset: torch.Tensor) -> Motion:
-    """A motion in another place: v + offset `[w_dim]`."""
+    """Return a motion v(t) + offset, with an offset `[w_dim]`."""
     return lambda times: motion(times) + offset

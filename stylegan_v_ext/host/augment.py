@@ -1,7 +1,5 @@
 """A checkout's augmentation pipe, applied to clips: every frame gets the same transform."""
 
-from typing import Any
-
 import torch
 
 from stylegan_v_ext.classes import construct
@@ -10,24 +8,35 @@ from torch_utils import persistence
 
 @persistence.persistent_class
 class ClipAugmentPipe(torch.nn.Module):
-    """Runs an image pipe over the frames of strips `[N, C, F*H, W]`, replaying its random draws for each frame.
+    """Runs an image pipe over the frames of strips, repeating its random draws for each frame of a clip.
 
     Args:
-        pipe_class, kwargs: Name and arguments of the pipe for images `[N, C, H, W]`. p: its buffer, which training
-            loops adapt.
+        pipe_class: Path of the class of the pipe for images `[N, C, H, W]`.
+        kwargs: Arguments of the pipe.
     """
 
-    def __init__(self, pipe_class: str, **kwargs: Any) -> None:
+    def __init__(self, pipe_class: str, **kwargs: object) -> None:
         super().__init__()
         self.pipe = construct("image augmentation of a host", {"class_name": pipe_class, **kwargs})
 
     @property
     def p(self) -> torch.Tensor:
-        """Overall probability of the transforms, a tensor without dimensions."""
+        """Overall probability of the transforms, the buffer `[]` of the pipe, which training loops adapt."""
         return self.pipe.p
 
-    def forward(self, strip: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Transformed strips; clips differ from one another, the frames of a clip do not."""
+    def forward(self, strip: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        """Transform strips; clips differ from one another, the frames of a clip do not.
+
+        Args:
+            strip: Clips `[N, C, F*H, W]` with H = W.
+            kwargs: Arguments for the pipe.
+
+        Returns:
+            Transformed clips `[N, C, F*H, W]`.
+
+        Raises:
+            ValueError: If the strip does not divide into square frames.
+        """
         n, c, height, width = strip.shape
         if height % width:
             raise ValueError(f"a strip of height {height} does not divide into square frames of width {width}")

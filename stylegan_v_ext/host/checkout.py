@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# What both have, and what tells them apart.
+# Files that both codebases have, and a file that tells them apart.
 _COMMON = (
     "legacy.py",
     "training/training_loop.py",
@@ -21,14 +21,29 @@ _NETWORKS = {
 
 @dataclass(frozen=True)
 class Checkout:
-    """A folder with the code of a stock codebase, or of a fork with its layout."""
+    """A folder with the code of a stock codebase, or of a fork with the same layout.
+
+    Attributes:
+        path: The folder, without symbolic links.
+        codebase: "stylegan3" or "stylegan2-ada-pytorch".
+    """
 
     path: Path
     codebase: str
 
 
 def recognise(path: str | Path) -> Checkout:
-    """The checkout in a folder. Raises `ValueError` saying what was looked for where there is none."""
+    """Return the checkout in a folder.
+
+    Args:
+        path: The folder; `~` stands for the home folder.
+
+    Returns:
+        The checkout.
+
+    Raises:
+        ValueError: If the folder holds no checkout; the message says which file was looked for.
+    """
     path = Path(os.path.realpath(os.path.expanduser(path)))
     if not path.is_dir():
         raise ValueError(f"{path} is no folder; name a checkout of {' or '.join(_NETWORKS)}")

@@ -3,6 +3,8 @@
 Nothing is written into the checkout, compiled files included.
 """
 
+import importlib
+import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
@@ -19,9 +21,27 @@ OURS = ("stylegan_v_ext", "torch_utils", "dnnlib", "patches")
 OUR_FOLDER = Path(__file__).parents[2]
 
 
+def import_module(name: str) -> ModuleType:
+    """Import a module of the checkout that has been entered.
+
+    Args:
+        name: Name of the module, such as "training.training_loop".
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: If the module needs a package that is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"the host's {name} needs the package {error.name}; install it with pip") from None
+
+
 @lru_cache(1)
 def _patches() -> "list[Patch]":
-    """Those to apply in memory."""
+    """Return the patches that are applied in memory."""
     from patches import needed_patches
 
     return [patch for patch in needed_patches() if not patch.only_written]
@@ -35,6 +55,7 @@ class HostLoader(importlib.machinery.SourceFileLoader):
         self.root = root
 
     def get_code(self, fullname: str) -> CodeType:
+        """Compile the edited text; no compiled file is read or written."""
         from patches import edited
 
         file = Path(self.path).relative_to(self.root).as_posix()
@@ -42,30 +63,41 @@ class HostLoader(importlib.machinery.SourceFileLoader):
         return compile(edited(file, text, _patches()).encode("utf-8"), self.path, "exec", dont_inherit=True)
 
 
-class HostFinder:
+class HostFinder(importlib.abc.MetaPathFinder):
     """Finds modules in the checkout before anywhere else, except those that are ours."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name.partition(".")[0] in OURS:
+        """Find a module; None if it is ours or lies outside of the checkout.
+
+        A checkout may hold installed packages too, in a virtual environment: their modules do not lie where their names
+        say, seen from the top of the checkout, and are left to Python.
+        """
+        package, *inner = fullname.split(".")
+        folder = self.root if path is None else self.root.joinpath(package, *inner[:-1])
+        if package in OURS or (path is not None and str(folder) not in path):
             return None
-        if path is not None and not any(Path(entry).is_relative_to(self.root) for entry in path):
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(name, [str(self.root)] if path is None else path)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, [str(folder)])
         if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             return None
-        spec.loader = HostLoader(name, str(spec.origin), self.root)
+        spec.loader = HostLoader(fullname, str(spec.origin), self.root)
         return spec
+
+
+def is_of_checkout(module: ModuleType) -> bool:
+    """Return whether a module was loaded from a checkout."""
+    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), HostLoader)
 
 
 def import_ours() -> None:
     """Make sure that `torch_utils` and `dnnlib` are this project's, whatever folder comes first on the path.
 
-    Raises `ValueError` if others have been imported already.
+    Raises:
+        ValueError: If others have been imported already.
     """
     for name in OURS:
         module = sys.modules.get(name)

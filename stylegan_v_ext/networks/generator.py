@@ -9,17 +9,31 @@ from stylegan_v_ext.networks.synthesis import SynthesisNetwork
 from stylegan_v_ext.networks.video_mapping import VideoMappingNetwork
 from torch_utils import persistence
 
+__all__ = ["VideoGenerator"]
+
 
 @persistence.persistent_class
 class VideoGenerator(torch.nn.Module):
     """Strips of frames from a content latent and timestamps.
 
     Args:
-        c_dim: Size of the label, K classes + num_frames timestamps.
-        num_frames: F of the training clips; 1 makes StyleGAN2's image generator.
+        c_dim: Size of a label: K classes + num_frames timestamps.
+        img_resolution: Width and height of a frame, a power of two from 8 on.
+        img_channels: Channels of a frame.
+        z_dim: Size of a latent.
+        w_dim: Size of a style and of a motion vector.
+        num_frames: Number F of frames of a training clip; 1 makes StyleGAN2's image generator.
         max_num_frames: Timestamps in labels are clamped below it.
-        mapping_kwargs: `num_layers`, `lr_multiplier`, `w_avg_beta`.
-        motion_kwargs: Of `MotionNetwork`. The others are `SynthesisNetwork`'s.
+        mapping_kwargs: Arguments of `VideoMappingNetwork`: `num_layers`, `lr_multiplier`, `w_avg_beta`.
+        motion_kwargs: Arguments of `MotionNetwork`.
+        channel_base: Channels of a block times its resolution.
+        channel_max: Largest number of channels.
+        num_fp16_res: Number of the highest resolutions that compute in float16 on CUDA.
+        conv_clamp: Largest absolute output of a layer; None is no bound.
+        use_noise: Whether the layers have StyleGAN's noise input.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -78,9 +92,25 @@ class VideoGenerator(torch.nn.Module):
         t: torch.Tensor | None = None,
         motion_seeds: Sequence[int] | None = None,
         motion_z: torch.Tensor | None = None,
-        **synthesis_kwargs: Any,
+        **synthesis_kwargs: object,
     ) -> torch.Tensor:
-        """Strip `[N, img_channels, F*H, W]` in -1 ... 1; arguments as `VideoMappingNetwork.forward`."""
+        """Make clips.
+
+        Args:
+            z: Latents `[N, z_dim]`.
+            c: Labels `[N, K + F]`, or classes `[N, K]` with the timestamps in `t`; None is the zero class vector.
+            truncation_psi: How far to keep styles from the average style; 1 changes nothing.
+            truncation_cutoff: Number of style rows to truncate; None truncates all rows.
+            update_emas: Whether to update running averages.
+            t: Timestamps in frames, `[N, F]`, any real numbers; None takes them from `c`.
+            motion_seeds: N numbers that name the motions; None draws new motions in training, and otherwise derives the
+                numbers from z.
+            motion_z: Noise of the anchors, `[N, K, motion_z_dim]`, in place of motion seeds; None has no effect.
+            synthesis_kwargs: Arguments of `SynthesisNetwork.forward`: `noise_mode`, `force_fp32`.
+
+        Returns:
+            Strips `[N, img_channels, F*H, W]`, -1 (black) to 1 (white). Without timestamps a strip is one frame.
+        """
         ws = self.mapping(
             z,
             c,

@@ -1,7 +1,7 @@
 """Layers with an equalised learning rate (Progressive GAN, section 4.1).
 
-Weights are stored as N(0, 1) / lr_multiplier and used times lr_multiplier / sqrt(fan_in), so that
-an optimizer that normalises gradients learns all of them at the same pace.
+A weight is stored as N(0, 1) / lr_multiplier and multiplied by lr_multiplier / sqrt(fan_in) when it is used. So an
+optimizer that normalises gradients learns all weights at the same pace.
 """
 
 import math
@@ -12,15 +12,34 @@ import torch.nn.functional as F
 from torch_utils import persistence
 from torch_utils.ops import bias_act
 
+__all__ = ["Conv1dLayer", "FullyConnectedLayer", "normalize_2nd_moment"]
+
 
 def normalize_2nd_moment(x: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
-    """X / rms(x) over the last dimension."""
+    """Divide x by its root mean square over the last dimension.
+
+    Args:
+        x: Any shape.
+        eps: Small number that is added to the mean square.
+
+    Returns:
+        The result, in the shape of x.
+    """
     return x * (x.square().mean(dim=-1, keepdim=True) + eps).rsqrt()
 
 
 @persistence.persistent_class
 class FullyConnectedLayer(torch.nn.Module):
-    """act(x W^T + b) with an equalised learning rate. x: `[N, in_features]`."""
+    """act(x W^T + b) with an equalised learning rate.
+
+    Args:
+        in_features: Size of x.
+        out_features: Size of the result.
+        bias: False makes a layer without b.
+        activation: A key of `bias_act.activation_funcs`.
+        lr_multiplier: Learning rate relative to other layers.
+        bias_init: First value of b.
+    """
 
     def __init__(
         self,
@@ -39,6 +58,14 @@ class FullyConnectedLayer(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.full([out_features], float(bias_init))) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute the layer.
+
+        Args:
+            x: `[N, in_features]`.
+
+        Returns:
+            `[N, out_features]`, in the type of x.
+        """
         weight = self.weight.to(x) * self.weight_gain
         bias = None if self.bias is None else self.bias.to(x) * self.bias_gain
         if self.activation == "linear":
@@ -48,9 +75,16 @@ class FullyConnectedLayer(torch.nn.Module):
 
 @persistence.persistent_class
 class Conv1dLayer(torch.nn.Module):
-    """Unpadded 1-D convolution, then leaky ReLU 0.2 without gain. x: `[N, C, T]` -> `[N, C', T - k + 1]`.
+    """Unpadded 1-D convolution, then leaky ReLU 0.2 without gain.
 
-    Few positions and many channels make it a matrix product over windows, which on CPUs takes a third of the time.
+    There are few positions and many channels. So the layer computes a matrix product over windows, which takes a third
+    of the time of a convolution on CPUs.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the result.
+        kernel_size: Number k of positions that an output sees.
+        lr_multiplier: Learning rate relative to other layers.
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, lr_multiplier: float = 1.0) -> None:
@@ -61,7 +95,15 @@ class Conv1dLayer(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # The gain goes to x, which is smaller than the weight, in the backward pass too.
+        """Compute the layer.
+
+        Args:
+            x: `[N, in_channels, T]`.
+
+        Returns:
+            `[N, out_channels, T - k + 1]`.
+        """
+        # The gain multiplies x, because x is smaller than the weight, in the backward pass as well.
         windows = (x * self.weight_gain).unfold(2, self.weight.shape[2], 1).transpose(1, 2).flatten(2)
         y = F.linear(windows, self.weight.to(x).flatten(1), self.bias.to(x) * self.bias_gain)
         return F.leaky_relu(y, 0.2).mT

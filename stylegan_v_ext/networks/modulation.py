@@ -2,12 +2,13 @@
 
     w'_ijk = s_i w_ijk,    w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps)
 
-Scaling the weight's input channels equals scaling the input's channels, and demodulation equals
-scaling the output's, which is done in one pass with bias and activation. That leaves one ordinary
-convolution for all frames of all clips, instead of one group a frame. A single clip, and clips of
-large images on a CPU, fold both scales into weights of their own and save the passes.
+To scale the weight's input channels is to scale the channels of the input, and to demodulate is to scale the channels
+of the output. The second scale is applied in one pass with bias and activation. So one ordinary convolution serves all
+frames of all clips, instead of one group for each frame. For a single clip, and for clips of large images on a CPU,
+both scales are multiplied into a weight for each clip, which saves the passes over the images.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,27 +19,50 @@ from torch_utils.ops.conv2d_resample import conv2d_resample
 try:
     from torch_utils.ops.bias_act import gain_before, scaled_bias_act
     from torch_utils.ops.conv2d_resample import conv2d_resample_bias_act
-except ImportError:  # a stock checkout's own ops
+except ImportError:  # the ops are those of a stock checkout
 
-    def gain_before(act, gain, device):  # type: ignore[misc]  # noqa: ANN001, ANN201
-        """(gain of what comes before, gain that is left)."""
+    def gain_before(act: str, gain: float, device: torch.device) -> tuple[float, float]:
+        """Leave the gain after the activation: return (1, gain)."""
         return 1, gain
 
-    def scaled_bias_act(x, scale, b=None, noise=None, act="linear", gain=1, clamp=None):  # type: ignore[misc]  # noqa: ANN001, ANN201
-        """clamp(gain * act(x * scale + noise + b)), scale `[N, C]` for the frames of N clips."""
+    def scaled_bias_act(
+        x: torch.Tensor,
+        scale: torch.Tensor,
+        b: torch.Tensor | None = None,
+        noise: torch.Tensor | None = None,
+        after: torch.Tensor | None = None,
+        act: str = "linear",
+        gain: float | None = None,
+        clamp: float | None = None,
+    ) -> torch.Tensor:
+        """Compute clamp(gain * act(x * scale + noise + b)) for a scale `[N, C]` of the frames of N clips."""
         frames = x.shape[0] // scale.shape[0]
         x = x * scale.repeat_interleave(frames, dim=0)[:, :, None, None].to(x.dtype)
         if noise is not None:
             x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
         return bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
 
-    def conv2d_resample_bias_act(x, w, f=None, b=None, up=1, down=1, padding=0, flip_weight=True, **activation):  # type: ignore[misc]  # noqa: ANN001, ANN003, ANN201
-        """bias_act of conv2d_resample, w with a weight for each clip or one for all."""
-        settings = dict(up=up, down=down, padding=padding, flip_weight=flip_weight)
+    def conv2d_resample_bias_act(
+        x: torch.Tensor,
+        w: torch.Tensor,
+        f: torch.Tensor | None = None,
+        b: torch.Tensor | None = None,
+        up: int = 1,
+        down: int = 1,
+        padding: int | Sequence[int] = 0,
+        flip_weight: bool = True,
+        act: str = "linear",
+        gain: float = 1.0,
+        clamp: float | None = None,
+    ) -> torch.Tensor:
+        """Compute bias_act of conv2d_resample; w is one weight, or one for each clip."""
+        settings: dict[str, Any] = dict(up=up, down=down, padding=padding, flip_weight=flip_weight)
         clips = w[None] if w.ndim == 4 else w
         parts = [conv2d_resample(x, w, f, **settings) for x, w in zip(x.chunk(len(clips)), clips, strict=True)]
-        return bias_act.bias_act(torch.cat(parts), b, **activation)
+        return bias_act.bias_act(torch.cat(parts), b, act=act, gain=gain, clamp=clamp)
 
+
+__all__ = ["modulated_conv2d", "modulated_pointwise"]
 
 _EPS = 1e-8
 _LARGE_IMAGE = 64 * 64
@@ -57,24 +81,33 @@ def modulated_conv2d(
     gain: float = 1,
     clamp: float | None = None,
 ) -> torch.Tensor:
-    """clamp(gain * act(modulated and demodulated convolution + noise + bias)) of N clips of F frames.
+    """Compute clamp(gain * act(modulated and demodulated convolution + noise + bias)) of N clips of F frames.
 
     Args:
-        x: `[N*F, C_in, H, W]`, the frames of a clip next to each other.
+        x: Features `[N*F, C_in, H, W]`, the frames of a clip next to each other.
         weight: `[C_out, C_in, k, k]`.
         styles: `[N, C_in]`, one row a clip.
-        bias: `[C_out]`.
-        noise: `[1 or N, H*up, W*up]`.
+        up: Upsampling factor.
+        padding: Padding in pixels of the enlarged features.
+        resample_filter: Filter of the upsampling; None is the identity.
+        bias: `[C_out]`; None is no bias.
+        noise: `[1 or N, H*up, W*up]`; None is no noise.
+        act: A key of `bias_act.activation_funcs`.
+        gain: Factor after the activation.
+        clamp: Largest absolute value; None is no bound.
 
     Returns:
-        `[N*F, C_out, H*up, W*up]`.
+        Features `[N*F, C_out, H*up, W*up]`.
+
+    Raises:
+        ValueError: If the frames do not divide among the clips.
     """
     num_clips = styles.shape[0]
     if x.shape[0] % num_clips:
         raise ValueError(f"{x.shape[0]} frames do not divide among {num_clips} clips")
     weight, styles = weight.float(), styles.float()
     if x.dtype == torch.float16:
-        # Demodulation cancels both factors; they keep the products inside the range of the type.
+        # Demodulation cancels both factors. They keep the products inside the range of float16.
         weight = weight / weight.square().mean([1, 2, 3], keepdim=True).sqrt()
         styles = styles / styles.abs().amax(1, keepdim=True)
     demodulation = (styles.square() @ weight.square().sum([2, 3]).t() + _EPS).rsqrt()
@@ -84,7 +117,7 @@ def modulated_conv2d(
         bias = None if bias is None else bias * before
         noise = None if noise is None else noise * before
 
-    # Pickles of the StyleGAN2 family hold the weights of upsampling layers turned round.
+    # Pickles of the StyleGAN2 family store the weights of upsampling layers turned round.
     convolution: dict[str, Any] = dict(f=resample_filter, up=up, padding=padding, flip_weight=up == 1)
     if num_clips > 1 and not _gains_by_folding(x, x.shape[0] // num_clips, up):
         x = conv2d_resample(scaled_bias_act(x, styles), weight.to(x.dtype), **convolution)
@@ -98,20 +131,20 @@ def modulated_conv2d(
 
 
 def _gains_by_folding(x: torch.Tensor, frames: int, up: int) -> bool:
-    """Whether a convolution for each clip beats passes over large images, as benchmarks/modulation.py measures."""
+    """Return whether a weight for each clip is faster than passes over large images (benchmarks/modulation.py)."""
     return x.device.type == "cpu" and frames > 1 and x.shape[2] * x.shape[3] * up**2 >= _LARGE_IMAGE
 
 
 def modulated_pointwise(x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:
-    """Modulated 1x1 convolution without demodulation: one small matrix a clip.
+    """Compute a modulated 1x1 convolution without demodulation, as a product with one small matrix for each clip.
 
     Args:
-        x: `[N*F, C_in, H, W]`.
+        x: Features `[N*F, C_in, H, W]`, the frames of a clip next to each other.
         weight: `[C_out, C_in, 1, 1]`.
-        styles: `[N, C_in]`.
+        styles: `[N, C_in]`, one row a clip.
 
     Returns:
-        `[N*F, C_out, H, W]`.
+        Features `[N*F, C_out, H, W]`.
     """
     frames, _, height, width = x.shape
     matrices = weight.flatten(1) * styles[:, None, :]

@@ -1,11 +1,12 @@
-"""Number types that blocks compute in, and the layout in memory that suits them.
+"""Number types that blocks of a network compute in, and the layout in memory that suits them.
 
-Blocks that may run in 16 bits do so in float16 on CUDA. On CPUs with matrix units for bfloat16 (AMX) that type
-takes a fraction of the time; a process switches it on, as it does TF32 on GPUs. Its exponents are those of
-float32, so that any network runs in it without bounds on its activations.
+Blocks that may run in 16 bits do so in float16 on CUDA. On CPUs with matrix units for bfloat16 (AMX) that type takes a
+fraction of the time; `execution` switches it on for a training or a sampler, as it does TF32 on GPUs. The exponents of
+bfloat16 are those of float32, so that any network runs in it without bounds on its activations.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -13,22 +14,33 @@ _bfloat16_on_cpu = False
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether the CPU has matrix units for bfloat16 that this PyTorch knows of."""
-    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    """Return whether the CPU has matrix units for bfloat16 and this PyTorch knows of them."""
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(capabilities.get("amx_bf16"))
 
 
-def use_bfloat16_on_cpu(wanted: bool) -> None:
-    """Have blocks on a CPU compute in bfloat16, from now on in this process, or in float32 as at first."""
+@contextmanager
+def bfloat16_on_cpu(wanted: bool) -> Iterator[None]:
+    """Choose the type in which blocks on a CPU compute inside a `with` block, and restore the choice before it.
+
+    Args:
+        wanted: True for bfloat16, False for float32.
+    """
     global _bfloat16_on_cpu
-    _bfloat16_on_cpu = wanted
+    before, _bfloat16_on_cpu = _bfloat16_on_cpu, wanted
+    try:
+        yield
+    finally:
+        _bfloat16_on_cpu = before
 
 
 def working_dtype(device: torch.device, use_fp16: bool, force_fp32: bool = False) -> torch.dtype:
-    """Type that a block computes in.
+    """Return the type that a block computes in.
 
     Args:
-        use_fp16: Of the block, for CUDA.
+        device: Device of the block.
+        use_fp16: Whether the block computes in float16 on CUDA.
+        force_fp32: Whether the caller asks for float32 on any device.
     """
     if force_fp32:
         return torch.float32
@@ -38,6 +50,6 @@ def working_dtype(device: torch.device, use_fp16: bool, force_fp32: bool = False
 
 
 def memory_format_for(x: torch.Tensor) -> torch.memory_format:
-    """Layout in which convolutions of this tensor run fastest: channels last on CPUs and in 16 bits."""
+    """Return the layout in which convolutions of this tensor run fastest: channels last on CPUs and in 16 bits."""
     channels_last = x.device.type == "cpu" or x.dtype in (torch.float16, torch.bfloat16)
     return torch.channels_last if channels_last else torch.contiguous_format

@@ -1,8 +1,8 @@
 """StyleGAN3's alias-free image generator, configurations T and R (StyleGAN3, section 3 and appendix C).
 
-Feature maps are samples of band-limited continuous signals. Every layer l has a cutoff f_c, a
-stopband that ends at f_t and a sampling rate s; its filters pass what lies below f_c and stop what
-would alias. Sizes and rates grow as a geometric progression from a low-frequency input to the image.
+Feature maps are samples of band-limited continuous signals. Every layer has a cutoff f_c, a stopband that ends at f_t
+and a sampling rate s. Its filters pass frequencies below f_c and stop frequencies that would alias. The rates grow as a
+geometric progression from a low-frequency input to the image.
 """
 
 import math
@@ -13,50 +13,35 @@ import torch
 import torch.nn.functional as F
 
 from stylegan_v_ext.networks.layers import FullyConnectedLayer
+from stylegan_v_ext.networks.lowpass import design_lowpass
 from stylegan_v_ext.networks.stylegan2 import ImageGenerator
 from torch_utils import persistence
 from torch_utils.ops.filtered_lrelu import filtered_lrelu
 
+__all__ = ["AliasFreeGenerator", "AliasFreeLayer", "AliasFreeSynthesis", "FourierInput", "modulate"]
+
 _EPS = 1e-8
-
-
-def design_lowpass(
-    taps: int, cutoff: float, width: float, sampling_rate: float, radial: bool = False
-) -> torch.Tensor | None:
-    """Kaiser low-pass filter `[taps]`, or radially symmetric `[taps, taps]`; `None` for a single tap.
-
-    cutoff, width (of the transition band), sampling_rate: in cycles an image. The radial filter is
-    the jinc function J1(2 pi f_c r) / (pi r) under the window of the separable one (appendix C.1).
-    """
-    import scipy.signal
-    import scipy.special
-
-    if taps == 1:
-        return None
-    if taps > 128:
-        raise ValueError(f"a filter of {taps} taps; 128 are the most, and StyleGAN3's have up to 24")
-    if not radial:
-        return torch.as_tensor(scipy.signal.firwin(taps, cutoff, width=width, fs=sampling_rate), dtype=torch.float32)
-    at = (np.arange(taps) - (taps - 1) / 2) / sampling_rate
-    radius = np.hypot(at[:, None], at[None, :])
-    beta = scipy.signal.kaiser_beta(scipy.signal.kaiser_atten(taps, width / (sampling_rate / 2)))
-    window = np.kaiser(taps, beta)
-    kernel = scipy.special.j1(2 * np.pi * cutoff * radius) / (np.pi * radius) * np.outer(window, window)
-    return torch.as_tensor(kernel / kernel.sum(), dtype=torch.float32)
 
 
 def modulate(
     x: torch.Tensor, weight: torch.Tensor, styles: torch.Tensor, input_gain: torch.Tensor, demodulate: bool
 ) -> torch.Tensor:
-    """Modulated convolution with full padding.
+    """Compute a modulated convolution with full padding.
+
+    One convolution serves all images: to scale the channels of a weight is to scale the channels of the features.
 
     Args:
-        x: `[N, C, h, w]`, weight: `[C', C, k, k]`, styles: `[N, C]`.
-        input_gain: Scalar that brings the input to unit magnitude. The convolution is one for all images, since scaling
-            a weight's input and output channels is scaling those of the features.
+        x: Features `[N, C, h, w]`.
+        weight: `[C', C, k, k]`.
+        styles: `[N, C]`.
+        input_gain: Number that brings the input to unit magnitude, `[]`.
+        demodulate: Whether to scale each output channel to unit magnitude.
+
+    Returns:
+        Features `[N, C', h + k - 1, w + k - 1]`.
     """
     if demodulate:
-        # Unit weights and styles keep 16-bit products in range; demodulation undoes both scales.
+        # Weights and styles of unit magnitude keep products in the range of float16. Demodulation cancels both scales.
         weight = weight * weight.square().mean([1, 2, 3], keepdim=True).rsqrt()
         styles = styles * styles.square().mean().rsqrt()
         out_scale = (styles.square() @ weight.square().sum([2, 3]).t() + _EPS).rsqrt() * input_gain
@@ -71,10 +56,14 @@ def modulate(
 class FourierInput(torch.nn.Module):
     """Fourier features in the plane, turned and shifted by a style (section 3.2).
 
+    Users may set the buffer `transform` `[3, 3]` to the inverse of a transform of the image.
+
     Args:
-        size: Pixels a side.
-        sampling_rate, bandwidth: Cycles an image. transform: a buffer `[3, 3]` that users set, the inverse of what
-            shall happen to the image.
+        w_dim: Size of a style.
+        channels: Number of features.
+        size: Width and height of the result in pixels.
+        sampling_rate: Samples an image.
+        bandwidth: Largest frequency, in cycles an image.
     """
 
     freqs: torch.Tensor
@@ -84,21 +73,28 @@ class FourierInput(torch.nn.Module):
     def __init__(self, w_dim: int, channels: int, size: int, sampling_rate: float, bandwidth: float) -> None:
         super().__init__()
         self.size, self.sampling_rate, self.bandwidth = size, sampling_rate, bandwidth
-        # A direction each, and lengths that fill the disc of radius `bandwidth` evenly.
+        # Every frequency has a random direction; the lengths fill the disc of radius `bandwidth` evenly.
         freqs = torch.randn(channels, 2)
         lengths = freqs.norm(dim=1, keepdim=True)
         freqs = bandwidth * freqs / (lengths * (lengths.square() / 4).exp())
         self.weight = torch.nn.Parameter(torch.randn(channels, channels))
         self.affine = FullyConnectedLayer(w_dim, 4)
-        with torch.no_grad():  # at first neither turned nor shifted
+        with torch.no_grad():  # at first the features are neither turned nor shifted
             self.affine.weight.zero_()
-            self.affine.bias.copy_(torch.tensor([1.0, 0, 0, 0]))
+            self.affine.bias = torch.nn.Parameter(torch.tensor([1.0, 0, 0, 0]))
         self.register_buffer("transform", torch.eye(3))
         self.register_buffer("freqs", freqs)
         self.register_buffer("phases", torch.rand(channels) - 0.5)
 
     def forward(self, w: torch.Tensor) -> torch.Tensor:
-        """W `[N, w_dim]` -> features `[N, channels, size, size]`."""
+        """Compute the features.
+
+        Args:
+            w: Styles `[N, w_dim]`.
+
+        Returns:
+            Features `[N, channels, size, size]`.
+        """
         pose = self.affine(w)
         cos, sin, shift_x, shift_y = (pose / pose[:, :2].norm(dim=1, keepdim=True)).unbind(1)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
@@ -108,7 +104,7 @@ class FourierInput(torch.nn.Module):
 
         freqs = self.freqs @ pose[:, :2, :2]  # [N, channels, 2]
         phases = self.phases + (self.freqs @ pose[:, :2, 2:]).squeeze(2)
-        # Where a turn or zoom pushes a frequency past the band, it fades out before it would alias.
+        # A frequency that a turn or zoom pushes past the band fades out before it would alias.
         headroom = self.sampling_rate / 2 - self.bandwidth
         amplitudes = (1 - (freqs.norm(dim=2) - self.bandwidth) / headroom).clamp(0, 1)
 
@@ -124,8 +120,30 @@ class FourierInput(torch.nn.Module):
 class AliasFreeLayer(torch.nn.Module):
     """Modulated convolution, then a leaky ReLU at `lrelu_upsampling` times the sampling rate (section 3.1).
 
-    Rates, cutoffs and half widths of the transition bands are in cycles an image, of input and
-    output. The last layer (`is_torgb`) neither demodulates nor bends.
+    Cutoffs and the half widths of transition bands are in cycles an image, rates in samples an image. The last layer
+    (`is_torgb`) neither demodulates nor has an activation.
+
+    Args:
+        w_dim: Size of a style.
+        is_torgb: Whether this is the last layer, which makes the image.
+        is_critically_sampled: Whether the layer has no headroom; such layers have separable filters.
+        use_fp16: Whether the layer computes in float16 on CUDA.
+        in_channels: Channels of the input.
+        out_channels: Channels of the result.
+        in_size: Width and height of the input in pixels.
+        out_size: Width and height of the result in pixels.
+        in_sampling_rate: Rate of the input.
+        out_sampling_rate: Rate of the result.
+        in_cutoff: Cutoff of the input.
+        out_cutoff: Cutoff of the result.
+        in_half_width: Half width of the input's transition band.
+        out_half_width: Half width of the result's transition band.
+        conv_kernel: Width and height of the weight: 3 in configuration T, 1 in configuration R.
+        filter_size: Taps of a filter for each unit of its factor.
+        lrelu_upsampling: Oversampling of the leaky ReLU.
+        use_radial_filters: Whether the downsampling filter is radially symmetric, as in configuration R.
+        conv_clamp: Largest absolute output; None is no bound.
+        magnitude_ema_beta: Decay of the running average of the input's magnitude.
     """
 
     magnitude_ema: torch.Tensor
@@ -174,7 +192,8 @@ class AliasFreeLayer(torch.nn.Module):
             "down_filter", design_lowpass(down_taps, out_cutoff, 2 * out_half_width, inner_rate, radial)
         )
 
-        # What the output needs at the inner rate, less what the convolution leaves; the odd pixel goes first.
+        # The pixels that the output needs at the inner rate, less those that the convolution leaves; an odd pixel goes
+        # before the image.
         padding = (out_size - 1) * self.down + 1 - (in_size + kernel - 1) * self.up + up_taps + down_taps - 2
         before = (padding + self.up) // 2
         self.padding = [before, padding - before] * 2
@@ -182,7 +201,17 @@ class AliasFreeLayer(torch.nn.Module):
     def forward(
         self, x: torch.Tensor, w: torch.Tensor, force_fp32: bool = False, update_emas: bool = False
     ) -> torch.Tensor:
-        """X `[N, in_channels, in_size, in_size]`, w `[N, w_dim]` -> `[N, out_channels, out_size, out_size]`."""
+        """Compute the layer.
+
+        Args:
+            x: Features `[N, in_channels, in_size, in_size]`.
+            w: Styles `[N, w_dim]`.
+            force_fp32: Whether to compute in float32 on any device.
+            update_emas: Whether to update the running average of the input's magnitude.
+
+        Returns:
+            Features `[N, out_channels, out_size, out_size]`.
+        """
         if update_emas:
             with torch.no_grad():
                 self.magnitude_ema.lerp_(x.detach().float().square().mean(), 1 - self.magnitude_ema_beta)
@@ -213,15 +242,26 @@ class AliasFreeLayer(torch.nn.Module):
 
 @persistence.persistent_class
 class AliasFreeSynthesis(torch.nn.Module):
-    """Layers from the Fourier input to the image; appendix C.2 gives the progression.
+    """Layers from the Fourier input to the image (appendix C.2).
 
     Args:
-        first_cutoff, first_stopband: F_c and f_t of the first layer, in cycles an image.
-        last_stopband_rel: F_t over f_c in the last.
-        num_critical: Layers at the end without headroom.
-        margin_size: Pixels around the image, out of reach of the borders.
-        num_fp16_res: How many of the highest resolutions run in float16 on CUDA.
-        layer_kwargs: Of `AliasFreeLayer`.
+        w_dim: Size of a style.
+        img_resolution: Width and height of an image.
+        img_channels: Channels of an image.
+        channel_base: Channels of a layer times twice its cutoff.
+        channel_max: Largest number of channels.
+        num_layers: Number of layers without the last one, which makes the image.
+        num_critical: Number of layers at the end without headroom.
+        first_cutoff: f_c of the first layer, in cycles an image.
+        first_stopband: f_t of the first layer, in cycles an image.
+        last_stopband_rel: f_t over f_c in the last layer.
+        margin_size: Pixels around the image, so that the borders of the features do not reach it.
+        output_scale: Factor of the image.
+        num_fp16_res: Number of the highest resolutions that compute in float16 on CUDA.
+        layer_kwargs: Further arguments of `AliasFreeLayer`.
+
+    Raises:
+        ValueError: If the number of layers is out of range.
     """
 
     def __init__(
@@ -239,7 +279,7 @@ class AliasFreeSynthesis(torch.nn.Module):
         margin_size: int = 10,
         output_scale: float = 0.25,
         num_fp16_res: int = 4,
-        **layer_kwargs: Any,
+        **layer_kwargs: Any,  # noqa: ANN401
     ) -> None:
         super().__init__()
         if not num_critical < num_layers <= 256:
@@ -283,10 +323,16 @@ class AliasFreeSynthesis(torch.nn.Module):
     def forward(
         self, ws: torch.Tensor, noise_mode: str = "none", force_fp32: bool = False, update_emas: bool = False
     ) -> torch.Tensor:
-        """Images `[N, img_channels, H, W]` from ws `[N, num_ws, w_dim]`.
+        """Make images.
 
         Args:
-            noise_mode: Accepted; there is no noise.
+            ws: Styles `[N, num_ws, w_dim]`.
+            noise_mode: Accepted for stock callers; there is no noise.
+            force_fp32: Whether to compute in float32 on any device.
+            update_emas: Whether to update running averages.
+
+        Returns:
+            Images `[N, img_channels, H, W]`, -1 (black) to 1 (white).
         """
         rows = ws.to(torch.float32).unbind(1)
         x = self.input(rows[0])
@@ -297,6 +343,6 @@ class AliasFreeSynthesis(torch.nn.Module):
 
 @persistence.persistent_class
 class AliasFreeGenerator(ImageGenerator):
-    """StyleGAN3's image generator; arguments beyond `ImageGenerator`'s are `AliasFreeSynthesis`'s."""
+    """StyleGAN3's image generator. The arguments are those of `ImageGenerator` and `AliasFreeSynthesis`."""
 
     _synthesis_class = AliasFreeSynthesis

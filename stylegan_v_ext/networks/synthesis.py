@@ -12,6 +12,8 @@ from stylegan_v_ext.strip import pack_strip
 from torch_utils import persistence
 from torch_utils.ops import bias_act, upfirdn2d
 
+__all__ = ["NOISE_MODES", "SynthesisBlock", "SynthesisLayer", "SynthesisNetwork", "ToRGBLayer", "check_resolution"]
+
 NOISE_MODES = ("random", "const", "none")
 _BLUR = [1, 3, 3, 1]
 
@@ -21,8 +23,13 @@ class SynthesisLayer(torch.nn.Module):
     """Modulated 3x3 convolution, optional upsampling and noise, leaky ReLU.
 
     Args:
-        use_noise: Keep StyleGAN's per-pixel noise input.
-        conv_clamp: Largest absolute output, `None` for no bound.
+        in_channels: Channels of the input.
+        out_channels: Channels of the result.
+        w_dim: Size of a style.
+        resolution: Width and height of the result.
+        up: Upsampling factor.
+        use_noise: Whether the layer has StyleGAN's noise input, one number for each pixel.
+        conv_clamp: Largest absolute output; None is no bound.
     """
 
     resample_filter: torch.Tensor
@@ -49,7 +56,17 @@ class SynthesisLayer(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise_mode: str = "random", gain: float = 1) -> torch.Tensor:
-        """x: `[N*F, C_in, h, w]`. w: `[N, w_dim]`. Noise, where kept, is the same for all frames of a clip."""
+        """Compute the layer. All frames of a clip have the same noise.
+
+        Args:
+            x: Features `[N*F, in_channels, h, w]`.
+            w: Styles `[N, w_dim]`.
+            noise_mode: "random" draws noise for each clip, "const" takes the stored noise, "none" leaves noise out.
+            gain: Factor of the result and of its bound.
+
+        Returns:
+            Features `[N*F, out_channels, h * up, w * up]`.
+        """
         noise = None
         if self.use_noise and noise_mode != "none":
             noise = self._noise(len(w), noise_mode) * self.noise_strength
@@ -76,7 +93,14 @@ class SynthesisLayer(torch.nn.Module):
 
 @persistence.persistent_class
 class ToRGBLayer(torch.nn.Module):
-    """Modulated 1x1 convolution to image channels, without demodulation."""
+    """Modulated 1x1 convolution to image channels, without demodulation.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of an image.
+        w_dim: Size of a style.
+        conv_clamp: Largest absolute output; None is no bound.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, w_dim: int, conv_clamp: float | None = None) -> None:
         super().__init__()
@@ -87,6 +111,15 @@ class ToRGBLayer(torch.nn.Module):
         self.bias = torch.nn.Parameter(torch.zeros(out_channels))
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """Compute the layer.
+
+        Args:
+            x: Features `[N*F, in_channels, h, w]`.
+            w: Styles `[N, w_dim]`.
+
+        Returns:
+            Images `[N*F, out_channels, h, w]`.
+        """
         styles = self.affine(w) * self.weight_gain
         x = modulated_pointwise(x, self.weight, styles)
         return bias_act.bias_act(x, self.bias.to(x.dtype), clamp=self.conv_clamp)
@@ -94,12 +127,20 @@ class ToRGBLayer(torch.nn.Module):
 
 @persistence.persistent_class
 class SynthesisBlock(torch.nn.Module):
-    """One resolution: convolutions, and a ToRGB layer added to the enlarged image so far.
+    """One resolution: convolutions, and a ToRGB layer whose image is added to the enlarged image of the block before.
 
     Args:
-        in_channels: 0 for the 4x4 block, which starts from a learned constant with `motion_dim` channels of motion
-            beside it.
-        frozen_dim: Channels of the constant that hold the motion of one moment.
+        in_channels: Channels of the input; 0 for the 4x4 block, which starts from a learned constant with `motion_dim`
+            channels of motion beside it.
+        out_channels: Channels of the features.
+        w_dim: Size of a style.
+        resolution: Width and height of the result.
+        img_channels: Channels of the image.
+        motion_dim: Size of a motion vector; 0 for all blocks but the 4x4 block.
+        frozen_dim: Number of channels of the constant that hold the motion of one moment.
+        use_fp16: Whether the block computes in float16 on CUDA.
+        use_noise: Whether the layers have a noise input.
+        conv_clamp: Largest absolute output of a layer; None is no bound.
     """
 
     resample_filter: torch.Tensor
@@ -141,8 +182,20 @@ class SynthesisBlock(torch.nn.Module):
         noise_mode: str = "random",
         force_fp32: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """x: `[N*F, C, h, w]`. img: `[N*F, 3, h, w]`. ws: `[N, num_conv + 1, w_dim]`. motion: `[N*F, motion_dim]`."""
-        # The first block keeps the motion of neighbouring moments apart.
+        """Compute the block.
+
+        Args:
+            x: Features `[N*F, in_channels, h, w]`; None in the 4x4 block.
+            img: Image of the blocks before, `[N*F, img_channels, h, w]`; None in the 4x4 block.
+            ws: Styles `[N, num_conv + 1, w_dim]`.
+            motion: Motion vectors `[N*F, motion_dim]`; only the 4x4 block uses them.
+            noise_mode: As in `SynthesisLayer.forward`.
+            force_fp32: Whether to compute in float32 on any device.
+
+        Returns:
+            Features `[N*F, out_channels, resolution, resolution]`, and the image so far, float32.
+        """
+        # The 4x4 block computes in float32, because the motion of neighbouring moments is almost equal.
         dtype = working_dtype(ws.device, self.use_fp16, force_fp32=force_fp32 or self.in_channels == 0)
         if x is None:
             x = self._input(motion)
@@ -157,7 +210,7 @@ class SynthesisBlock(torch.nn.Module):
         return x, rgb
 
     def _input(self, motion: torch.Tensor) -> torch.Tensor:
-        """Constant beside broadcast motion: `[N*F, C + motion_dim, 4, 4]`."""
+        """Put the motion beside the constant: `[N*F, C + motion_dim, 4, 4]`."""
         frames, size = motion.shape[0], self.const.shape[1:]
         const = self.const.expand(frames, -1, -1, -1)
         return torch.cat([const, motion[:, :, None, None].to(const.dtype).expand(-1, -1, *size)], dim=1)
@@ -165,11 +218,23 @@ class SynthesisBlock(torch.nn.Module):
 
 @persistence.persistent_class
 class SynthesisNetwork(torch.nn.Module):
-    """Images from content rows and motion rows of `ws`.
+    """Images from the content rows and the motion rows of `ws`.
 
     Args:
-        num_fp16_res: How many of the highest resolutions run in float16 on CUDA.
-        frozen_dim: Channels of motion that became part of the constant, in images taken out of a video generator.
+        w_dim: Size of a style.
+        img_resolution: Width and height of an image, a power of two from 8 on.
+        img_channels: Channels of an image.
+        motion_dim: Size of a motion vector; 0 makes a network without motion.
+        channel_base: Channels of a block times its resolution.
+        channel_max: Largest number of channels.
+        num_fp16_res: Number of the highest resolutions that compute in float16 on CUDA.
+        conv_clamp: Largest absolute output of a layer; None is no bound.
+        use_noise: Whether the layers have a noise input.
+        frozen_dim: Number of motion channels that became part of the constant, in an image generator that was taken out
+            of a video generator.
+
+    Raises:
+        ValueError: If the resolution is not a power of two from 8 on.
     """
 
     def __init__(
@@ -213,10 +278,20 @@ class SynthesisNetwork(torch.nn.Module):
     def forward(
         self, ws: torch.Tensor, noise_mode: str = "random", force_fp32: bool = False, update_emas: bool = False
     ) -> torch.Tensor:
-        """Strip `[N, C, F*H, W]` from ws `[N, num_ws + F, w_dim]`; without motion rows one frame with v = 0.
+        """Make the frames of clips.
 
         Args:
+            ws: Content rows, then a motion row for each frame: `[N, num_ws + F, w_dim]`. Without motion rows there is
+                one frame, with v = 0.
+            noise_mode: "random", "const" or "none", as in `SynthesisLayer.forward`.
+            force_fp32: Whether to compute in float32 on any device.
             update_emas: Accepted for stock callers; nothing here keeps averages.
+
+        Returns:
+            Strips `[N, img_channels, F*H, W]`, -1 (black) to 1 (white).
+
+        Raises:
+            ValueError: If the noise mode is unknown.
         """
         if noise_mode not in NOISE_MODES:
             raise ValueError(f"noise_mode {noise_mode!r} is not one of {', '.join(NOISE_MODES)}")
@@ -226,18 +301,31 @@ class SynthesisNetwork(torch.nn.Module):
             motion = ws.new_zeros([ws.shape[0], 1, self.motion_dim])
         num_clips, frames = motion.shape[:2]
         motion = motion.flatten(0, 1)
-        x = img = None
+        x: torch.Tensor | None = None
+        img: torch.Tensor | None = None
         row = 0
         for res in self.block_resolutions:
             block = getattr(self, f"b{res}")
             block_ws = content[:, row : row + block.num_conv + 1]
             x, img = block(x, img, block_ws, motion, noise_mode=noise_mode, force_fp32=force_fp32)
             row += block.num_conv
+        assert img is not None, "there is at least one block"
         return pack_strip(img.unflatten(0, (num_clips, frames)))
 
 
 def check_resolution(resolution: int, smallest: int = 8) -> int:
-    """log2 of a resolution; `ValueError` unless it is a power of two of at least `smallest`."""
+    """Return log2 of a resolution.
+
+    Args:
+        resolution: Width and height of an image.
+        smallest: Smallest resolution that is accepted.
+
+    Returns:
+        The exponent.
+
+    Raises:
+        ValueError: If the resolution is below `smallest` or not a power of two.
+    """
     if resolution < smallest or resolution & (resolution - 1):
         raise ValueError(f"resolution {resolution} is not a power of two from {smallest} on; use 64, 128, 256, ...")
     return resolution.bit_length() - 1

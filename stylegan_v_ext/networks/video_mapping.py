@@ -1,15 +1,23 @@
-"""The mapping network of videos: content styles, then a motion vector for every time (StyleGAN-V, section 3.1)."""
+"""The mapping network of videos: content styles, then a motion vector for every timestamp (StyleGAN-V, section 3.1)."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from stylegan_v_ext.networks import noise
+from stylegan_v_ext.networks.anchor_noise import (
+    NoiseSource,
+    fresh_noise,
+    given_noise,
+    seeded_noise,
+    seeds_from_latents,
+)
 from stylegan_v_ext.networks.mapping import ContentMappingNetwork
 from stylegan_v_ext.networks.motion import MotionNetwork
 from stylegan_v_ext.strip import sanitise_label, split_label
 from torch_utils import persistence
+
+__all__ = ["VideoMappingNetwork"]
 
 
 @persistence.persistent_class
@@ -17,10 +25,16 @@ class VideoMappingNetwork(ContentMappingNetwork):
     """Content styles and motion vectors of videos.
 
     Args:
-        num_frames: F of the label; 1 makes an image model without motion.
-        num_ws: Content rows of the result.
+        z_dim: Size of a latent.
+        c_dim: Size of a label: K classes + num_frames timestamps.
+        w_dim: Size of a style and of a motion vector.
+        num_ws: Number of content rows of the result.
+        num_frames: Number F of timestamps in a label; 1 makes an image model without motion.
         max_num_frames: Timestamps in labels are clamped below it.
-        motion_kwargs: Of `MotionNetwork`.
+        num_layers: Number of layers, 1 to 64.
+        lr_multiplier: Learning rate relative to other networks.
+        w_avg_beta: Decay of the running average of w.
+        motion_kwargs: Arguments of `MotionNetwork`.
     """
 
     def __init__(
@@ -53,33 +67,52 @@ class VideoMappingNetwork(ContentMappingNetwork):
         motion_seeds: Sequence[int] | None = None,
         motion_z: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Ws `[N, num_ws + F, w_dim]`: content rows, then one motion vector for every timestamp.
+        """Map latents and labels to styles and motion vectors.
 
         Args:
-            z: `[N, z_dim]`.
-            c: Label `[N, K + F]`, or class part `[N, K]` with the timestamps in t `[N, F]` (frames, any real number),
-                or `None` (class vector zero). Without timestamps there are content rows only.
-            truncation_psi, truncation_cutoff: Pull the first rows of the content towards `w_avg`.
-            motion_seeds: N numbers that name the motions; `None` is fresh noise in training and a function of z
-                otherwise.
-            motion_z: Noise given row by row instead.
+            z: Latents `[N, z_dim]`.
+            c: Labels `[N, K + F]`, or classes `[N, K]` with the timestamps in `t`; None is the zero class vector.
+            truncation_psi: How far to keep content rows from `w_avg`; 1 changes nothing.
+            truncation_cutoff: Number of content rows to truncate; None truncates all content rows.
+            update_emas: Whether to move `w_avg`; None moves it in training unless `skip_w_avg_update`.
+            skip_w_avg_update: Whether None for `update_emas` leaves `w_avg` alone in training as well.
+            t: Timestamps in frames, `[N, F]`, any real numbers; None takes them from `c`.
+            motion_seeds: N numbers that name the motions; None draws new noise in training, and otherwise derives the
+                numbers from z.
+            motion_z: Noise of the anchors, `[N, K, motion_z_dim]`, in place of motion seeds; None has no effect.
+
+        Returns:
+            ws `[N, num_ws + F, w_dim]`: content rows, then a motion vector for every timestamp. Without timestamps
+            there are only content rows.
+
+        Raises:
+            ValueError: If the labels have another width.
         """
         classes, t = self._split(z, c, t)
         ws = super().forward(z, classes, truncation_psi, truncation_cutoff, update_emas, skip_w_avg_update)
         if self.motion is None or t is None:
             return ws
-        v = self.motion(t, classes, self._noise(z, motion_seeds, motion_z))
+        v = self.motion(t, classes, self._noise(self.motion.z_dim, z, motion_seeds, motion_z))
         return torch.cat([ws, v.to(ws.dtype)], dim=1)
 
     def motion_rows(self, t: torch.Tensor, classes: torch.Tensor, motion_seeds: Sequence[int]) -> torch.Tensor:
-        """The motion rows of `ws` alone, `[N, F, w_dim]`, for times t `[N, F]` of the motions with these seeds."""
+        """Compute the motion rows of `ws` alone.
+
+        Args:
+            t: Timestamps in frames, `[N, F]`.
+            classes: Classes `[N, K]`.
+            motion_seeds: N numbers that name the motions.
+
+        Returns:
+            Motion vectors `[N, F, w_dim]`.
+        """
         assert self.motion is not None, "an image model has no motion"
-        return self.motion(t, classes, noise.seeded_noise([int(seed) for seed in motion_seeds], self.motion.z_dim))
+        return self.motion(t, classes, seeded_noise([int(seed) for seed in motion_seeds], self.motion.z_dim))
 
     def _split(
         self, z: torch.Tensor, c: torch.Tensor | None, t: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Class part on z's device and timestamps where they were, from any of the accepted forms."""
+        """Return the class part on the device of z, and the timestamps on their own device, for any form of label."""
         if c is None:
             c = z.new_zeros([z.shape[0], self.num_classes])
         width = c.shape[1]
@@ -94,11 +127,11 @@ class VideoMappingNetwork(ContentMappingNetwork):
         return torch.nan_to_num(c.to(z.device, non_blocking=True), posinf=0.0, neginf=0.0), t
 
     def _noise(
-        self, z: torch.Tensor, motion_seeds: Sequence[int] | None, motion_z: torch.Tensor | None
-    ) -> noise.NoiseSource:
+        self, noise_dim: int, z: torch.Tensor, motion_seeds: Sequence[int] | None, motion_z: torch.Tensor | None
+    ) -> NoiseSource:
         if motion_z is not None:
-            return noise.given_noise(motion_z)
+            return given_noise(motion_z)
         if motion_seeds is None and self.training:
-            return noise.fresh_noise(self.motion.z_dim, z.device)
-        seeds = noise.seeds_from_latents(z) if motion_seeds is None else motion_seeds
-        return noise.seeded_noise([int(seed) for seed in seeds], self.motion.z_dim)
+            return fresh_noise(noise_dim, z.device)
+        seeds = seeds_from_latents(z) if motion_seeds is None else motion_seeds
+        return seeded_noise([int(seed) for seed in seeds], noise_dim)

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_MOST_BYTES = 1 << 20  # of a request's body; a page without uploads sends positions of knobs and a prompt
+_MOST_BYTES = 1 << 20  # in the body of a request; a page without uploads sends positions of knobs and a prompt
 _API = "/gradio_api"
 _FILE = f"{_API}/file="
 _PAGES = {"/", "/config", "/config/", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/pwa_icon"}
@@ -23,18 +24,23 @@ _FOLDERS = ("/assets/", "/static/", f"{_API}/heartbeat/")
 
 
 class Guard:
-    """ASGI middleware before gradio: it answers 403 to what the page does not need, and to pages of others.
+    """ASGI middleware before gradio. It answers 403 to requests that the page does not need, and to other pages.
 
-    A page of a stranger in the same browser may send requests here: by a name of its own that it lets point to this
-    machine (DNS rebinding, seen by the header Host), or across origins (seen by the header Origin).
+    A page of a stranger in the same browser may send requests here: by a name of its own that points to this machine
+    (DNS rebinding; the header Host shows it), or across origins (the header Origin shows it).
+
+    Args:
+        app: The ASGI application.
+        address: Where it listens.
+        files: The folder that may be read from.
     """
 
-    def __init__(self, app: Any, address: str, files: Path) -> None:
-        """app: the ASGI application. address: where it listens. files: the folder that may be read from."""
+    def __init__(self, app: Application, address: str, files: Path) -> None:
         self.app, self.files = app, files.resolve()
         self.accepts = host_check(address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -52,7 +58,7 @@ class Guard:
         await self.app(scope, _replayed(body, receive), send)
 
     def _refusal(self, scope: Scope) -> str | None:
-        """Why a request is not answered; `None` if it is."""
+        """Return why a request is not answered; None if it is."""
         hosts = [value for name, value in scope["headers"] if name.lower() == b"host"]
         origins = [value for name, value in scope["headers"] if name.lower() == b"origin"]
         if len(hosts) != 1 or not self.accepts(hosts[0].decode("latin-1")):
@@ -71,20 +77,23 @@ class Guard:
         return path in _PAGES or path in _CALLS or path.startswith(_FOLDERS)
 
     def _may_read(self, path: str) -> bool:
-        """Whether a path is one that gradio wrote for this page."""
+        """Return whether a path is a file that gradio wrote for this page."""
         if "://" in path or not path.startswith("/") and not Path(path).is_absolute():
             return False
         try:
             return Path(path).resolve().is_relative_to(self.files)
-        except (OSError, ValueError, RuntimeError):  # no path at all, a loop of links
+        except (OSError, ValueError, RuntimeError):  # it is no path, or a loop of links
             return False
 
 
 def host_check(address: str) -> Callable[[str], bool]:
-    """A function that tells whether a Host header names a server that listens at an address.
+    """Return a function that says whether a Host header names a server that listens at an address.
 
     Names are `localhost`, the address itself and, if other machines reach it, this machine's name. Numeric addresses
-    are safe: no stranger's name stands for them.
+    are safe: no name of a stranger stands for them.
+
+    Args:
+        address: Where the server listens.
     """
     local = _is_loopback(address)
     names = {"localhost", address.strip("[]").lower()}
@@ -115,13 +124,13 @@ def _is_loopback(address: str) -> bool:
 
 
 def _netloc(origin: bytes) -> bytes:
-    """Host and port of an Origin header as the Host header would give them; empty for `null` and the like."""
+    """Return host and port of an Origin header as in a Host header; empty for `null` and other origins without them."""
     scheme, _, rest = origin.lower().partition(b"://")
     return rest if scheme in (b"http", b"https") else b""
 
 
 async def _bounded_body(receive: Receive) -> bytes | None:
-    """The body of a request; `None` for one that is too long."""
+    """Return the body of a request; None for a body that is too long."""
     body = b""
     while True:
         message = await receive()
@@ -135,7 +144,7 @@ async def _bounded_body(receive: Receive) -> bytes | None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body that was read before, then what comes after it."""
+    """Return a `receive` that gives the body that was read before, then the messages after it."""
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> MutableMapping[str, Any]:

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,9 @@ from click.testing import CliRunner
 
 from stylegan_v_ext.cli.common import SeedList
 from stylegan_v_ext.cli.gen_video import gen_video
+from stylegan_v_ext.cli.grouping import is_rare
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.cli.train import make_run_dir, train
+from stylegan_v_ext.cli.train import train
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.networks import precision
 
@@ -55,13 +55,6 @@ def test_train_py_makes_a_numbered_run_folder(trained):
     assert trained.name == "00000-stylegan-v-sky-gpus1-batch4-gamma0.0128-short"
     assert (trained / "network-snapshot-000000.pkl").exists()
     assert json.loads((trained / "training_options.json").read_text())["run_desc"] in trained.name
-
-
-def test_runs_that_begin_together_get_a_number_each(tmp_path):
-    (tmp_path / "00007-before").mkdir()
-    with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda number: make_run_dir(str(tmp_path), f"run{number % 2}"), range(24)))
-    assert sorted(int(folder.name[:5]) for folder in folders) == list(range(8, 32))
 
 
 def test_gen_video_writes_a_file_for_every_seed(trained, tmp_path):
@@ -122,8 +115,9 @@ def test_duration_is_in_seconds(trained, tmp_path):
 
 def test_help_teaches():
     for command, options in ((train, TRAIN_OPTIONS), (gen_video, GEN_VIDEO_OPTIONS)):
-        text = CliRunner().invoke(command, ["--help"]).output
-        assert "Examples:" in text
+        whole = "--help-all" if any(map(is_rare, command.params)) else "--help"
+        text = CliRunner().invoke(command, [whole]).output
+        assert "Examples:" in text and "Examples:" in CliRunner().invoke(command, ["--help"]).output
         assert all(f"--{name} " in text or f"--{name}\n" in text for name in options.split()), text
     overview = CliRunner().invoke(main, ["--help"]).output
     assert all(name in overview for name in ("data", "train", "generate", "demo"))

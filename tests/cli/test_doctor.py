@@ -8,8 +8,7 @@ from click.testing import CliRunner
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.networks import precision
 from tests.host.conftest import make_host
-from torch_utils import custom_ops
-from torch_utils.ops import self_check
+from torch_utils import custom_ops, self_check
 
 
 def _doctor():

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import PIL.Image
@@ -15,8 +14,11 @@ from click.testing import CliRunner
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.cli.common import LayerSpan, ScheduleType
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.cli.project import _read_clip
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.data.ffmpeg import VideoReader
+from stylegan_v_ext.editing import ProjectRequest
+from stylegan_v_ext.editing.project_clip import read_target
+from stylegan_v_ext.editing.projection import Projector
 from stylegan_v_ext.generate.latents import load_latents
 from tests.data.helpers import write_zip
 
@@ -170,40 +172,39 @@ def test_frames_in_a_folder_are_a_clip_too(trained_path, generate, tmp_path):
 
 
 def test_a_clip_is_read_as_data_convert_reads_it(tmp_path, clip, capsys):
-    options = {"images": None, "frames": None, "skip": 1, "fps": None}
     archive = write_zip(tmp_path / "clips.zip", {"sub/clip.mp4": clip.read_bytes(), "readme.txt": b"x"})
-    frames, fps = _read_clip({**options, "video": archive}, 16)
-    plain, _ = _read_clip({**options, "video": str(clip)}, 16)
+    frames, fps = read_target(archive, ProjectRequest(skip=1), 16, Terminal())
+    plain, _ = read_target(clip, ProjectRequest(skip=1), 16)
     assert frames.shape == (11, 16, 16, 3) and np.array_equal(frames, plain) and fps > 0
     assert "Note: 1 file left out" in capsys.readouterr().err
-    half, rate = _read_clip({**options, "video": archive, "fps": fps / 2}, 16)
+    half, rate = read_target(archive, ProjectRequest(skip=1, fps=fps / 2), 16)
     assert len(half) == 5 and rate == fps / 2
     several = write_zip(tmp_path / "several.zip", {f"{number}.mp4": clip.read_bytes() for number in range(2)})
     with pytest.raises(ValueError, match=r"holds 2 videos \(0.mp4, 1.mp4\); name one"):
-        _read_clip({**options, "video": several}, 16)
+        read_target(several, ProjectRequest(skip=1), 16)
 
 
-def test_an_interrupted_projection_goes_on_and_ends_as_if_it_had_not_been(trained_path, clip, tmp_path):
-    command = [sys.executable, "-m", "stylegan_v_ext.cli.main", "project", f"--network={trained_path}",
-               f"--video={clip}", "--candidates=4", "--chunk=4", "--loss=pixels", "--steps=80"]  # fmt: skip
+def test_an_interrupted_projection_goes_on_and_ends_as_if_it_had_not_been(trained_path, clip, tmp_path, monkeypatch):
+    def project(folder):
+        return run("project", f"--network={trained_path}", f"--video={clip}", *QUICK[1:], "--steps=20",
+                   f"--output={tmp_path / folder}")  # fmt: skip
 
-    def start(folder):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen([*command, f"--output={folder}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                text=True, env=environment)  # fmt: skip
+    step, steps = Projector.step, []
 
-    process = start(tmp_path / "a")
-    while not (tmp_path / "a" / "state.pt").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on from there" in output, output
+    def interrupted(self):
+        steps.append(len(self.history))
+        if len(steps) == 9:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(Projector, "step", interrupted)
+    code, output = project("a")
+    assert code == 130 and "Stopped after 9 of 22 steps of projection; the same command goes on" in output, output
     assert os.listdir(tmp_path / "a") == ["state.pt"]
-    output, _ = (process := start(tmp_path / "a")).communicate(timeout=120)
-    assert process.returncode == 0 and "Going on from" in output, output
-    output, _ = (process := start(tmp_path / "b")).communicate(timeout=120)
-    assert process.returncode == 0, output
+    code, output = project("a")
+    assert code == 0 and "Going on from" in output and steps == list(range(22)), "no step is done twice or left out"
+    monkeypatch.undo()
+    assert project("b")[0] == 0
     one, other = (load_latents(tmp_path / name / "projection.npz") for name in "ab")
     assert one.w.equal(other.w) and one.motion.equal(other.motion)
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dnnlib.util import Logger, Outlet
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.engine.state import load_state
+from stylegan_v_ext.engine import load_state
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -61,16 +61,16 @@ def interrupted(monkeypatch, place, number, *arguments, command=main, times=1):
         ("stylegan_v_ext.metrics.detectors.detectors_folder", ["metrics", "detectors"]),
         ("stylegan_v_ext.cli.metrics._measure_all", ["metrics", "{net}", "--data={data}"]),
         ("stylegan_v_ext.doctor.platform.python_version", ["doctor"]),
-        ("stylegan_v_ext.cli.train.make_config", ["demo", "--outdir={out}/demo"]),
-        ("stylegan_v_ext.cli.train.check_data", ["train", "--cfg=stylegan-v", "--data={data}", "--outdir={out}"]),
+        ("stylegan_v_ext.runs.demo.prepare", ["demo", "--outdir={out}/demo"]),
+        ("stylegan_v_ext.runs.plan.check_data", ["train", "--cfg=stylegan-v", "--data={data}", "--outdir={out}"]),
     ],
 )  # fmt: skip
 def test_a_signal_ends_a_command_with_its_code_and_leaves_no_half_file(
     monkeypatch, tmp_path, sky_zip, trained_path, place, arguments, number
 ):
     names = dict(data=sky_zip, out=tmp_path, path=trained_path, net=f"--network={trained_path}")
-    if place.startswith("stylegan_v_ext.cli.train.make_config"):
-        monkeypatch.setattr("stylegan_v_ext.cli.train.demo_dataset", lambda *args, **kwargs: sky_zip)
+    if place == "stylegan_v_ext.runs.demo.prepare":
+        monkeypatch.setattr("stylegan_v_ext.runs.demo.demo_data", lambda *args, **kwargs: sky_zip)
     times = 1 if number == signal.SIGINT else 3
     code, output = interrupted(monkeypatch, place, number, *(a.format(**names) for a in arguments), times=times)
     assert code == 128 + number, output
@@ -96,17 +96,17 @@ def test_a_command_inside_another_ends_both(monkeypatch, tmp_path, trained_path)
 
 
 def test_an_interrupt_in_the_training_of_the_demo_makes_no_videos(monkeypatch, tmp_path, sky_zip):
-    from stylegan_v_ext.engine import loop
+    from stylegan_v_ext.engine import GanStep
 
-    original = loop.Trainer.step
+    original = GanStep.__call__
 
     def step(self):
-        if self.num_steps == 1:
+        if self.state.num_steps == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return original(self)
 
-    monkeypatch.setattr(loop.Trainer, "step", step)
-    monkeypatch.setattr("stylegan_v_ext.cli.train.demo_dataset", lambda *args, **kwargs: sky_zip)
+    monkeypatch.setattr(GanStep, "__call__", step)
+    monkeypatch.setattr("stylegan_v_ext.runs.demo.demo_data", lambda *args, **kwargs: sky_zip)
     result = CliRunner().invoke(main, ["demo", f"--outdir={tmp_path}", "--device=cpu"])
     assert result.exit_code == 130, result.output
     (run_dir,) = tmp_path.iterdir()

@@ -9,7 +9,6 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from patches.__main__ import main as patches
 from stylegan_v_ext.cli.common import (
     OutputFile,
     OutputPath,
@@ -20,6 +19,7 @@ from stylegan_v_ext.cli.common import (
 )
 from stylegan_v_ext.cli.entry import Command, Group
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.cli.patches import main as patches
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
 
 PATHS = {"PATH", "DIR", "FILE", "NPZ", "NPZ:N", "PKL", "PKL|DIR", "DIR|ID", "DIR|latest|PKL", "PNG"}
@@ -238,4 +238,6 @@ def test_what_is_read_is_never_replaced(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="a.mp4 is read here, and would be replaced; name another --output"):
             files_to_replace([Path("b.mp4"), Path("a.mp4")], ask=False, inputs=[None, "gone.pkl", name])
     link = Path("link.mp4")
-    assert files_to_replace([link], False, ["a.mp4"]) == {link}, "a link is replaced, and what it points to stays"
+    assert files_to_replace([link], ask=False, inputs=["a.mp4"]) == {link}, (
+        "a link is replaced, and what it points to stays"
+    )

@@ -15,8 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from stylegan_v_ext.data import archive as archive_module
-from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.archive import open_archive, zipped
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.metadata import read_metadata
 from stylegan_v_ext.data.names import natural_sorted
@@ -134,8 +133,8 @@ def test_a_file_deleted_meanwhile_is_named(tmp_path):
 def test_a_zip_is_listed_once_until_it_changes(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "a.zip", FILES)
     listed = []
-    original = archive_module.open_zip_index
-    monkeypatch.setattr(archive_module, "open_zip_index", lambda path: listed.append(1) or original(path))
+    original = zipped.open_zip_index
+    monkeypatch.setattr(zipped, "open_zip_index", lambda path: listed.append(1) or original(path))
     first = open_archive(path)
     assert open_archive(path) is first and len(listed) == 1
     write_zip(tmp_path / "a.zip", video_files(1, 2))
@@ -166,7 +165,7 @@ def test_members_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
     data = (tmp_path / "a.zip").read_bytes()
     archive = open_archive(tmp_path / "a.zip")
     assert len(archive.read(0)) == 10**6
-    monkeypatch.setattr("stylegan_v_ext.data.archive._MOST_BYTES", 10**5)
+    monkeypatch.setattr("stylegan_v_ext.data.archive.zipped._MOST_BYTES", 10**5)
     with pytest.raises(DataError, match="has 1000000 bytes, the most is 100000"):
         archive.read(0)
     (tmp_path / "b.zip").write_bytes(data.replace((10**6).to_bytes(4, "little"), (10**4).to_bytes(4, "little")))
@@ -227,7 +226,7 @@ def test_the_head_of_a_file_is_read_without_the_rest(tmp_path, monkeypatch):
     write_zip(tmp_path / "set-00001.zip", files)
     places = [stored, deflated, write_folder(tmp_path / "folder", files), tmp_path / "set.zip"]
     taken, pread = [], os.pread
-    monkeypatch.setattr(archive_module.os, "pread", lambda file, size, at: taken.append(size) or pread(file, size, at))
+    monkeypatch.setattr(zipped.os, "pread", lambda file, size, at: taken.append(size) or pread(file, size, at))
     for archive in map(open_archive, places):
         for index, name in enumerate(archive.names):
             wanted = next((data for end, data in files.items() if name.endswith(end)), b"no")
@@ -257,10 +256,10 @@ def test_a_file_of_an_archive_that_cannot_be_had_is_named(tmp_path, monkeypatch)
     archive = open_archive(tmp_path / "a.zip")
     with pytest.raises(RuntimeError), archive.local_file(0):
         raise RuntimeError("an error in the block")
-    monkeypatch.setattr(archive_module, "_MOST_FILE_BYTES", 299_999)
+    monkeypatch.setattr(zipped, "_MOST_FILE_BYTES", 299_999)
     with pytest.raises(DataError, match="v/clip.mp4 has 300000 bytes, the most is 299999"), archive.local_file(0):
         pass
-    monkeypatch.setattr(archive_module, "_MOST_FILE_BYTES", 10**6)
+    monkeypatch.setattr(zipped, "_MOST_FILE_BYTES", 10**6)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=10))
     with pytest.raises(DataError, match="needs 300000 bytes in .*temporary; free them"), archive.local_file(0):
         pass
@@ -274,7 +273,7 @@ def test_a_file_of_an_archive_that_cannot_be_had_is_named(tmp_path, monkeypatch)
 def test_pictures_of_too_many_pixels_are_refused(monkeypatch):
     buffer = io.BytesIO()
     PIL.Image.new("RGB", (64, 64)).save(buffer, format="PNG")
-    monkeypatch.setattr("stylegan_v_ext.data.pictures.MOST_PIXELS", 1000)
+    monkeypatch.setattr("stylegan_v_ext.data.pictures.reading.MOST_PIXELS", 1000)
     with pytest.raises(DataError, match="is not a readable image"):
         decode_frame(buffer.getvalue(), "x.png")
 

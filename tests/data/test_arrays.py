@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stylegan_v_ext.data.archive import ZipArchive
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.source_reader import OpenArrays, SourceReader, read_clip
@@ -185,7 +185,7 @@ def test_all_that_reads_many_videos_of_a_file_copies_it_once(tmp_path, monkeypat
     path = write_zip(tmp_path / "a.zip", {"a.npy": npy(clips)})
     copies, unpacked = [], ZipArchive._unpacked
     monkeypatch.setattr(ZipArchive, "_unpacked", lambda *a: copies.append(a) or unpacked(*a))
-    report = convert(path, str(tmp_path / "out.zip"), ConvertOptions(SMALL))
+    report = convert_dataset(path, str(tmp_path / "out.zip"), ConvertOptions(SMALL))
     assert (report.num_videos, len(copies)) == (6, 2), "to look at it, to read it"
     videos = VideoFiles(path, SIDE)
     for number, clip in enumerate(clips):

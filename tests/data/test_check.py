@@ -15,7 +15,7 @@ from stylegan_v_ext.data.check import LONGEST_USED, check_dataset
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.findings import grouped
-from stylegan_v_ext.strip import TimestampSampler
+from stylegan_v_ext.timestamps import TimestampSampler
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
 TRAIN = ["train", "--cfg=stylegan-v", "-n", "--device=cpu"]

@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from stylegan_v_ext.data.class_folders import class_folders, in_order
 from stylegan_v_ext.data.errors import DataError
+from stylegan_v_ext.data.sources.class_folders import class_folders, in_order
 
 
 def classes(*places):

@@ -14,7 +14,7 @@ import pytest
 from stylegan_v_ext.data import convert as conversion
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.check import check_dataset
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import DecoderMissing
@@ -63,7 +63,7 @@ def metadata_of(path):
 
 def test_frames_come_in_order_and_the_source_is_recorded(tmp_path):
     counting_video(tmp_path / "in" / "count.mp4")
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert (report.num_videos, report.num_frames, report.notes) == (1, 30, [])
     values = frame_values(tmp_path / "out.zip")[0]
     assert np.abs(np.array(values) - 8 * np.arange(30)).max() <= 6
@@ -75,7 +75,7 @@ def test_frames_come_in_order_and_the_source_is_recorded(tmp_path):
 def test_archives_hold_stored_frames_and_are_reproducible(tmp_path):
     counting_video(tmp_path / "count.mp4", num_frames=5)
     for name in ("a.zip", "b.zip"):
-        convert(str(tmp_path / "count.mp4"), str(tmp_path / name), ConvertOptions(**SMALL))
+        convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / name), ConvertOptions(**SMALL))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
@@ -84,7 +84,7 @@ def test_archives_hold_stored_frames_and_are_reproducible(tmp_path):
 def test_clips_of_a_long_video_overlap_by_the_stride(tmp_path):
     counting_video(tmp_path / "count.mp4")
     options = ConvertOptions(**SMALL, clip_frames=10, clip_stride=8)
-    report = convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), options)
+    report = convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), options)
     assert (report.num_videos, report.num_frames) == (3, 30)
     starts = [source["first_frame"] for source in metadata_of(tmp_path / "out.zip")["sources"]]
     assert starts == [0, 8, 16]
@@ -95,16 +95,16 @@ def test_clips_of_a_long_video_overlap_by_the_stride(tmp_path):
 def test_clips_longer_than_the_source_are_named(tmp_path):
     counting_video(tmp_path / "count.mp4", num_frames=6)
     with pytest.raises(DataError, match="count.mp4 has 6 frames, fewer than --clip-frames=10"):
-        convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, clip_frames=10))
+        convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, clip_frames=10))
     assert not (tmp_path / "out.zip").exists()
 
 
 def test_fps_and_max_frames(tmp_path):
     counting_video(tmp_path / "count.mp4")
-    convert(str(tmp_path / "count.mp4"), str(tmp_path / "half.zip"), ConvertOptions(**SMALL, fps=5))
+    convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / "half.zip"), ConvertOptions(**SMALL, fps=5))
     assert len(frame_values(tmp_path / "half.zip")[0]) == 15
     assert metadata_of(tmp_path / "half.zip")["fps"] == 5
-    convert(str(tmp_path / "count.mp4"), str(tmp_path / "few.zip"), ConvertOptions(**SMALL, max_frames=7))
+    convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / "few.zip"), ConvertOptions(**SMALL, max_frames=7))
     assert len(frame_values(tmp_path / "few.zip")[0]) == 7
 
 
@@ -130,7 +130,7 @@ def test_transforms_keep_and_cut_what_they_say(tmp_path, source, transform, size
         for i in range(16):
             PIL.Image.fromarray(frame).save(tmp_path / "in" / "v" / f"{i}.png")
     options = ConvertOptions(Geometry(size, transform), format="png", workers=1)
-    convert(str(tmp_path / "in"), str(tmp_path / "out"), options)
+    convert_dataset(str(tmp_path / "in"), str(tmp_path / "out"), options)
     picture = np.asarray(PIL.Image.open(tmp_path / "out" / "000000" / "000015.png"))
     assert picture.shape == (32, 32, 3)
     assert 100 < picture[16, 16].mean() < 140
@@ -141,14 +141,14 @@ def test_transforms_keep_and_cut_what_they_say(tmp_path, source, transform, size
 def test_classes_are_the_first_folders(tmp_path):
     for name in ("cat/a.mp4", "cat/sub/b.mp4", "dog/c.mp4"):
         counting_video(tmp_path / "in" / name, num_frames=4)
-    convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, labels=True))
+    convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL, labels=True))
     metadata = metadata_of(tmp_path / "out.zip")
     assert metadata["classes"] == ["cat", "dog"]
     assert dict(metadata["labels"]) == {"000000": 0, "000001": 0, "000002": 1}
     assert SparseVideoDataset(str(tmp_path / "out.zip"), use_labels=True).num_classes == 2
     counting_video(tmp_path / "in" / "loose.mp4", num_frames=4)
     with pytest.raises(DataError, match="loose.mp4 lies in no sub-folder"):
-        convert(str(tmp_path / "in"), str(tmp_path / "no.zip"), ConvertOptions(**SMALL, labels=True))
+        convert_dataset(str(tmp_path / "in"), str(tmp_path / "no.zip"), ConvertOptions(**SMALL, labels=True))
 
 
 def test_bad_files_are_named_and_skipped(tmp_path):
@@ -156,7 +156,7 @@ def test_bad_files_are_named_and_skipped(tmp_path):
     (tmp_path / "in" / "bad.mp4").write_bytes(b"this is no video")
     (tmp_path / "in" / "empty.webm").write_bytes(b"")
     write_folder(tmp_path / "in" / "frames", {"1.png": image_bytes(), "2.png": b"broken"})
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert report.num_videos == 2
     text = "\n".join(report.notes)
     assert "bad.mp4 holds no readable video" in text and "empty.webm" in text
@@ -166,16 +166,16 @@ def test_bad_files_are_named_and_skipped(tmp_path):
 def test_unequal_frame_rates_are_noted(tmp_path):
     for fps in (10, 12.5):
         counting_video(tmp_path / "in" / f"{fps}.mp4", num_frames=4, fps=fps)
-    report = convert(str(tmp_path / "in"), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(str(tmp_path / "in"), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
     assert report.notes == ["the sources have 10, 12.5 frames a second; --fps would make them equal"]
-    assert convert(str(tmp_path / "in"), str(tmp_path / "b.zip"), ConvertOptions(**SMALL, fps=10)).notes == []
+    assert convert_dataset(str(tmp_path / "in"), str(tmp_path / "b.zip"), ConvertOptions(**SMALL, fps=10)).notes == []
 
 
 def test_many_frame_rates_are_a_range(tmp_path):
     files = {}
     for number in range(10):
         files |= video_files(1, 2, f"{number}/", {"fps": 20 + number})
-    report = convert(write_zip(tmp_path / "in.zip", files), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(write_zip(tmp_path / "in.zip", files), str(tmp_path / "a.zip"), ConvertOptions(**SMALL))
     assert report.notes == ["the sources have from 20 to 29 frames a second; --fps would make them equal"]
 
 
@@ -187,17 +187,17 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(zipfile.ZipFile, "writestr", full)
     with pytest.raises(OSError, match="No space left"):
-        convert(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+        convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert os.listdir(tmp_path) == ["count.mp4"]
 
 
 def test_nothing_usable_writes_nothing(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(DataError, match="holds neither videos"):
-        convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+        convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     (tmp_path / "in" / "bad.mp4").write_bytes(b"x")
     with pytest.raises(DataError, match="nothing in .* could be converted"):
-        convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+        convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert sorted(os.listdir(tmp_path)) == ["in"]
 
 
@@ -209,7 +209,7 @@ def test_interruption_leaves_no_archive(tmp_path, dest):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(str(tmp_path / "count.mp4"), str(tmp_path / dest), ConvertOptions(**SMALL), interrupt)
+        convert_dataset(str(tmp_path / "count.mp4"), str(tmp_path / dest), ConvertOptions(**SMALL), interrupt)
     assert os.listdir(tmp_path) == ["count.mp4"]
 
 
@@ -225,7 +225,7 @@ def test_copies_of_videos_in_a_zip_go_away(tmp_path, monkeypatch, interrupted):
             raise KeyboardInterrupt
 
     with contextlib.suppress(KeyboardInterrupt):
-        convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL), progress)
+        convert_dataset(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL), progress)
     assert os.listdir(tmp_path / "temporary") == [] and (tmp_path / "out.zip").exists() != interrupted
 
 
@@ -233,12 +233,12 @@ def test_existing_data_is_never_overwritten(tmp_path):
     path = write_zip(tmp_path / "out.zip", video_files(1, 3))
     before = Path(path).read_bytes()
     with pytest.raises(DataError, match="exists already"):
-        convert(path, path, ConvertOptions(**SMALL))
+        convert_dataset(path, path, ConvertOptions(**SMALL))
     assert Path(path).read_bytes() == before
 
 
 def test_a_data_set_converts_to_another_size(tmp_path, sky_zip):
-    convert(sky_zip, str(tmp_path / "small"), ConvertOptions(Geometry((8, 8))))
+    convert_dataset(sky_zip, str(tmp_path / "small"), ConvertOptions(Geometry((8, 8))))
     report = check_dataset(str(tmp_path / "small"))
     assert (report.resolution, report.num_videos, report.problems) == (8, 6, [])
 
@@ -257,7 +257,9 @@ RECORDED = {
 def again(tmp_path, files, **options):
     """(report, dataset.json) of a data set that is converted."""
     source = write_zip(tmp_path / "in.zip", files)
-    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, **options))
+    report = convert_dataset(
+        source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, **options)
+    )
     return report, metadata_of(tmp_path / "out.zip")
 
 
@@ -324,14 +326,14 @@ def test_folders_take_the_place_of_recorded_labels_with_a_word(tmp_path):
     files["dataset.json"] = json.dumps({"labels": [["a/v0", 2], ["b/v1", 1], ["b/v2", 0]], "fps": 10}).encode()
     report, about = again(tmp_path, files, labels=True)
     assert (about["labels"], about["classes"]) == ([["000000", 0], ["000001", 1], ["000002", 1]], ["a", "b"])
-    assert report.notes == ["--labels: the classes are those of the folders; the labels in dataset.json are left out"]
+    assert report.notes == ["--labels: the folders are the classes; the labels in dataset.json are left out"]
 
 
 def test_shards_keep_what_each_records(tmp_path):
     for shard in range(2):
         about = {"labels": [[f"v{k}", shard + k] for k in range(2)], "fps": 10 + shard, "motion_distance": 8}
         write_zip(tmp_path / f"in-{shard:05d}.zip", video_files(2, 6, metadata=about))
-    convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1))
+    convert_dataset(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1))
     about = metadata_of(tmp_path / "out.zip")
     assert [number for _, number in about["labels"]] == [0, 1, 1, 2] and about["motion_distance"] == 8
 
@@ -345,15 +347,15 @@ def test_a_hint_that_sources_differ_in_is_left_out_with_a_word(tmp_path):
 def test_videos_without_a_label_beside_labelled_ones_are_said(tmp_path):
     report, about = again(tmp_path, video_files(4, 4, metadata={"labels": [["v0", 0], ["v2", 1]], "fps": 10}))
     assert about["labels"] == [["000000", 0], ["000002", 1]]
-    assert any(note == "v1 has no label, so none is written" for note in report.notes)
+    assert any(note == "v1 has no label, so no label is written" for note in report.notes)
 
 
 def test_labels_that_are_lost_are_said_with_their_own_reason(tmp_path):
     labels = [["v0", 0], ["v0", 1], ["v1", [0.5, 1]], ["v2", 1]]
     report, about = again(tmp_path, video_files(3, 4, metadata={"labels": labels, "fps": 10}))
     assert about["labels"] == [["000002", 1]]
-    assert "v0 has the classes 0 and 1 in dataset.json; a video has one class, so none is written" in report.notes
-    assert "v1 is labelled with a vector of 2 numbers, which is no class, so none is written" in report.notes
+    assert "v0 has the classes 0 and 1 in dataset.json; a video has one class, so no label is written" in report.notes
+    assert "v1 is labelled with a vector of 2 numbers, which is no class, so no label is written" in report.notes
 
 
 @pytest.mark.parametrize("labels", [[["x/a.mp4", 0], ["b.mp4", 1]], {"x/a": "0", "b": "1"}, {"a.mov": 0, "y/b.avi": 1}])
@@ -362,7 +364,7 @@ def test_labels_of_video_files_are_kept(tmp_path, labels):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         counting_video(tmp_path / "in" / f"{name}.mp4", num_frames=3)
     (tmp_path / "in" / "dataset.json").write_text(json.dumps({"labels": labels}))
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     about = metadata_of(tmp_path / "out.zip")
     of = dict(about["labels"])
     assert {item["source"]: of[item["folder"]] for item in about["sources"]} == {"x/a.mp4": 0, "b.mp4": 1}
@@ -385,7 +387,7 @@ def test_sources_without_a_rate_beside_others_are_named(tmp_path):
 
 
 def test_pictures_without_a_rate_stop_a_conversion_to_another_before_it_begins(tmp_path):
-    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) says no frame rate; put"):
+    with pytest.raises(DataError, match=r"each of 3 folders or arrays \(v0, v1, v2\) has no frame rate; put"):
         again(tmp_path, video_files(3, 4), fps=5)
     assert os.listdir(tmp_path) == ["in.zip"]
 
@@ -415,7 +417,7 @@ def test_what_the_reader_of_videos_notes_is_said_with_the_names(tmp_path, monkey
 
     monkeypatch.setattr("stylegan_v_ext.data.source_reader.VideoReader", Reader)
     source = write_folder(tmp_path / "in", {f"{number}.mp4": b"x" for number in range(40)})
-    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+    report = convert_dataset(source, str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert report.notes == [
         "each of 20 videos (1.mp4, 3.mp4, 5.mp4 and 17 more): its frames come at unequal times; --fps makes them equal",
         "7.mp4 is damaged; the 3 frames before the damage are used (moov atom not found)",
@@ -432,7 +434,7 @@ def test_many_unreadable_files_are_one_note(tmp_path):
 def test_progress_goes_from_start_to_end(tmp_path):
     counting_video(tmp_path / "count.mp4", num_frames=40)
     shares = []
-    convert(
+    convert_dataset(
         str(tmp_path / "count.mp4"), str(tmp_path / "o.zip"), ConvertOptions(**SMALL), lambda _, s: shares.append(s)
     )
     assert shares == sorted(shares) and shares[-1] == 1 and 0.3 < shares[0] < 0.7
@@ -458,7 +460,7 @@ def test_hour_long_input_is_streamed(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion, "SourceReader", Source)
         patch.setattr(conversion, "encode_frame", encode)
-        report = convert(
+        report = convert_dataset(
             str(tmp_path / "long.mp4"), str(tmp_path / "o.zip"), ConvertOptions(Geometry((16, 16)), workers=2)
         )
     assert report.num_frames == 600 and alive["most"] < 20
@@ -468,12 +470,12 @@ def test_a_missing_decoder_says_what_to_do(tmp_path, monkeypatch):
     counting_video(tmp_path / "count.mp4", num_frames=2)
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(DecoderMissing, match="PyAV.* `pip install av`"):
-        convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
+        convert_dataset(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(**SMALL))
     assert os.listdir(tmp_path) == ["count.mp4"]
 
 
 def test_real_clips_in_one_call(tmp_path, real_videos):
-    report = convert(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(Geometry((64, 64))))
+    report = convert_dataset(str(real_videos), str(tmp_path / "real.zip"), ConvertOptions(Geometry((64, 64))))
     sources = sorted(path.name for path in real_videos.glob("*.mp4"))
     assert report.num_videos == len(sources) >= 3
     assert not any(name in note for name in sources for note in report.notes)

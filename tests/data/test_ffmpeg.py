@@ -16,11 +16,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from stylegan_v_ext.data import decoder, ffmpeg
-from stylegan_v_ext.data.convert import ConvertOptions, convert
-from stylegan_v_ext.data.ffmpeg import VIDEO_SUFFIXES, FfmpegError, VideoReader
+from stylegan_v_ext.data import ffmpeg
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
+from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.video import process
+from stylegan_v_ext.data.kinds import VIDEO_SUFFIXES, is_animation
+from stylegan_v_ext.data.video import decoder, process
 from stylegan_v_ext.data.video.timing import UNEQUAL, UNKNOWN
 from stylegan_v_ext.generate.writers import write_video
 
@@ -305,7 +306,7 @@ def test_converting_says_how_many_frames_of_a_damaged_video_are_used(tmp_path):
     path = encode(tmp_path / "a.mkv", *SOUND["h264.mkv"], frames=noise(40), fps=25)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     count = len(read(path)[1])
-    report = convert(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
+    report = convert_dataset(str(tmp_path), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
     assert re.search(rf"a.mkv is damaged; the {count} frames before the damage are used", report.notes[0])
 
 
@@ -321,7 +322,7 @@ def test_a_cut_webp_and_files_that_are_no_videos_are_named(tmp_path):
     kinds = {
         "a web page": b"<!DOCTYPE html>\n<html><body>404</body></html>", "a text": "nicht gefunden ä".encode() * 9,
         "an archive": b"PK\3\4" + bytes(100), "a PDF": b"%PDF-1.7 \xff", "a still picture": still.read_bytes(),
-        "zeros alone": bytes(5000), "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid",
+        "only zeros": bytes(5000), "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid",
     }  # fmt: skip
     for suffix in (".mp4", ".ts", ".mpg", ".webp"):
         for kind, data in kinds.items():
@@ -338,8 +339,8 @@ def test_animations_are_told_from_stills(tmp_path):
         moving = encode(tmp_path / f"moving.{ending}", *options, frames=noise(3))
         options = ("-c:v", "libwebp") if ending == "webp" else () if ending == "png" else options
         still = encode(tmp_path / f"still.{ending}", *options, "-frames:v", "1", frames=noise(1))
-        assert ffmpeg.is_video(moving) and not ffmpeg.is_video(still) and len(read(moving)[1]) == 3
-    assert not ffmpeg.is_video(tmp_path / "missing.webp") and not ffmpeg.is_video("a.jpg")
+        assert is_animation(moving) and not is_animation(still) and len(read(moving)[1]) == 3
+    assert not is_animation(tmp_path / "missing.webp") and not is_animation("a.jpg")
 
 
 def test_a_file_cut_off_between_two_frames_is_named(tmp_path):
@@ -602,7 +603,9 @@ decoder._give_up_rights = lambda most: os.kill(os.getpid(), 11) if os.fstat(0).s
 decoder.run(sys.argv[1])
 """)
     monkeypatch.setattr(process, "DECODER", program)
-    report = convert(str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1))
+    report = convert_dataset(
+        str(tmp_path / "in"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((32, 32)), workers=1)
+    )
     assert report.num_videos == 2
     assert (
         len(report.notes) == 1

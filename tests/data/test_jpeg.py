@@ -7,8 +7,8 @@ import PIL.Image
 import pytest
 
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 
 
 def jpeg(mode="RGB", **options):

@@ -11,7 +11,7 @@ from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.check import check_dataset, summary_of_classes
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.metadata import check_labels, class_sizes, read_metadata
+from stylegan_v_ext.data.metadata import class_sizes, read_metadata
 from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import image_bytes, write_folder, write_zip
 
@@ -117,7 +117,6 @@ def test_a_video_without_a_class_has_a_reason_and_stops_classes_alone(described,
     assert (report.label_problems if mistake else report.label_notes) == [sentence] and report.problems == []
     assert report.stopping(use_labels=False) == [] and report.left_out(use_labels=False) == []
     assert report.stopping(use_labels=True) == [sentence] and report.left_out(use_labels=True) == ["a"]
-    assert check_labels(metadata, list_videos(open_archive(path))) == [sentence]
     assert len(SparseVideoDataset(path)) == 2
     with pytest.raises(DataError, match="a (is|has) .*; mend dataset.json, or train with --skip-bad or without --cond"):
         SparseVideoDataset(path, use_labels=True)
@@ -152,18 +151,18 @@ def test_classes_that_no_video_has_are_said(described, numbers, sentence):
 
 def test_names_of_classes_give_numbers(described):
     _, metadata = described(["a", "b"], [["a", "happy"], ["b", "angry"]], classes=["happy", "sad", "angry"])
-    assert metadata.labels == {"a": 0, "b": 2} and metadata.classes == ["happy", "sad", "angry"]
+    assert metadata.labels == {"a": 0, "b": 2} and metadata.class_names == ["happy", "sad", "angry"]
     assert metadata.notes == ["no video has class 1; classes are numbered from 0, the highest here is 2"]
     _, metadata = described(["a"], [["a", 0]], classes=["happy", "sad"])
     assert metadata.num_classes == 1 and "no label has the last of the 2 classes" in metadata.notes[0]
     _, metadata = described(["a", "b"], [["a", 1], ["b", 2]], classes=["happy", "sad"])
-    assert metadata.classes is None and metadata.labels == {"a": 1, "b": 2}
+    assert metadata.class_names is None and metadata.labels == {"a": 1, "b": 2}
     assert metadata.notes[0] == "dataset.json names 2 classes, and labels go up to 2; the names are not used"
     path, metadata = described(["a", "b", "c"], [["a", "take 10"], ["b", "take 2"], ["c", "take 2"]])
-    assert metadata.labels == {"a": 1, "b": 0, "c": 0} and metadata.classes == ["take 2", "take 10"]
+    assert metadata.labels == {"a": 1, "b": 0, "c": 0} and metadata.class_names == ["take 2", "take 10"]
     assert class_sizes(metadata, list_videos(open_archive(path))) == [("take 2", 2), ("take 10", 1)]
     _, metadata = described(["a", "b"], [["a", 0], ["b", 1]], classes="faces")
-    assert metadata.classes is None and metadata.labels == {"a": 0, "b": 1}
+    assert metadata.class_names is None and metadata.labels == {"a": 0, "b": 1}
     assert metadata.notes == ["dataset.json: classes 'faces' is not a list of names, and is not used"]
 
 
@@ -179,7 +178,7 @@ def test_sets_beside_each_other_may_not_name_their_classes_differently(tmp_path)
     assert pair(["happy"], ["happy", "sad"]).labels == {"x/a": 0, "y/b": 1}
     metadata = pair(["happy", "sad"], ["angry", "happy"])
     assert metadata.labels == {} and metadata.unusable.keys() == {"x/a", "y/b"}
-    assert metadata.label_problems == ["y/dataset.json names its classes otherwise than another dataset.json"]
+    assert metadata.label_problems == ["y/dataset.json names its classes differently from another dataset.json"]
 
 
 def test_classes_in_words():
@@ -194,9 +193,7 @@ def test_hints_that_differ_are_said(tmp_path):
     files = {f"{folder}/dataset.json": json.dumps({"fps": fps}) for folder, fps in (("x", 25), ("y", 12.5))}
     metadata = read_metadata(open_archive(write_zip(tmp_path / "two.zip", {**members(["x/a", "y/b"]), **files})))
     assert metadata.fps == 12.5
-    assert metadata.hint_notes == [
-        "y/dataset.json gives fps 12.5, another dataset.json does not; training takes the last"
-    ]
+    assert metadata.notes == ["y/dataset.json gives fps 12.5, another dataset.json differs; training uses the last"]
 
 
 @pytest.mark.parametrize("content", [b"[1]", b'[["a", 1]]', b'{"a": 1}', b"3", b"null"])
@@ -276,4 +273,4 @@ def test_a_label_of_a_folder_of_videos_is_said_to_be_one(described):
 def test_labels_of_the_videos_that_frames_are_from_are_taken_for_the_frames(described, labels):
     _, metadata = described(["a", "x/b"], labels)
     assert metadata.labels == {"a": 1, "x/b": 0} and metadata.label_problems == []
-    assert any("is taken for" in note for note in metadata.notes)
+    assert any("is used for" in note for note in metadata.notes)

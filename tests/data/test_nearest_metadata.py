@@ -3,17 +3,16 @@
 import json
 
 from stylegan_v_ext.data.archive import open_archive
-from stylegan_v_ext.data.nearest_metadata import nearest_metadata
+from stylegan_v_ext.data.metadata import nearest_metadata
 from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import video_files, write_zip
 
 
 def nearest(tmp_path, files):
     archive = open_archive(write_zip(tmp_path / "a.zip", files))
-    members = [index for index, name in enumerate(archive.names) if name.endswith(".json")]
-    above, problems, notes = nearest_metadata(archive, members, list_videos(archive))
-    assert notes == []
-    return above, problems
+    found = nearest_metadata(archive, list_videos(archive))
+    assert found.notes == []
+    return found.above, found.problems
 
 
 def test_each_file_speaks_for_what_lies_below_it_and_all_for_labels(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
 from stylegan_v_ext.data.opening import convert_command, files_left_out, open_dataset
@@ -138,7 +138,7 @@ def test_clips_of_numpy_are_named_with_the_command_that_works(tmp_path):
         command = next(iter(re.findall("`(.*)`", message)))
         source, dest = shlex.split(command)[3:5]
         assert source == str(tmp_path / name)
-        convert(source, dest, ConvertOptions(Geometry((16, 16))))
+        convert_dataset(source, dest, ConvertOptions(Geometry((16, 16))))
         assert [len(video) for video in open_dataset(dest)[1]] == [4]
     (tmp_path / "notes.txt").write_text("x")
     assert "is neither a .zip nor a folder" in refusal(tmp_path / "notes.txt")
@@ -176,7 +176,7 @@ def test_training_and_convert_have_one_rule_for_pictures_beside_videos(tmp_path,
             assert {video.folder for video in videos} == folders
             notes = files_left_out(archive, path, videos)
             wanted = {
-                "frames with a preview": "reads them once you have moved the pictures away that lie beside them (v0)",
+                "frames with a preview": "reads them after you move away the pictures beside them (v0)",
                 "frames elsewhere": "reads them, and takes the pictures in more for thumbnails or posters",
                 "frames with a still GIF": "files that are no frames are not read (v0/cover.gif)",
             }.get(kind)

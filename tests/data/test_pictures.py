@@ -8,8 +8,9 @@ import pytest
 
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import TRANSFORMS, Geometry
-from stylegan_v_ext.data.jpeg import decode_jpeg
-from stylegan_v_ext.data.pictures import NotAFrame, decode_frame, is_picture, read_picture, read_pixels, side_of_frames
+from stylegan_v_ext.data.kinds import is_picture
+from stylegan_v_ext.data.pictures import NotAFrame, decode_frame, read_picture, read_pixels, side_of_frames
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from tests.data.made_pictures import (
     bitmap,
     cmyk_jpeg,
@@ -369,7 +370,7 @@ def test_a_frame_that_would_have_to_change_is_refused(header_only):
             side_of_frames(data, "v/1.png")
     for resolution in (8, None):
         with pytest.raises(DataError, match="is 16x8, expected"):
-            decode_frame(encoded(PIL.Image.new("RGB", (16, 8)), "JPEG"), "x", resolution, header_only)
+            decode_frame(encoded(PIL.Image.new("RGB", (16, 8)), "JPEG"), "x", resolution, header_only=header_only)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "TIFF", "WEBP", "PPM", "AVIF"])

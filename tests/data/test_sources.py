@@ -10,16 +10,16 @@ import PIL.Image
 import pytest
 
 from stylegan_v_ext.data.archive import FolderArchive, ZipArchive
-from stylegan_v_ext.data.carried import classes_of
 from stylegan_v_ext.data.check import check_dataset
-from stylegan_v_ext.data.class_folders import in_order
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.odd_pictures import odd_pictures
-from stylegan_v_ext.data.resampling import resampled
 from stylegan_v_ext.data.source_reader import SourceReader, read_clip
 from stylegan_v_ext.data.sources import find_sources
+from stylegan_v_ext.data.sources.carried import classes_of
+from stylegan_v_ext.data.sources.class_folders import in_order
+from stylegan_v_ext.data.thumbnails import odd_pictures
+from stylegan_v_ext.data.video.timing import evenly_resampled
 from stylegan_v_ext.generate.writers import write_video
 from tests.data.helpers import image_bytes, video_files, write_folder, write_zip
 
@@ -262,7 +262,8 @@ def test_pictures_are_resampled_as_videos_are(tmp_path, count, old, new):
     values = [20 + 10 * i for i in range(count)]
     write_video(tmp_path / "a.mp4", [np.full((16, 16, 3), value, np.uint8) for value in values], old, quality=99)
     video = [round((frame.mean() - 20) / 10) for frame in VideoReader(str(tmp_path / "a.mp4"), SMALL, new)]
-    assert list(resampled(((i, i / old) for i in range(count)), count / old, new)) == video
+    shown = evenly_resampled(range(count), old, new)
+    assert [number for number, times in shown for _ in range(times)] == video
     files = {f"v/{i}.png": image_bytes(value) for i, value in enumerate(values)}
     path = write_zip(tmp_path / "a.zip", {**files, "dataset.json": b'{"fps": %d}' % old})
     clip = read_clip(path, SMALL, new)
@@ -274,7 +275,7 @@ def test_pictures_without_a_rate_are_not_resampled(tmp_path):
     path = write_zip(tmp_path / "a.zip", video_files(1))
     assert len(read_clip(path, SMALL).frames) == 5 and read_clip(path, SMALL).fps is None
     with pytest.raises(
-        DataError, match=r'v0 says no frame rate; put a dataset.json with \{"fps": 25\}.*leave --fps out'
+        DataError, match=r'v0 has no frame rate; put a dataset.json with \{"fps": 25\}.*leave --fps out'
     ):
         read_clip(path, SMALL, fps=5)
     folder = write_folder(tmp_path / "clips", {"dataset.json": b'{"fps": 25}'})  # the remedy
@@ -356,13 +357,13 @@ def test_the_reason_for_an_unknown_rate_is_that_of_the_file(tmp_path):
         (b'{"fps": "10"}', "fps '10' is not a number"),
     ):
         path = write_folder(tmp_path / str(len(text)), {**frames(4, "v0/"), "v0/dataset.json": text})
-        with pytest.raises(DataError, match=f"^--fps: v0 says no frame rate; .*{reason}.*, or leave --fps out"):
+        with pytest.raises(DataError, match=f"^--fps: v0 has no frame rate; .*{reason}.*, or leave --fps out"):
             read_clip(path, SMALL, fps=5)
 
 
 def test_a_single_array_gets_its_rate_from_the_folder_that_the_message_asks_for(tmp_path):
     np.save(tmp_path / "a.npy", np.stack([np.full((16, 16, 3), 20 + 8 * i, np.uint8) for i in range(6)]))
-    with pytest.raises(DataError, match="put it and a dataset.json with .* into a folder, and name that"):
+    with pytest.raises(DataError, match="put it and a dataset.json with .* into a folder, and name the folder"):
         read_clip(str(tmp_path / "a.npy"), SMALL, fps=5)
     (tmp_path / "dataset.json").write_text('{"fps": 10}')
     clip = read_clip(str(tmp_path), SMALL, fps=5)
@@ -418,9 +419,9 @@ def test_labels_of_files_become_their_classes(tmp_path, labels, guessed):
     files = {"clips/a.mp4": b"x", "clips/e\u0301.mp4": b"x", "c.npy": buffer.getvalue(), "d.webp": moving}
     for path in both(tmp_path, {**files, "dataset.json": json.dumps({"labels": labels}).encode()}):
         found = find_sources(path)
-        assert dict(zip(names(found), classes_of(found.sources, False).numbers, strict=True)) == {
+        assert dict(zip(names(found), classes_of(found.sources, from_folders=False).numbers, strict=True)) == {
             name: number for number, name in enumerate(files)
         }
         more = f", and {guessed - 1} more labels likewise" if guessed > 1 else ""
-        expected = [f"the label for {labels[0][0]} is taken for clips/a.mp4, the only video that fits{more}"]
+        expected = [f"the label for {labels[0][0]} is used for clips/a.mp4, the only video that fits{more}"]
         assert found.notes == (expected if guessed else [])

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from stylegan_v_ext.data.video.containers import is_animation, other_kind
+from stylegan_v_ext.data.kinds import is_animation, other_kind
 from stylegan_v_ext.data.video.structure import broken_place, forced_format, missing_end
 
 HEADS = [

@@ -48,7 +48,7 @@ def test_a_head_that_is_wrong_is_not_believed_and_one_that_is_right_is_kept():
 
 def test_one_frame_has_the_rate_that_the_file_itself_holds_or_no_rate():
     def rate(*stated, trusted=True):
-        clock = Clock(Fraction(1, 90000), [Fraction(value) for value in stated], trusted)
+        clock = Clock(Fraction(1, 90000), [Fraction(value) for value in stated], trusted=trusted)
         clock.time(0)
         return clock.rate
 

@@ -13,12 +13,12 @@ import pytest
 
 from stylegan_v_ext.data import names as names_module
 from stylegan_v_ext.data.archive import open_archive
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
-from stylegan_v_ext.data.jpeg import decode_jpeg
 from stylegan_v_ext.data.names import natural_order, normal_form
 from stylegan_v_ext.data.pictures import decode_frame
+from stylegan_v_ext.data.pictures.jpeg import decode_jpeg
 from stylegan_v_ext.data.videos import list_videos, other_files
 from stylegan_v_ext.metrics.sources import DatasetVideos
 from tests.data.helpers import image_bytes, write_folder, write_zip
@@ -167,7 +167,9 @@ def test_numbers_of_any_length_are_in_order(length):
 def test_folders_named_by_digits_of_other_scripts_convert(tmp_path):
     files = {f"{folder}/v/{i}.png": image_bytes(i) for folder in ("٣", "²", "9" * 5000) for i in range(3)}
     source = write_zip(tmp_path / "in.zip", files)
-    report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, labels=True))
+    report = convert_dataset(
+        source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((16, 16)), workers=1, labels=True)
+    )
     assert (report.num_videos, report.num_frames, report.notes) == (3, 9, [])
 
 
@@ -204,7 +206,7 @@ def test_a_damaged_picture_is_named_by_every_reader(tmp_path, kind):
 
         def conversion(source=source):
             (tmp_path / "out.zip").unlink(missing_ok=True)
-            report = convert(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
+            report = convert_dataset(source, str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
             faults = [note for note in report.notes if "it has one frame" not in note]
             if faults:
                 raise DataError(faults[0])
@@ -245,7 +247,9 @@ def test_pictures_have_at_most_8192_by_8192_pixels(tmp_path, kind, size):
     with pytest.raises(DataError, match="1.png is not a readable image"):
         DatasetVideos(write_zip(tmp_path / "in.zip", {"v/1.png": data}))
     with pytest.raises(DataError, match=r"1.png (cannot be read|is not a readable image)"):
-        convert(str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1))
+        convert_dataset(
+            str(tmp_path / "in.zip"), str(tmp_path / "out.zip"), ConvertOptions(Geometry((8, 8)), workers=1)
+        )
 
 
 def test_a_picture_of_the_largest_size_is_read():
@@ -285,7 +289,7 @@ def deep_folder(request, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "reader", [open_archive, DatasetVideos, lambda path: convert(path, f"{path}.zip", ConvertOptions())]
+    "reader", [open_archive, DatasetVideos, lambda path: convert_dataset(path, f"{path}.zip", ConvertOptions())]
 )
 def test_1500_folders_in_each_other_end_in_a_sentence(deep_folder, reader):
     with pytest.raises(DataError, match="more than 100 levels of folders|File name too long") as error:

@@ -10,11 +10,12 @@ import zlib
 import numpy as np
 import pytest
 
-from stylegan_v_ext.data import zip_index
-from stylegan_v_ext.data.archive import ZipArchive
+from stylegan_v_ext.data.archive import ZipArchive, kept_index, zip_directory
+from stylegan_v_ext.data.archive.kept_index import open_zip_index
+from stylegan_v_ext.data.archive.zip_directory import read_zip_index
+from stylegan_v_ext.data.archive.zip_index import BadZip
 from stylegan_v_ext.data.names import natural_sorted
 from stylegan_v_ext.data.videos import list_videos
-from stylegan_v_ext.data.zip_index import BadZip, open_zip_index, read_zip_index
 
 
 def agrees_with_zipfile(path):
@@ -135,7 +136,7 @@ def test_the_last_member_of_a_name_counts(tmp_path, monkeypatch):
                (b"v\\1.jpg", b"the newest"), (b"./v/2.jpg", b"second")]  # fmt: skip
     path = raw_zip(tmp_path / "a.zip", members)
     for at_once in (2, 1 << 16):
-        monkeypatch.setattr(zip_index, "_AT_ONCE", at_once)
+        monkeypatch.setattr(zip_directory, "_AT_ONCE", at_once)
         index = read_zip_index(path)
         assert index.names == ["w/1.jpg", "v/1.jpg", "v/2.jpg"]
         assert index.size.tolist() == [1, 10, 6]
@@ -264,7 +265,7 @@ def test_links_in_archives_are_refused(tmp_path):
 
 def test_large_directories_are_kept_in_a_file_that_all_processes_map(tmp_path, monkeypatch):
     monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(zip_index, "KEPT_FROM", 10)
+    monkeypatch.setattr(kept_index, "KEPT_FROM", 10)
     path = write(tmp_path / "a.zip", [f"v/\u00fc{number:03d}.jpg" for number in range(50)])
     expected = read_zip_index(path)
     for _ in range(2):
@@ -286,7 +287,7 @@ def test_large_directories_are_kept_in_a_file_that_all_processes_map(tmp_path, m
 def test_without_room_for_it_the_directory_stays_in_memory(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(zip_index, "KEPT_FROM", 10)
+    monkeypatch.setattr(kept_index, "KEPT_FROM", 10)
     index = open_zip_index(write(tmp_path / "a.zip", [f"v/{number:03d}.jpg" for number in range(50)]))
     assert index.mapped is None and len(index.names) == 50
 

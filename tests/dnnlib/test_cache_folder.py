@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 import dnnlib
-from stylegan_v_ext.data import zip_index
-from stylegan_v_ext.data.archive import open_archive
+from stylegan_v_ext.data.archive import kept_index, open_archive
 from stylegan_v_ext.host.checkout import recognise
 from stylegan_v_ext.metrics import detectors
 from tests.data.helpers import video_files, write_zip
@@ -21,7 +20,7 @@ def homeless(monkeypatch):
 
     monkeypatch.delenv("DNNLIB_CACHE_DIR", raising=False)
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr("dnnlib.download._cache_dir", None)
+    monkeypatch.setattr("dnnlib.cache._cache_dir", None)
     monkeypatch.setattr(Path, "home", nowhere)
     monkeypatch.setattr(Path, "expanduser", nowhere)
 
@@ -34,7 +33,7 @@ def test_no_home_is_a_sentence_with_a_remedy(homeless, monkeypatch, tmp_path):
 
 
 def test_archives_are_read_without_a_home(homeless, monkeypatch, tmp_path):
-    monkeypatch.setattr(zip_index, "KEPT_FROM", 1)
+    monkeypatch.setattr(kept_index, "KEPT_FROM", 1)
     archive = open_archive(write_zip(tmp_path / "a.zip", video_files(2, 3)))
     assert len(archive.names) == 6 and archive.read(0)
 

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from dnnlib import download
+from dnnlib import cache, download
 
 BODY = b"weights " * 1000
 
@@ -189,9 +189,9 @@ def test_redirects_are_followed_to_the_web_alone(server, tmp_path):
     cache = tmp_path / "cache"
     assert fetch(f"{server}/to?{server}/model", cache) == BODY
     for target in (secret.as_uri(), "ftp://127.0.0.1/a", "data:text/plain,x"):
-        with pytest.raises(OSError, match="leads where nothing is downloaded from"):
+        with pytest.raises(OSError, match="leads to an address without downloads"):
             fetch(f"{server}/to?{target}", cache)
-    with pytest.raises(OSError, match="leads where nothing is downloaded from"):
+    with pytest.raises(OSError, match="leads to an address without downloads"):
         fetch(f"{server}/loop", cache)
     assert len(list(cache.iterdir())) == 1
 
@@ -308,7 +308,7 @@ def test_a_secure_address_leads_to_no_insecure_one(secure, server, tmp_path, mon
     assert fetch(f"{server}/to?{address}/model", tmp_path) == BODY, "from http to https is fine"
     before = dict(Handler.hits)
     for way in (f"/to?{server}/plain", f"/to?{address}/to?{server}/plain", f"/to?{server.upper()}/plain"):
-        with pytest.raises(OSError, match="leads where nothing is downloaded from .from https to (?i:http)"):
+        with pytest.raises(OSError, match="leads to an address without downloads .from https to (?i:http)"):
             fetch(address + way, tmp_path)
     assert "/plain" not in Handler.hits and before.keys() <= Handler.hits.keys()
 
@@ -338,8 +338,8 @@ def test_checksums_are_checked(server, tmp_path):
 
 
 def test_cache_folder_can_be_set(monkeypatch, tmp_path):
-    monkeypatch.setattr(download, "_cache_dir", None)
+    monkeypatch.setattr(cache, "_cache_dir", None)
     monkeypatch.setenv("DNNLIB_CACHE_DIR", str(tmp_path / "env"))
-    assert download.make_cache_dir_path("a", "b") == str(tmp_path / "env" / "a" / "b")
-    download.set_cache_dir(str(tmp_path / "set"))
-    assert download.make_cache_dir_path("a") == str(tmp_path / "set" / "a")
+    assert cache.make_cache_dir_path("a", "b") == str(tmp_path / "env" / "a" / "b")
+    cache.set_cache_dir(str(tmp_path / "set"))
+    assert cache.make_cache_dir_path("a") == str(tmp_path / "set" / "a")

@@ -19,7 +19,7 @@ def grid_videos(sampler, psi, amplitude):
     rows = []
     for motion in range(GRID):
         videos = [
-            recipe.video(sampler, tracks.still(sampler.content(VideoName(content))), VideoName(0, motion))
+            recipe.scene(sampler, tracks.still(sampler.content(VideoName(content))), VideoName(0, motion))
             for content in range(GRID)
         ]
         strips = [torch.cat(list(sampler.strips(video, frame_times(FRAMES)))) for video in videos]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_v_ext.editing.directions import METHODS, find_directions, load_direction, load_directions
+from stylegan_v_ext.editing.directions import METHODS, find_directions
 from stylegan_v_ext.editing.style_space import style_layers
+from stylegan_v_ext.generate.directions import load_direction, load_directions
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler
 
 

@@ -7,7 +7,8 @@ import torch
 
 from stylegan_v_ext.checkpoints import NetworkData
 from stylegan_v_ext.checkpoints.transfer import transfer
-from stylegan_v_ext.editing.layer_swap import ImageSource, LayerRange, coarse_layers, fine_layers, swap_layers
+from stylegan_v_ext.editing.layer_range import LayerRange, coarse_layers, fine_layers
+from stylegan_v_ext.editing.layer_swap import ImageSource, blend_networks
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_ranges_that_make_no_sense_are_refused(make, message):
 
 
 def test_layers_are_taken_and_left_exactly(video, tuned):
-    result = swap_layers(video, [ImageSource("tuned", tuned, fine_layers(8, 16))]).network
+    result = blend_networks(video, [ImageSource("tuned", tuned, fine_layers(8, 16))]).network
     for name in names(video, {4}) + [n for n in video.state if n.startswith("mapping.")]:
         assert torch.equal(result.state[name], video.state[name]), name
     for name in names(video, {8, 16}):
@@ -90,7 +91,7 @@ def test_layers_are_taken_and_left_exactly(video, tuned):
 
 
 def test_coarse_layers_keep_the_motion_of_the_video_model(video, tuned):
-    result = swap_layers(video, [ImageSource("tuned", tuned, coarse_layers(8))]).network
+    result = blend_networks(video, [ImageSource("tuned", tuned, coarse_layers(8))]).network
     name = "synthesis.b4.conv1.weight"
     channels = tuned.state[name].shape[1]
     assert torch.equal(result.state[name][:, :channels], tuned.state[name])
@@ -100,7 +101,7 @@ def test_coarse_layers_keep_the_motion_of_the_video_model(video, tuned):
 
 
 def test_a_swap_with_itself_changes_nothing(video, image):
-    result = swap_layers(video, [ImageSource("same", image, LayerRange(8, 16, 0.7))])
+    result = blend_networks(video, [ImageSource("same", image, LayerRange(8, 16, 0.7))])
     z, t = torch.randn(2, 32), torch.tensor([[0.0, 9.0, 500.0]]).expand(2, -1)
     ours, before = result.network.build(), video.build()
     assert (ours(z, None, t=t) - before(z, None, t=t)).abs().max() < 1e-5
@@ -109,7 +110,7 @@ def test_a_swap_with_itself_changes_nothing(video, image):
 
 def test_soft_layers_are_mixtures(video, tuned):
     layers = fine_layers(8, 16, blend_width=1)
-    result = swap_layers(video, [ImageSource("tuned", tuned, layers)])
+    result = blend_networks(video, [ImageSource("tuned", tuned, layers)])
     for layer in result.layers:
         (y,) = layer.weights
         name = f"synthesis.{layer.name}" + ("" if layer.name.endswith("const") else ".weight")
@@ -123,7 +124,7 @@ def test_an_image_model_of_another_precision_is_blended(video, tuned, dtype):
     other = NetworkData(
         tuned.class_name, tuned.kwargs, {name: tensor.to(dtype) for name, tensor in tuned.state.items()}
     )
-    result = swap_layers(video, [ImageSource("tuned", other, fine_layers(8, 16, blend_width=1))]).network
+    result = blend_networks(video, [ImageSource("tuned", other, fine_layers(8, 16, blend_width=1))]).network
     assert all(tensor.dtype == torch.float32 for tensor in result.state.values())
     assert result.build() is not None
 
@@ -131,14 +132,14 @@ def test_an_image_model_of_another_precision_is_blended(video, tuned, dtype):
 def test_several_image_models_have_their_own_ranges(video, image, tuned):
     shifted = NetworkData(tuned.class_name, tuned.kwargs, {k: 2 * v for k, v in tuned.state.items()})
     sources = [ImageSource("a", tuned, LayerRange(8, 8)), ImageSource("b", shifted, LayerRange(16, 16))]
-    result = swap_layers(video, sources).network
+    result = blend_networks(video, sources).network
     assert all(torch.equal(result.state[n], tuned.state[n]) for n in names(video, {8}))
     assert all(torch.equal(result.state[n], shifted.state[n]) for n in names(video, {16}) if "filter" not in n)
 
 
 def test_the_mapping_is_the_chosen_ones(video, tuned):
     source = ImageSource("tuned", tuned, fine_layers(16, 16))
-    result = swap_layers(video, [source], mapping="image").network
+    result = blend_networks(video, [source], mapping="image").network
     for name, tensor in result.state.items():
         if name.startswith("mapping.motion."):
             assert torch.equal(tensor, video.state[name])
@@ -151,7 +152,7 @@ def test_all_layers_and_the_mapping_make_the_image_model_with_motion(video, tune
     """Where the motion weights are zero, every frame is the image model's image."""
     video.state["synthesis.b4.conv1.weight"][:, 16:] = 0
     source = ImageSource("tuned", tuned, LayerRange(4, 16))
-    result = swap_layers(video, [source], mapping="image", noise="keep").network.build()
+    result = blend_networks(video, [source], mapping="image", noise="keep").network.build()
     z, t = torch.randn(2, 32), torch.tensor([[0.0, 700.0]]).expand(2, -1)
     strip = result(z, None, t=t, noise_mode="const")
     picture = tuned.build()(z, None, noise_mode="const")
@@ -160,10 +161,10 @@ def test_all_layers_and_the_mapping_make_the_image_model_with_motion(video, tune
 
 def test_noise_is_dropped_or_kept_and_said(video, tuned):
     source = ImageSource("tuned", tuned, fine_layers(16, 16))
-    dropped = swap_layers(video, [source])
+    dropped = blend_networks(video, [source])
     assert not any("noise" in name for name in dropped.network.state)
     assert any("noise inputs of tuned are left out" in warning for warning in dropped.warnings)
-    kept = swap_layers(video, [source], noise="keep")
+    kept = blend_networks(video, [source], noise="keep")
     state = kept.network.state
     assert torch.equal(state["synthesis.b16.conv1.noise_const"], tuned.state["synthesis.b16.conv1.noise_const"])
     assert torch.equal(state["synthesis.b16.conv1.noise_strength"], tuned.state["synthesis.b16.conv1.noise_strength"])
@@ -172,13 +173,13 @@ def test_noise_is_dropped_or_kept_and_said(video, tuned):
 
 
 def test_ancestry_is_measured(video, tuned, make_generator):
-    related = swap_layers(video, [ImageSource("tuned", tuned, fine_layers(8, 16))], noise="keep")
+    related = blend_networks(video, [ImageSource("tuned", tuned, fine_layers(8, 16))], noise="keep")
     assert not related.warnings
     assert all(0 < layer.distances[0] < 0.5 for layer in related.layers if layer.name.startswith("b16.conv"))
     torch.manual_seed(5)
     stranger = {n: torch.randn_like(t) if n.endswith("weight") else t for n, t in tuned.state.items()}
     source = ImageSource("stranger", NetworkData("VideoGenerator", tuned.kwargs, stranger), fine_layers(8, 16))
-    result = swap_layers(video, [source], noise="keep")
+    result = blend_networks(video, [source], noise="keep")
     assert "share no ancestor" in result.warnings[0]
     assert all(layer.distances[0] > 1 for layer in result.layers if layer.name.startswith("b16.conv"))
     assert "b16.conv1" in result.table(["stranger"]) and "1.00" in result.table(["stranger"])
@@ -190,17 +191,17 @@ def test_ancestry_is_measured(video, tuned, make_generator):
 def test_layers_that_do_not_fit_are_named_with_a_remedy(video, make_generator):
     wide = NetworkData.of(make_generator(num_frames=1, channel_max=24, channel_base=384))
     with pytest.raises(ValueError, match=r"do not fit, the first: synthesis\.b16.*--cbase=384") as caught:
-        swap_layers(video, [ImageSource("wide", wide, fine_layers(16, 16))])
+        blend_networks(video, [ImageSource("wide", wide, fine_layers(16, 16))])
     assert "synthesis.b16.conv1.weight is [24, 24, 3, 3] in wide, [16, 16, 3, 3] here" in caught.value.misfits
     small = NetworkData.of(make_generator(num_frames=1, img_resolution=8))
     with pytest.raises(ValueError, match=r"synthesis\.b16\.conv0\.weight is not in small"):
-        swap_layers(video, [ImageSource("small", small, fine_layers(16, 16))])
-    assert swap_layers(video, [ImageSource("small", small, coarse_layers(16))]) is not None
+        blend_networks(video, [ImageSource("small", small, fine_layers(16, 16))])
+    assert blend_networks(video, [ImageSource("small", small, coarse_layers(16))]) is not None
 
 
 def test_a_larger_image_model_lends_the_layers_both_have(video, make_generator):
     large = NetworkData.of(make_generator(num_frames=1, img_resolution=32, channel_base=512))
-    result = swap_layers(video, [ImageSource("large", large, LayerRange(8, 16))])
+    result = blend_networks(video, [ImageSource("large", large, LayerRange(8, 16))])
     assert all(torch.equal(result.network.state[n], large.state[n]) for n in names(video, {8, 16}))
 
 
@@ -214,8 +215,8 @@ def test_models_of_the_wrong_kind_are_refused(video, image, make_generator):
     ]  # fmt: skip
     for base, source, options, message in cases:
         with pytest.raises(ValueError, match=message):
-            swap_layers(base, [ImageSource("other", source, fine_layers(8, 16))], **options)
+            blend_networks(base, [ImageSource("other", source, fine_layers(8, 16))], **options)
     with pytest.raises(ValueError, match="ends at 16 px"):
-        swap_layers(video, [ImageSource("image", image, LayerRange(32, 32))])
+        blend_networks(video, [ImageSource("image", image, LayerRange(32, 32))])
     with pytest.raises(ValueError, match="no image model"):
-        swap_layers(video, [])
+        blend_networks(video, [])

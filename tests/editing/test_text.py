@@ -78,6 +78,18 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
         load_encoder(str(tmp_path / "none"), CPU)
 
 
+def test_opening_a_model_leaves_the_messages_of_its_package_as_they_were(clip_folder):
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    try:
+        logging.set_verbosity_debug()
+        load_encoder(str(clip_folder), CPU)
+        assert logging.get_verbosity() == logging.DEBUG and logging.is_progress_bar_enabled()
+    finally:
+        logging.set_verbosity(before)
+
+
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_descent_raises_the_similarity_to_a_prompt(trained, encoder, prompt):
     found = run(editor(VideoSampler(trained, CPU), encoder, prompt, num_steps=12))
@@ -140,7 +152,7 @@ def test_an_edit_that_was_stopped_goes_on_bit_for_bit(sampler, encoder, tmp_path
 
 def strip(sampler, name=FIRST):
     with torch.no_grad():
-        return torch.cat(list(sampler.strips(sampler.video(name), frame_times(3))))
+        return torch.cat(list(sampler.strips(sampler.scene(name), frame_times(3))))
 
 
 def test_style_layers_cover_all_content_channels_of_convolutions(sampler):

@@ -5,7 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import gradgradcheck
 
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe, _copy_pixels, _filter_each, _sample_mirrored
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe
+from stylegan_v_ext.engine.augment_filters import filter_each
+from stylegan_v_ext.engine.augment_geometry import copy_pixels, sample_mirrored
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
 
@@ -70,13 +73,13 @@ def test_an_identity_warp_returns_the_picture():
 )
 def test_blits_are_pixel_copies(matrix, expected):
     strip = torch.randn(2, 3, 32, 32)
-    assert torch.allclose(_copy_pixels(strip, torch.tensor(matrix).expand(2, 3, 3)), expected(strip), atol=1e-4)
+    assert torch.allclose(copy_pixels(strip, torch.tensor(matrix).expand(2, 3, 3)), expected(strip), atol=1e-4)
 
 
 def test_positions_outside_are_mirrored_as_pytorch_mirrors_them():
     picture, grid = torch.randn(3, 2, 12, 8), torch.rand(3, 20, 20, 2) * 14 - 7
     expected = F.grid_sample(picture, grid, padding_mode="reflection", align_corners=False)
-    assert torch.allclose(_sample_mirrored(picture, grid), expected, atol=1e-4)
+    assert torch.allclose(sample_mirrored(picture, grid), expected, atol=1e-4)
 
 
 def test_shifts_move_the_picture_and_mirror_at_the_border():
@@ -113,10 +116,10 @@ def test_octave_bands_add_up_to_the_identity_and_split_frequencies():
 def test_filtering_keeps_flat_areas_up_to_the_low_band():
     x = torch.ones(2, 3, 16, 16)
     gains = torch.tensor([[1.0, 5, 0.2, 3], [1.0, 1, 1, 1]])
-    out = _filter_each(x, gains @ pipe("filter").bands)
+    out = filter_each(x, gains @ pipe("filter").bands)
     assert torch.allclose(out, x, atol=1e-4)
     noise = torch.randn(2, 3, 16, 16)
-    assert torch.allclose(_filter_each(noise, gains @ pipe("filter").bands)[1], noise[1], atol=1e-4)
+    assert torch.allclose(filter_each(noise, gains @ pipe("filter").bands)[1], noise[1], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["bgc", "bgcfnc"])

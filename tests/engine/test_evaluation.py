@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from stylegan_v_ext.engine import loop
+from stylegan_v_ext.engine import train
 from stylegan_v_ext.engine.evaluation import check_run_metrics
-from tests.engine.test_loop import config_for
+from tests.engine.small_runs import config_for
 from tests.host.stand_in import write_detectors
 
 
@@ -14,9 +14,9 @@ def test_metrics_are_measured_at_every_snapshot_and_leave_training_as_it_is(sky_
     write_detectors(tmp_path / "detectors")
     monkeypatch.setenv("STYLEGAN_V_DETECTORS", str(tmp_path / "detectors"))
     options = dict(kimg=0.024, tick=0.008, snap=1)
-    plain = loop.train(config_for(sky_zip, **options), tmp_path / "plain")
+    plain = train(config_for(sky_zip, **options), tmp_path / "plain")
     names = ["fvd4_16f", "rfvd4_8f", "fvd2048_128f"]
-    measured = loop.train(config_for(sky_zip, metrics=names, **options), tmp_path / "measured")
+    measured = train(config_for(sky_zip, metrics=tuple(names), **options), tmp_path / "measured")
     for name in names[:2]:
         lines = [json.loads(line) for line in (tmp_path / "measured" / f"metric-{name}.jsonl").read_text().splitlines()]
         assert len(lines) == 3 and all(line["results"][name] > 0 for line in lines)

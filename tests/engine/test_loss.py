@@ -7,9 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan_v_ext.engine.augment import AUGMENTATIONS, AugmentPipe
+from stylegan_v_ext.config.augmentations import AUGMENTATIONS
+from stylegan_v_ext.engine.augment import AugmentPipe
 from stylegan_v_ext.engine.loss import StyleGAN2Loss
-from stylegan_v_ext.networks import discriminator as discriminator_module
+from stylegan_v_ext.networks import discriminator_blocks as discriminator_module
 from stylegan_v_ext.networks import precision, synthesis
 from torch_utils import training_stats
 from torch_utils.ops import conv2d_ending
@@ -194,9 +195,8 @@ def test_augmentation_stands_before_the_discriminator(networks):
     assert seen == [((4, 3, 48, 16), 0.25)] * 4
 
 
-def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_discriminator, monkeypatch):
+def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_discriminator):
     """PyTorch's device without data refuses to mix with tensors of another, as a GPU would."""
-    monkeypatch.setattr(training_stats, "_counters", {})  # nothing of this device is left to later tests
     device = torch.device("meta")
     networks = [make_generator(num_classes=2, use_noise=True), make_discriminator(num_classes=2)]
     generator, discriminator = (network.requires_grad_(False).to(device) for network in networks)
@@ -205,10 +205,11 @@ def test_labels_stay_on_the_cpu_wherever_the_networks_are(make_generator, make_d
     loss.augment_p = 1.0
     c = torch.cat([torch.eye(2)[[0, 1, 0, 1]], C], dim=1)
     z, real = torch.randn(4, 32, device=device), torch.randn(4, 3, 48, 16, device=device)
-    loss.generator_step(z, c)
-    loss.discriminator_step(real, c, z, c)
-    loss.r1_step(real, c)
-    loss.path_length_step(z, c)
+    with training_stats.recording(training_stats.Statistics()):  # nothing of this device is left to later tests
+        loss.generator_step(z, c)
+        loss.discriminator_step(real, c, z, c)
+        loss.r1_step(real, c)
+        loss.path_length_step(z, c)
     assert all(p.grad.device == device for p in discriminator.b8.parameters())
 
 
@@ -282,11 +283,11 @@ def test_sixteen_bits_leave_the_direction_of_all_gradients(make_generator, make_
     z, strip = torch.randn(4, networks[0].z_dim, device=device), torch.rand(4, 3, 48, 16, device=device) * 2 - 1
     found = []
     for wanted in (False, True):
-        precision.use_bfloat16_on_cpu(wanted)
         for module in (module for network in networks for module in network.modules()):
             if hasattr(module, "use_fp16"):
                 module.use_fp16 = wanted
-        found.append(gradients_by_step([network.eval() for network in networks], z, strip))
+        with precision.bfloat16_on_cpu(wanted):
+            found.append(gradients_by_step([network.eval() for network in networks], z, strip))
     for step in found[0]:
         full, half = (flat(gradients[step]) for gradients in found)
         assert 0.98 < F.cosine_similarity(full, half, dim=0) < 1 - 1e-7, step

@@ -31,7 +31,7 @@ def test_ticks_after_the_state_and_half_lines_are_taken_out(tmp_path):
             content = "".join(f"{line}\n" for line in lines).encode()
             cut[name] = content[: len(content) - chance.choice([0, 0, 1, 3, chance.randint(0, len(content))])]
             (tmp_path / name).write_bytes(cut[name])
-        rewind(tmp_path, kept, kept * 1000 + chance.randint(0, 999), {"metrics": ["fvd"]})
+        rewind(tmp_path, kept, kept * 1000 + chance.randint(0, 999), ["fvd"])
         whole = {name: content.decode().split("\n") for name, content in cut.items()}
         found = {name: (tmp_path / name).read_text().splitlines() for name in names}
         valid = [line for line in whole["stats.jsonl"] if line in names["stats.jsonl"]]
@@ -51,7 +51,7 @@ def test_lines_of_strangers_and_links_do_no_harm(tmp_path):
     (tmp_path / "stats.jsonl").write_bytes("\n".join(lines).encode() + b"\xff\xfe\n")
     (tmp_path / "mine").write_text("tick 9 precious\n")
     (tmp_path / "log.txt").symlink_to("mine")
-    rewind(tmp_path, 3, 3000, {"metrics": ["../../x", "fvd"]})
+    rewind(tmp_path, 3, 3000, ["../../x", "fvd"])
     assert (tmp_path / "stats.jsonl").read_text().splitlines() == ['{"Progress/tick": "x"}', "[]", "null", stat(1)]
     assert (tmp_path / "mine").read_text() == "tick 9 precious\n"
 
@@ -61,7 +61,7 @@ def test_what_killed_writers_left_is_removed(tmp_path):
         (tmp_path / name).write_bytes(b"half")
     (tmp_path / ".mp4s-0a1b.part").mkdir()
     (tmp_path / "notes.part").write_text("mine")
-    rewind(tmp_path, 0, 0, {})
+    rewind(tmp_path, 0, 0, [])
     assert os.listdir(tmp_path) == ["notes.part"]
 
 

@@ -14,12 +14,12 @@ import torch
 from click.testing import CliRunner
 
 from stylegan_v_ext.cli.main import main
+from stylegan_v_ext.data.dataset import SparseVideoDataset
+from stylegan_v_ext.engine import Trainer, load_options, load_state, train
 from stylegan_v_ext.engine.batches import load_batches
-from stylegan_v_ext.engine.loop import Trainer, train
-from stylegan_v_ext.engine.state import load_options, load_state, save_state
 from stylegan_v_ext.networks import precision
 from tests.data.helpers import video_files, write_zip
-from tests.engine.test_loop import config_for
+from tests.engine.small_runs import assert_equal, config_for, everything, steps
 
 COMMAND = [
     "train", "--cfg=stylegan-v", "--batch=4", "--cbase=256", "--cmax=16", "--latent-dim=32", "--motion-z-dim=24",
@@ -27,42 +27,21 @@ COMMAND = [
 ]  # fmt: skip
 
 
-def steps(trainer, count):
-    for _ in range(count):
-        trainer.step()
-    return trainer
-
-
-def everything(trainer):
-    """All tensors that training moves, by name."""
-    found = {f"{key}.{k}": v for key in ("G", "D", "G_ema") for k, v in getattr(trainer, key).state_dict().items()}
-    for key in ("G_opt", "D_opt"):
-        for number, entry in getattr(trainer, key).state_dict()["state"].items():
-            found |= {f"{key}.{number}.{k}": v for k, v in entry.items()}
-    return found | {"p": torch.tensor(trainer.loss.augment_p), "pl_mean": trainer.loss.pl_mean}
-
-
-def assert_equal(one, other):
-    one, other = everything(one), everything(other)
-    assert one.keys() == other.keys()
-    different = [name for name in one if not torch.equal(one[name], other[name])]
-    assert not different, different
-
-
 def stopped_and_gone_on(config, run_dir, stop, num_steps):
     """A trainer at `num_steps` that went on with the state of another, which stopped at `stop`."""
     first = steps(Trainer(config, run_dir), stop)
-    save_state(first, run_dir)
+    first.files.save_state()
     steps(first, 2)  # what came after the state is lost, and made again
     second = Trainer(config, run_dir, load_state(run_dir))
-    assert second.num_steps == stop
+    assert second.state.num_steps == stop
     return steps(second, num_steps - stop)
 
 
 @pytest.mark.parametrize(
     "kwargs",
     [
-        dict(aug="ada", ada_kimg=0.05), dict(workers=2, aug="noaug"), dict(pl_weight=2.0, style_mixing=0.9, mirror=1),
+        dict(aug="ada", ada_kimg=0.05), dict(workers=2, aug="noaug"),
+        dict(pl_weight=2.0, style_mixing=0.9, mirror=True),
         dict(batch=8, batch_gpu=4, aug="fixed", augpipe="bgcfnc", p=0.8), dict(cfg="stylegan-v-lstm"),
         dict(cfg="stylegan2", num_frames=1),
     ],
@@ -114,18 +93,20 @@ def test_classes_go_on_too(tmp_path):
     data = write_zip(tmp_path / "set.zip", video_files(4, 12, metadata=metadata))
     config = config_for(data, cond=True)
     whole = steps(Trainer(config, tmp_path), 4)
-    save_state(steps(Trainer(config, tmp_path), 2), tmp_path)
+    steps(Trainer(config, tmp_path), 2).files.save_state()
     assert_equal(steps(Trainer(config, tmp_path, load_state(tmp_path)), 2), whole)
 
 
 def batches(dataset, start, count, workers):
-    kwargs = dict(num_workers=workers, **({"prefetch_factor": 2} if workers else {}))
-    stream = load_batches(dataset, 3, 3, range(1), 7, start, torch.device("cpu"), kwargs)
+    stream = load_batches(
+        dataset, batch_size=3, batch_gpu=3, rounds=range(1), seed=7, start=start, device=torch.device("cpu"),
+        num_workers=workers, prefetch_factor=2 if workers else None,
+    )  # fmt: skip
     return [next(stream) for _ in range(count)]
 
 
-def test_batches_depend_on_their_place_alone(sky_zip, tmp_path):
-    dataset = Trainer(config_for(sky_zip), tmp_path).dataset
+def test_batches_depend_on_their_place_alone(sky_zip):
+    dataset = SparseVideoDataset(sky_zip)
     expected = batches(dataset, 0, 6, workers=0)
     np.random.seed(99)
     before = np.random.get_state()[1].copy()
@@ -138,7 +119,7 @@ def test_batches_depend_on_their_place_alone(sky_zip, tmp_path):
 
 
 def test_the_state_is_tensors_and_plain_data(sky_zip, tmp_path):
-    path = save_state(steps(Trainer(config_for(sky_zip, aug="ada"), tmp_path), 5), tmp_path)
+    path = steps(Trainer(config_for(sky_zip, aug="ada"), tmp_path), 5).files.save_state()
     torch.load(path, weights_only=True)
     assert os.listdir(tmp_path) == [path.name]
 
@@ -279,4 +260,4 @@ def test_a_snapshot_starts_a_new_run(run_dir, sky_zip, tmp_path):
     assert code == 0 and "Networks from" in output and "Going on" not in output, output
     assert len(list(run_dir.parent.iterdir())) == 2
     new = load_options(max(run_dir.parent.iterdir()))
-    assert new.resume_pkl.endswith("network-snapshot-000000.pkl") and new.options.resume
+    assert new.start.path.endswith("network-snapshot-000000.pkl") and new.options["resume"]

@@ -11,25 +11,24 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from stylegan_v_ext.cli.train import make_config
-from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.engine import loop
+from stylegan_v_ext.engine import Trainer, build
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.generate.tracks import Video, still
-from stylegan_v_ext.networks import discriminator, precision, synthesis
-from torch_utils import custom_ops, training_stats
-from torch_utils.ops import bias_act, filtered_lrelu, upfirdn2d
+from stylegan_v_ext.generate.tracks import Scene, still
+from stylegan_v_ext.networks import discriminator_blocks, precision, synthesis
+from tests.engine.small_runs import config_for
+from torch_utils import custom_ops
+from torch_utils.ops import bias_act_cuda, filtered_lrelu, upfirdn2d
 
 DEVICE = torch.device("meta")
 READING = ("_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select", "_unique2", "unique_dim")
 MULTIPLYING = ("convolution", "convolution_backward", "mm", "bmm", "addmm", "baddbmm")
 KERNELS = {
     "upfirdn2d": upfirdn2d._kernel,
-    "bias_act": bias_act._kernel,
-    "bias_act_grad": bias_act._gradient_kernel,
-    "bias_act_grad_sums": bias_act._summing_kernel,
-    "bias_act_curve": bias_act._curve_kernel,
+    "bias_act": bias_act_cuda._kernel,
+    "bias_act_grad": bias_act_cuda._gradient_kernel,
+    "bias_act_grad_sums": bias_act_cuda._summing_kernel,
+    "bias_act_curve": bias_act_cuda._curve_kernel,
     "filtered_lrelu": filtered_lrelu._kernel,
     "filtered_lrelu_masked": filtered_lrelu._masked_kernel,
 }
@@ -111,23 +110,22 @@ def launches(request, monkeypatch):
     def wanted(x):
         return request.param and x.device == DEVICE and x.dtype in custom_ops.SCALARS
 
-    monkeypatch.setattr(training_stats, "_counters", {})  # which would be read when the next run begins
     monkeypatch.setattr(custom_ops, "wanted", wanted)
     monkeypatch.setattr(custom_ops, "kernel", kernel)
     monkeypatch.setattr(synthesis, "working_dtype", dtype)
-    monkeypatch.setattr(discriminator, "working_dtype", dtype)
-    monkeypatch.setattr(loop, "pick_device", lambda name: DEVICE)
+    monkeypatch.setattr(build, "pick_device", lambda name: DEVICE)
+    monkeypatch.setattr(discriminator_blocks, "working_dtype", dtype)
     return launched
 
 
 def trainer(data, cfg, folder):
     """As on a GPU with everything switched on: all steps, mixed precision, every augmentation."""
-    options = TrainOptions(
-        outdir=str(folder), cfg=cfg, data=data, num_frames=1 if cfg == "stylegan2" else 3, batch=2,
-        aug="fixed", p=0.7, augpipe="bgcfnc", pl_weight=2, style_mixing=0.9, workers=0, device="cuda", cbase=1024,
-        cmax=32, mbstd_group=2, latent_dim=32, motion_z_dim=32,
+    config = config_for(
+        data, cfg=cfg, num_frames=1 if cfg == "stylegan2" else 3, batch=2, aug="fixed", p=0.7, augpipe="bgcfnc",
+        pl_weight=2.0, style_mixing=0.9, device="cuda", cbase=1024, cmax=32, mbstd_group=2, latent_dim=32,
+        motion_z_dim=32, nobench=False,
     )  # fmt: skip
-    return loop.Trainer(make_config(options), folder)
+    return Trainer(config, folder)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +142,7 @@ def test_a_training_step_does_not_wait_for_the_device(cfg, sky32, tmp_path, laun
     run = trainer(sky32, cfg, tmp_path)
     with Watched():
         run.step()
-    assert all(parameter.device == DEVICE for parameter in run.G_ema.parameters())
+    assert all(parameter.device == DEVICE for parameter in run.state.G_ema.parameters())
     half = [variant for variant in launches if variant["SCALAR"] == custom_ops.SCALARS[torch.float16]]
     wide = [variant for variant in half if variant["WIDTH"] > 1]
     assert {variant.name for variant in wide} == ({"upfirdn2d", "bias_act"} if launches else set())
@@ -157,7 +155,7 @@ def test_chunks_of_a_video_do_not_wait_for_the_device(make_generator, launches):
     motion = sampler.motion(VideoName(0, motion_seed=1))
     rows = torch.zeros([1, sampler.generator.num_ws, sampler.generator.w_dim], device=DEVICE)
     with Watched():
-        strips = list(sampler.strips(Video(still(rows), motion), frame_times(20)))
+        strips = list(sampler.strips(Scene(still(rows), motion), frame_times(20)))
     assert sum(map(len, strips)) == 20 and strips[0].device == DEVICE
 
 

@@ -6,7 +6,7 @@ import os
 import torch
 
 from stylegan_v_ext.checkpoints import load
-from stylegan_v_ext.engine.state import load_state
+from stylegan_v_ext.engine import load_state
 
 _OF_THE_CLOCK = ("Timing/", "Resources/", "timestamp")
 

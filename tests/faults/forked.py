@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _PRELOADED = [
     "torch._dynamo", "torch.utils.tensorboard", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "stylegan_v_ext.cli.main",
-    "stylegan_v_ext.data.dataset", "stylegan_v_ext.engine.augment", "stylegan_v_ext.engine.loop",
+    "stylegan_v_ext.data.dataset", "stylegan_v_ext.engine.augment", "stylegan_v_ext.engine.training",
     "stylegan_v_ext.engine.loss", "stylegan_v_ext.networks.discriminator", "stylegan_v_ext.networks.generator",
     "tests.faults.forked",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from stylegan_v_ext.checkpoints import CheckpointError, load, save_snapshot
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.errors import DataError
-from stylegan_v_ext.data.metadata import check_labels, read_metadata
+from stylegan_v_ext.data.metadata import class_sizes, read_metadata
 from stylegan_v_ext.data.pictures import decode_frame
 from stylegan_v_ext.data.videos import list_videos
 from tests.data.helpers import video_files, write_zip
@@ -88,7 +88,7 @@ def test_archives(archives, cases):
                 for member in video.frames:
                     with contextlib.suppress(DataError):
                         decode_frame(archive.read(int(member)), archive.names[int(member)])
-            check_labels(read_metadata(archive), list_videos(archive))
+            class_sizes(read_metadata(archive), list_videos(archive))
             outcomes["read"] += 1
         except DataError as error:
             assert str(error)
@@ -133,7 +133,7 @@ def test_dataset_json(cases):
         metadata = read_metadata(Described(content))
         assert all(isinstance(name, str) and 0 <= number <= 2**16 for name, number in metadata.labels.items())
         assert metadata.fps is None or 0 < metadata.fps < 1e6
-        for problem in [*metadata.problems, *check_labels(metadata, [])]:
+        for problem in [*metadata.problems, *metadata.label_problems]:
             assert len(problem) < 500
         seen.add(bool(metadata.problems))
 

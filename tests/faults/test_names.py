@@ -235,7 +235,7 @@ def test_a_run_logs_no_control_character(tmp_path, monkeypatch):
                 content = b"no picture" if number % 6 == 3 else image_bytes(frame, (16, 16))
                 member = f"{number}{as_text(name)}/{frame}.png".replace("\\", "").replace("\0", "")
                 archive.writestr(Member(member), content)
-    monkeypatch.setattr("stylegan_v_ext.cli.train.check_data", lambda *arguments: [])
+    monkeypatch.setattr("stylegan_v_ext.runs.plan.check_data", lambda *arguments, **options: [])
     monkeypatch.setattr("stylegan_v_ext.engine.samples.SampleSheets.save_reals", lambda self: None)
     outdir = tmp_path / on_disk("\x1b[31m\n" + FORGED)
     call = Commands()

@@ -12,10 +12,10 @@ from stylegan_v_ext.checkpoints import CheckpointError, load
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.data.archive import open_archive
 from stylegan_v_ext.data.ffmpeg import FfmpegError, VideoReader
-from stylegan_v_ext.engine import loop
+from stylegan_v_ext.engine import train
 from stylegan_v_ext.engine.records import last_step
 from stylegan_v_ext.files import append_line
-from tests.faults.test_training import config_for
+from tests.engine.small_runs import config_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 
@@ -58,7 +58,7 @@ def test_figures_that_are_a_pipe(finished, tmp_path):
 @pytest.fixture(scope="module")
 def finished(sky_zip, tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("pipes") / "run"
-    loop.train(config_for(sky_zip, kimg=0.008, tick=0.004), run_dir)
+    train(config_for(sky_zip, kimg=0.008, tick=0.004), run_dir)
     return run_dir
 
 

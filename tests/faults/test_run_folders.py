@@ -1,5 +1,6 @@
 """Run folders of strangers: nothing in them runs, nothing ends in a traceback, no newer work is overwritten."""
 
+import contextlib
 import copy
 import json
 import os
@@ -17,13 +18,14 @@ from click.testing import CliRunner
 from stylegan_v_ext.checkpoints import CheckpointError, find_snapshot
 from stylegan_v_ext.classes import SLOTS, check, construct
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.engine import loop
-from stylegan_v_ext.engine.options import SLOT_OF, check_options
-from stylegan_v_ext.engine.state import OPTIONS_NAME, STATE_NAME, load_state
+from stylegan_v_ext.config import from_stock, to_stock
+from stylegan_v_ext.config.stock import SLOT_OF
+from stylegan_v_ext.engine import Trainer, load_state, observers, run_files, train, training
+from stylegan_v_ext.engine.saved_state import OPTIONS_NAME, STATE_NAME
 from stylegan_v_ext.files import locked
 from stylegan_v_ext.metrics.plot import plot_run
 from tests.data.helpers import video_files, write_zip
-from tests.engine.test_loop import config_for
+from tests.engine.small_runs import changed, config_for
 
 ROOT = Path(__file__).parents[2]
 _ACTS = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect", "shutil.rmtree")
@@ -52,7 +54,7 @@ def acts():
 def trained(sky_zip, tmp_path_factory):
     """(options, state) of a run of five steps."""
     run_dir = tmp_path_factory.mktemp("trained") / "run"
-    loop.train(config_for(sky_zip, kimg=0.02, aug="ada"), run_dir)
+    train(config_for(sky_zip, kimg=0.02, aug="ada"), run_dir)
     return json.loads((run_dir / OPTIONS_NAME).read_text()), load_state(run_dir)
 
 
@@ -85,7 +87,7 @@ def one_step(monkeypatch):
         self.step()
         return self.run_dir / "network-snapshot-000000.pkl"
 
-    monkeypatch.setattr(loop.Trainer, "run", run)
+    monkeypatch.setattr(Trainer, "run", run)
     return started
 
 
@@ -207,7 +209,7 @@ def test_mutated_folders_are_refused_in_one_line_or_go_on(trained, tmp_path, one
         untouched = {path.name: path.read_bytes() for path in folder.iterdir()} == before
         in_one_line = line.startswith("Error: ") and len(line) < 3000 and line.isprintable()
         right = code == 2 and in_one_line and (one_step or untouched)
-        went_on = code == 0 and one_step[0].num_steps == state["num_steps"] + 1
+        went_on = code == 0 and one_step[0].state.num_steps == state["num_steps"] + 1
         if acts or not (right or went_on):
             problems.append((number, code, line[:300], acts[:3]))
     assert not problems, (len(problems), problems[:10])
@@ -285,10 +287,8 @@ def test_large_networks_beside_a_small_state_are_refused_before_they_take_memory
 
 
 def test_a_run_begins_with_nothing_that_it_could_not_go_on_with(sky_zip, tmp_path):
-    config = config_for(sky_zip)
-    config.batch_size = config.batch_gpu = 2**20
-    with pytest.raises(ValueError, match="batch_size is 1048576, which is not in 1 ... 65536"):
-        loop.train(config, tmp_path / "run")
+    with pytest.raises(ValueError, match="batch.size=1048576 is too large; use 65536 or less"):
+        train(changed(config_for(sky_zip), batch=dict(size=2**20, per_gpu=2**20)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -333,7 +333,7 @@ def test_names_become_classes_in_one_place():
         str(path.relative_to(ROOT)) for path in (ROOT / "stylegan_v_ext").rglob("*.py") if call.search(path.read_text())
     }
     # The networks of checkpoints have a table of their own (`CLASSES`); modules of a checkout have fixed names.
-    tables = {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py", "stylegan_v_ext/host/__init__.py"}
+    tables = {"stylegan_v_ext/classes.py", "stylegan_v_ext/checkpoints/network.py", "stylegan_v_ext/host/importer.py"}
     assert found <= tables, found
     assert set(SLOT_OF.values()) <= set(SLOTS)
 
@@ -409,7 +409,7 @@ def test_a_state_is_read_only_once_the_folder_is_held(run_dir, one_step, monkeyp
         read.append(is_held(folder))
         return load_state(folder)
 
-    monkeypatch.setattr(loop, "load_state", load)
+    monkeypatch.setattr(training, "load_state", load)
     assert resume(run_dir)[0] == 0
     assert read == [True] and not is_held(run_dir)
 
@@ -426,10 +426,10 @@ def test_a_second_run_at_any_moment_is_refused_and_newer_work_stays(sky_zip, tmp
 
         return call
 
-    monkeypatch.setattr(loop, "save_state", write_and_try(loop.save_state))
-    monkeypatch.setattr(loop.checkpoints, "save_snapshot", write_and_try(loop.checkpoints.save_snapshot))
-    monkeypatch.setattr(loop.RunLog, "close", write_and_try(loop.RunLog.close))
-    loop.train(config_for(sky_zip, kimg=0.008, tick=0.004, snap_state=0), run_dir)
+    monkeypatch.setattr(run_files, "save_state", write_and_try(run_files.save_state))
+    monkeypatch.setattr(run_files.checkpoints, "save_snapshot", write_and_try(run_files.checkpoints.save_snapshot))
+    monkeypatch.setattr(observers.RunLog, "close", write_and_try(observers.RunLog.close))
+    train(config_for(sky_zip, kimg=0.008, tick=0.004, snap_state=0), run_dir)
     assert len(answers) >= 6 and all(
         code == 2 and f"another process trains in {run_dir}" in line for code, line in answers
     )
@@ -438,12 +438,12 @@ def test_a_second_run_at_any_moment_is_refused_and_newer_work_stays(sky_zip, tmp
 
 def test_a_new_run_holds_its_folder_before_it_writes_into_it(sky_zip, tmp_path, monkeypatch):
     moments = []
-    original = loop.save_options
-    monkeypatch.setattr(loop, "save_options", lambda *a: (moments.append(is_held(a[0])), original(*a)))
-    loop.train(config_for(sky_zip, kimg=0.004), tmp_path / "run")
+    original = training.save_options
+    monkeypatch.setattr(training, "save_options", lambda *a: (moments.append(is_held(a[0])), original(*a)))
+    train(config_for(sky_zip, kimg=0.004), tmp_path / "run")
     (tmp_path / "other").mkdir()
     with locked(tmp_path / "other"), pytest.raises(ValueError, match="another process trains in"):
-        loop.train(config_for(sky_zip, kimg=0.004), tmp_path / "other")
+        train(config_for(sky_zip, kimg=0.004), tmp_path / "other")
     assert moments == [True] and not list((tmp_path / "other").iterdir())
 
 
@@ -451,12 +451,12 @@ def test_a_run_in_a_checkout_holds_its_folder(sky_zip, tmp_path, monkeypatch):
     from stylegan_v_ext.host import train as host_train
 
     checkout = SimpleNamespace(path=tmp_path, codebase="stylegan3")
-    monkeypatch.setattr(host_train.host, "enter", lambda directory: checkout)
-    monkeypatch.setattr(host_train.host, "import_module", lambda name: None)
+    monkeypatch.setattr(host_train, "entered", lambda directory: contextlib.nullcontext(checkout))
+    monkeypatch.setattr(host_train, "import_module", lambda name: None)
     monkeypatch.setattr(host_train, "check_options", lambda config: None)
     seen = []
 
-    def process(rank, config, run_dir, checkout, meeting_place, stopped):
+    def process(rank, config, start, run_dir, checkout, meeting_place, stopped):
         seen.append(is_held(run_dir))
         (run_dir / "network-snapshot-000000.pkl").write_bytes(b"")
 
@@ -479,7 +479,7 @@ def set_of_three(tmp_path):
 @pytest.fixture
 def on_three(set_of_three, tmp_path):
     """A folder of a run on a set of three videos."""
-    loop.train(config_for(str(set_of_three), kimg=0.004, aug="noaug"), tmp_path / "on three")
+    train(config_for(str(set_of_three), kimg=0.004, aug="noaug"), tmp_path / "on three")
     return tmp_path / "on three"
 
 
@@ -488,7 +488,7 @@ def test_data_that_moved_are_found_by_their_new_place(on_three, set_of_three, tm
     moved = set_of_three.rename(tmp_path / "node" / "renamed.zip")
     refused(on_three, "does not exist")
     assert resume(on_three, f"--data={moved}")[0] == 0
-    assert one_step[0].dataset.path == str(moved)
+    assert one_step[0].files.dataset.path == str(moved)
     assert resume(on_three)[0] == 0, "the new place is kept"
     with zipfile.ZipFile(moved) as file:
         file.extractall(tmp_path / "unpacked")
@@ -581,5 +581,4 @@ def test_every_config_that_a_user_can_ask_for_is_in_the_schema(sky_zip):
         dict(cfg="stylegan-v-cvpr", metrics=["rfvd8_16f"], max_hours=1, batch_gpu=2, desc="x", workers=2),
     ):  # fmt: skip
         config = config_for(sky_zip, **kwargs)
-        check_options(config)
-        check_options(json.loads(json.dumps(config)))
+        assert from_stock(json.loads(json.dumps(to_stock(config)))) == config

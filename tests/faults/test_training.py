@@ -18,16 +18,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from stylegan_v_ext import checkpoints
 from stylegan_v_ext.cli.main import main
-from stylegan_v_ext.cli.train import launch
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.ffmpeg import FfmpegError
-from stylegan_v_ext.engine import batches, loop
+from stylegan_v_ext.engine import Trainer, batches, load_state, run_files, train
 from stylegan_v_ext.engine.health import NotFinite
-from stylegan_v_ext.engine.state import STATE_NAME, latest_run, load_state, save_state
+from stylegan_v_ext.engine.saved_state import STATE_NAME
+from stylegan_v_ext.engine.step import GanStep
 from stylegan_v_ext.files import locked
 from stylegan_v_ext.interrupts import StoppedBySignal
-from tests.engine.test_loop import config_for
+from stylegan_v_ext.runs import latest_run
+from tests.engine.small_runs import config_for
 
 ROOT = Path(__file__).parents[2]
 RUN = dict(kimg=0.06, tick=0.02, snap=1, snap_state=0)  # 15 steps, a state after each
@@ -38,19 +40,19 @@ COMMAND = [
 
 
 def run(data, folder, **options):
-    return loop.train(config_for(data, **{**RUN, **options}), folder)
+    return train(config_for(data, **{**RUN, **options}), folder)
 
 
 def at_step(monkeypatch, number, act):
-    """Do something before a step of whatever run comes."""
-    original = loop.Trainer.step
+    """Do something with the state before a step of whatever run comes."""
+    original = GanStep.__call__
 
     def step(self):
-        if self.num_steps == number:
-            act(self)
+        if self.state.num_steps == number:
+            act(self.state)
         return original(self)
 
-    monkeypatch.setattr(loop.Trainer, "step", step)
+    monkeypatch.setattr(GanStep, "__call__", step)
 
 
 def failing(count, error):
@@ -78,8 +80,8 @@ READ_ONLY = OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 @pytest.mark.parametrize("error", [NO_SPACE, READ_ONLY], ids=["full", "read-only"])
 def test_a_snapshot_without_room_is_made_up_for_later(sky_zip, tmp_path, monkeypatch, capsys, error):
-    def fail_next(trainer):
-        monkeypatch.setattr(loop.checkpoints, "save_snapshot", failing(1, error)(loop.checkpoints.save_snapshot))
+    def fail_next(state):
+        monkeypatch.setattr(run_files.checkpoints, "save_snapshot", failing(1, error)(checkpoints.save_snapshot))
 
     at_step(monkeypatch, 2, fail_next)
     last = run(sky_zip, tmp_path / "run", kimg=0.06, tick=0.02)
@@ -91,11 +93,11 @@ def test_a_snapshot_without_room_is_made_up_for_later(sky_zip, tmp_path, monkeyp
 def test_a_state_without_room_leaves_the_one_before(sky_zip, tmp_path, monkeypatch, capsys):
     kept = []
 
-    def fail_from_now(trainer):
+    def fail_from_now(state):
         kept.append((tmp_path / "run" / STATE_NAME).read_bytes())
-        monkeypatch.setattr(loop, "save_state", failing(4, NO_SPACE)(loop.save_state))
+        monkeypatch.setattr(run_files, "save_state", failing(4, NO_SPACE)(run_files.save_state))
 
-    def look(trainer):
+    def look(state):
         kept.append((tmp_path / "run" / STATE_NAME).read_bytes())
 
     at_step(monkeypatch, 3, fail_from_now)
@@ -106,8 +108,8 @@ def test_a_state_without_room_leaves_the_one_before(sky_zip, tmp_path, monkeypat
 
 
 def test_no_room_at_the_end_is_an_error_in_one_line(sky_zip, tmp_path, monkeypatch):
-    def fail_from_now(trainer):
-        monkeypatch.setattr(loop, "save_state", failing(100, NO_SPACE)(loop.save_state))
+    def fail_from_now(state):
+        monkeypatch.setattr(run_files, "save_state", failing(100, NO_SPACE)(run_files.save_state))
 
     at_step(monkeypatch, 4, fail_from_now)
     result = CliRunner().invoke(main, [*COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--kimg=0.02"])
@@ -118,13 +120,13 @@ def test_no_room_at_the_end_is_an_error_in_one_line(sky_zip, tmp_path, monkeypat
 
 def test_a_file_that_the_system_cuts_short_is_not_put_in_place(sky_zip, tmp_path):
     """A true limit of the system on the size of files, as a full disk behaves."""
-    trainer = loop.Trainer(config_for(sky_zip), tmp_path)
-    save_state(trainer, tmp_path)
+    files = Trainer(config_for(sky_zip), tmp_path).files
+    files.save_state()
     before = (tmp_path / STATE_NAME).read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
     try:
-        for write in (lambda: save_state(trainer, tmp_path), trainer.save_snapshot):
+        for write in (files.save_state, files.save_snapshot):
             with pytest.raises(OSError):
                 write()
     finally:
@@ -140,7 +142,7 @@ def test_a_log_without_room_does_not_stop_a_run(sky_zip, tmp_path, monkeypatch, 
 
         flush = close = lambda self: None
 
-    def fill(trainer):
+    def fill(state):
         sys.stdout.file.close()
         sys.stdout.file = Full()
 
@@ -171,9 +173,7 @@ def test_previews_statistics_and_metrics_that_fail_end_no_run(sky_zip, tmp_path,
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.add_scalar", failing_with(SHOWN))
     monkeypatch.setattr("stylegan_v_ext.engine.evaluation.measure_generator", failing_with(SHOWN))
     monkeypatch.setattr("stylegan_v_ext.engine.logs.append_line", failing_with([NO_SPACE]))
-    config = config_for(sky_zip, **{**RUN, "kimg": 0.036, "tick": 0.004})
-    config.metrics = ["fvd2048_16f"]
-    last = loop.train(config, tmp_path / "run")
+    last = run(sky_zip, tmp_path / "run", kimg=0.036, tick=0.004, metrics=("fvd2048_16f",))
     assert load_state(tmp_path / "run")["num_steps"] == 9 and last.is_file()
     lines = capsys.readouterr().out.splitlines()
     said = [line for line in lines if line.startswith("The samples could not")]
@@ -189,7 +189,7 @@ def test_a_signal_that_reaches_the_data_workers_too_saves(sky_zip, tmp_path, mon
 
     others = psutil.Process().children()
 
-    def stop(trainer):
+    def stop(state):
         workers = [process for process in psutil.Process().children() if process not in others]
         assert len(workers) == 2
         for process in workers:
@@ -205,7 +205,7 @@ def test_a_signal_that_reaches_the_data_workers_too_saves(sky_zip, tmp_path, mon
 
 
 def test_a_folder_that_somebody_removes_is_made_again(sky_zip, tmp_path, monkeypatch):
-    at_step(monkeypatch, 2, lambda trainer: shutil.rmtree(trainer.run_dir))
+    at_step(monkeypatch, 2, lambda state: shutil.rmtree(next(tmp_path.iterdir())))
     result = CliRunner().invoke(main, [*COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}", "--kimg=0.02"])
     assert result.exit_code == 0, result.output
     assert load_state(next(tmp_path.iterdir()))["num_steps"] == 5
@@ -227,7 +227,7 @@ def rot(folder, frames):
 
 
 def test_rotten_frames_stop_a_run_with_all_that_was_done(folder_set, tmp_path, monkeypatch):
-    at_step(monkeypatch, 5, lambda trainer: rot(folder_set, folder_set.rglob("*.jpg")))
+    at_step(monkeypatch, 5, lambda state: rot(folder_set, folder_set.rglob("*.jpg")))
     result = CliRunner().invoke(main, [*COMMAND, f"--data={folder_set}", f"--outdir={tmp_path / 'runs'}"])
     assert result.exit_code == 2 and ".jpg is not a readable image" in result.output.splitlines()[-1]
     (run_dir,) = (tmp_path / "runs").iterdir()
@@ -237,7 +237,7 @@ def test_rotten_frames_stop_a_run_with_all_that_was_done(folder_set, tmp_path, m
 @pytest.mark.parametrize("workers", [0, 2])
 def test_rotten_frames_can_be_left_out_and_are_named(folder_set, tmp_path, monkeypatch, capfd, workers):
     bad = sorted(folder_set.rglob("*.jpg"))[:60]  # of 240
-    at_step(monkeypatch, 1, lambda trainer: rot(folder_set, bad))
+    at_step(monkeypatch, 1, lambda state: rot(folder_set, bad))
     run(str(folder_set), tmp_path / "run", kimg=0.1, workers=workers, on_bad_frame="skip", snap=0)
     assert load_state(tmp_path / "run")["num_steps"] == 25
     lines = [line for line in (tmp_path / "run" / "log.txt").read_text().splitlines() if "another clip" in line]
@@ -253,7 +253,8 @@ def test_what_stands_for_a_bad_clip_does_not_depend_on_workers(folder_set):
     for workers in (0, 2):
         dataset = SparseVideoDataset(str(folder_set))
         stream = batches.load_batches(
-            dataset, 4, 4, range(1), 0, 0, torch.device("cpu"), batches_options(workers), skip_bad_frames=True
+            dataset, batch_size=4, batch_gpu=4, rounds=range(1), seed=0, start=0, device=torch.device("cpu"),
+            num_workers=workers, prefetch_factor=2 if workers else None, skip_bad_frames=True,
         )  # fmt: skip
         found.append([next(stream) for _ in range(6)])
         stream.close()
@@ -261,15 +262,9 @@ def test_what_stands_for_a_bad_clip_does_not_depend_on_workers(folder_set):
         assert torch.equal(strips, others) and torch.equal(labels, other_labels)
 
 
-def batches_options(workers):
-    from stylegan_v_ext.config import loader_kwargs
-
-    return loader_kwargs(workers)
-
-
 def test_a_frame_that_disappears_is_named(folder_set, tmp_path, monkeypatch, capsys):
     gone = sorted(folder_set.rglob("*.jpg"))[:30]
-    at_step(monkeypatch, 1, lambda trainer: [path.unlink() for path in gone])
+    at_step(monkeypatch, 1, lambda state: [path.unlink() for path in gone])
     run(str(folder_set), tmp_path / "run", kimg=0.1, on_bad_frame="skip", snap=0)
     assert "cannot be read (No such file or directory)" in capsys.readouterr().out
 
@@ -287,14 +282,14 @@ def test_an_archive_that_disappears_is_named(sky_zip, tmp_path, monkeypatch):
 
 def test_too_many_rotten_frames_stop_a_run(folder_set, tmp_path, monkeypatch):
     monkeypatch.setattr("stylegan_v_ext.engine.bad_frames._MOST_BAD", 3)
-    at_step(monkeypatch, 1, lambda trainer: rot(folder_set, sorted(folder_set.rglob("*.jpg"))[:120]))
+    at_step(monkeypatch, 1, lambda state: rot(folder_set, sorted(folder_set.rglob("*.jpg"))[:120]))
     with pytest.raises(DataError, match="more than 3 frames cannot be read; the last: "):
         run(str(folder_set), tmp_path / "run", kimg=4, on_bad_frame="skip", snap=0)
     assert load_state(tmp_path / "run")["num_steps"] >= 1
 
 
 def test_nothing_but_rotten_frames_stops_a_run(folder_set, tmp_path, monkeypatch):
-    at_step(monkeypatch, 1, lambda trainer: rot(folder_set, folder_set.rglob("*.jpg")))
+    at_step(monkeypatch, 1, lambda state: rot(folder_set, folder_set.rglob("*.jpg")))
     with pytest.raises(DataError, match="20 clips in a row cannot be read"):
         run(str(folder_set), tmp_path / "run", kimg=4, on_bad_frame="skip", snap=0)
     assert load_state(tmp_path / "run")["num_steps"] >= 1
@@ -303,7 +298,7 @@ def test_nothing_but_rotten_frames_stops_a_run(folder_set, tmp_path, monkeypatch
 def test_a_worker_that_is_killed_is_named_and_the_work_kept(sky_zip, tmp_path, monkeypatch):
     others = psutil.Process().children()
 
-    def kill(trainer):
+    def kill(state):
         for child in psutil.Process().children():
             if child not in others:
                 child.kill()
@@ -332,7 +327,7 @@ def test_full_shared_memory_is_named(monkeypatch):
         yield
 
     with pytest.raises(DataError, match="found no room in /dev/shm; use --workers=0"):
-        list(batches._told(full()))
+        list(batches._with_remedy(full()))
 
 
 def test_a_run_in_a_container_with_hardly_any_shared_memory(sky_zip, tmp_path):
@@ -352,9 +347,9 @@ def test_a_run_in_a_container_with_hardly_any_shared_memory(sky_zip, tmp_path):
 # Numbers
 
 
-def poison(trainer):
+def poison(state):
     with torch.no_grad():
-        next(trainer.G.parameters()).fill_(float("nan"))
+        next(state.G.parameters()).fill_(float("nan"))
 
 
 def test_a_loss_that_is_no_number_stops_a_run_with_the_last_good_state(sky_zip, tmp_path, monkeypatch):
@@ -372,13 +367,13 @@ def test_the_message_of_a_loss_that_is_no_number_is_one_line(sky_zip, tmp_path, 
 
 
 def test_a_loss_that_is_no_number_can_be_passed_over(sky_zip, tmp_path, monkeypatch):
-    original = loop.Trainer._latents
+    original = GanStep._latents
 
     def latents(self):
         z, c = original(self)
-        return (z * float("nan") if self.num_steps == 3 else z), c
+        return (z * float("nan") if self.state.num_steps == 3 else z), c
 
-    monkeypatch.setattr(loop.Trainer, "_latents", latents)
+    monkeypatch.setattr(GanStep, "_latents", latents)
     run(sky_zip, tmp_path / "run", nan_policy="ignore")
     state = load_state(tmp_path / "run")
     assert state["num_steps"] == 15
@@ -386,19 +381,19 @@ def test_a_loss_that_is_no_number_can_be_passed_over(sky_zip, tmp_path, monkeypa
 
 
 def test_weights_that_are_no_numbers_are_never_saved(sky_zip, tmp_path, monkeypatch):
-    trainer = loop.Trainer(config_for(sky_zip), tmp_path)
-    trainer._save_state(last=False)
+    trainer = Trainer(config_for(sky_zip), tmp_path)
+    trainer.files.try_state(last=False)
     before = (tmp_path / STATE_NAME).read_bytes()
     with torch.no_grad():
-        trainer.D.b4.out.weight.view(-1)[0] = float("inf")
+        trainer.state.D.b4.out.weight.view(-1)[0] = float("inf")
     with pytest.raises(NotFinite, match=r"weight b4.out.weight of TimeConditionedDiscriminator is NaN or infinite"):
-        trainer._save_state(last=False)
+        trainer.files.try_state(last=False)
     assert (tmp_path / STATE_NAME).read_bytes() == before
 
 
 @pytest.mark.parametrize(("batch_gpu", "cure"), [(4, "--batch-gpu=2"), (1, "smaller --cbase and --cmax")])
 def test_no_memory_says_how_much_less_to_use(sky_zip, tmp_path, monkeypatch, batch_gpu, cure):
-    def exhaust(trainer):
+    def exhaust(state):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     at_step(monkeypatch, 3, exhaust)
@@ -442,15 +437,18 @@ def test_two_runs_that_begin_at_once_have_a_folder_each(sky_zip, tmp_path):
     assert all(load_state(path)["num_steps"] == 5 for path in tmp_path.iterdir())
 
 
-def test_a_start_that_fails_leaves_no_folder_and_takes_none_away(sky_zip, tmp_path):
+def test_a_start_that_fails_leaves_no_folder_and_takes_none_away(sky_zip, tmp_path, monkeypatch):
     (tmp_path / "00000-mine").mkdir()
     (tmp_path / "00000-mine" / "notes").write_text("keep")
-    config = config_for(sky_zip)
-    config.batch_size, config.batch_gpu = 6, 4  # what no command line lets through
-    config.G_kwargs.class_name = "nothing.Here"
-    with pytest.raises(Exception, match="nothing"):
-        launch(config, str(tmp_path))
+
+    def fail(*args):
+        raise ValueError("nothing works")
+
+    monkeypatch.setattr("stylegan_v_ext.engine.trainer.build", fail)
+    result = CliRunner().invoke(main, [*COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}"])
+    assert result.exit_code == 2 and "nothing works" in result.output.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["00000-mine"]
+    monkeypatch.undo()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "work").write_text("keep")
     with pytest.raises(FileExistsError):
@@ -500,9 +498,10 @@ def test_a_state_with_code_in_it_is_not_run(sky_zip, tmp_path):
 def test_a_second_interrupt_ends_at_once_and_leaves_the_last_state(sky_zip, tmp_path, before):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     program = (
-        "import time\nfrom stylegan_v_ext.engine import loop\noriginal = loop.Trainer.step\n"
-        "def step(self):\n    if self.num_steps == 4:\n        print('in step 4', flush=True)\n        time.sleep(60)\n"
-        "    return original(self)\nloop.Trainer.step = step\nfrom stylegan_v_ext.cli.main import main\n"
+        "import time\nfrom stylegan_v_ext.engine.step import GanStep\noriginal = GanStep.__call__\n"
+        "def step(self):\n    if self.state.num_steps == 4:\n        print('in step 4', flush=True)\n"
+        "        time.sleep(60)\n    return original(self)\nGanStep.__call__ = step\n"
+        "from stylegan_v_ext.cli.main import main\n"
         f"import signal\nsignal.signal(signal.SIGINT, signal.{before})\nmain()\n"
     )
     command = [sys.executable, "-c", program, *COMMAND, f"--data={sky_zip}", f"--outdir={tmp_path}"]

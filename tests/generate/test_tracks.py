@@ -8,7 +8,7 @@ from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.recipe import Recipe, StyleMix
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
-from stylegan_v_ext.networks.noise import looped_noise, recorded_noise, seeded_noise
+from stylegan_v_ext.networks.anchor_noise import looped_noise, recorded_noise, seeded_noise
 
 FRAMES = torch.arange(9, dtype=torch.float64)
 
@@ -111,22 +111,22 @@ def test_loops_have_no_seam(sampler):
 
 def test_a_loop_of_frames_closes(sampler):
     recipe = Recipe(loop=48)
-    video = recipe.video(sampler, tracks.still(sampler.content(VideoName(1))), VideoName(1))
-    strips = torch.cat(list(sampler.strips(video, frame_times(49))))
+    scene = recipe.scene(sampler, tracks.still(sampler.content(VideoName(1))), VideoName(1))
+    strips = torch.cat(list(sampler.strips(scene, frame_times(49))))
     assert (strips[0] - strips[48]).abs().max() < 1e-5 and (strips[0] - strips[24]).abs().max() > 1e-3
 
 
 def test_a_still_recipe_is_the_plain_video(sampler):
     name = VideoName(2, 7)
-    video = Recipe().video(sampler, tracks.still(sampler.content(name)), name)
+    scene = Recipe().scene(sampler, tracks.still(sampler.content(name)), name)
     times = list(frame_times(20))
-    assert np.array_equal(np.stack(list(sampler.render(video, times))), np.stack(list(sampler.frames(name, times))))
+    assert np.array_equal(np.stack(list(sampler.render(scene, times))), np.stack(list(sampler.frames(name, times))))
 
 
 def test_content_that_changes_makes_the_frames_that_it_would_make_alone(sampler):
     name, other = VideoName(2, 7), VideoName(3)
     path = tracks.through([sampler.content(name), sampler.content(other)], 21)
-    frames = np.stack(list(sampler.render(tracks.Video(path, sampler.motion(name)), frame_times(21)))).astype(int)
+    frames = np.stack(list(sampler.render(tracks.Scene(path, sampler.motion(name)), frame_times(21)))).astype(int)
     last = next(iter(sampler.frames(VideoName(3, 7), [20.0]))).astype(int)
     assert np.abs(frames[-1] - last).max() <= 1
     assert np.abs(frames[0] - next(iter(sampler.frames(name, [0.0]))).astype(int)).max() <= 1
@@ -139,12 +139,12 @@ def test_recipes_combine(sampler):
         truncation=tracks.constant(0.8), mix=StyleMix(VideoName(9), slice(3, 6), tracks.constant(1)), push=direction,
         strength=tracks.keyframes([(0, -1.0), (10, 1.0)]), amplitude=0.5, nudge=torch.ones(32), loop=40,
     )  # fmt: skip
-    video = recipe.video(sampler, tracks.still(sampler.content(name)), name)
+    scene = recipe.scene(sampler, tracks.still(sampler.content(name)), name)
     mean, psi = sampler.generator.mapping.w_avg, 0.8
     by_hand = torch.cat([sampler.content(name)[:, :3], sampler.content(VideoName(9))[:, 3:]], dim=1)
     by_hand = mean + psi * (by_hand - mean) + direction
-    assert torch.allclose(video.content(torch.tensor([10.0])), by_hand, atol=1e-5)
-    assert len(list(sampler.render(video, frame_times(11)))) == 11
+    assert torch.allclose(scene.content(torch.tensor([10.0])), by_hand, atol=1e-5)
+    assert len(list(sampler.render(scene, frame_times(11)))) == 11
 
 
 def test_recorded_noise_goes_on_as_its_seed_does():

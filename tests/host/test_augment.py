@@ -63,13 +63,19 @@ def test_p_is_the_buffer_of_the_pipe_inside():
     assert float(augment.p) == 0.25
 
 
-def test_r1_can_differentiate_through_it_twice():
-    strips = still_clips(num_clips=2).requires_grad_()
-    weight = torch.rand(3, requires_grad=True)
-    logits = (pipe()(strips).mean([2, 3]) @ weight).tanh()
+def test_r1_through_it_has_the_gradients_of_a_formula():
+    """Mirroring and brightness move means by a constant, so that R1 of tanh(w . mean) is known."""
+    strips = still_clips(num_clips=4).double().requires_grad_()
+    weight = torch.rand(3, dtype=torch.float64, requires_grad=True)
+    augmented = pipe()(strips)
+    logits = (augmented.mean([2, 3]) @ weight).tanh()
     (gradient,) = torch.autograd.grad(logits.sum(), strips, create_graph=True)
-    gradient.square().sum().backward()
-    assert weight.grad.abs().sum() > 0
+    (found,) = torch.autograd.grad(gradient.square().sum(), weight)
+
+    slopes = 1 - (augmented.detach().mean([2, 3]) @ weight).tanh().square()
+    penalty = slopes.square().sum() * weight.square().sum() / strips[0, 0].numel()
+    assert torch.allclose(gradient.square().sum(), penalty)
+    assert torch.allclose(found, torch.autograd.grad(penalty, weight)[0])
 
 
 def test_images_pass_as_clips_of_one_frame():

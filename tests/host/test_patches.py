@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from patches import all_patches, checkout_files, edited, needed_patches
-from patches.__main__ import main
 from patches.patch import Edit, Patch
+from stylegan_v_ext.cli.patches import main
 from tests.host.conftest import contents, run_python
 
 BY_NAME = {patch.name: patch for patch in all_patches()}

@@ -123,11 +123,31 @@ frames = pipe(still).reshape(4, 3, 3, 32, 32)
 assert torch.equal(frames[:, :, 0], frames[:, :, 1]) and torch.equal(frames[:, :, 0], frames[:, :, 2])
 same = pipe(still.detach()[:1].repeat(4, 1, 1, 1))
 assert all((same[i] - same[j]).abs().max() > 0.01 for i in range(4) for j in range(i))
-weight = torch.randn(3, requires_grad=True)
-logits = (pipe(still).mean([2, 3]) @ weight).tanh()
-(gradient,) = torch.autograd.grad(logits.sum(), still, create_graph=True)
-gradient.square().sum().backward()
-assert weight.grad.abs().sum() > 0 and torch.isfinite(weight.grad).all()
+
+def by_frame(strip):  # the pipe on each frame, from the same random state
+    state, frames = torch.get_rng_state(), []
+    for frame in strip.reshape(4, 3, 3, 32, 32).unbind(2):
+        torch.set_rng_state(state)
+        frames.append(pipe.pipe(frame))
+    return torch.stack(frames, 2).reshape(4, 3, 96, 32)
+
+strip, filters = torch.rand(4, 3, 96, 32), torch.randn(8, 3, 5, 5) / 9
+
+def r1(augment, weight):
+    torch.manual_seed(11)
+    x = strip.clone().requires_grad_()
+    logits = torch.nn.functional.conv2d(augment(x), filters).tanh().mean([2, 3]) @ weight
+    (gradient,) = torch.autograd.grad(logits.tanh().sum(), x, create_graph=True)
+    return gradient.square().sum() * 1000
+
+weight = torch.randn(8, requires_grad=True)
+(found,) = torch.autograd.grad(r1(pipe, weight), weight)
+(expected,) = torch.autograd.grad(r1(by_frame, weight), weight)
+assert found.norm() > 0 and torch.allclose(found, expected, rtol=1e-3, atol=1e-5 * float(expected.norm()))
+with torch.enable_grad():  # and the slope of the penalty itself
+    step = found.detach() / found.norm() * 1e-2
+    slope = (r1(pipe, weight.detach() + step) - r1(pipe, weight.detach() - step)) / 2e-2
+assert abs(float(slope) - float(found.norm())) < 0.02 * float(found.norm()), (slope, found.norm())
 """
 
 

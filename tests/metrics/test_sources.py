@@ -9,11 +9,11 @@ import torch
 
 from stylegan_v_ext.data import metadata as metadata_module
 from stylegan_v_ext.data import opening as opening_module
-from stylegan_v_ext.data import sources as sources_module
 from stylegan_v_ext.data.archive import open_archive
-from stylegan_v_ext.data.convert import ConvertOptions, convert
+from stylegan_v_ext.data.convert import ConvertOptions, convert_dataset
 from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.data.geometry import Geometry
+from stylegan_v_ext.data.sources import finding as sources_module
 from stylegan_v_ext.data.videos import list_videos
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.metrics.catalogue import parse_metric
@@ -150,7 +150,7 @@ def test_frames_of_another_form_are_named_with_the_remedy(tmp_path, sizes, messa
     path = write_zip(tmp_path / "in.zip", files)
     with pytest.raises(DataError, match=message):
         DatasetVideos(path).read([Pick(0, np.arange(len(sizes)))])
-    convert(path, str(tmp_path / "NEW.zip"), ConvertOptions(Geometry((16, 16)), workers=1))  # the remedy
+    convert_dataset(path, str(tmp_path / "NEW.zip"), ConvertOptions(Geometry((16, 16)), workers=1))  # the remedy
     assert DatasetVideos(str(tmp_path / "NEW.zip")).read([Pick(0, np.arange(len(sizes)))])[0].shape[1:] == (16, 16, 3)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from stylegan_v_ext.networks.discriminator import MinibatchStdLayer, TimeEncoding
+from stylegan_v_ext.networks.discriminator_blocks import MinibatchStdLayer
 from stylegan_v_ext.networks.modulation import modulated_conv2d
 from stylegan_v_ext.strip import pack_strip, unpack_strip
 
@@ -16,10 +16,31 @@ def inputs(n=4, num_frames=3, num_classes=0):
 
 @pytest.mark.parametrize("conditioning", ["modulate", "project"])
 @pytest.mark.parametrize(("num_frames", "num_classes"), [(1, 0), (1, 2), (2, 0), (3, 2)])
-def test_logits_are_one_per_clip(make_discriminator, conditioning, num_frames, num_classes):
-    network = make_discriminator(num_classes, num_frames, time_conditioning=conditioning)
+def test_every_clip_has_one_logit_that_its_own_frames_times_and_class_decide(
+    make_discriminator, conditioning, num_frames, num_classes
+):
+    alone = {"mbstd_num_channels": 0}  # without the layer that compares the clips of a batch
+    network = make_discriminator(num_classes, num_frames, time_conditioning=conditioning, epilogue_kwargs=alone)
     strip, c = inputs(4, num_frames, num_classes)
-    assert network(strip, c).shape == (4, 1)
+    logits = network(strip, c)
+    assert logits.shape == (4, 1)
+
+    def changed(strip, c):
+        """Which of the four logits differ from those above."""
+        return ((network(strip, c) - logits).abs() > 1e-4)[:, 0].tolist()
+
+    third = [False, False, True, False]
+    for frame in range(num_frames):
+        other = strip.clone()
+        other[2, :, frame * 16 : (frame + 1) * 16] *= -1
+        assert changed(other, c) == third, f"frame {frame}"
+    if num_classes:
+        other = c.clone()
+        other[2, :num_classes] = c[1, :num_classes]
+        assert changed(strip, other) == third
+    later = c.clone()
+    later[2, -1] += 30
+    assert changed(strip, later) == (third if num_frames > 1 else [False] * 4)
 
 
 def test_only_distances_between_frames_matter(make_discriminator):
@@ -80,7 +101,7 @@ def test_frozen_layers_are_buffers_counted_from_the_image(make_discriminator):
 
 @pytest.mark.parametrize("resolution", [8, 16, 64])
 def test_the_option_freezes_as_many_layers_as_there_are_and_no_more(make_discriminator, resolution):
-    from stylegan_v_ext.config import _check_freezed
+    from stylegan_v_ext.config.build import _check_freezed
 
     layers = 3 * len(range(3, resolution.bit_length())) + 1
     with pytest.raises(ValueError, match=rf"--freezed={layers + 1}: .* {layers} layers to freeze; use 0 to {layers}"):
@@ -126,13 +147,3 @@ def test_minibatch_std_takes_any_batch():
         assert layer(torch.randn(n, 4, 2, 2)).shape == (n, 5, 2, 2)
     same = torch.ones(4, 2, 2, 2)
     assert layer(same)[:, 2].abs().max() < 1e-3
-
-
-def test_time_encoding_features():
-    encoding = TimeEncoding(64, embed_dim=4)
-    assert encoding.out_dim == 4 + 2 * 6
-    features = encoding(torch.tensor([[3.0, 10.4]]))[0]
-    assert torch.equal(features[:4], encoding.embed.weight[7])
-    j = torch.arange(6)
-    assert torch.allclose(features[4:10], torch.sin(torch.pi * 2.0**j * 7.4 / 64), atol=1e-5)
-    assert torch.allclose(features[10:], torch.cos(torch.pi * 2.0**j * 7.4 / 64), atol=1e-5)

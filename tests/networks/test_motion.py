@@ -1,11 +1,12 @@
-"""Motion noise, motion codes and the acyclic positional encoding."""
+"""Motion codes, and the motion vectors that the acyclic positional encoding makes of them."""
 
-import numpy as np
+import copy
+
 import pytest
 import torch
 
-from stylegan_v_ext.networks import noise
-from stylegan_v_ext.networks.motion import AcyclicPositionalEncoding, MotionNetwork
+from stylegan_v_ext.networks import anchor_noise as noise
+from stylegan_v_ext.networks.motion import ConvMotionNetwork, LSTMMotionNetwork, MotionNetwork
 
 DISTANCE = 16
 
@@ -49,9 +50,14 @@ def test_v_is_continuous_everywhere(motion):
     assert jump < 1e-4
 
 
-def test_v_moves_between_anchors(motion):
-    v = v_at(motion, np.linspace(0, DISTANCE, 9))
-    assert v.diff(dim=1).abs().mean() > 1e-3
+def test_between_two_anchors_v_leaves_the_line_that_joins_their_values(motion):
+    share = torch.linspace(0, 1, 9)
+    v = v_at(motion, share.double() * DISTANCE)
+    line = v[:, :1].lerp(v[:, -1:], share[None, :, None])
+    away = (v - line).norm(dim=2)
+    assert away[:, [0, -1]].max() < 1e-5
+    assert away[:, 1:-1].min() > 0.2
+    assert away.amax(1).min() > 0.8
 
 
 def reference_v(motion, t, seed_index=0):
@@ -124,18 +130,6 @@ def test_in_training_a_clip_shares_its_noise(motion):
         assert not torch.allclose(v[0], v[1], atol=1e-2)
 
 
-def test_without_amplitudes_the_encoding_has_no_such_layer():
-    encoding = AcyclicPositionalEncoding(8, 8, amplitude=False)
-    assert encoding.amplitudes is None and not any("amplitude" in name for name in encoding.state_dict())
-
-
-def test_frequencies_ascend_from_the_longest_to_the_shortest_period():
-    encoding = AcyclicPositionalEncoding(8, 16, min_period=16, max_period=1024)
-    periods = 2 * torch.pi / encoding.freqs
-    assert periods[0] == pytest.approx(1024) and periods[-1] == pytest.approx(16)
-    assert torch.allclose(encoding.phase_scales * periods, torch.full([8], 1024.0))
-
-
 def test_lstm_strategy_is_continuous_and_seeded():
     motion = MotionNetwork(16, z_dim=8, code_dim=8, distance=4, strategy="lstm").eval()
     empty = torch.zeros(1, 0)
@@ -149,43 +143,26 @@ def test_lstm_strategy_is_continuous_and_seeded():
         at(-1.0)
 
 
-def test_seeded_noise_is_normal_and_a_function_of_seed_and_anchor():
-    eps = noise.seeded_noise([1, 2], 512)(torch.arange(100).expand(2, -1))
-    assert abs(float(eps.mean())) < 0.01 and abs(float(eps.std()) - 1) < 0.01
-    assert abs(float((eps**4).mean()) - 3) < 0.1
-    assert abs(float(torch.corrcoef(eps[0])[0, 1:].mean())) < 0.02
-    again = noise.seeded_noise([2], 512)(torch.tensor([[50, 3]]))
-    assert torch.equal(again[0, 0], eps[1, 50]) and torch.equal(again[0, 1], eps[1, 3])
-    assert not torch.equal(eps[0], eps[1])
-
-
-def test_seeded_noise_stays_the_same_from_release_to_release():
-    eps = noise.seeded_noise([7], 4)(torch.tensor([[0, 123456789]]))
-    expected = [
-        [-0.14712793, -1.09110103, 0.50211215, 0.73758702],
-        [-0.82960642, -0.60051513, -0.03682731, -1.15333148],
-    ]
-    assert np.allclose(eps[0].numpy(), expected, atol=1e-7)
-
-
-def test_motion_seed_from_z_ignores_precision_and_batch():
-    z = torch.randn(3, 16)
-    seeds = noise.seeds_from_latents(z)
-    assert len(set(seeds)) == 3
-    assert noise.seeds_from_latents(z[1:2].double()) == seeds[1:2]
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: MotionNetwork(16, strategy="gru"), "not one of"),
         (lambda: MotionNetwork(16, distance=0), "below 1"),
         (lambda: MotionNetwork(15, z_dim=4, code_dim=4), "odd"),
-        (lambda: AcyclicPositionalEncoding(8, 8, min_period=2000), "at most max_period"),
-        (lambda: noise.given_noise(torch.zeros(1, 5, 2))(torch.tensor([[3, 5]])), "give more rows"),
-        (lambda: noise.seeded_noise([1], 4)(torch.zeros(2, 3, dtype=torch.long)), "give one each"),
+        (lambda: MotionNetwork(8, z_dim=4, code_dim=4, min_period=2000), "at most max_period"),
     ],
 )
 def test_impossible_motion_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "cls", "layers"),
+    [("conv", ConvMotionNetwork, ["conv0", "conv1"]), ("lstm", LSTMMotionNetwork, ["lstm"])],
+)
+def test_the_strategy_chooses_the_network_and_keeps_the_names_of_its_tensors(strategy, cls, layers):
+    network = MotionNetwork(8, z_dim=4, code_dim=4, strategy=strategy)
+    assert type(network) is cls and type(copy.deepcopy(network)) is cls
+    assert [name for name, _ in network.named_children()] == [*layers, "encoding"]
+    assert type(cls(8, z_dim=4, code_dim=4, strategy=strategy)) is cls

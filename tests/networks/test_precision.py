@@ -10,9 +10,11 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_types_by_device(bfloat16):
-    precision.use_bfloat16_on_cpu(bfloat16)
     on_cpu = torch.bfloat16 if bfloat16 else torch.float32
-    assert precision.working_dtype(CPU, use_fp16=False) == precision.working_dtype(CPU, use_fp16=True) == on_cpu
+    with precision.bfloat16_on_cpu(bfloat16):
+        assert precision.working_dtype(CPU, use_fp16=False) == precision.working_dtype(CPU, use_fp16=True) == on_cpu
+        assert precision.working_dtype(CPU, use_fp16=False, force_fp32=True) == torch.float32
+    assert precision.working_dtype(CPU, use_fp16=False) == torch.float32
     assert precision.working_dtype(CUDA, use_fp16=True) == torch.float16
     assert precision.working_dtype(CUDA, use_fp16=False) == torch.float32
     for device in (CPU, CUDA, torch.device("mps")):
@@ -35,11 +37,11 @@ def test_an_older_pytorch_does_not_know(monkeypatch):
 
 def test_motion_and_pictures_stay_in_float32(make_generator):
     generator = make_generator().eval()
-    precision.use_bfloat16_on_cpu(True)
     types = {}
     for name, module in generator.named_modules():
         if name.startswith("synthesis.") and name.endswith(("conv0", "conv1")):
             module.register_forward_hook(lambda module, args, y, name=name: types.update({name: y.dtype}))
-    strip = generator(torch.randn(2, generator.z_dim), torch.tensor([[0.0, 4.0, 9.0]]).expand(2, -1))
+    with precision.bfloat16_on_cpu(True):
+        strip = generator(torch.randn(2, generator.z_dim), torch.tensor([[0.0, 4.0, 9.0]]).expand(2, -1))
     assert types.pop("synthesis.b4.conv1") == strip.dtype == torch.float32
     assert set(types.values()) == {torch.bfloat16}

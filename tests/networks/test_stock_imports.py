@@ -5,17 +5,41 @@ import inspect
 
 import pytest
 
-from stylegan_v_ext.engine import augment
+from stylegan_v_ext.engine import augment, augment_filters, augment_geometry
 from stylegan_v_ext.networks import (
+    anchor_noise,
     discriminator,
+    discriminator_blocks,
     generator,
     layers,
     mapping,
     motion,
+    positional_encoding,
     stylegan2,
     synthesis,
+    time_encoding,
+    truncation,
     video_mapping,
 )
+
+MODULES = [
+    anchor_noise,
+    augment,
+    augment_filters,
+    augment_geometry,
+    discriminator,
+    discriminator_blocks,
+    generator,
+    layers,
+    mapping,
+    motion,
+    positional_encoding,
+    stylegan2,
+    synthesis,
+    time_encoding,
+    truncation,
+    video_mapping,
+]
 
 # Public names that stylegan2-ada-pytorch and stylegan3 both have.
 STOCK = {
@@ -32,9 +56,7 @@ STOCK_FUNCTIONS = {
 
 
 # stylegan3 needs its `filtered_lrelu` besides.
-@pytest.mark.parametrize(
-    "module", [augment, discriminator, generator, layers, mapping, motion, stylegan2, synthesis, video_mapping]
-)
+@pytest.mark.parametrize("module", MODULES)
 def test_persistent_modules_use_nothing_that_stock_code_lacks(module):
     tree = ast.parse(inspect.getsource(module))
     for node in ast.walk(tree):

@@ -113,8 +113,8 @@ def test_a_killed_process_leaves_no_lock_behind(cache):
     (file,) = cache.glob("*.bin")
     file.unlink()
     script = (
-        "import sys, time; from pathlib import Path; from torch_utils import custom_ops\n"
-        "with custom_ops._cache_lock(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from torch_utils import kernel_cache\n"
+        "with kernel_cache.lock(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen([sys.executable, "-c", script, str(file)], stdout=subprocess.PIPE)
     with holder:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from tests.torch_utils import host_kernels
-from torch_utils import custom_ops
-from torch_utils.ops import bias_act, filtered_lrelu, filtered_lrelu_kernel, self_check, upfirdn2d
+from torch_utils import custom_ops, self_check
+from torch_utils.divisor import divisor
+from torch_utils.ops import bias_act, bias_act_cuda, filtered_lrelu, filtered_lrelu_kernel, upfirdn2d
 
 pytestmark = pytest.mark.skipif(host_kernels.COMPILER is None, reason="no host compiler")
 
@@ -19,10 +20,10 @@ def on_the_cpu(monkeypatch):
     library = torch.library.Library("stylegan_v_ext", "IMPL")
     for name, function in (
         ("upfirdn2d", upfirdn2d._kernel),
-        ("bias_act", bias_act._kernel),
-        ("bias_act_grad", bias_act._gradient_kernel),
-        ("bias_act_grad_sums", bias_act._summing_kernel),
-        ("bias_act_curve", bias_act._curve_kernel),
+        ("bias_act", bias_act_cuda._kernel),
+        ("bias_act_grad", bias_act_cuda._gradient_kernel),
+        ("bias_act_grad_sums", bias_act_cuda._summing_kernel),
+        ("bias_act_curve", bias_act_cuda._curve_kernel),
         ("filtered_lrelu", filtered_lrelu._kernel),
         ("filtered_lrelu_masked", filtered_lrelu._masked_kernel),
     ):
@@ -220,7 +221,7 @@ def test_division_by_multiplication_is_exact():
     for _ in range(20000):
         d = rng.choice([rng.randint(1, 2**31 - 1), rng.randint(1, 5000)])
         n = rng.choice([rng.randint(0, 2**31 - 1), d * rng.randint(0, (2**31 - 1) // d), 2**31 - 1])
-        by = custom_ops.divisor(d)
+        by = divisor(d)
         assert ((n * by.multiplier >> 32) + n) >> by.shift == n // d
         assert by.multiplier < 2**32 and (n * by.multiplier >> 32) + n < 2**32
 

@@ -6,8 +6,7 @@ import threading
 import pytest
 import torch
 
-from torch_utils import custom_ops
-from torch_utils.ops import self_check
+from torch_utils import custom_ops, self_check
 
 
 class Driver:
@@ -113,6 +112,15 @@ def test_whatever_is_wrong_the_references_run_after_one_warning(monkeypatch, err
     with pytest.warns(UserWarning, match=f"ops run without CUDA kernels, several times slower: {words}"):
         assert custom_ops.problem(0).startswith(words)
     assert custom_ops.problem(0).startswith(words)  # without another warning
+
+
+def test_an_op_that_is_imported_later_is_checked_before_its_first_use(monkeypatch):
+    monkeypatch.setattr(self_check, "CHECKS", {"first": lambda device: 0.0})
+    monkeypatch.setattr(custom_ops, "_problems", {})
+    assert custom_ops.problem(0) is None
+    self_check.register("second")(lambda device: 0.5)
+    with pytest.warns(UserWarning, match="the kernel of second is off by 0.5 on cuda:0"):
+        assert "second" in custom_ops.problem(0)
 
 
 def test_a_device_whose_kernels_agree_has_no_problem(monkeypatch):

@@ -80,15 +80,44 @@ def test_profiled_function_keeps_its_name():
     assert double.__name__ == "double" and double(2) == 4
 
 
-def test_ddp_helpers_on_one_process(tmp_path):
+def test_gradients_are_exchanged_unless_a_block_switches_it_off(tmp_path):
     model = torch.nn.Linear(2, 2)
     with misc.ddp_sync(model, sync=False):
         assert model(torch.zeros(1, 2)).shape == (1, 2)
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
-        misc.check_ddp_consistency(model, ignore_regex=r".*\.bias")
+        shared = torch.nn.parallel.DistributedDataParallel(model)
+        for sync in (True, False):
+            with misc.ddp_sync(shared, sync=sync):
+                assert shared.require_backward_grad_sync == sync
+        assert shared.require_backward_grad_sync
     finally:
         torch.distributed.destroy_process_group()
+
+
+def test_a_tensor_that_differs_from_rank_0_is_named(monkeypatch):
+    model, on_rank0 = torch.nn.Linear(2, 2), {"weight": torch.ones(2, 2), "bias": torch.zeros(2)}
+    model.load_state_dict(on_rank0)
+    sent = iter(())
+
+    def broadcast(tensor, src):
+        assert src == 0
+        tensor.copy_(next(sent))
+
+    def check(**kwargs):
+        nonlocal sent
+        names = [name for name in on_rank0 if "ignore_regex" not in kwargs or name != "bias"]
+        sent = iter([on_rank0[name] for name in names])
+        misc.check_ddp_consistency(model, **kwargs)
+        assert next(sent, None) is None, "every tensor is compared"
+
+    monkeypatch.setattr(torch.distributed, "broadcast", broadcast)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 3)
+    check()
+    on_rank0["bias"] = torch.tensor([0.0, 1e-7])
+    with pytest.raises(RuntimeError, match="Linear.bias differs between rank 0 and rank 3"):
+        check()
+    check(ignore_regex=r".*\.bias")
 
 
 def test_verbosity_is_checked():

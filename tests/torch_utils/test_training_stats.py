@@ -9,9 +9,9 @@ from torch_utils import training_stats
 
 
 @pytest.fixture(autouse=True)
-def _empty(monkeypatch):
-    monkeypatch.setattr(training_stats, "_counters", {})
-    monkeypatch.setattr(training_stats, "_totals", {})
+def _empty():
+    with training_stats.recording(training_stats.Statistics()):
+        yield
 
 
 def test_mean_and_deviation_since_the_last_update():
@@ -58,3 +58,29 @@ def test_what_was_reported_before_a_collector_is_not_counted():
     training_stats.report("x", 1)
     collector.update()
     assert collector["x"] == 1
+
+
+def test_runs_that_record_apart_do_not_mix_their_numbers():
+    outside, inside = training_stats.Collector(), training_stats.Statistics()
+    with training_stats.recording(inside):
+        collector = training_stats.Collector()
+        training_stats.report("x", 4)
+    training_stats.report("x", 2)
+    training_stats.report("y", 2)
+    for reader in (collector, outside):
+        reader.update()
+    assert collector.names() == ["x"] and collector["x"] == 4
+    assert outside["x"] == 2 and outside.num("x") == 1
+    assert inside.state_dict()["x"].tolist() == [1, 4, 16]
+
+
+def test_statistics_go_on_from_those_of_another_process():
+    training_stats.report("x", 2)
+    first, second = training_stats.Statistics(), training_stats.Statistics()
+    with training_stats.recording(first):
+        training_stats.report("x", [1.0, 3.0])
+    with training_stats.recording(second):
+        training_stats.report("x", 100)
+        second.load_state_dict(first.state_dict())
+        training_stats.report("x", 4)
+    assert second.state_dict()["x"].tolist() == [3, 8, 26]

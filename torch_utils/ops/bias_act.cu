@@ -4,16 +4,16 @@
 //
 //   ORDER 0   y
 //   ORDER 1   dy * after * dy/dz * scale, the gradient of x
-//   ORDER 2   the derivative of ORDER 1 (with scale = after = 1) by z, times dx's own gradient `second`
+//   ORDER 2   the derivative of ORDER 1 with respect to z, for scale = after = 1, times the gradient `second` of dx
 //
-// Scale and `after` have one row for every `frames` images. Where the clamp holds, derivatives are 0.
+// Scale and `after` have one row for every `frames` images. If the clamp holds, derivatives are 0.
 //
 //   CHANNELS_LAST      1: the elements of a pack are channels; 0: they are pixels of one channel
 //   ACT                1 linear, 2 relu, 3 lrelu, 4 tanh, 5 sigmoid, 6 elu, 7 selu, 8 softplus, 9 swish
 //   HAS_BIAS HAS_SCALE HAS_NOISE HAS_AFTER CLAMPED   0 or 1
-//   FROM_OUTPUT        1: x is y without `after`, whose sign and size tell the derivative (linear, relu, lrelu)
-//   SUMS CHANNELS      1: sums as well, for that many channels
-//   THREADS            of a block
+//   FROM_OUTPUT        1: x is the output without `after`; its sign and size tell the derivative (linear, relu, lrelu)
+//   SUMS CHANNELS      SUMS 1: the kernel also computes sums; CHANNELS is the number of channels
+//   THREADS            threads of a block
 #include "common.cuh"
 
 struct BiasActParams {
@@ -23,11 +23,11 @@ struct BiasActParams {
   const accum_t* bias;       // [C]
   const accum_t* scale;      // [N / frames, C]
   const accum_t* after;      // [N / frames, C]
-  const accum_t* noise;      // [1 or N / frames, H, W], times strength already
+  const accum_t* noise;      // [1 or N / frames, H, W], already multiplied by its strength
   scalar_t* y;
   accum_t* sums;           // [N, stretches, 3, C]
   double alpha, gain, clamp;
-  unsigned packs;           // of the whole tensor
+  unsigned packs;           // number of packs of the whole tensor
   Divisor by_inner;         // packs of a channel's plane, or of a pixel's channels
   Divisor by_outer;         // channels, or pixels of an image
   Divisor by_frames;        // images that share a row of scale
@@ -82,7 +82,7 @@ HD Activation activate(accum_t z, accum_t alpha) {
   return a;
 }
 
-// What a pack meets beside the images.
+// The numbers that belong to a pack besides the images.
 struct Beside { accum_t scale[WIDTH], bias[WIDTH], after[WIDTH], noise[WIDTH]; };
 
 HD void fill(accum_t* to, accum_t value) { UNROLL for (int v = 0; v < WIDTH; v++) to[v] = value; }
@@ -159,10 +159,10 @@ HD void bias_act_thread(const BiasActParams& p, unsigned item) {
   store_pack(p.y + at, out);
 }
 
-// ORDER 1 with channels innermost can sum on the way, per image and channel, over the image's pixels:
+// If the channels are innermost, ORDER 1 can also sum over the pixels of each image, for each channel:
 //   sums[0] dz, sums[1] dz * x, sums[2] dy * value,
-// the gradients of bias, scale and `after`. A block takes a stretch of an image's pixels, a thread
-// one pack of channels in every so many of them; the threads of a pack then add up in shared memory.
+// These are the gradients of bias, scale and `after`. A block takes a stretch of an image's pixels. A thread takes one
+// pack of channels in every ROWS-th pixel. Then the sums of a pack's threads are added up in shared memory.
 #if SUMS
 #define QUANTITIES 3
 #define LANES (CHANNELS / WIDTH)      // packs of channels, at most THREADS
@@ -179,7 +179,7 @@ HD void bias_act_sum(const BiasActParams& p, BiasActSums& shared, unsigned block
   UNROLL for (int q = 0; q < QUANTITIES; q++)
     UNROLL for (int v = 0; v < WIDTH; v++) sums[q][v] = 0;
 
-  Beside beside;  // loaded once, for the stores in the loop might change what these pointers show
+  Beside beside;  // loaded before the loop, because the compiler must assume that stores change these numbers
   load_channels(p, row, lane * WIDTH, beside);
   if (thread < LANES * ROWS)
     for (unsigned pixel = begin + thread / LANES; pixel < end; pixel += ROWS) {
@@ -212,8 +212,8 @@ HD void bias_act_add_up(const BiasActParams& p, const BiasActSums& shared, unsig
 }
 #endif
 
-// Sums take registers. Four blocks on a multiprocessor keep enough loads on their way, and registers suffice for
-// what training asks for.
+// Sums need registers. Four blocks on a multiprocessor keep enough loads in flight, and there are enough registers for
+// the variants that training uses.
 #if SUMS && SCALAR != 3 && !HAS_NOISE && !HAS_AFTER
 #define LEAST_BLOCKS 4
 #else

@@ -1,18 +1,20 @@
-"""Which variant of the bias_act kernel serves a call, and its launch."""
+"""The variant of the bias_act kernel that serves a call, and its launch."""
 
 import ctypes
 
 import torch
 
 from torch_utils import custom_ops
-from torch_utils.custom_ops import Divisor, Variant, divisor
+from torch_utils.custom_ops import Variant
+from torch_utils.divisor import Divisor, divisor
 
 THREADS = 256
-ACTS = ("linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")  # the macro ACT, from 1
+ACTS = ("linear", "relu", "lrelu", "tanh", "sigmoid", "elu", "selu", "softplus", "swish")  # values of ACT, from 1
 _POINTERS = ("x", "dy", "second", "bias", "scale", "after", "noise", "y", "sums")
+_BESIDE = {"bias": "HAS_BIAS", "scale": "HAS_SCALE", "noise": "HAS_NOISE", "after": "HAS_AFTER"}
 _LOAD_NBYTES = 16
 _STRETCHES = (1024, 512, 256, 128)  # pixels of an image that a block sums
-_BLOCKS = 1024  # so many fill a large GPU
+_BLOCKS = 1024  # number of blocks that fills a large GPU
 
 
 class Params(ctypes.Structure):
@@ -28,19 +30,19 @@ class Params(ctypes.Structure):
 
 
 def accumulation_dtype(x: torch.Tensor) -> torch.dtype:
-    """Type of biases, scales and noise beside x."""
+    """Return the type that the kernel reads biases, scales and noise in."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
-    """Whether the channels of a dense `[N, C, H, W]` are innermost."""
+    """Return whether the channels of a dense `[N, C, H, W]` are innermost in memory."""
     return x.shape[2] * x.shape[3] == 1 or (
         x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     )
 
 
 def dense(x: torch.Tensor) -> torch.Tensor:
-    """x, copied unless its elements lie in one of the two layouts without gaps."""
+    """Return x itself if it lies in memory without gaps, in one of the two layouts; else a copy."""
     return x if x.is_contiguous(memory_format=torch.channels_last) else x.contiguous()
 
 
@@ -50,13 +52,13 @@ def _aligned(x: torch.Tensor, layout: torch.memory_format) -> torch.Tensor:
 
 
 def _stretch(x: torch.Tensor) -> int:
-    """Pixels of an image that a block sums: many, so that sums are few, unless that leaves a GPU half empty."""
+    """Choose how many pixels of an image a block sums: many give few sums, but there must be blocks for a whole GPU."""
     n, _, height, width = x.shape
     return next((pixels for pixels in _STRETCHES if n * -(-height * width // pixels) >= _BLOCKS), _STRETCHES[-1])
 
 
 def _pack(inner: int, itemsize: int) -> int:
-    """Elements of one load."""
+    """Return the number of elements of one load."""
     return next(w for w in (8, 4, 2, 1) if w * itemsize <= _LOAD_NBYTES and inner % w == 0)
 
 
@@ -67,27 +69,37 @@ def plan(
     alpha: float,
     gain: float,
     clamp: float | None,
-    bias: torch.Tensor | None = None,
-    scale: torch.Tensor | None = None,
-    noise: torch.Tensor | None = None,
-    after: torch.Tensor | None = None,
+    *,
     from_output: bool = False,
     sums: bool = False,
+    **beside: torch.Tensor | None,
 ) -> tuple[Variant, Params]:
-    """Variant and parameters, with the pointers of `x` and its small companions left out.
+    """Choose the variant for a call and fill in the parameters, except for the pointers.
 
     Args:
-        x: Dense `[N, C, H, W]`, aligned to 16 bytes, as is all that goes with it.
+        x: Dense images `[N, C, H, W]`. They and all other tensors are aligned to 16 bytes.
+        order: 0 for the op, 1 for its gradient, 2 for the second derivative.
+        act: A key of `activation_funcs`.
+        alpha: Slope of `lrelu`.
+        gain: Factor after the activation.
+        clamp: Largest absolute value; None is no bound.
+        from_output: Whether `x` is the output of the op.
+        sums: Whether the kernel also sums the gradient over pixels.
+        beside: `bias`, `scale`, `noise` and `after`, as for `run`.
+
+    Returns:
+        The variant and its parameters.
+
+    Raises:
+        KernelUnavailable: If the tensor is too large for one launch.
     """
     n, channels, height, width = x.shape
     channels_last = is_channels_last(x)
-    inner = channels if channels_last else height * width
+    inner, outer = (channels, height * width) if channels_last else (height * width, channels)
     pack = _pack(inner, x.element_size())
     if x.numel() // pack >= 2**31:
         raise custom_ops.KernelUnavailable(f"a tensor of {list(x.shape)} is too large for one launch")
-    rows = next((len(rows) for rows in (scale, after) if rows is not None), None)
-    if rows is None:
-        rows = len(noise) if noise is not None and len(noise) > 1 else n
+    present = {name: tensor for name, tensor in beside.items() if tensor is not None}
     variant = Variant.of(
         "bias_act",
         SCALAR=custom_ops.SCALARS[x.dtype],
@@ -95,38 +107,33 @@ def plan(
         CHANNELS_LAST=int(channels_last),
         ORDER=order,
         ACT=ACTS.index(act) + 1,
-        HAS_BIAS=int(bias is not None),
-        HAS_SCALE=int(scale is not None),
-        HAS_NOISE=int(noise is not None),
-        HAS_AFTER=int(after is not None),
+        **{macro: int(name in present) for name, macro in _BESIDE.items()},
         CLAMPED=int(clamp is not None),
         FROM_OUTPUT=int(from_output),
         SUMS=int(sums),
         CHANNELS=channels if sums else 0,
         THREADS=THREADS,
     )
-    outer = height * width if channels_last else channels
     stretch = _stretch(x)
-    params = Params(
-        *[None] * len(_POINTERS),
-        alpha,
-        gain,
-        clamp or 0,
-        x.numel() // pack,
-        divisor(inner // pack),
-        divisor(outer),
-        divisor(max(n // max(rows, 1), 1)),
-        divisor(-(-height * width // stretch)),
-        channels,
-        height * width,
-        1 if noise is None else len(noise),
-        stretch,
-    )
+    frames = max(n // max(_num_clips(n, present), 1), 1)
+    counts = inner // pack, outer, frames, -(-height * width // stretch)
+    noise_rows = len(present["noise"]) if "noise" in present else 1
+    pointers = [None] * len(_POINTERS)
+    scalars = alpha, gain, clamp or 0, x.numel() // pack
+    params = Params(*pointers, *scalars, *map(divisor, counts), channels, height * width, noise_rows, stretch)
     return variant, params
 
 
+def _num_clips(n: int, beside: dict[str, torch.Tensor]) -> int:
+    """Return how many clips the n images belong to, by the rows of scale, `after` or noise."""
+    for name in ("scale", "after"):
+        if name in beside:
+            return len(beside[name])
+    return len(beside["noise"]) if len(beside.get("noise", ())) > 1 else n
+
+
 def can_sum(x: torch.Tensor) -> bool:
-    """Whether the gradient's kernel sums over pixels as well: channels innermost, and not too many."""
+    """Return whether the gradient's kernel can also sum over pixels: the channels are innermost, and not too many."""
     channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
     few = channels // _pack(channels, x.element_size()) <= THREADS
     return pixels > 1 and is_channels_last(x) and few and x.numel() > 0
@@ -139,24 +146,34 @@ def run(
     alpha: float,
     gain: float,
     clamp: float | None,
+    *,
     dy: torch.Tensor | None = None,
     second: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
-    scale: torch.Tensor | None = None,
-    noise: torch.Tensor | None = None,
-    after: torch.Tensor | None = None,
     from_output: bool = False,
     sums: torch.Tensor | None = None,
+    **beside: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Launch.
+    """Launch the kernel.
 
     Args:
-        x: `[N, C, H, W]`; dy and second like it.
-        sums: As `empty_sums`.
+        order: 0 for the op, 1 for its gradient, 2 for the second derivative.
+        x: Images `[N, C, H, W]`.
+        act: A key of `activation_funcs`.
+        alpha: Slope of `lrelu`.
+        gain: Factor after the activation.
+        clamp: Largest absolute value; None is no bound.
+        dy: Gradient of the output, in the shape of x, for orders 1 and 2.
+        second: Gradient of the gradient, in the shape of x, for order 2.
+        from_output: Whether `x` is the output of the op.
+        sums: Tensor for the sums, from `empty_sums`; None computes no sums.
+        beside: Tensors of the type `accumulation_dtype(x)`, each of them may be None: `bias` `[C]`, `scale` and `after`
+            `[clips, C]`, `noise` `[1 or clips, H, W]`.
+
+    Returns:
+        The result, in the shape of x.
 
     Raises:
-        KernelUnavailable: . bias `[C]`; scale and after `[clips, C]`; noise `[1 or clips, H, W]`: in
-            `accumulation_dtype(x)`.
+        KernelUnavailable: If the kernel cannot be compiled, loaded or launched.
     """
     layout = torch.channels_last if is_channels_last(x) else torch.contiguous_format
     x = _aligned(x, layout)
@@ -165,11 +182,7 @@ def run(
     y = torch.empty_like(x, memory_format=layout)
     if x.numel() == 0:
         return y
-    small = {
-        name: _aligned(rows, torch.contiguous_format)
-        for name, rows in (("bias", bias), ("scale", scale), ("noise", noise), ("after", after))
-        if rows is not None
-    }
+    small = {name: _aligned(rows, torch.contiguous_format) for name, rows in beside.items() if rows is not None}
     variant, params = plan(x, order, act, alpha, gain, clamp, from_output=from_output, sums=sums is not None, **small)
     kernel = custom_ops.kernel(variant, x.device.index)
     params.x, params.y = x.data_ptr(), y.data_ptr()
@@ -181,6 +194,6 @@ def run(
 
 
 def empty_sums(x: torch.Tensor) -> torch.Tensor:
-    """Where a launch writes its sums: `[N, stretches, 3, C]`."""
+    """Return a tensor for the sums of a launch, `[N, stretches, 3, C]`."""
     n, channels, height, width = x.shape
     return x.new_empty([n, -(-height * width // _stretch(x)), 3, channels], dtype=accumulation_dtype(x))

@@ -1,7 +1,7 @@
-// What all kernels share: 16-bit floats, wide loads, division by a number that the host knows.
+// Code that all kernels share: 16-bit floats, wide loads, division by a number that the host knows.
 //
-// Kernels are specialised by macros and need no headers, so that NVRTC compiles them in a moment.
-// Everything but the `__global__` shells is also plain C++, which the tests run on the CPU.
+// Macros specialise the kernels. The kernels need no headers, so that NVRTC compiles them in a moment. All code except
+// the `__global__` functions is also plain C++, which the tests run on the CPU.
 //
 //   SCALAR   0 float32, 1 float16, 2 bfloat16, 3 float64
 //   WIDTH    neighbouring elements of one load or store
@@ -67,7 +67,8 @@ struct alignas(sizeof(scalar_t) * WIDTH) Pack { scalar_t v[WIDTH]; };
 HD Pack load_pack(const scalar_t* from) { return *reinterpret_cast<const Pack*>(from); }
 
 #if defined(__CUDA_ARCH__) && WIDTH > 1 && (SCALAR == 1 || SCALAR == 2)
-// In words and by hand: left alone, the compiler writes some packs that come out of branches in pieces of 2 bytes.
+// This writes a pack in whole words. Without it the compiler writes some packs, those that branches fill, in pieces of
+// 2 bytes.
 HD void store_pack(scalar_t* to, const Pack& pack) {
   unsigned words[WIDTH / 2];
   UNROLL for (int i = 0; i < WIDTH / 2; i++)
@@ -86,8 +87,8 @@ HD void store_pack(scalar_t* to, const Pack& pack) {
 HD void store_pack(scalar_t* to, const Pack& pack) { *reinterpret_cast<Pack*>(to) = pack; }
 #endif
 
-// WIDTH neighbours of a row of numbers beside the images, in loads of 16 bytes at most. `from` is a multiple of
-// WIDTH elements behind a pointer that is aligned to 16 bytes.
+// Load WIDTH neighbouring numbers of a row of bias, scale or noise, at most 16 bytes at a time. `from` lies a multiple of
+// WIDTH elements after a pointer that is aligned to 16 bytes.
 #define PIECE (WIDTH * sizeof(accum_t) <= 16 ? WIDTH : 16 / sizeof(accum_t))
 struct alignas(sizeof(accum_t) * PIECE) Piece { accum_t v[PIECE]; };
 
@@ -98,7 +99,7 @@ HD void load_row(const accum_t* from, accum_t* to) {
   }
 }
 
-// n / d for 0 <= n < 2^31, from the multiplier and shift that `custom_ops.divisor` computes.
+// Compute n / d for 0 <= n < 2^31 with the multiplier and the shift that `divisor.py` computes.
 struct Divisor { unsigned d, multiplier, shift; };
 
 HD unsigned divide(unsigned n, const Divisor& by) {

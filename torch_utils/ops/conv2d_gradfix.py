@@ -1,24 +1,40 @@
 """2-D convolutions, differentiable any number of times, under the stock names.
 
-The gradients of a convolution are convolutions too, and so are theirs. PyTorch writes the second
-derivative with images in the place of weights, which is slow, and in bfloat16 on CPUs can end the
-process. Here all orders use the three forms that its libraries are made for: convolution, and gradients of
-input and of weight (`torch.ops.aten.convolution_backward`).
+The gradients of a convolution are convolutions too, and so are the gradients of these gradients. PyTorch writes the
+second derivative with images in the place of weights. That is slow, and in bfloat16 on CPUs it can end the process.
+Here all orders use the three forms that the libraries are made for: convolution, gradient of the input and gradient of
+the weight (`torch.ops.aten.convolution_backward`).
 """
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 
-enabled = False  # set by stock training loops; nothing depends on it
+from torch_utils.ops.autograd import Context
+
+__all__ = ["conv2d", "conv_transpose2d", "enabled", "no_weight_gradients", "weight_gradients_disabled"]
+
+Size = int | Sequence[int]
+"""A number for both axes, or (height, width)."""
+
+Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+
+enabled = False  # stock training loops set this; nothing depends on it
 weight_gradients_disabled = False
 
 
 @contextlib.contextmanager
 def no_weight_gradients(disable: bool = True) -> Iterator[None]:
-    """Leave gradients of weights and biases out of backward passes in the block, such as the first one of R1."""
+    """Leave the gradients of weights and biases out of backward passes, such as the first backward pass of R1.
+
+    Args:
+        disable: False changes nothing.
+
+    Yields:
+        Nothing; the gradients are left out inside the block.
+    """
     global weight_gradients_disabled
     before = weight_gradients_disabled
     weight_gradients_disabled = before or disable
@@ -32,12 +48,25 @@ def conv2d(
     input: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
     groups: int = 1,
 ) -> torch.Tensor:
-    """As `torch.nn.functional.conv2d`, with paddings in numbers."""
+    """Convolve as `torch.nn.functional.conv2d` does.
+
+    Args:
+        input: Images `[N, C_in, H, W]`.
+        weight: Weight `[C_out, C_in // groups, kh, kw]`.
+        bias: Bias `[C_out]`; None is no bias.
+        stride: Number, or (height, width).
+        padding: Number, or (height, width); no names such as "same".
+        dilation: Number, or (height, width).
+        groups: Number of groups of channels.
+
+    Returns:
+        Images `[N, C_out, H', W']`.
+    """
     return convolution(input, weight, bias, geometry(stride, padding, dilation, groups=groups))
 
 
@@ -45,18 +74,32 @@ def conv_transpose2d(
     input: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
+    stride: Size = 1,
+    padding: Size = 0,
+    output_padding: Size = 0,
     groups: int = 1,
-    dilation: Any = 1,
+    dilation: Size = 1,
 ) -> torch.Tensor:
-    """As `torch.nn.functional.conv_transpose2d`."""
+    """Convolve as `torch.nn.functional.conv_transpose2d` does.
+
+    Args:
+        input: Images `[N, C_in, H, W]`.
+        weight: Weight `[C_in, C_out // groups, kh, kw]`.
+        bias: Bias `[C_out]`; None is no bias.
+        stride: Number, or (height, width).
+        padding: Number, or (height, width).
+        output_padding: Number, or (height, width).
+        groups: Number of groups of channels.
+        dilation: Number, or (height, width).
+
+    Returns:
+        Images `[N, C_out, H', W']`.
+    """
     return convolution(input, weight, bias, geometry(stride, padding, dilation, True, output_padding, groups))
 
 
 class Geometry(NamedTuple):
-    """Arguments of `torch.convolution` after input, weight and bias; pairs are (height, width)."""
+    """The arguments of `torch.convolution` after input, weight and bias; pairs are (height, width)."""
 
     stride: list[int]
     padding: list[int]
@@ -67,87 +110,111 @@ class Geometry(NamedTuple):
 
 
 def geometry(
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
     transposed: bool = False,
-    output_padding: Any = 0,
+    output_padding: Size = 0,
     groups: int = 1,
 ) -> Geometry:
-    """From numbers or pairs."""
+    """Make a `Geometry` from numbers or pairs."""
     return Geometry(_pair(stride), _pair(padding), _pair(dilation), transposed, _pair(output_padding), groups)
 
 
-def _pair(size: Any) -> list[int]:
-    return [int(value) for value in size] if hasattr(size, "__len__") else [int(size)] * 2
+def _pair(size: Size) -> list[int]:
+    return [int(value) for value in size] if isinstance(size, Sequence) else [int(size)] * 2
 
 
 def convolution(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None, geometry: Geometry) -> torch.Tensor:
-    """`torch.convolution`: PyTorch's own under autocast and for its compiler, which knows first derivatives alone."""
+    """Compute `torch.convolution`, differentiable any number of times.
+
+    Under autocast and under PyTorch's compiler, which knows first derivatives alone, this is PyTorch's own function.
+    """
     if torch.compiler.is_compiling() or is_autocast(x):
         return torch.convolution(x, w, b, *geometry)
     return _Convolution.apply(x, w, b, geometry)
 
 
 def is_autocast(x: torch.Tensor) -> bool:
-    """Whether autocast may change the type of x."""
+    """Return whether autocast may change the type of x."""
     return x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
 
 
-def gradients(dy: torch.Tensor, x: torch.Tensor, w: torch.Tensor, geometry: Geometry, wanted: Any) -> tuple:
-    """Gradients of x, w and b, those that are wanted, from that of the output."""
+def gradients(
+    dy: torch.Tensor, x: torch.Tensor, w: torch.Tensor, geometry: Geometry, wanted: Sequence[bool]
+) -> Gradients:
+    """Compute the gradients of a convolution from the gradient of its output.
+
+    Args:
+        dy: Gradient of the output.
+        x: The input.
+        w: The weight.
+        geometry: Geometry of the convolution.
+        wanted: Whether the gradients of x, w and the bias are wanted.
+
+    Returns:
+        The gradients of x, w and the bias; None for a gradient that is not wanted.
+    """
     if weight_gradients_disabled:
-        wanted = wanted[0], False, False
+        wanted = (wanted[0], False, False)
     if not any(wanted):
         return None, None, None
     compute = _Gradients.apply if torch.is_grad_enabled() else _gradients
     return compute(dy, x, w, geometry, tuple(wanted))
 
 
-def _gradients(dy, x, w, geometry, wanted):  # noqa: ANN001, ANN202
+def _gradients(
+    dy: torch.Tensor, x: torch.Tensor, w: torch.Tensor, geometry: Geometry, wanted: Sequence[bool]
+) -> Gradients:
     biases = [dy.shape[1]] if wanted[2] else None
     return torch.ops.aten.convolution_backward(dy, x, w, biases, *geometry, wanted)
 
 
 class _Convolution(torch.autograd.Function):
+    """`torch.convolution` with derivatives of any order."""
+
     @staticmethod
-    def forward(ctx, x, w, b, geometry):  # noqa: ANN001, ANN205
+    def forward(
+        ctx: Context, x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None, geometry: Geometry
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, w)
-        ctx.geometry = geometry
+        ctx.settings = (geometry,)
         return torch.convolution(x, w, b, *geometry)
 
     @staticmethod
-    def backward(ctx, dy):  # noqa: ANN001, ANN205
-        x, w = ctx.saved_tensors
-        return *gradients(dy, x, w, ctx.geometry, ctx.needs_input_grad[:3]), None
+    def backward(ctx: Context, *output_gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (x, w), (dy,), (geometry,) = ctx.saved_tensors, output_gradients, ctx.settings
+        return *gradients(dy, x, w, geometry, ctx.needs_input_grad[:3]), None
 
 
 class _Gradients(torch.autograd.Function):
-    """(dx, dw, db) of a convolution, each linear in dy and in the other operand; `None` where not wanted."""
+    """(dx, dw, db) of a convolution. Each is linear in dy and in the other operand, and None if it is not wanted."""
 
     @staticmethod
-    def forward(ctx, dy, x, w, geometry, wanted):  # noqa: ANN001, ANN205
+    def forward(
+        ctx: Context, dy: torch.Tensor, x: torch.Tensor, w: torch.Tensor, geometry: Geometry, wanted: tuple[bool, ...]
+    ) -> Gradients:
         ctx.save_for_backward(dy, x, w)
-        ctx.geometry = geometry
+        ctx.settings = (geometry,)
         ctx.set_materialize_grads(False)
         return _gradients(dy, x, w, geometry, wanted)
 
     @staticmethod
-    def backward(ctx, ddx, ddw, ddb):  # noqa: ANN001, ANN205
-        dy, x, w = ctx.saved_tensors
+    def backward(ctx: Context, *output_gradients: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        (dy, x, w), (ddx, ddw, ddb), (geometry,) = ctx.saved_tensors, output_gradients, ctx.settings
         wants_dy, wants_x, wants_w = ctx.needs_input_grad[:3]
         g_dy = g_x = g_w = None
         if wants_dy:
             terms = [
-                None if ddx is None else convolution(ddx, w, None, ctx.geometry),
-                None if ddw is None else convolution(x, ddw, None, ctx.geometry),
+                None if ddx is None else convolution(ddx, w, None, geometry),
+                None if ddw is None else convolution(x, ddw, None, geometry),
                 None if ddb is None else ddb[:, None, None].expand_as(dy),
             ]
             g_dy = _total(terms)
         if wants_x and ddw is not None:
-            g_x = gradients(dy, x, ddw, ctx.geometry, (True, False, False))[0]
+            g_x = gradients(dy, x, ddw, geometry, (True, False, False))[0]
         if wants_w and ddx is not None:
-            g_w = gradients(dy, ddx, w, ctx.geometry, (False, True, False))[1]
+            g_w = gradients(dy, ddx, w, geometry, (False, True, False))[1]
         return g_dy, g_x, g_w, None, None
 
 

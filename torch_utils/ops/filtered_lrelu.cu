@@ -1,17 +1,17 @@
-// Upsample, leaky ReLU, downsample without the large image ever leaving the chip.
+// Upsample, leaky ReLU, downsample. The large image never leaves the chip.
 //
 //   u = up_gain * fir(up(x + bias), fu),   a = clamp(gain * lrelu(u)),   y = fir(a, fd) at every DOWN-th pixel
 //
-// A block of threads makes a tile of one channel's output in shared memory, one axis at a time, in
-// five phases; before each of them all threads meet. Each thread slides a filter along a run of
-// neighbours, which it keeps in registers. Two bits per pixel of u say what the derivative is.
+// A block of threads computes a tile of one channel's output in shared memory, one axis at a time, in five phases. All
+// threads synchronise before each phase. Each thread slides a filter along a run of neighbours, which it keeps in
+// registers. Two bits for each pixel of u tell the derivative.
 //
 //   UP DOWN TAPS_U TAPS_D   factors and sizes of the separable filters
 //   PHASE_X PHASE_Y         (-pad) mod UP
 //   OUT_W OUT_H             tile of the output: multiples of 4, times DOWN multiples of UP
-//   SIGNS                   0: none, 1: write them, 2: read them in place of the activation
+//   SIGNS                   0: no signs, 1: write signs, 2: read signs in place of the activation
 //   CLAMPED HAS_BIAS        0 or 1
-//   THREADS                 of a block
+//   THREADS                 threads of a block
 #define WIDTH 1
 #include "common.cuh"
 
@@ -24,7 +24,7 @@ struct FilteredLreluParams {
   scalar_t* y;           // dense
   long long x_n, x_c, x_h, x_w;
   int channels, in_h, in_w, out_h, out_w, pad_x, pad_y, flip_u, flip_d;
-  int sign_h, sign_w, sign_bytes, sign_x, sign_y;  // size, and the place of u's first pixel, in `signs`
+  int sign_h, sign_w, sign_bytes, sign_x, sign_y;  // size of `signs`, and the place of u's first pixel in it
   int tiles_x, tiles_y;
   double up_gain, gain, slope, clamp;
 };
@@ -42,7 +42,7 @@ struct FilteredLreluParams {
 #define IN_W INPUTS(BIG_COLUMNS, PHASE_X)
 #define IN_H INPUTS(BIG_ROWS, PHASE_Y)
 
-// Odd strides: the threads of a warp walk down a column without meeting in a memory bank.
+// The strides are odd, so that the threads of a warp that walk down a column use different memory banks.
 #define IN_STRIDE (IN_W | 1)
 #define BIG_STRIDE (BIG_COLUMNS | 1)
 #define OUT_STRIDE (OUT_W | 1)
@@ -83,7 +83,7 @@ HD void load_input(const FilteredLreluParams& p, const Place& at, Tile& tile, in
   }
 }
 
-// RUN_U outputs along an axis whose inputs lie `step` apart.
+// Compute RUN_U outputs along an axis whose inputs lie `step` elements apart.
 #define UPSAMPLE_RUN(PHASE, from, step)                                                     \
   accum_t run[RUN_U];                                                                       \
   UNROLL for (int i = 0; i < RUN_U; i++) run[i] = 0;                                        \
@@ -139,7 +139,7 @@ HD void upsample_y_and_activate(const FilteredLreluParams& p, const Place& at, T
   }
 }
 
-// RUN_D outputs along an axis whose inputs lie `step` apart.
+// Compute RUN_D outputs along an axis whose inputs lie `step` elements apart.
 #define DOWNSAMPLE_RUN(from, step)                                                          \
   accum_t run[RUN_D];                                                                       \
   UNROLL for (int i = 0; i < RUN_D; i++) run[i] = 0;                                        \
@@ -153,7 +153,7 @@ HD void upsample_y_and_activate(const FilteredLreluParams& p, const Place& at, T
 
 HD void downsample_x(const FilteredLreluParams& p, const Place& at, Tile& tile, int thread) {
 #if SIGNS == 1
-  // Neighbouring tiles share an edge of u; each writes its own part, the last one the rest.
+  // Neighbouring tiles overlap in u. Each tile writes its own part; the last tile also writes the rest.
   const int end_x = at.out_x + OUT_W >= p.out_w ? BIG_W : OUT_W * DOWN;
   const int end_y = at.out_y + OUT_H >= p.out_h ? BIG_H : OUT_H * DOWN;
   const int bytes = (end_x + 3) / 4;

@@ -1,18 +1,22 @@
 """Leaky ReLU at a higher sampling rate, free of aliasing (StyleGAN3, section 3.1).
 
-On CUDA one kernel of our own does it all and keeps two bits a pixel for the backward pass
-(filtered_lrelu.cu); elsewhere, and for filters that are not separable, the steps follow one another.
+On CUDA one kernel of our own does all steps and keeps two bits a pixel for the backward pass (filtered_lrelu.cu).
+Elsewhere, and for filters that are not separable, other ops compute the steps one after another.
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
-from torch_utils import custom_ops
+from torch_utils import custom_ops, self_check
 from torch_utils.ops import filtered_lrelu_kernel
+from torch_utils.ops.autograd import Context
 from torch_utils.ops.bias_act import bias_act
-from torch_utils.ops.upfirdn2d import _parse_padding, upfirdn2d
+from torch_utils.ops.fir import Padding, parse_padding
+from torch_utils.ops.upfirdn2d import upfirdn2d
+
+__all__ = ["filtered_lrelu"]
 
 
 def filtered_lrelu(
@@ -22,31 +26,40 @@ def filtered_lrelu(
     b: torch.Tensor | None = None,
     up: int = 1,
     down: int = 1,
-    padding: Any = 0,
+    padding: Padding = 0,
     gain: float = math.sqrt(2),
     slope: float = 0.2,
     clamp: float | None = None,
     flip_filter: bool = False,
     impl: str = "cuda",
 ) -> torch.Tensor:
-    """Bias, upsample with `fu`, leaky ReLU, gain and clamp, downsample with `fd`.
+    """Add a bias, upsample with `fu`, apply leaky ReLU, gain and clamp, downsample with `fd`.
 
     Args:
-        x: `[N, C, H, W]`.
-        b: `[C]`.
-        up, down: Whole factors.
-        padding: In upsampled pixels, as in `upfirdn2d`.
-        clamp: Largest absolute value after the activation.
-        impl: "ref" composes it of PyTorch functions.
+        x: Images `[N, C, H, W]`.
+        fu: Filter of the upsampling; None is the identity.
+        fd: Filter of the downsampling; None is the identity.
+        b: Bias `[C]`; None is no bias.
+        up: Upsampling factor.
+        down: Downsampling factor.
+        padding: Padding in upsampled pixels, as in `upfirdn2d`.
+        gain: Factor after the leaky ReLU.
+        slope: Slope of the negative half.
+        clamp: Largest absolute value after the activation; None is no bound.
+        flip_filter: False computes convolutions, True correlations.
+        impl: "ref" always composes the result of PyTorch functions.
+
+    Returns:
+        Images `[N, C, H', W']`; differentiable any number of times.
     """
-    padding = _parse_padding(padding)
+    sides = parse_padding(padding)
     if impl != "ref" and custom_ops.wanted(x):
         fu, fd = (torch.ones([1], device=x.device) if f is None else f for f in (fu, fd))
         if filtered_lrelu_kernel.supports(x, fu, fd, up, down) and slope >= 0 and gain > 0:
             fu, fd = (f.to(device=x.device, dtype=torch.float32) for f in (fu, fd))
-            return _Fused.apply(x, fu, fd, b, up, down, padding, float(up**2), gain, slope, clamp, flip_filter)
+            return _Fused.apply(x, fu, fd, b, up, down, sides, float(up**2), gain, slope, clamp, flip_filter)
     x = bias_act(x, b, impl=impl)
-    x = upfirdn2d(x, fu, up=up, padding=padding, gain=up**2, flip_filter=flip_filter, impl=impl)
+    x = upfirdn2d(x, fu, up=up, padding=sides, gain=up**2, flip_filter=flip_filter, impl=impl)
     x = bias_act(x, act="lrelu", alpha=slope, gain=gain, clamp=clamp, impl=impl)
     return upfirdn2d(x, fd, down=down, flip_filter=flip_filter, impl=impl)
 
@@ -55,56 +68,87 @@ class _Fused(torch.autograd.Function):
     """The op by one kernel, which also writes the signs of the large image."""
 
     @staticmethod
-    def forward(ctx, x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip):  # noqa: ANN001, ANN205
+    def forward(
+        ctx: Context,
+        x: torch.Tensor,
+        fu: torch.Tensor,
+        fd: torch.Tensor,
+        b: torch.Tensor | None,
+        up: int,
+        down: int,
+        padding: Sequence[int],
+        up_gain: float,
+        gain: float,
+        slope: float,
+        clamp: float | None,
+        flip: bool,
+    ) -> torch.Tensor:
         y, signs = torch.ops.stylegan_v_ext.filtered_lrelu(
             x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip
         )
         ctx.save_for_backward(fu, fd, signs)
-        ctx.settings = up, down, padding, up_gain, gain, slope, flip
-        ctx.sizes = (x.shape[3], x.shape[2]), (y.shape[3], y.shape[2])
-        ctx.bias_dtype = None if b is None else b.dtype
+        sizes = (x.shape[3], x.shape[2]), (y.shape[3], y.shape[2])
+        bias_dtype = None if b is None else b.dtype
+        ctx.settings = up, down, padding, up_gain, gain, slope, flip, sizes, bias_dtype
         return y
 
     @staticmethod
-    def backward(ctx, dy):  # noqa: ANN001, ANN205
-        fu, fd, signs = ctx.saved_tensors
-        up, down, padding, up_gain, gain, slope, flip = ctx.settings
-        sign_at, adjoint = (0, 0), []
+    def backward(ctx: Context, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (fu, fd, signs), (dy,) = ctx.saved_tensors, gradients
+        up, down, padding, up_gain, gain, slope, flip, (in_size, out_size), bias_dtype = ctx.settings
+        sign_at: list[int] = []
+        adjoint: list[int] = []
         for axis in range(2):
-            # The adjoint spreads dy over the large image with fd, and reads that from the pixel on
-            # which its input's first neighbour fell: `start`, counted from the first sign.
-            size, out = ctx.sizes[0][axis], ctx.sizes[1][axis]
+            # The adjoint spreads dy over the large image with fd. It reads the large image from pixel `start` on,
+            # counted from the first sign: the first pixel that the first input pixel contributed to.
+            size, out = in_size[axis], out_size[axis]
             start = padding[2 * axis] - (len(fu) - 1)
             before = len(fd) - 1 - start
             reach = size * up - up + len(fu)
             adjoint += [before, reach - out * down - before + len(fd) - 1]
-            sign_at = (start, sign_at[1]) if axis == 0 else (sign_at[0], start)
-        width = (ctx.sizes[1][0] - 1) * down + len(fd)
+            sign_at.append(start)
+        width = (out_size[0] - 1) * down + len(fd)
         dx = _Masked.apply(dy, fd, fu, signs, down, up, adjoint, up_gain, gain, slope, not flip, sign_at, width)
-        db = dx.sum([0, 2, 3], dtype=ctx.bias_dtype) if ctx.needs_input_grad[3] else None
+        db = dx.sum([0, 2, 3], dtype=bias_dtype) if ctx.needs_input_grad[3] else None
         return dx, None, None, db, *[None] * 8
 
 
 class _Masked(torch.autograd.Function):
-    """Upsample, multiply by the slopes that the signs tell, downsample: linear in x, and its adjoint is alike."""
+    """Upsample, multiply by the slopes that the signs tell, downsample: linear in x, with an adjoint of this form."""
 
     @staticmethod
-    def forward(ctx, x, fu, fd, signs, up, down, padding, up_gain, gain, slope, flip, sign_at, width):  # noqa: ANN001, ANN205
+    def forward(
+        ctx: Context,
+        x: torch.Tensor,
+        fu: torch.Tensor,
+        fd: torch.Tensor,
+        signs: torch.Tensor,
+        up: int,
+        down: int,
+        padding: Sequence[int],
+        up_gain: float,
+        gain: float,
+        slope: float,
+        flip: bool,
+        sign_at: Sequence[int],
+        width: int,
+    ) -> torch.Tensor:
         ctx.save_for_backward(fu, fd, signs)
         y = torch.ops.stylegan_v_ext.filtered_lrelu_masked(
             x, fu, fd, signs, up, down, padding, up_gain, gain, slope, flip, sign_at, width
         )
-        ctx.settings = up, down, padding, up_gain, gain, slope, flip, sign_at, width
-        ctx.sizes = (x.shape[3], x.shape[2]), (y.shape[3], y.shape[2])
+        sizes = (x.shape[3], x.shape[2]), (y.shape[3], y.shape[2])
+        ctx.settings = up, down, padding, up_gain, gain, slope, flip, sign_at, width, sizes
         return y
 
     @staticmethod
-    def backward(ctx, dy):  # noqa: ANN001, ANN205
-        fu, fd, signs = ctx.saved_tensors
-        up, down, padding, up_gain, gain, slope, flip, sign_at, width = ctx.settings
-        moved, adjoint = [], []
+    def backward(ctx: Context, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (fu, fd, signs), (dy,) = ctx.saved_tensors, gradients
+        up, down, padding, up_gain, gain, slope, flip, sign_at, width, (in_size, out_size) = ctx.settings
+        moved: list[int] = []
+        adjoint: list[int] = []
         for axis in range(2):
-            size, out = ctx.sizes[0][axis], ctx.sizes[1][axis]
+            size, out = in_size[axis], out_size[axis]
             start = padding[2 * axis] - (len(fu) - 1)
             before = len(fd) - 1 - start
             adjoint += [before, size * up - up + len(fu) - out * down - before + len(fd) - 1]
@@ -124,7 +168,20 @@ custom_ops.library.define(
 
 
 @torch.library.impl(custom_ops.library, "filtered_lrelu", "CUDA")
-def _kernel(x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip):  # noqa: ANN001, ANN202
+def _kernel(
+    x: torch.Tensor,
+    fu: torch.Tensor,
+    fd: torch.Tensor,
+    b: torch.Tensor | None,
+    up: int,
+    down: int,
+    padding: Sequence[int],
+    up_gain: float,
+    gain: float,
+    slope: float,
+    clamp: float | None,
+    flip: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
     y, signs = _shapes(x, fu, fd, b, up, down, padding)
     width = (y.shape[3] - 1) * down + len(fd)
     filtered_lrelu_kernel.run(
@@ -150,7 +207,21 @@ def _kernel(x, fu, fd, b, up, down, padding, up_gain, gain, slope, clamp, flip):
 
 
 @torch.library.impl(custom_ops.library, "filtered_lrelu_masked", "CUDA")
-def _masked_kernel(x, fu, fd, signs, up, down, padding, up_gain, gain, slope, flip, sign_at, width):  # noqa: ANN001, ANN202
+def _masked_kernel(
+    x: torch.Tensor,
+    fu: torch.Tensor,
+    fd: torch.Tensor,
+    signs: torch.Tensor,
+    up: int,
+    down: int,
+    padding: Sequence[int],
+    up_gain: float,
+    gain: float,
+    slope: float,
+    flip: bool,
+    sign_at: Sequence[int],
+    width: int,
+) -> torch.Tensor:
     y = _masked_shape(x, fu, fd, signs, up, down, padding)
     filtered_lrelu_kernel.run(
         x,
@@ -175,16 +246,45 @@ def _masked_kernel(x, fu, fd, signs, up, down, padding, up_gain, gain, slope, fl
 
 
 @torch.library.register_fake("stylegan_v_ext::filtered_lrelu")
-def _shapes(x, fu, fd, b, up, down, padding, *others):  # noqa: ANN001, ANN002, ANN202
+def _shapes(
+    x: torch.Tensor,
+    fu: torch.Tensor,
+    fd: torch.Tensor,
+    b: torch.Tensor | None,
+    up: int,
+    down: int,
+    padding: Sequence[int],
+    *others: object,
+) -> tuple[torch.Tensor, torch.Tensor]:
     y = _masked_shape(x, fu, fd, None, up, down, padding)
     signs = x.new_empty(filtered_lrelu_kernel.sign_shape(y.shape, down, len(fd)), dtype=torch.uint8)
     return y, signs
 
 
 @torch.library.register_fake("stylegan_v_ext::filtered_lrelu_masked")
-def _masked_shape(x, fu, fd, signs, up, down, padding, *others):  # noqa: ANN001, ANN002, ANN202
+def _masked_shape(
+    x: torch.Tensor,
+    fu: torch.Tensor,
+    fd: torch.Tensor,
+    signs: torch.Tensor | None,
+    up: int,
+    down: int,
+    padding: Sequence[int],
+    *others: object,
+) -> torch.Tensor:
     width, height = (
         filtered_lrelu_kernel.output_size(size, up, down, len(fu), len(fd), pad)
         for size, pad in ((x.shape[3], padding[:2]), (x.shape[2], padding[2:]))
     )
     return x.new_empty([*x.shape[:2], height, width])
+
+
+@self_check.register("filtered_lrelu")
+def _check(device: torch.device) -> float:
+    x, f = self_check.sample_images(device), torch.arange(1.0, 7.0, device=device)
+    b = torch.linspace(-1, 1, 4, device=device)
+    ours, _ = _kernel(x, f, f, b, 2, 2, [4, 5, 4, 5], 4.0, 1.5, 0.2, 200.0, False)
+    expected = filtered_lrelu(
+        x.double(), f, f, b, up=2, down=2, padding=[4, 5, 4, 5], gain=1.5, slope=0.2, clamp=200.0, impl="ref"
+    )
+    return self_check.relative_error(ours, expected)

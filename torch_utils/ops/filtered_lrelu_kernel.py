@@ -1,6 +1,7 @@
-"""Which variant of the filtered_lrelu kernel serves a call, and its launch."""
+"""The variant of the filtered_lrelu kernel that serves a call, and its launch."""
 
 import ctypes
+from collections.abc import Sequence
 
 import torch
 
@@ -9,11 +10,12 @@ from torch_utils.custom_ops import Variant
 from torch_utils.ops.bias_act_kernel import accumulation_dtype
 
 THREADS = 256
-NO_SIGNS, WRITE_SIGNS, READ_SIGNS = range(3)  # the macro SIGNS
+NO_SIGNS, WRITE_SIGNS, READ_SIGNS = range(3)  # values of the macro SIGNS
 _FACTORS = (1, 2, 4)
 _MAX_TAPS = 32
-_SHARED_NBYTES = 72 * 1024  # a block's share of a multiprocessor, so that several fit
-_RUN = 4
+_SHARED_NBYTES = 72 * 1024  # shared memory of a block, so that several blocks fit on a multiprocessor
+_TILES = ((64, 32), (32, 32), (32, 16), (16, 16), (8, 8), (4, 4))  # largest outputs (width, height) of a block
+_RUN = 4  # RUN_D of the kernel
 
 
 class Params(ctypes.Structure):
@@ -48,7 +50,7 @@ class Params(ctypes.Structure):
 
 
 def supports(x: torch.Tensor, fu: torch.Tensor, fd: torch.Tensor, up: int, down: int) -> bool:
-    """Whether one kernel does it all: separable filters of moderate size, factors 1, 2 and 4."""
+    """Return whether the kernel can serve a call: separable filters of moderate size, factors 1, 2 or 4."""
     return (
         fu.ndim == fd.ndim == 1
         and up in _FACTORS
@@ -58,18 +60,18 @@ def supports(x: torch.Tensor, fu: torch.Tensor, fd: torch.Tensor, up: int, down:
     )
 
 
-def output_size(size: int, up: int, down: int, taps_u: int, taps_d: int, pad: tuple[int, int]) -> int:
-    """Pixels along an axis after upsampling, padding and both filters."""
+def output_size(size: int, up: int, down: int, taps_u: int, taps_d: int, pad: Sequence[int]) -> int:
+    """Return the number of pixels along an axis after upsampling, padding and both filters."""
     return (size * up + pad[0] + pad[1] - taps_u - taps_d + 1) // down + 1
 
 
-def sign_shape(y_shape: tuple[int, ...], down: int, taps_d: int) -> list[int]:
-    """Of the uint8 tensor that holds two bits for each pixel of the large image: `[N, C, H, bytes]`."""
+def sign_shape(y_shape: Sequence[int], down: int, taps_d: int) -> list[int]:
+    """Return the shape `[N, C, H, bytes]` of the uint8 tensor with two bits for each pixel of the large image."""
     return [*y_shape[:2], (y_shape[2] - 1) * down + taps_d, ((y_shape[3] - 1) * down + taps_d + 3) // 4]
 
 
 def shared_nbytes(variant: Variant) -> int:
-    """`sizeof(Tile)` of filtered_lrelu.cu."""
+    """Compute `sizeof(Tile)` of filtered_lrelu.cu."""
     up, down, taps_u, taps_d = (variant[key] for key in ("UP", "DOWN", "TAPS_U", "TAPS_D"))
     run = 4 * up
     big_w, big_h = (-(-(variant[key] * down - down + taps_d) // run) * run for key in ("OUT_W", "OUT_H"))
@@ -102,61 +104,48 @@ def plan(
     has_bias: bool,
     signs: int,
     sign_size: tuple[int, int, int] = (0, 0, 0),
-    sign_at: tuple[int, int] = (0, 0),
+    sign_at: Sequence[int] = (0, 0),
 ) -> tuple[Variant, Params]:
-    """Variant and parameters without pointers.
+    """Choose the variant for a call and fill in the parameters, except for the pointers.
 
-    Args:
-        sign_size: (height, width in pixels, bytes a row).
+    The arguments are those of `run`, and these: `out_shape` is the (height, width) of the output, `pad_x` and `pad_y`
+    are the padding before each axis, `signs` is NO_SIGNS, WRITE_SIGNS or READ_SIGNS, and `sign_size` is the height of
+    the signs, their width in pixels and the bytes of a row.
     """
-    step = max(_RUN, up)  # a multiple of both, as all are powers of two
-    for out_w, out_h in ((64, 32), (32, 32), (32, 16), (16, 16), (8, 8), (4, 4)):
-        sizes = [
+    macros = dict(
+        SCALAR=custom_ops.SCALARS[x.dtype],
+        UP=up,
+        DOWN=down,
+        TAPS_U=len(fu),
+        TAPS_D=len(fd),
+        PHASE_X=-pad_x % up,
+        PHASE_Y=-pad_y % up,
+        SIGNS=signs,
+        CLAMPED=int(clamp is not None),
+        HAS_BIAS=int(has_bias),
+        THREADS=THREADS,
+    )
+    variant = _largest_that_fits(macros, out_shape)
+    tiles = (-(-size // variant[key]) for size, key in ((out_shape[1], "OUT_W"), (out_shape[0], "OUT_H")))
+    pointers = [None] * 6
+    sizes = (*x.stride(), x.shape[1], *x.shape[2:], *out_shape, pad_x, pad_y)
+    flips = int(flip), int(flip)
+    params = Params(*pointers, *sizes, *flips, *sign_size, *sign_at, *tiles, up_gain, gain, slope, clamp or 0)
+    return variant, params
+
+
+def _largest_that_fits(macros: dict[str, int], out_shape: tuple[int, int]) -> Variant:
+    """Return the variant with the largest tile whose shared memory is small enough, or else with the smallest tile."""
+    step = max(_RUN, macros["UP"])  # a multiple of both, because both are powers of two
+    for out_w, out_h in _TILES:
+        width, height = (
             min(max(most, step), -(-size // step) * step)
             for most, size in zip((out_w, out_h), (out_shape[1], out_shape[0]), strict=True)
-        ]
-        variant = Variant.of(
-            "filtered_lrelu",
-            SCALAR=custom_ops.SCALARS[x.dtype],
-            UP=up,
-            DOWN=down,
-            TAPS_U=len(fu),
-            TAPS_D=len(fd),
-            PHASE_X=-pad_x % up,
-            PHASE_Y=-pad_y % up,
-            OUT_W=sizes[0],
-            OUT_H=sizes[1],
-            SIGNS=signs,
-            CLAMPED=int(clamp is not None),
-            HAS_BIAS=int(has_bias),
-            THREADS=THREADS,
         )
+        variant = Variant.of("filtered_lrelu", OUT_W=width, OUT_H=height, **macros)
         if shared_nbytes(variant) <= _SHARED_NBYTES:
             break
-    tiles_x, tiles_y = -(-out_shape[1] // sizes[0]), -(-out_shape[0] // sizes[1])
-    params = Params(
-        *[None] * 6,
-        *x.stride(),
-        x.shape[1],
-        *x.shape[2:],
-        *out_shape,
-        pad_x,
-        pad_y,
-        int(flip),
-        int(flip),
-        sign_size[0],
-        sign_size[1],
-        sign_size[2],
-        sign_at[0],
-        sign_at[1],
-        tiles_x,
-        tiles_y,
-        up_gain,
-        gain,
-        slope,
-        clamp or 0,
-    )
-    return variant, params
+    return variant
 
 
 def run(
@@ -168,43 +157,45 @@ def run(
     signs: torch.Tensor,
     up: int,
     down: int,
-    padding: list[int],
+    padding: Sequence[int],
     up_gain: float,
     gain: float,
     slope: float,
     clamp: float | None,
     flip: bool,
     mode: int,
-    sign_at: tuple[int, int],
+    sign_at: Sequence[int],
     sign_width: int,
 ) -> None:
-    """Launch, filling y.
+    """Launch the kernel, which fills y and, if the mode is WRITE_SIGNS, the signs.
 
     Args:
-        signs: Written or read as `mode` says.
+        x: Images `[N, C, H, W]`.
+        y: Tensor for the result `[N, C, H', W']`.
+        fu: Filter of the upsampling `[taps]`, float32.
+        fd: Filter of the downsampling `[taps]`, float32.
+        bias: `[C]`; None is no bias.
+        signs: Two bits for each pixel of the large image, in the shape `sign_shape`.
+        up: Upsampling factor.
+        down: Downsampling factor.
+        padding: Upsampled pixels (x before, x after, y before, y after).
+        up_gain: Gain of the upsampling filter.
+        gain: Factor after the leaky ReLU.
+        slope: Slope of the negative half.
+        clamp: Largest absolute value; None is no bound.
+        flip: False computes convolutions, True correlations.
+        mode: WRITE_SIGNS, or READ_SIGNS to take the activation's derivative from `signs`.
+        sign_at: Position (x, y) of the large image's first pixel in `signs`.
+        sign_width: Width of the signs in pixels.
 
     Raises:
-        KernelUnavailable: .
+        KernelUnavailable: If the kernel cannot be compiled, loaded or launched.
     """
+    shape, pads = (y.shape[2], y.shape[3]), (padding[0], padding[2])
+    gains = up_gain, gain, slope
     sign_size = signs.shape[2], sign_width, signs.shape[3]
     variant, params = plan(
-        x,
-        (y.shape[2], y.shape[3]),
-        fu,
-        fd,
-        up,
-        down,
-        padding[0],
-        padding[2],
-        up_gain,
-        gain,
-        slope,
-        clamp,
-        flip,
-        bias is not None,
-        mode,
-        sign_size,
-        sign_at,
+        x, shape, fu, fd, up, down, *pads, *gains, clamp, flip, bias is not None, mode, sign_size, sign_at
     )
     blocks = params.tiles_x * params.tiles_y * x.shape[0] * x.shape[1]
     shared = shared_nbytes(variant)

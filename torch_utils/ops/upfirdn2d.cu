@@ -1,18 +1,18 @@
-// Upsampling, FIR filtering and downsampling: each thread makes a tile of outputs in registers.
+// Upsampling, FIR filtering and downsampling: each thread computes a tile of outputs in registers.
 //
 //   y[oy, ox] = gain * sum_k,l f[k, l] * up(x)[oy * DOWN_Y + k - pad_y, ox * DOWN_X + l - pad_x]
 //
-// where up(x) has x at multiples of UP and zeros between. A tile reads every input of its window
-// once and adds it to all outputs it belongs to. With the factors, the filter's size and the phase
-// of the window known to the compiler, no tap that meets a zero is ever computed.
+// up(x) has x at multiples of UP and zeros between them. A tile reads every input of its window once and adds it to all
+// outputs that depend on it. The compiler knows the factors, the filter's size and the phase of the window. So the kernel
+// never multiplies by one of the zeros.
 //
-//   CHANNELS_LAST            1: WIDTH channels a thread; 0: one channel, neighbours along x
+//   CHANNELS_LAST            1: a thread computes WIDTH channels; 0: one channel, and neighbours along x
 //   UP_X UP_Y DOWN_X DOWN_Y  factors
 //   TAPS_X TAPS_Y            filter size
 //   PHASE_X PHASE_Y          (-pad) mod UP: where the first tap of a tile falls between inputs
 //   TILE_X TILE_Y            outputs of a thread; TILE * DOWN is a multiple of UP
 //   UNROLL_TAPS              1: filter in registers; 0: loops over a large filter
-//   THREADS                  of a block
+//   THREADS                  threads of a block
 #include "common.cuh"
 
 struct UpfirdnParams {
@@ -23,9 +23,9 @@ struct UpfirdnParams {
   long long y_n, y_c, y_h, y_w;
   int in_h, in_w, out_h, out_w;
   int pad_x, pad_y;
-  int flip;                          // 1: taps in memory order (correlation), 0: turned round
+  int flip;                          // 1: taps in memory order (correlation), 0: taps turned round (convolution)
   double gain;
-  unsigned total;                    // threads with work
+  unsigned total;                    // number of threads that have an output
   Divisor by_channels, by_columns, by_rows;  // channel packs, tiles along x, tiles along y
 };
 

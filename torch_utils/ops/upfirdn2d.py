@@ -1,61 +1,29 @@
-"""Upsample, filter and downsample images: zeros between pixels, a FIR filter, then every n-th pixel.
+"""Upsample, filter and downsample images: put zeros between pixels, apply a FIR filter, keep every n-th pixel.
 
-The op is linear and its adjoint is the same op with the factors exchanged, the filter turned round
-and other padding, so one pair of forward passes serves every order of differentiation.
-On CUDA a kernel of our own computes it (upfirdn2d.cu), elsewhere PyTorch's depthwise convolution.
+The op is linear. Its adjoint is the same op with the factors exchanged, the filter turned round and other padding.
+So one function serves every order of differentiation. On CUDA our own kernel computes it (upfirdn2d.cu), elsewhere
+PyTorch's depthwise convolution does.
 """
 
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from torch_utils import custom_ops
+from torch_utils import custom_ops, self_check
 from torch_utils.ops import upfirdn2d_kernel
+from torch_utils.ops.autograd import Context
+from torch_utils.ops.fir import Padding, Pair, Scaling, Sides, filter_size, parse_padding, parse_scaling, setup_filter
 
-
-def setup_filter(
-    f: Any,
-    device: Any = None,
-    normalize: bool = True,
-    flip_filter: bool = False,
-    gain: float = 1,
-    separable: bool | None = None,
-) -> torch.Tensor:
-    """Filter tensor for the functions here, from 1 or 2 dimensions of taps (`None`: identity).
-
-    Taps in one dimension give a separable filter `[taps]`, or its outer product `[taps, taps]` where
-    they are fewer than 8 or `separable` is False. `normalize` makes the sum 1; gain is that of the
-    image, so each axis of a separable filter takes its root.
-
-    Args:
-        device: `None` is that of `f`, or PyTorch's default.
-    """
-    taps = torch.as_tensor(1.0 if f is None else f, dtype=torch.float32)
-    device = taps.device if device is None else device
-    if taps.ndim > 2 or taps.numel() == 0:
-        raise ValueError(f"a filter has 1 or 2 dimensions and at least one tap, not shape {list(taps.shape)}")
-    taps = taps.reshape(1) if taps.ndim == 0 else taps
-    if separable is None:
-        separable = taps.ndim == 1 and taps.numel() >= 8
-    if separable and taps.ndim == 2:
-        raise ValueError("a two-dimensional filter cannot be made separable; give its one-dimensional taps")
-    if taps.ndim == 1 and not separable:
-        taps = torch.outer(taps, taps)
-    if normalize:
-        taps = taps / taps.sum()
-    if flip_filter:
-        taps = taps.flip(tuple(range(taps.ndim)))
-    return (taps * gain ** (taps.ndim / 2)).to(device)
+__all__ = ["downsample2d", "filter2d", "setup_filter", "upfirdn2d", "upsample2d"]
 
 
 def upfirdn2d(
     x: torch.Tensor,
     f: torch.Tensor | None,
-    up: Any = 1,
-    down: Any = 1,
-    padding: Any = 0,
+    up: Scaling = 1,
+    down: Scaling = 1,
+    padding: Padding = 0,
     flip_filter: bool = False,
     gain: float = 1,
     impl: str = "cuda",
@@ -63,19 +31,27 @@ def upfirdn2d(
     """Upsample by `up`, pad, filter with `f`, keep every `down`-th pixel.
 
     Args:
-        x: `[N, C, H, W]`.
-        f: From `setup_filter`; `None` is the identity.
-        up, down: Int or `[x, y]`.
-        padding: Int, `[x, y]` or `[x0, x1, y0, y1]` in upsampled pixels, negative to crop.
-        flip_filter: False is a convolution, True a correlation.
+        x: Images `[N, C, H, W]`.
+        f: Filter from `setup_filter`; None is the identity.
+        up: Upsampling factor, or `[x, y]`.
+        down: Downsampling factor, or `[x, y]`.
+        padding: Upsampled pixels on all sides, `[x, y]` or `[x0, x1, y0, y1]`; negative numbers crop.
+        flip_filter: False computes a convolution, True a correlation.
         gain: Factor of the result.
-        impl: "ref" keeps to PyTorch's convolution.
+        impl: "ref" always uses PyTorch's convolution; any other value takes the kernel where there is one.
+
+    Returns:
+        Images `[N, C, H', W']` with `H' = (H * up_y + y0 + y1 - taps_y) // down_y + 1`, and `W'` alike.
+
+    Raises:
+        ValueError: If the images do not have 4 dimensions or are smaller than the filter, or if a factor or the
+            padding is not one of the forms above.
     """
     if x.ndim != 4:
         raise ValueError(f"images have the shape [N, C, H, W], not {list(x.shape)}")
-    up, down, padding = _parse_scaling(up), _parse_scaling(down), _parse_padding(padding)
+    up, down, padding = parse_scaling(up), parse_scaling(down), parse_padding(padding)
     f = torch.ones([1, 1], dtype=torch.float32, device=x.device) if f is None else f
-    fw, fh = _get_filter_size(f)
+    fw, fh = filter_size(f)
     for axis, size, taps, pad in (
         ("width", x.shape[3] * up[0], fw, padding[:2]),
         ("height", x.shape[2] * up[1], fh, padding[2:]),
@@ -86,34 +62,72 @@ def upfirdn2d(
 
 
 class _Upfirdn(torch.autograd.Function):
+    """The op with its derivative, which is the op again."""
+
     @staticmethod
-    def forward(ctx, x, f, up, down, padding, flip_filter, gain, impl):  # noqa: ANN001, ANN205
+    def forward(
+        ctx: Context,
+        x: torch.Tensor,
+        f: torch.Tensor,
+        up: Pair,
+        down: Pair,
+        padding: Sides,
+        flip_filter: bool,
+        gain: float,
+        impl: str,
+    ) -> torch.Tensor:
         ctx.save_for_backward(f)
-        ctx.settings = up, down, padding, flip_filter, gain, impl
-        ctx.input_size = x.shape[3], x.shape[2]
+        ctx.settings = (x.shape[3], x.shape[2]), up, down, padding, flip_filter, gain, impl
         run = reference if impl == "ref" else _run
         return run(x, f, up, down, padding, flip_filter, gain)
 
     @staticmethod
-    def backward(ctx, dy):  # noqa: ANN001, ANN205
-        (f,) = ctx.saved_tensors
-        return adjoint(dy, f, ctx.input_size, *ctx.settings), None, None, None, None, None, None, None
+    def backward(ctx: Context, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (f,), (dy,) = ctx.saved_tensors, gradients
+        return adjoint(dy, f, *ctx.settings), None, None, None, None, None, None, None
 
 
-def adjoint(dy, f, input_size, up, down, padding, flip_filter, gain, impl="cuda"):  # noqa: ANN001, ANN201
-    """Gradient of the input, whose (width, height) is `input_size`, from that of the output."""
-    output_size, filter_size = (dy.shape[3], dy.shape[2]), _get_filter_size(f)
+def adjoint(
+    dy: torch.Tensor,
+    f: torch.Tensor,
+    input_size: Pair,
+    up: Pair,
+    down: Pair,
+    padding: Sides,
+    flip_filter: bool,
+    gain: float,
+    impl: str = "cuda",
+) -> torch.Tensor:
+    """Compute the gradient of the input from the gradient of the output.
+
+    Args:
+        dy: Gradient of the output, `[N, C, H', W']`.
+        f: The filter.
+        input_size: (width, height) of the input.
+        up: As in the forward pass, (x, y).
+        down: As in the forward pass, (x, y).
+        padding: As in the forward pass, (x before, x after, y before, y after).
+        flip_filter: As in the forward pass.
+        gain: As in the forward pass.
+        impl: As in the forward pass.
+
+    Returns:
+        The gradient of the input, `[N, C, H, W]`.
+    """
+    output_size, taps = (dy.shape[3], dy.shape[2]), filter_size(f)
     adjoint_padding: list[int] = []
     for axis in range(2):
-        # Output i reads upsampled pixels i*down - before ... + taps - 1, so pixel j*up is read by
-        # outputs from (j*up + before - taps + 1) / down on: that is where the adjoint starts.
-        before = filter_size[axis] - 1 - padding[2 * axis]
-        reach = input_size[axis] * up[axis] - up[axis] + filter_size[axis]
+        # Output i reads the upsampled pixels from i*down - before on, `taps` of them. So the first output that
+        # reads pixel j*up is (j*up + before - taps + 1) / down, and there the adjoint starts.
+        before = taps[axis] - 1 - padding[2 * axis]
+        reach = input_size[axis] * up[axis] - up[axis] + taps[axis]
         adjoint_padding += [before, reach - output_size[axis] * down[axis] - before]
     return _Upfirdn.apply(dy, f, down, up, tuple(adjoint_padding), not flip_filter, gain, impl)
 
 
-def _run(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+def _run(
+    x: torch.Tensor, f: torch.Tensor, up: Pair, down: Pair, padding: Sides, flip_filter: bool, gain: float
+) -> torch.Tensor:
     if not custom_ops.wanted(x):
         return reference(x, f, up, down, padding, flip_filter, gain)
     f = f.to(device=x.device, dtype=torch.float32)
@@ -130,26 +144,57 @@ custom_ops.library.define(
 
 
 @torch.library.impl(custom_ops.library, "upfirdn2d", "CUDA")
-def _kernel(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+def _kernel(
+    x: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int], flip_filter: bool, gain: float
+) -> torch.Tensor:
     return upfirdn2d_kernel.run(x, f.contiguous(), up, down, padding, flip_filter, gain)
 
 
 @torch.library.register_fake("stylegan_v_ext::upfirdn2d")
-def _shape_alone(x, f, up, down, padding, flip_filter, gain):  # noqa: ANN001, ANN202
+def _shape_alone(
+    x: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int], flip_filter: bool, gain: float
+) -> torch.Tensor:
     return upfirdn2d_kernel.empty_like_layout(x, upfirdn2d_kernel.output_size(x, f, up, down, padding))
 
 
-def reference(x, f, up, down, padding, flip_filter, gain, last=F.conv2d):  # noqa: ANN001, ANN201
-    """By PyTorch's depthwise convolution;
+@self_check.register("upfirdn2d")
+def _check(device: torch.device) -> float:
+    x, f = self_check.sample_images(device), torch.arange(1.0, 17.0, device=device).reshape(4, 4)
+    ours = _kernel(x, f, [2, 2], [1, 1], [2, 1, 2, 1], False, 0.5)
+    expected = upfirdn2d(x.double(), f, up=2, padding=[2, 1, 2, 1], gain=0.5, impl="ref")
+    return self_check.relative_error(ours, expected)
+
+
+def reference(
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Pair,
+    down: Pair,
+    padding: Sides,
+    flip_filter: bool,
+    gain: float,
+    last: Callable[..., torch.Tensor] = F.conv2d,
+) -> torch.Tensor:
+    """Compute the op by PyTorch's depthwise convolution.
 
     Args:
-        last: What computes the last one.
+        x: Images `[N, C, H, W]`.
+        f: Filter `[taps]` or `[taps_y, taps_x]`.
+        up: Upsampling factors (x, y).
+        down: Downsampling factors (x, y).
+        padding: Upsampled pixels (x before, x after, y before, y after).
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+        last: Function that computes the last convolution, with the arguments of `torch.nn.functional.conv2d`.
+
+    Returns:
+        Images `[N, C, H', W']`, as `upfirdn2d`.
     """
     channels = x.shape[1]
-    # Depthwise convolutions on a CPU are many times faster with the channels innermost.
+    # On a CPU, depthwise convolutions are many times faster if the channels are innermost in memory.
     if x.device.type == "cpu" and channels > 1:
         x = x.contiguous(memory_format=torch.channels_last)
-    # Equal padding on both sides is the convolution's own business and costs no copy.
+    # The convolution itself can pad both sides equally, which costs no copy.
     symmetric = up == (1, 1) and padding[0] == padding[1] >= 0 and padding[2] == padding[3] >= 0
     pad_x, pad_y = (padding[0], padding[2]) if symmetric else (0, 0)
     x = x if symmetric else _upsample_and_pad(x, up, padding)
@@ -164,7 +209,8 @@ def reference(x, f, up, down, padding, flip_filter, gain, last=F.conv2d):  # noq
     return x
 
 
-def _upsample_and_pad(x, up, padding):  # noqa: ANN001, ANN202
+def _upsample_and_pad(x: torch.Tensor, up: Pair, padding: Sides) -> torch.Tensor:
+    """Put zeros between pixels, then pad or crop."""
     if up == (1, 1):
         return F.pad(x, padding)
     (before_x, after_x, before_y, after_y), (up_x, up_y) = padding, up
@@ -180,50 +226,88 @@ def _upsample_and_pad(x, up, padding):  # noqa: ANN001, ANN202
     return wide[:, :, crop[2] : size[2] - crop[3], crop[0] : size[3] - crop[1]]
 
 
-def filter2d(x, f, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201
-    """Filter images, keeping their size; `padding` comes on top."""
-    fw, fh = _get_filter_size(f)
+def filter2d(
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1,
+    impl: str = "cuda",
+) -> torch.Tensor:
+    """Filter images and keep their size.
+
+    Args:
+        x: Images `[N, C, H, W]`.
+        f: Filter from `setup_filter`; None is the identity.
+        padding: Pixels to add to the padding that this size needs.
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+        impl: As in `upfirdn2d`.
+
+    Returns:
+        Images `[N, C, H, W]`.
+    """
+    fw, fh = filter_size(f)
     around = (fw // 2, (fw - 1) // 2, fh // 2, (fh - 1) // 2)
     return upfirdn2d(x, f, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
-def upsample2d(x, f, up=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201
-    """Enlarge images by `up` with `f` as interpolation filter; brightness stays. `padding` comes on top."""
-    (up_x, up_y), (fw, fh) = _parse_scaling(up), _get_filter_size(f)
+def upsample2d(
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    up: Scaling = 2,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1,
+    impl: str = "cuda",
+) -> torch.Tensor:
+    """Enlarge images; `f` is the interpolation filter. The brightness stays the same.
+
+    Args:
+        x: Images `[N, C, H, W]`.
+        f: Filter from `setup_filter`; None is the identity.
+        up: Factor, or `[x, y]`.
+        padding: Pixels to add to the padding that this size needs.
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+        impl: As in `upfirdn2d`.
+
+    Returns:
+        Images `[N, C, H * up, W * up]`.
+    """
+    (up_x, up_y), (fw, fh) = parse_scaling(up), filter_size(f)
     around = ((fw + up_x - 1) // 2, (fw - up_x) // 2, (fh + up_y - 1) // 2, (fh - up_y) // 2)
     gain *= up_x * up_y
     return upfirdn2d(x, f, up=up, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
-def downsample2d(x, f, down=2, padding=0, flip_filter=False, gain=1, impl="cuda"):  # noqa: ANN001, ANN201
-    """Shrink images by `down` with `f` as low-pass filter. `padding` comes on top."""
-    (down_x, down_y), (fw, fh) = _parse_scaling(down), _get_filter_size(f)
+def downsample2d(
+    x: torch.Tensor,
+    f: torch.Tensor | None,
+    down: Scaling = 2,
+    padding: Padding = 0,
+    flip_filter: bool = False,
+    gain: float = 1,
+    impl: str = "cuda",
+) -> torch.Tensor:
+    """Shrink images; `f` is the low-pass filter.
+
+    Args:
+        x: Images `[N, C, H, W]`.
+        f: Filter from `setup_filter`; None is the identity.
+        down: Factor, or `[x, y]`.
+        padding: Pixels to add to the padding that this size needs.
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+        impl: As in `upfirdn2d`.
+
+    Returns:
+        Images `[N, C, H // down, W // down]`.
+    """
+    (down_x, down_y), (fw, fh) = parse_scaling(down), filter_size(f)
     around = ((fw - down_x + 1) // 2, (fw - down_x) // 2, (fh - down_y + 1) // 2, (fh - down_y) // 2)
     return upfirdn2d(x, f, down=down, padding=_added(around, padding), flip_filter=flip_filter, gain=gain, impl=impl)
 
 
-def _added(around: tuple[int, ...], padding: Any) -> list[int]:
-    return [a + p for a, p in zip(around, _parse_padding(padding), strict=True)]
-
-
-def _parse_scaling(scaling: Any) -> tuple[int, int]:
-    """(x, y) factors from an int or a pair."""
-    pair = [scaling, scaling] if isinstance(scaling, (int, np.integer)) else list(scaling)
-    if len(pair) != 2 or min(pair) < 1:
-        raise ValueError(f"a scaling factor is an int >= 1 or a pair of them, not {scaling!r}")
-    return int(pair[0]), int(pair[1])
-
-
-def _parse_padding(padding: Any) -> tuple[int, int, int, int]:
-    """(x before, x after, y before, y after) from an int, a pair or four."""
-    four = [padding] * 4 if isinstance(padding, (int, np.integer)) else list(padding)
-    if len(four) == 2:
-        four = [four[0], four[0], four[1], four[1]]
-    if len(four) != 4:
-        raise ValueError(f"padding is an int, a pair or four ints, not {padding!r}")
-    return int(four[0]), int(four[1]), int(four[2]), int(four[3])
-
-
-def _get_filter_size(f: torch.Tensor | None) -> tuple[int, int]:
-    """(width, height) in taps."""
-    return (1, 1) if f is None else (int(f.shape[-1]), int(f.shape[0]))
+def _added(around: tuple[int, ...], padding: Padding) -> list[int]:
+    return [a + p for a, p in zip(around, parse_padding(padding), strict=True)]

@@ -1,15 +1,17 @@
-"""Which variant of the upfirdn2d kernel serves a call, and its launch."""
+"""The variant of the upfirdn2d kernel that serves a call, and its launch."""
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from torch_utils import custom_ops
-from torch_utils.custom_ops import Divisor, Variant, divisor
+from torch_utils.custom_ops import Variant
+from torch_utils.divisor import Divisor, divisor
 
 THREADS = 256
-_UNROLLED_TAPS = 64  # a filter up to this size is kept in registers
+_UNROLLED_TAPS = 64  # the kernel keeps a filter of up to this many taps in registers
 
 
 class Params(ctypes.Structure):
@@ -27,20 +29,26 @@ class Params(ctypes.Structure):
 
 @dataclass
 class Plan:
-    """A variant and its parameters, pointers left out."""
+    """A variant and its parameters, without the pointers.
+
+    Attributes:
+        variant: The kernel.
+        params: The parameters of the launch.
+    """
 
     variant: Variant
     params: Params
 
     @property
     def blocks(self) -> int:
+        """Number of blocks of `THREADS` threads."""
         return -(-self.params.total // THREADS)
 
 
 def output_size(
-    x: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int]
+    x: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int]
 ) -> tuple[int, int]:
-    """(height, width) of the result."""
+    """Return the (height, width) of the result; factors are (x, y), padding is (x0, x1, y0, y1)."""
     taps = f.shape[0], f.shape[-1]
     height, width = (
         (x.shape[2 + axis] * up[1 - axis] + sum(padding[2 - 2 * axis : 4 - 2 * axis]) - taps[axis]) // down[1 - axis]
@@ -50,11 +58,17 @@ def output_size(
     return height, width
 
 
-def tile(channels_last: bool, up: int, down: int, taps: int, across: bool) -> int:
-    """Outputs of a thread along an axis;
+def tile(channels_last: bool, up: int, down: int, across: bool) -> int:
+    """Choose how many outputs a thread computes along an axis.
 
     Args:
-        across: Along x.
+        channels_last: Whether the channels are innermost in memory.
+        up: Upsampling factor of the axis.
+        down: Downsampling factor of the axis.
+        across: True for the x axis, False for the y axis.
+
+    Returns:
+        The number of outputs; times `down` it is a multiple of `up`.
     """
     if across:
         return up if up > 1 or channels_last else 1
@@ -66,21 +80,66 @@ def plan(
     x: torch.Tensor,
     y: torch.Tensor,
     f: torch.Tensor,
-    up: list[int],
-    down: list[int],
-    padding: list[int],
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
     flip_filter: bool,
     gain: float,
 ) -> Plan:
-    """f: `[taps_y, taps_x]`. y: where the result goes, in the layout of x."""
-    channels = x.shape[1]
-    channels_last = channels > 1 and x.stride(1) == 1 and y.stride(1) == 1
+    """Choose the variant for a call and fill in the parameters.
+
+    Args:
+        x: Images `[N, C, H, W]`.
+        y: Tensor for the result, in the layout of x.
+        f: Filter `[taps_y, taps_x]`.
+        up: Upsampling factors (x, y).
+        down: Downsampling factors (x, y).
+        padding: Upsampled pixels (x before, x after, y before, y after).
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+
+    Returns:
+        The plan.
+
+    Raises:
+        KernelUnavailable: If there are too many images for one launch.
+    """
+    variant = _variant(x, y, f, up, down, padding)
+    channel_packs = x.shape[1] // variant["WIDTH"]
+    height, width = y.shape[2:]
+    columns, rows = -(-width // variant["TILE_X"]), -(-height // variant["TILE_Y"])
+    total = x.shape[0] * channel_packs * columns * rows
+    if total >= 2**31:
+        raise custom_ops.KernelUnavailable(f"images of {list(x.shape)} are too many for one launch")
+    params = Params(
+        None,
+        None,
+        None,
+        *x.stride(),
+        *y.stride(),
+        *x.shape[2:],
+        height,
+        width,
+        padding[0],
+        padding[2],
+        int(flip_filter),
+        gain,
+        total,
+        *(divisor(count) for count in (channel_packs, columns, rows)),
+    )
+    return Plan(variant, params)
+
+
+def _variant(
+    x: torch.Tensor, y: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int]
+) -> Variant:
+    channels_last = x.shape[1] > 1 and x.stride(1) == 1 and y.stride(1) == 1
     unrolled = f.numel() <= _UNROLLED_TAPS
     width = 1
     if channels_last and unrolled:
         width = max(w for w in (1, 2, 4, 8) if w * x.element_size() <= 16 and _packs(x, w) and _packs(y, w))
-    tiles = [tile(channels_last, up[i], down[i], f.shape[1 - i], i == 0) if unrolled else up[i] for i in range(2)]
-    variant = Variant.of(
+    tiles = [tile(channels_last, up[i], down[i], i == 0) if unrolled else up[i] for i in range(2)]
+    return Variant.of(
         "upfirdn2d",
         SCALAR=custom_ops.SCALARS[x.dtype],
         WIDTH=width,
@@ -98,49 +157,40 @@ def plan(
         UNROLL_TAPS=int(unrolled),
         THREADS=THREADS,
     )
-    height, wide = y.shape[2:]
-    columns, rows = -(-wide // tiles[0]), -(-height // tiles[1])
-    total = x.shape[0] * (channels // width) * columns * rows
-    if total >= 2**31:
-        raise custom_ops.KernelUnavailable(f"images of {list(x.shape)} are too many for one launch")
-    params = Params(
-        None,
-        None,
-        None,
-        *x.stride(),
-        *y.stride(),
-        *x.shape[2:],
-        height,
-        wide,
-        padding[0],
-        padding[2],
-        int(flip_filter),
-        gain,
-        total,
-        divisor(channels // width),
-        divisor(columns),
-        divisor(rows),
-    )
-    return Plan(variant, params)
 
 
 def _packs(x: torch.Tensor, width: int) -> bool:
-    """Whether channels may be read `width` at a time."""
+    """Return whether a thread may read `width` channels at a time."""
     strides = [x.stride(axis) for axis in (0, 2, 3) if x.shape[axis] > 1]
     aligned = x.data_ptr() % (width * x.element_size()) == 0
     return aligned and x.shape[1] % width == 0 and all(stride % width == 0 for stride in strides)
 
 
 def run(
-    x: torch.Tensor, f: torch.Tensor, up: list[int], down: list[int], padding: list[int], flip_filter: bool, gain: float
+    x: torch.Tensor,
+    f: torch.Tensor,
+    up: Sequence[int],
+    down: Sequence[int],
+    padding: Sequence[int],
+    flip_filter: bool,
+    gain: float,
 ) -> torch.Tensor:
-    """Launch.
+    """Launch the kernel.
 
     Args:
-        f: Float32 on the device of x, `[taps_y, taps_x]`.
+        x: Images `[N, C, H, W]`.
+        f: Filter `[taps_y, taps_x]`, float32 on the device of x.
+        up: Upsampling factors (x, y).
+        down: Downsampling factors (x, y).
+        padding: Upsampled pixels (x before, x after, y before, y after).
+        flip_filter: False computes a convolution, True a correlation.
+        gain: Factor of the result.
+
+    Returns:
+        Images `[N, C, H', W']`.
 
     Raises:
-        KernelUnavailable: .
+        KernelUnavailable: If the kernel cannot be compiled, loaded or launched.
     """
     y = empty_like_layout(x, output_size(x, f, up, down, padding))
     if y.numel() == 0:
@@ -153,7 +203,7 @@ def run(
 
 
 def empty_like_layout(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """`[N, C, *size]`, channels innermost where they are in x."""
+    """Return an empty tensor `[N, C, *size]` whose channels are innermost in memory if those of x are."""
     channels_last = x.shape[1] > 1 and x.stride(1) == 1
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return torch.empty([*x.shape[:2], *size], dtype=x.dtype, device=x.device, memory_format=layout)

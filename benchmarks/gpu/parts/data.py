@@ -8,7 +8,6 @@ import torch
 from benchmarks.gpu import findings, material
 from benchmarks.gpu.findings import Findings
 from benchmarks.gpu.plan import Settings
-from stylegan_v_ext.config import loader_kwargs
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.engine.batches import load_batches
 
@@ -43,7 +42,17 @@ def run(settings: Settings, found: Findings) -> None:
 def _clips_per_second(settings: Settings, dataset: SparseVideoDataset, workers: int, seconds: float) -> float:
     """Read through the training loop's own stream; batches that the workers prepared ahead are not counted."""
     device = torch.device(settings.device)
-    batches = load_batches(dataset, BATCH, BATCH, range(1), 0, 0, device, loader_kwargs(workers))
+    batches = load_batches(
+        dataset,
+        batch_size=BATCH,
+        batch_gpu=BATCH,
+        rounds=range(1),
+        seed=0,
+        start=0,
+        device=device,
+        num_workers=workers,
+        prefetch_factor=2 if workers else None,
+    )
     ends = time.monotonic() + seconds
     for _ in islice(batches, 1 if settings.rehearse else 2 * workers + 2):
         pass

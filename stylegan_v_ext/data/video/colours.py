@@ -1,19 +1,19 @@
-"""Light of high dynamic range (HDR) and of wide gamuts, shown with the colours of BT.709.
+"""Conversion of high dynamic range (HDR) and of wide gamuts to the colours of BT.709.
 
-Numbers that follow are those of ITU-R BT.2100 (curves), BT.2390 (tone mapping), BT.2408 (reference white), and the
-chromaticities of BT.709, BT.2020 and DCI-P3.
+Sources of the numbers: ITU-R BT.2100 (curves), BT.2390 (tone mapping), BT.2408 (reference white), and the standards
+BT.709, BT.2020 and DCI-P3 (chromaticities).
 """
 
 import numpy as np
 
 from stylegan_v_ext.data.video.tags import CURVES, GAMUTS, HLG, PQ
 
-WHITE = 203.0  # cd/m² of HDR that become the white of SDR
-PEAK = 1000.0  # cd/m² that HDR reaches if the file does not say
-_SDR_GAMMA = 2.4  # of a display by BT.1886
-_OPAQUE = 0.998  # alpha that is 1 but for rounding
-_BAND = 2**18  # pixels that are converted at a time
-_BT709 = (0.640, 0.330, 0.300, 0.600, 0.150, 0.060, 0.3127, 0.3290)  # x, y of red, green, blue, white
+WHITE = 203.0  # light of HDR, in cd/m², that becomes the white of SDR
+PEAK = 1000.0  # brightest light of HDR, in cd/m², if the file does not state it
+_SDR_GAMMA = 2.4  # gamma of a display by BT.1886
+_OPAQUE = 0.998  # alpha from which on a pixel counts as opaque; rounding may take a little off 1
+_BAND = 2**18  # pixels that are converted together
+_BT709 = (0.640, 0.330, 0.300, 0.600, 0.150, 0.060, 0.3127, 0.3290)  # x and y of red, green, blue and white
 _CHROMATICITIES = {
     9: (0.708, 0.292, 0.170, 0.797, 0.131, 0.046, 0.3127, 0.3290),
     11: (0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.314, 0.351),
@@ -24,25 +24,33 @@ _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
 def pq_to_nits(signal: np.ndarray) -> np.ndarray:
-    """Light in cd/m² of a PQ signal, 0 to 1."""
+    """Return the light in cd/m² of a PQ signal, 0 to 1 (BT.2100, EOTF)."""
     root = np.maximum(signal, 0) ** (1 / _M2)
     return 10000 * (np.maximum(root - _C1, 0) / (_C2 - _C3 * root)) ** (1 / _M1)
 
 
 def nits_to_pq(nits: np.ndarray) -> np.ndarray:
-    """PQ signal, 0 to 1, of light in cd/m²."""
+    """Return the PQ signal, 0 to 1, of light in cd/m² (BT.2100, inverse EOTF)."""
     power = (np.maximum(nits, 0) / 10000) ** _M1
     return ((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2
 
 
 def hlg_to_scene(signal: np.ndarray) -> np.ndarray:
-    """Light of the scene, 0 to 1, of an HLG signal, 0 to 1."""
+    """Return the light of the scene, 0 to 1, of an HLG signal, 0 to 1 (BT.2100, inverse OETF)."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     return np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - c) / a) + b) / 12)
 
 
 def tone_map(nits: np.ndarray, peak: float) -> np.ndarray:
-    """Light up to `WHITE`, in cd/m², of light up to `peak`: the curve of BT.2390, which keeps dark light as it is."""
+    """Map light up to `peak` to light up to `WHITE` by the curve of BT.2390, which does not change dark light.
+
+    Args:
+        nits: Light in cd/m², any shape.
+        peak: Brightest light in cd/m².
+
+    Returns:
+        Light in cd/m², of the same shape.
+    """
     top, white = nits_to_pq(np.array([peak, WHITE]))
     most = white / top
     if most >= 1:
@@ -55,16 +63,17 @@ def tone_map(nits: np.ndarray, peak: float) -> np.ndarray:
 
 
 def gamut_matrix(primaries: int) -> np.ndarray:
-    """Matrix `[3, 3]` that takes linear RGB of a gamut to that of BT.709; white stays white."""
+    """Return the matrix `[3, 3]` from linear RGB of a gamut to linear RGB of BT.709; white stays white."""
     return np.linalg.inv(_to_xyz(_BT709)) @ np.diag(_white_shift(primaries)) @ _to_xyz(_CHROMATICITIES[primaries])
 
 
 def _white_shift(primaries: int) -> np.ndarray:
-    """Factors of X, Y, Z that take the white of a gamut to that of BT.709."""
+    """Return the factors of X, Y and Z that take the white of a gamut to the white of BT.709."""
     return (_to_xyz(_BT709) @ np.ones(3)) / (_to_xyz(_CHROMATICITIES[primaries]) @ np.ones(3))
 
 
 def _to_xyz(chromaticities: tuple[float, ...]) -> np.ndarray:
+    """Return the matrix `[3, 3]` from linear RGB to XYZ."""
     pairs = zip(chromaticities[::2], chromaticities[1::2], strict=True)
     xyz = [np.array([x / y, 1.0, (1 - x - y) / y]) for x, y in pairs]
     columns = np.stack(xyz[:3], axis=1)
@@ -72,12 +81,13 @@ def _to_xyz(chromaticities: tuple[float, ...]) -> np.ndarray:
 
 
 class Conversion:
-    """Takes RGB pixels of one kind of light to SDR with the colours of BT.709.
+    """Converts RGB pixels to SDR with the colours of BT.709.
 
     Args:
-        curve: FFmpeg's number of the transfer characteristic; one that is not HDR means SDR.
-        primaries: FFmpeg's number; one that is not wide keeps the gamut. HDR without a known one has BT.2020.
-        peak: Brightest light in cd/m² that PQ pixels show, None if nobody knows; HLG reaches 1000 always.
+        curve: FFmpeg's number of the transfer characteristic of the pixels; numbers that are not in `CURVES` mean SDR.
+        primaries: FFmpeg's number of the primaries of the pixels; numbers that are not in `GAMUTS` keep the gamut, but
+            HDR with unknown primaries counts as BT.2020.
+        peak: Brightest light in cd/m² that PQ pixels show; None if unknown. HLG always reaches 1000.
     """
 
     def __init__(self, curve: int, primaries: int, peak: float | None = None) -> None:
@@ -90,7 +100,7 @@ class Conversion:
         self._light = light(signal).astype(np.float32)
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 `[H, W, 3]` of uint16 `[H, W, 3]`."""
+        """Convert pixels uint16 `[H, W, 3]` to uint8 `[H, W, 3]`."""
         rows = max(_BAND // pixels.shape[1], 1)
         bands = [self._convert(pixels[at : at + rows]) for at in range(0, len(pixels), rows)]
         return np.concatenate(bands)
@@ -110,25 +120,28 @@ class Conversion:
 
 
 class Finish:
-    """The last step of pixels of 16 bits: grey of limited range, light that is not SDR, and what is transparent.
+    """The last step for pixels of 16 bits: grey of limited range, light that is not SDR, and transparency.
 
     Args:
-        limited_grey: The range of the pixels is limited.
-        conversion: Of the light; None if it is SDR with the colours of BT.709.
-        alpha: The value of what is opaque; the pixels are RGBA, and their colours are multiplied by alpha. 0: they are
+        conversion: Converts the light; None if it is SDR with the colours of BT.709.
+        alpha: Alpha of opaque pixels if the pixels are RGBA with colours that are multiplied by alpha; 0 if they are
             RGB.
-        background: RGB, 0 to 255, behind what is transparent.
+        background: RGB colour, 0 to 255, behind transparent pixels.
+        limited_grey: Whether the pixels are grey of limited range.
+
+    Attributes:
+        met_transparency: Whether any pixel so far was transparent.
     """
 
     def __init__(
-        self, limited_grey: bool, conversion: Conversion | None, alpha: int, background: tuple[int, ...]
+        self, conversion: Conversion | None, alpha: int, background: tuple[int, ...], *, limited_grey: bool
     ) -> None:
         self._limited_grey, self._conversion, self._alpha = limited_grey, conversion, alpha
         self._background = np.array(background, dtype=np.float32)
         self.met_transparency = False
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 `[H, W, 3]` of uint16 `[H, W, 3]`, or `[H, W, 4]` with alpha."""
+        """Convert pixels uint16 `[H, W, 3]`, or `[H, W, 4]` with alpha, to uint8 `[H, W, 3]`."""
         colours, opaque = pixels[..., :3], pixels[..., 3:].astype(np.float32)
         if self._alpha:
             opaque = np.minimum(opaque / self._alpha, 1)

@@ -1,40 +1,47 @@
-"""Frames that hold two moments, one in their even rows and one in their odd rows, become frames of one moment."""
+"""Deinterlacing: frames that show one moment in even rows and another in odd rows become frames of one moment."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+
+from av.filter.graph import Graph
+from av.video.frame import VideoFrame
 
 from stylegan_v_ext.data.video.shape import filter_graph
 from stylegan_v_ext.data.video.timing import Timed
 
 DEINTERLACED = "it is interlaced; each frame is deinterlaced"
-_SMALLEST = 4  # rows and columns that the filter needs
+_SMALLEST = 4  # rows and columns that the filter needs at least
 
 
-def deinterlaced(frames: Iterable[Timed], notes: list[str]) -> Iterator[Timed]:
-    """The same number of frames at the same times. Frames that are not flagged as interlaced stay as they are.
+def deinterlaced(frames: Iterable[Timed[VideoFrame]], notes: list[str]) -> Iterator[Timed[VideoFrame]]:
+    """Deinterlace frames that are flagged as interlaced; other frames stay as they are.
 
     Args:
-        notes: Gets `DEINTERLACED` at the first frame that is flagged.
+        frames: Frames of a video, in order.
+        notes: List to which `DEINTERLACED` is added at the first interlaced frame.
+
+    Yields:
+        The same number of frames, at the same times.
     """
-    filter = _Filter()
+    bwdif = _Bwdif()
     for item in frames:
         if item.frame.interlaced_frame and DEINTERLACED not in notes:
             notes.append(DEINTERLACED)
-        yield from filter.push(item)
-    yield from filter.end()
+        yield from bwdif.push(item)
+    yield from bwdif.end()
 
 
-class _Filter:
-    """The filter bwdif, from an interlaced frame to the second progressive frame in a row."""
+class _Bwdif:
+    """FFmpeg's filter bwdif, in use from an interlaced frame to the second progressive frame in a row."""
 
     def __init__(self) -> None:
-        self._graph: Any = None
-        self._form: tuple | None = None
-        self._inside: deque[Timed] = deque()
-        self._progressive = 0
+        self._graph: Graph | None = None
+        self._form: tuple[object, ...] | None = None
+        self._inside: deque[Timed[VideoFrame]] = deque()
+        self._progressive = 0  # number of progressive frames since the last interlaced frame
 
-    def push(self, item: Timed) -> Iterator[Timed]:
+    def push(self, item: Timed[VideoFrame]) -> Iterator[Timed[VideoFrame]]:
+        """Take a frame, and yield the frames that are ready."""
         frame = item.frame
         form = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range))
         self._progressive = 0 if frame.interlaced_frame else self._progressive + 1
@@ -50,19 +57,19 @@ class _Filter:
         self._graph.vpush(frame)
         yield from self._out()
 
-    def end(self) -> Iterator[Timed]:
-        """What is still inside."""
+    def end(self) -> Iterator[Timed[VideoFrame]]:
+        """Yield the frames that are still inside, and stop the filter."""
         if self._graph is not None:
             self._graph.vpush(None)
             yield from self._out()
-            yield from self._inside  # nothing, if the filter keeps its word
+            yield from self._inside  # empty, unless the filter has lost frames
             self._inside.clear()
             self._graph = None
 
-    def _out(self) -> Iterator[Timed]:
+    def _out(self) -> Iterator[Timed[VideoFrame]]:
         from av.error import BlockingIOError, EOFError
 
-        while True:
+        while self._graph is not None:
             try:
                 frame = self._graph.vpull()
             except (BlockingIOError, EOFError):

@@ -1,4 +1,4 @@
-"""Start the processes that decode videos: a server forks them, or a new interpreter is started for each file."""
+"""Starting the processes that decode videos: a server forks them, or each file gets a new interpreter."""
 
 import atexit
 import contextlib
@@ -10,41 +10,54 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol, cast
 
-from stylegan_v_ext.data.video.protocol import JOB, STATUS
+from stylegan_v_ext.data.video.protocol import JOB, STATUS, Settings
 
-DECODER = Path(__file__).parents[1] / "decoder.py"
-_PIPE = 2**20  # bytes
+DECODER = Path(__file__).with_name("decoder.py")
+_PIPE = 2**20  # size of a pipe in bytes
 CAN_FORK = sys.platform == "linux"  # on macOS a fork is not safe once FFmpeg's libraries are loaded
 
 
 class Decoding(Protocol):
-    """A process that decodes one file; `records` is what it writes."""
+    """A process that decodes one file.
+
+    Attributes:
+        records: The pipe from which the records of the process are read.
+    """
 
     records: BinaryIO
 
     def wait(self) -> int:
-        """The exit status, minus the number of the signal that ended the process."""
+        """Wait for the end of the process; return its exit status, or minus the number of the signal that ended it."""
         ...
 
     def stop(self) -> None:
-        """Kill the process if it still runs, and close what belongs to it."""
+        """Kill the process if it still runs, and close its pipe."""
         ...
 
 
 class NotStarted(OSError):
-    """No process can decode, whatever the file; the text says why."""
+    """No file can be decoded, because the process does not start; the message says why."""
 
 
-def start_decoding(file: BinaryIO, settings: dict[str, Any]) -> Decoding:
-    """Decode an open file in a process of its own. Raises `NotStarted`, and `OSError` if the system has no room."""
+def start_decoding(file: BinaryIO, settings: Settings) -> Decoding:
+    """Start a process that decodes a file.
+
+    Args:
+        file: The file, open for reading, at its beginning.
+        settings: How to decode.
+
+    Raises:
+        NotStarted: If the program of the process cannot run.
+        OSError: If the system cannot start another process.
+    """
     text = json.dumps(settings)
     return _Forked(file, text) if CAN_FORK else _Spawned(file, text)
 
 
 class _Spawned:
-    """A process that imports everything for its one file."""
+    """A process that imports all modules, and decodes one file."""
 
     def __init__(self, file: BinaryIO, settings: str) -> None:
         self._process = subprocess.Popen(
@@ -55,30 +68,31 @@ class _Spawned:
             stderr=subprocess.DEVNULL,
             env=_environment(),
         )
-        assert self._process.stdout is not None
-        self.records: Any = self._process.stdout
+        self.records = cast(BinaryIO, self._process.stdout)
 
     def wait(self) -> int:
+        """Return the exit status."""
         return self._process.wait()
 
     def stop(self) -> None:
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
         self.records.close()
 
 
 class _Forked:
-    """A process that the server of this process forks."""
+    """A process that the server forks."""
 
     def __init__(self, file: BinaryIO, settings: str) -> None:
         self._control, control = socket.socketpair()
         reading, writing = _wide_pipe()
-        self.records: Any = os.fdopen(reading, "rb")
+        self.records: BinaryIO = os.fdopen(reading, "rb")
         try:
             descriptors = [file.fileno(), writing, control.fileno()]
             try:
                 _Server.current().start(settings.encode(), descriptors)
-            except OSError:  # the server was killed; a new server reports its own error
+            except OSError:  # the server was killed; a new server reports its own errors
                 _Server.current().start(settings.encode(), descriptors)
         except BaseException:
             self.stop()
@@ -88,19 +102,21 @@ class _Forked:
             control.close()
 
     def wait(self) -> int:
+        """Return the exit status."""
         data = self._control.recv(STATUS.size)
         return STATUS.unpack(data)[0] if len(data) == STATUS.size else 1
 
     def stop(self) -> None:
-        self._control.close()  # which makes the server kill the process
+        """Kill the process."""
+        self._control.close()  # then the server kills the process
         self.records.close()
 
 
 def _wide_pipe() -> tuple[int, int]:
-    """(reading end, writing end) of a pipe that holds several frames, so that both sides seldom wait."""
+    """Return (reading end, writing end) of a pipe that holds several frames, so that both sides seldom wait."""
     reading, writing = os.pipe()
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # the system allows less
+        with contextlib.suppress(OSError):  # the system does not allow this size
             import fcntl
 
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -108,7 +124,7 @@ def _wide_pipe() -> tuple[int, int]:
 
 
 class _Server:
-    """The server: one for each process that reads videos. It ends with that process."""
+    """The server: each process that reads videos has one, which ends with it."""
 
     _lock = threading.Lock()
     _running: "_Server | None" = None
@@ -117,7 +133,7 @@ class _Server:
         self.program = DECODER
         self._line, end = socket.socketpair()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115, it lives as long as the server
-        # Its own session: a Ctrl-C is ours to handle, not its.
+        # In a session of its own, so that Ctrl-C reaches this process alone.
         self._process = subprocess.Popen(
             [*_command(), "--serve"],
             start_new_session=True,
@@ -130,7 +146,7 @@ class _Server:
 
     @classmethod
     def current(cls) -> "_Server":
-        """The server that runs, or a new one."""
+        """Return the server that runs, or start a new server."""
         with cls._lock:
             if cls._running is not None and (
                 cls._running.program != DECODER or cls._running._process.poll() is not None
@@ -142,7 +158,7 @@ class _Server:
             return cls._running
 
     def start(self, settings: bytes, descriptors: list[int]) -> None:
-        """Start a process. Raises `NotStarted` if the server does not answer."""
+        """Let the server start a process. Raises `NotStarted` if the server does not answer."""
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             socket.send_fds(self._line, [JOB.pack(len(settings))], descriptors)
             self._line.sendall(settings)
@@ -152,6 +168,7 @@ class _Server:
         raise NotStarted(self._last_words())
 
     def _last_words(self) -> str:
+        """Return the last line that the server has printed."""
         size = os.fstat(self._log.fileno()).st_size
         lines = os.pread(self._log.fileno(), 4096, max(size - 4096, 0)).decode("utf-8", "replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), "it gave no reason")
@@ -163,7 +180,7 @@ class _Server:
 
     @classmethod
     def end(cls) -> None:
-        """End the server, and with it all processes that decode."""
+        """End the server and all processes that it forked."""
         with cls._lock:
             if cls._running is not None:
                 cls._running._close()
@@ -171,12 +188,12 @@ class _Server:
 
     @classmethod
     def forget(cls) -> None:
-        """After a fork, in the child: leave the server to the parent."""
+        """Leave the server to the parent process; called in the child after a fork."""
         cls._lock = threading.Lock()
         if cls._running is not None:
             cls._running._line.close()
             cls._running._log.close()
-            cls._running._process.returncode = 0  # not a child of this process
+            cls._running._process.returncode = 0  # it is no child of this process
             cls._running = None
 
 

@@ -1,37 +1,39 @@
-"""Times of frames: the rate that they show, and which frames a resampled video holds."""
+"""Times of frames: the rate that they have, and which frames a resampled video shows."""
 
 import itertools
 import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from stylegan_v_ext.data.limits import LONGEST_HOLD
 from stylegan_v_ext.data.video import Problem
 
 FASTEST = 1_000_000  # frames a second
-MOST_COPIES = 1000  # of a frame that `fps` may make, on average, once there are
-SOME_COPIES = 10_000  # frames
-OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are those of clocks
+SOME_COPIES = 10_000  # frames that resampling may make in any case
+MOST_COPIES = 1000  # frames that it may make of each frame, on average, if they are more than that
+OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are rates of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "its frame rate is unknown"
 _COMMON = [n * 1000 / 1001 for n in (24, 30, 48, 60, 120)]
 _COMMON += [5.0, 10.0, 12.0, 15.0, 20.0, 24.0, 25.0, 30.0, 48.0, 50.0, 60.0, 90.0, 100.0, 120.0, 240.0]
-_SLACK = 0.2  # by which an interval between equal frames may differ from the mean, as a share of it
-_ROUNDING = 0.3  # deviation of a time that is rounded to whole ticks, in ticks
+_SLACK = 0.2  # share of the mean interval by which an interval between equal frames may differ from the mean
+_ROUNDING = 0.3  # ticks by which a time that is rounded to whole ticks deviates, root mean square
+_OFF_THE_MIDDLE = 1e-6  # frames by which rounding may move a time off the exact middle between two frames
+_T = TypeVar("_T")
 
 
-class Timed(NamedTuple):
-    """A frame and when it is shown.
+class Timed(NamedTuple, Generic[_T]):
+    """A frame and the time at which it is shown.
 
     Attributes:
-        frame: Any object.
-        time: In ticks of the file's clock since the first frame; never less than that of the frame before.
-        duration: In ticks; 0 if unknown.
-        pixel_aspect: Width of a pixel by its height; None if unknown.
+        frame: The frame, in any form.
+        time: Time in ticks of the file's clock since the first frame; never less than the time of the frame before.
+        duration: How long the frame is shown, in ticks; 0 if unknown.
+        pixel_aspect: Width of a pixel divided by its height; None if unknown.
     """
 
-    frame: Any
+    frame: _T
     time: int
     duration: int
     pixel_aspect: Fraction | None = None
@@ -42,12 +44,17 @@ class Clock:
 
     Args:
         tick: Seconds between two ticks of the file's clock.
-        stated: Rates in the head of the file, in frames a second, the most trustworthy one first; all may be wrong.
-        trusted: The file itself holds these rates, so they count if no two times tell the rate. Otherwise FFmpeg may
-            have guessed them.
+        stated: Rates in the head of the file, in frames a second, the most trustworthy rate first; None entries are
+            ignored. All may be wrong.
+        trusted: Whether the file itself holds these rates, so that they count if there is only one frame. Otherwise
+            FFmpeg may have guessed them.
+
+    Attributes:
+        tick: Seconds between two ticks.
+        count: Number of frames so far.
     """
 
-    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = (), trusted: bool = False) -> None:
+    def __init__(self, tick: Fraction, stated: Iterable[Fraction | None] = (), *, trusted: bool = False) -> None:
         self.tick, self._trusted = tick, trusted
         self._stated = [rate for rate in stated if rate and 1 / LONGEST_HOLD <= rate < FASTEST]
         self.count = 0
@@ -55,14 +62,14 @@ class Clock:
         self._last = 0
         self._shortest, self._longest = math.inf, 0
         self._sum, self._sum_of_squares, self._sum_of_products = 0, 0, 0
-        self._misses = [(0.0, 0.0)] * len(self._stated)  # least and most by which times miss each stated rate, in ticks
+        self._misses = [(0.0, 0.0)] * len(self._stated)  # least and greatest error of each stated rate, in ticks
 
     def time(self, ticks: int | None) -> int:
-        """Time of the next frame in ticks since the first one.
+        """Take the next frame, and return its time in ticks since the first frame.
 
         Args:
-            ticks: What the file says; None if it says nothing. If the time goes back, a new part begins; it continues
-                one interval after the last frame.
+            ticks: Time of the frame in the file; None if the file does not state it. If the time goes back, a new part
+                of the file begins; it continues one interval after the last frame.
         """
         if not self.count:
             self._origin = ticks
@@ -85,7 +92,7 @@ class Clock:
         return now
 
     def _step(self) -> int:
-        """Ticks between two frames, as far as is known."""
+        """Return the number of ticks between two frames; at 25 frames a second if it is unknown."""
         if self.count > 1 and self._last:
             return max(round(self._last / (self.count - 1)), 1)
         rate = self._stated[0] if self._stated else 25
@@ -102,18 +109,18 @@ class Clock:
 
     @property
     def rate(self) -> float | None:
-        """Frames a second; None if nothing tells."""
+        """Frames a second; None if they are unknown."""
         if self.count < 2 or not self._last:
             return self._rate_of_one_frame()
         interval, deviation = self._line()
-        if deviation > 0.25 * interval:  # no steady rate at all
+        if deviation > 0.25 * interval:  # there is no steady rate at all
             interval = self._last / (self.count - 1)
             error = 0.0
         else:
             error = 2 * math.sqrt(12) * max(deviation, _ROUNDING) / (self.count**1.5 * interval)
         measured = 1 / (interval * float(self.tick))
         common = [min(_COMMON, key=lambda rate: abs(rate - measured))] if error else []
-        plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # the others may be measured, too
+        plain = [rate for rate in self._stated if rate.denominator in (1, 1001)]  # other rates may be measurements
         slack = (error + 1e-6) * measured
         candidates = [*map(float, plain), *common, *map(float, self._stated)]
         near = [rate for rate in candidates if abs(rate - measured) <= slack]
@@ -122,18 +129,18 @@ class Clock:
         return rate if 1 / LONGEST_HOLD <= rate < FASTEST else None
 
     def _rate_of_one_frame(self) -> float | None:
-        """The stated rate if the file itself holds it, and all stated rates agree."""
+        """Return the stated rate if the file itself holds it and all stated rates agree; otherwise None."""
         least, most = min(self._stated, default=0), max(self._stated, default=0)
         agreed = OF_ONE_FRAME[0] <= least and most <= min(1.01 * least, OF_ONE_FRAME[1])
         return float(self._stated[0]) if self._trusted and agreed else None
 
     def _fits(self, rate: Fraction) -> bool:
-        """Whether all times are those of a stated rate, rounded to ticks."""
+        """Check whether a stated rate explains all times, rounded to ticks."""
         least, most = self._misses[self._stated.index(rate)]
         return most - least <= 1 + 1e-6
 
     def _line(self) -> tuple[float, float]:
-        """(ticks between frames, root mean square deviation in ticks) of the straight line through all times."""
+        """Fit a straight line through all times; return (ticks between frames, root mean square deviation in ticks)."""
         n = self.count
         numbers = n * (n - 1) // 2
         squares = (n - 1) * n * (2 * n - 1) // 6
@@ -143,36 +150,81 @@ class Clock:
         return across / along, math.sqrt(max(rest / along, 0.0)) / n
 
 
-def resampled(frames: Iterable[Timed], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed, int]]:
-    """(frame, how many times it is shown) at `fps` frames a second; the number may be 0.
+def resampled(frames: Iterable[Timed[_T]], clock: Clock, fps: Fraction) -> Iterator[tuple[Timed[_T], int]]:
+    """Choose the frames of a video at another rate.
 
-    Each input frame appears first in the output frame nearest to its time. Raises `Problem` if a frame lasts too long,
-    or if few frames become very many: a file of some bytes may last for days.
+    Each input frame first appears in the output frame that is nearest to its time.
+
+    Args:
+        frames: Frames with their times, in ascending order.
+        clock: The clock that measured these times.
+        fps: Frames a second that come out.
+
+    Yields:
+        (frame, number of output frames that show it); the number may be 0.
+
+    Raises:
+        Problem: If a frame lasts too long, or if few frames become very many: a file of some bytes may last for days.
     """
 
     def place(time: int) -> int:
         return math.floor(time * clock.tick * fps + Fraction(1, 2))
 
-    waiting: Timed | None = None
-    for count, item in enumerate(itertools.chain(frames, [None])):
+    for count, (item, following) in enumerate(_with_next(frames), 1):
+        end = following.time if following is not None else item.time + _last_duration(item, clock)
+        begins, ends = float(item.time * clock.tick), float(end * clock.tick)
+        if ends - begins > LONGEST_HOLD:
+            yield item, 1
+            raise Problem(f"its time jumps from {begins:.6g} to {ends:.6g} seconds")
+        if place(end) > max(SOME_COPIES, MOST_COPIES * count):
+            yield item, 1
+            lasts = f"first {count} frames last" if count > 1 else "first frame lasts"
+            many = f"{place(end)} frames at --fps={float(fps):g}"
+            raise Problem(f"its {lasts} {ends:.6g} seconds, {many}; lower --fps")
+        yield item, _num_shown(place(item.time), place(end), is_last=following is None)
+
+
+def evenly_resampled(frames: Iterable[_T], rate: float, fps: float) -> Iterator[tuple[_T, int]]:
+    """Choose frames as `resampled` does, for frames at equal times.
+
+    Args:
+        frames: Frames without times.
+        rate: Frames a second that come in.
+        fps: Frames a second that come out.
+
+    Yields:
+        (frame, number of output frames that show it); the number may be 0.
+    """
+
+    def place(number: int) -> int:
+        return math.floor(number / rate * fps + 0.5 + _OFF_THE_MIDDLE)
+
+    for number, (frame, following) in enumerate(_with_next(frames)):
+        yield frame, _num_shown(place(number), place(number + 1), is_last=following is None)
+
+
+def _with_next(items: Iterable[_T]) -> Iterator[tuple[_T, _T | None]]:
+    """Yield (item, next item); the next item is None for the last item."""
+    waiting: _T | None = None
+    for item in itertools.chain(items, [None]):
         if waiting is not None:
-            end = item.time if item is not None else waiting.time + _last_duration(waiting, clock)
-            begins, ends = float(waiting.time * clock.tick), float(end * clock.tick)
-            if ends - begins > LONGEST_HOLD:
-                yield waiting, 1
-                raise Problem(f"its time jumps from {begins:.6g} to {ends:.6g} seconds")
-            if place(end) > max(SOME_COPIES, MOST_COPIES * count):
-                yield waiting, 1
-                lasts = f"first {count} frames last" if count > 1 else "first frame lasts"
-                many = f"{place(end)} frames at --fps={float(fps):g}"
-                raise Problem(f"its {lasts} {ends:.6g} seconds, {many}; lower --fps")
-            shown = place(end) - place(waiting.time)
-            yield waiting, max(shown, int(item is None and not place(waiting.time)))
+            yield waiting, item
         waiting = item
 
 
+def _num_shown(begin: int, end: int, *, is_last: bool) -> int:
+    """Return how many output frames show an input frame; a video has at least one frame.
+
+    Args:
+        begin: Number of the output frame in which the input frame first appears.
+        end: Number of the output frame in which the next input frame appears.
+        is_last: Whether there is no next input frame.
+    """
+    return max(end - begin, int(is_last and begin == 0))
+
+
 def _last_duration(item: Timed, clock: Clock) -> int:
-    """Ticks that the last frame is shown, which few files tell."""
+    """Return the number of ticks that the last frame is shown; few files state it."""
     if 0 < item.duration * clock.tick <= LONGEST_HOLD:
         return item.duration
     rate = clock.rate
