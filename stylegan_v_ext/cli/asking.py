@@ -11,8 +11,6 @@ from stylegan_v_ext.cli.entry import LONGEST_MESSAGE
 from stylegan_v_ext.cli.errors import UserError
 from stylegan_v_ext.text import printable, say
 
-__all__ = ["files_to_replace", "say_written", "user_agrees"]
-
 _MOST_NAMED = 5  # files in a question
 _OTHER_OUTPUT = "name another --output, or delete what is there"
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import OutputFile, UserError, report_user_errors
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.reading import nan_option, refuse_existing, say_note, trust_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import OutputFile
 from stylegan_v_ext.outputs import format_of
 from stylegan_v_ext.text import say
 

@@ -2,8 +2,10 @@
 
 import click
 
-from stylegan_v_ext.cli.common import FOLDER, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use, progress_bar
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
+from stylegan_v_ext.cli.types import FOLDER
 from stylegan_v_ext.text import say
 
 

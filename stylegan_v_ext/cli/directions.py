@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import (
     AT_LEAST_1,
     POSITIVE,
@@ -17,6 +18,7 @@ from stylegan_v_ext.cli.network_options import (
 )
 from stylegan_v_ext.cli.reading import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import OutputFile, SeedList
 from stylegan_v_ext.text import say
 
 _EPILOG = """

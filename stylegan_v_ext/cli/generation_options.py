@@ -5,10 +5,10 @@ from functools import partial, reduce
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, GridSize, LayerSpan, OutputPath, ScheduleType, SeedList
 from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.network_options import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SEED, class_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import PATH, GridSize, LayerSpan, OutputPath, ScheduleType, SeedList
 from stylegan_v_ext.generate.request import VideoRequest
 from stylegan_v_ext.outputs import VIDEO_FORMATS
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, OutputFile, UserError, files_to_replace, report_user_errors, say_written
+from stylegan_v_ext.cli.asking import files_to_replace, say_written
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
+from stylegan_v_ext.cli.types import PATH, OutputFile
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:

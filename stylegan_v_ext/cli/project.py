@@ -5,11 +5,13 @@ from functools import partial
 import click
 
 from stylegan_v_ext.cli import network_options as shared
-from stylegan_v_ext.cli.common import FOLDER, PATH, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.terminal import Terminal, request_of
+from stylegan_v_ext.cli.types import FOLDER, PATH
 from stylegan_v_ext.editing.requests import ProjectRequest
 
 _EPILOG = """

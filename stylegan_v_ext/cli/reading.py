@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import UserError
+from stylegan_v_ext.cli.errors import UserError
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
 

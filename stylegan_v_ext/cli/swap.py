@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import NOT_NEGATIVE, SETTINGS, class_option, device_option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.terminal import Terminal, request_of, usage_errors
+from stylegan_v_ext.cli.types import PATH, OutputFile, SeedList
 from stylegan_v_ext.editing.requests import SwapRequest
 
 _EPILOG = """

@@ -5,15 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan_v_ext.cli.common import (
-    UserError,
-    check_gpus,
-    device_to_use,
-    own_arguments,
-    progress_bar,
-    report_user_errors,
-)
+from stylegan_v_ext.cli.common import check_gpus, device_to_use, own_arguments, progress_bar
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.pointers import check_resume
 from stylegan_v_ext.cli.settings import given_options, training_options
 from stylegan_v_ext.cli.switches import Switch

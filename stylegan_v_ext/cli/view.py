@@ -2,11 +2,13 @@
 
 import click
 
-from stylegan_v_ext.cli.common import FOLDER, PATH, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import POSITIVE, SETTINGS, device_option, network_option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import FOLDER, PATH
 from stylegan_v_ext.text import say
 
 _EPILOG = """

@@ -9,18 +9,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from stylegan_v_ext.cli.common import (
-    OutputFile,
-    OutputPath,
-    PathText,
-    UserError,
-    files_to_replace,
-    report_user_errors,
-)
+from stylegan_v_ext.cli.asking import files_to_replace
 from stylegan_v_ext.cli.entry import Command, Group
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.patches import main as patches
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
+from stylegan_v_ext.cli.types import OutputFile, OutputPath, PathText
 
 PATHS = {"PATH", "DIR", "FILE", "NPZ", "NPZ:N", "PKL", "PKL|DIR", "DIR|ID", "DIR|latest|PKL", "PNG"}
 
