@@ -19,10 +19,7 @@ Formats: snapshots of this project; pickles of stylegan2-ada-pytorch and stylega
 StyleGAN3-T and -R); the StyleGAN-V release; rosinality's .pt; TensorFlow StyleGAN2; .safetensors
 with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its last.
 """
-_IMAGE = (
-    "Write an image generator that stock StyleGAN2-ADA and StyleGAN3 checkouts open (.pkl), this package installed "
-    "or not"
-)
+_IMAGE = "Write an image generator (.pkl) that stock StyleGAN2-ADA and StyleGAN3 checkouts open without this package"
 _CLASS = "With --image: class of a conditional video generator, whose motion depends on it"
 
 
@@ -36,7 +33,7 @@ def checkpoint() -> None:
 @trust_option
 @report_user_errors
 def inspect(file: str, *, trust_pickle: bool) -> None:
-    """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
+    """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source code is known."""
     from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.checkpoints.inspection import describe
 
@@ -49,7 +46,7 @@ def inspect(file: str, *, trust_pickle: bool) -> None:
 @click.argument("target", metavar="OUT", type=OutputFile("pkl", "safetensors"))
 @click.option("--image", cls=Switch, help=_IMAGE)
 @click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
-@click.option("--motion-seed", help="With --image: the motion it is a moment of", type=click.IntRange(min=0), default=0)
+@click.option("--motion-seed", help="With --image: motion seed of that video", type=click.IntRange(min=0), default=0)
 @click.option("--class", "class_index", help=_CLASS, type=click.IntRange(min=0))
 @trust_option
 @nan_option
@@ -65,7 +62,7 @@ def convert(
     trust_pickle: bool,
     allow_nan: bool,
 ) -> None:
-    """Write checkpoint IN as OUT, which must not exist yet; its ending says what it becomes.
+    """Write checkpoint IN as OUT, which must not exist yet; the ending of OUT chooses the format.
 
     \b
     OUT.pkl            a snapshot of this project

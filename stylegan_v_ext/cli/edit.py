@@ -39,7 +39,11 @@ _global = partial(click.option, cls=Option, group="Method global")
 @click.command(cls=Command, epilog=_EPILOG, context_settings=shared.SETTINGS)
 @shared.network_option(group="Videos")
 @_video("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
-@_video("--motion-seed", help="Their motion  [default: a motion of its own for each content]", type=shared.SEED)
+@_video(
+    "--motion-seed",
+    help="Motion seed of these videos  [default: a motion of its own for each content]",
+    type=shared.SEED,
+)
 @_video(
     "--projection",
     "projections",
@@ -51,7 +55,7 @@ _global = partial(click.option, cls=Option, group="Method global")
 @shared.class_option(group="Videos")
 @_text("--prompt", help="What the video is to look like", metavar="TEXT")
 @_text("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
-@_text("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
+@_text("--prompts", help="YAML file with several prompts", type=PATH, metavar="FILE")
 @_text(
     "--method",
     help="latent: move w by descent, for each video anew; global: a direction in style space, "
@@ -89,23 +93,23 @@ _global = partial(click.option, cls=Option, group="Method global")
 )
 @_global(
     "--disentangle",
-    help="global: leave out channels below that share of the largest relevance; more changes less besides",
+    help="global: leave out channels below that share of the largest relevance; a larger share changes less besides",
     type=click.FloatRange(0, 1),
     default=EditRequest.disentangle,
 )
 @_global(
     "--relevance",
-    help="global: file for what the channels do; measured if it is not there  [default: in the cache]",
+    help="global: file with the effects of the channels; measured if there is no such file  [default: in the cache]",
     type=OutputFile("safetensors"),
     metavar="FILE",
 )
 @_global(
     "--relevance-images",
-    help="global: random videos that it is measured on",
+    help="global: random videos on which the channels are measured",
     default=EditRequest.relevance_images,
     type=click.IntRange(1, 1024),
 )
-@_global("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
+@_global("--save-network", help="global: also write a network for each edit", cls=Switch)
 @click.option("--frames", help="Length of the MP4s", type=shared.AT_LEAST_1, default=EditRequest.frames)
 @shared.seed_option()
 @click.option("--output", help="Folder", default="edits", type=FOLDER, metavar="DIR")

@@ -34,18 +34,18 @@ Examples:
 through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figures of a run.
 """
 _NETWORK = "Checkpoint of a video or image model of this project, or a run folder"
-_REAL = "Data set, or folder or .zip of video files, to compare with in place of a network's"
-_FAKE = "Data set, or folder or .zip of video files, to compare in place of a network"
+_REAL = "Real videos that --fake is compared with: a data set, or a folder or .zip of video files"
+_FAKE = "Videos to measure in place of a network: a data set, or a folder or .zip of video files"
 _NAMES = "What to measure, see `stylegan-v metrics list`; the numbers in the names may be others"
 _DATA = "Data set to compare a network with  [default: the one it was trained on]"
 _MIRROR = "Count mirror images of the real videos as well  [default: as in training]"
 _REPEAT = "Measure that many times with other clips of both sides; mean and standard deviation"
 _DETECTORS = "Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]"
 _DETECTOR = "TorchScript file to look through in place of the usual network"
-_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: beside the network; with --fake none]"
+_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: that of the network; no file with --fake]"
 _RESOLUTION = "Side of frames from video files if neither side is a data set"
 _HOST = "stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]"
-_GPUS = "Processes to share the work; torchrun brings its own"
+_GPUS = "Processes that share the work; torchrun brings its own"
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=_EPILOG, context_settings=metric_pages.SETTINGS)

@@ -28,8 +28,8 @@ Examples:
 @click.option(
     "--image",
     "images",
-    help="StyleGAN2 image generator of any known format; may be given again, then "
-    "--split, --take and --blend-width go with it by order",
+    help="StyleGAN2 image generator of any known format; may be given again: the first --split, --take and "
+    "--blend-width belong to the first --image, and so on",
     type=PATH,
     metavar="PKL",
     required=True,
@@ -60,13 +60,13 @@ Examples:
 )
 @click.option(
     "--mapping",
-    help="Whose mapping network makes w; with image, that of the first --image",
+    help="Model whose mapping network makes w; image takes the first --image",
     type=click.Choice(["video", "image"]),
     default=SwapRequest.mapping,
 )
 @click.option(
     "--noise",
-    help="Noise inputs that image models have and the video model has not",
+    help="Noise inputs of image models that the video model lacks",
     type=click.Choice(["drop", "keep"]),
     default=SwapRequest.noise,
 )

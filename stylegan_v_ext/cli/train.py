@@ -45,8 +45,8 @@ def train(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:  # noqa:
     once, and what was saved before stays.
     """
     from stylegan_v_ext.distributed import Processes, launched_processes, relaunch
-    from stylegan_v_ext.runs.continuation import run_to_go_on
     from stylegan_v_ext.runs.processes import joined
+    from stylegan_v_ext.runs.resuming import run_to_go_on
 
     given = given_options(ctx)
     check_resume(values["resume"])
@@ -94,7 +94,7 @@ def _begin(values: dict[str, Any], given: set[str], processes: "Processes", *, d
 
 def _go_on(run_dir: Path, changes: dict[str, Any], device: str, processes: "Processes", *, dry_run: bool) -> None:
     """Go on with a run, with other values of the options that may change."""
-    from stylegan_v_ext.runs.continuation import check, reopen, train_on
+    from stylegan_v_ext.runs.resuming import check, reopen, train_on
 
     part = reopen(run_dir, changes, device=device, processes=processes)
     if dry_run:
