@@ -1,4 +1,4 @@
-"""Scripts of a checkout: run by us, or run by Python with a line of ours in them."""
+"""Scripts of a checkout: run by this package, or by Python after `python -m patches apply` has edited them."""
 
 import multiprocessing
 import runpy

@@ -1,4 +1,4 @@
-"""What is said about a data set before a run trains on it: what stops it, what is left out, what is worth knowing."""
+"""The check of a data set before a run trains on it: errors, videos that are left out, notes."""
 
 import shlex
 
@@ -61,7 +61,7 @@ def check_data(
 
 
 def _fault(path: str, report: Report, stopping: list[str], *, use_labels: bool) -> str:
-    """Return the first of the sentences about what stops a training, and what to do."""
+    """Return the first sentence about what stops a training, and what to do."""
     more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
     ways = [f"; {remedy}" for remedy in report.remedies] + [f"; see `stylegan-v data check {shlex.quote(path)}`"]
     if report.is_curable(use_labels=use_labels):
@@ -72,7 +72,7 @@ def _fault(path: str, report: Report, stopping: list[str], *, use_labels: bool) 
 
 
 def _notes(report: Report, *, use_labels: bool) -> list[str]:
-    """Return what is worth knowing about data that train; one sentence for all labels if training ignores them."""
+    """Return the notes on the data, with a single sentence about all labels if training ignores labels."""
     labels = [] if use_labels else report.label_problems + report.label_notes
     if not labels:
         return report.notes
@@ -81,7 +81,7 @@ def _notes(report: Report, *, use_labels: bool) -> list[str]:
 
 
 def _check_distance(max_dist: int, lengths: list[int]) -> None:
-    """Raise `ValueError` for a distance that no video has; say so if only some of the videos have it."""
+    """Raise `ValueError` for a distance that no video has; print a note if only some videos have it."""
     distances = [min(length, LONGEST_USED) - 1 for length in lengths]
     if max_dist > max(distances):
         seen = f", of which training sees {LONGEST_USED:,}" if max(lengths) > LONGEST_USED else ""
@@ -93,6 +93,6 @@ def _check_distance(max_dist: int, lengths: list[int]) -> None:
     if met < len(distances):
         say(
             f"Note: --max-dist={max_dist} is met in {met} of {len(distances)} videos; the others are too short, and "
-            "give what they have",
+            "give smaller distances",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""From options to a run that can begin: the data are checked, everything that options leave open is decided."""
+"""From options to a run that can begin: checks the data, and decides on everything that options leave open."""
 
 import os
 import tempfile
@@ -46,7 +46,7 @@ def prepare(
     processes: Processes = ALONE,
     progress: Progress = no_progress,
 ) -> Plan:
-    """Check what a new run is asked for, its data above all, and decide on what is left open.
+    """Check the options and the data of a new run, and decide on what the options leave open.
 
     A run in a host (`options.host`) needs the host entered already.
 

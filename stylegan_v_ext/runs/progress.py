@@ -1,4 +1,4 @@
-"""How the work of this package shows how far it is: callers hand in a bar, such as the command line's."""
+"""Progress of long work: the caller hands in a function that opens a bar."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Bar(Protocol):
-    """Shows how far one piece of work is."""
+    """A progress bar of a piece of work."""
 
     def update(self, steps: int, /) -> None:
         """Show that some more steps are done.
