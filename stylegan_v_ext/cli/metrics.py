@@ -37,12 +37,12 @@ _NETWORK = "Checkpoint of a video or image model of this project, or a run folde
 _REAL = "Real videos that --fake is compared with: a data set, or a folder or .zip of video files"
 _FAKE = "Videos to measure in place of a network: a data set, or a folder or .zip of video files"
 _NAMES = "What to measure, see `stylegan-v metrics list`; the numbers in the names may be others"
-_DATA = "Data set to compare a network with  [default: the one it was trained on]"
+_DATA = "Data set to compare a network with  [default: the data set of its training]"
 _MIRROR = "Count mirror images of the real videos as well  [default: as in training]"
 _REPEAT = "Measure that many times with other clips of both sides; mean and standard deviation"
 _DETECTORS = "Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]"
 _DETECTOR = "TorchScript file to look through in place of the usual network"
-_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: that of the network; no file with --fake]"
+_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: the network's; with --fake no file]"
 _RESOLUTION = "Side of frames from video files if neither side is a data set"
 _HOST = "stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]"
 _GPUS = "Processes that share the work; torchrun brings its own"
@@ -62,7 +62,7 @@ _GPUS = "Processes that share the work; torchrun brings its own"
 @click.option("--detector", help=_DETECTOR, type=PATH, metavar="FILE")
 @click.option("--outdir", help=_OUTDIR, type=FOLDER, metavar="DIR")
 @click.option("--resolution", help=_RESOLUTION, type=click.IntRange(min=8), default=256)
-@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)
+@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default="1")
 @click.option("--host", help=_HOST, type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")
 @click.option("--gpus", help=_GPUS, type=click.IntRange(min=1), default=1)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")

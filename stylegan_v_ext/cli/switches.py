@@ -33,7 +33,7 @@ class Switch(Option):
     """
 
     def __init__(self, param_decls: Sequence[str] | None = None, **settings: object) -> None:
-        shown = {"default": False, "show_default": "1" if settings.get("default") else False, "metavar": "[0|1]"}
+        shown = {"default": False, "show_default": bool(settings.get("default")), "metavar": "[0|1]"}
         super().__init__(param_decls, **{**shown, **settings, "type": YesNo()})  # type: ignore[arg-type]
 
     @property
