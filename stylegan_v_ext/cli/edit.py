@@ -39,11 +39,7 @@ _global = partial(click.option, cls=Option, group="Method global")
 @click.command(cls=Command, epilog=_EPILOG, context_settings=shared.SETTINGS)
 @shared.network_option(group="Videos")
 @_video("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
-@_video(
-    "--motion-seed",
-    help="Motion seed of these videos  [default: a motion of its own for each content]",
-    type=shared.SEED,
-)
+@_video("--motion-seed", help="Motion seed of all videos  [default: a motion for each content]", type=shared.SEED)
 @_video(
     "--projection",
     "projections",
