@@ -1,4 +1,4 @@
-"""`stylegan-v checkpoint`: what is in a file, and the same in another format."""
+"""`stylegan-v checkpoint`: show the contents of a file, and convert it to another format."""
 
 from pathlib import Path
 

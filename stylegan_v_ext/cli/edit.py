@@ -126,7 +126,7 @@ def edit(
     allow_nan: bool,
     **options: object,
 ) -> None:
-    """Change what a video shows by a text; its motion goes on as it was.
+    """Change what a video shows by a text; its motion stays the same.
 
     Writes an MP4 of before and after for each video and prompt, and with --method=latent the edited
     video as .npz, for gen_video.py --projection.

@@ -41,9 +41,9 @@ def train(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:  # noqa:
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
     fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C,
-    SIGTERM, SIGHUP and SIGUSR1 finish the step at hand, save and stop with exit code 128 + the signal's number;
-    --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
-    once, and what was saved before stays.
+    SIGTERM, SIGHUP and SIGUSR1 let the step finish, save and stop with exit code 128 + the signal's number;
+    --resume=DIR goes on from there as if the run had not stopped, bit for bit on a CPU. A second Ctrl-C stops
+    at once; files that were saved before stay.
     """
     from stylegan_v_ext.distributed import Processes, launched_processes, relaunch
     from stylegan_v_ext.runs.processes import joined

@@ -104,7 +104,9 @@ def check_options(config: RunConfig) -> None:
     if config.loss.compiled:
         raise ValueError("--compile=1 with --host: its loss runs networks as they are; leave --compile out")
     if config.machine.on_bad_frame == "skip":
-        raise ValueError("--on-bad-frame=skip with --host: its loop cannot say what was left out; leave it out")
+        raise ValueError(
+            "--on-bad-frame=skip with --host: its loop cannot say what was left out; leave --on-bad-frame out"
+        )
     if config.data.num_frames == 1:
         return
     mixing = {"--style-mixing": config.loss.style_mixing_prob, "--pl-weight": config.loss.pl_weight}

@@ -20,7 +20,7 @@ def check_data(
     max_dist: int | None = None,
     listener: Listener = SILENT,
 ) -> list[str]:
-    """Check a data set, and say on stderr what is left out and what is worth knowing.
+    """Check a data set; print on stderr which videos are left out, and notes.
 
     Args:
         path: The data set as the user calls it: a zip, a folder, shards or an address.
