@@ -1,4 +1,4 @@
-"""What a patch is, and how a text is edited by several."""
+"""What a patch is, and how several patches edit a text."""
 
 import importlib
 import pkgutil

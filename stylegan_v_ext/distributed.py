@@ -52,7 +52,7 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes files and speaks."""
+        """Whether this process writes files and prints; only process 0 does."""
         return self.rank == 0
 
     def sum_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
@@ -70,10 +70,11 @@ class Processes:
             gradient.copy_(total.view_as(gradient))
 
     def join_averages(self, before: torch.Tensor, after: torch.Tensor, beta: float, updates: int) -> None:
-        """Make one running average of those of all processes, in place in `after`.
+        """Merge the running averages of all processes into `after`, in place.
 
-        Each process made `updates` updates of after <- beta after + (1 - beta) x since `before`, which was the same in
-        all of them. The result weighs `before` as a single process that made all updates would.
+        Since `before`, which was the same in all processes, each process made `updates` updates
+        after <- beta after + (1 - beta) x. In the result `before` has the weight that it would have if a single
+        process had made the updates of all processes.
 
         Args:
             before: Average before the updates.
@@ -89,7 +90,7 @@ class Processes:
         after.copy_(before.lerp(new / self.count, 1 - kept**self.count))
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Return, for each flag, whether it is true in any process; no device has to be waited for.
+        """Return, for each flag, whether it is true in any process. The message does not wait for GPUs.
 
         Args:
             flags: Flags of this process.
@@ -138,7 +139,7 @@ def launched_processes() -> int:
 
 
 def own_share(device: str) -> tuple[int, int, str]:
-    """Find out which part of the work is this process's, if the processes need not talk to each other.
+    """Find the share of this process in work that needs no messages between processes.
 
     Args:
         device: "cpu", or "cuda" for the GPU of this process's number on this machine.
@@ -227,7 +228,7 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-    except psutil.Error:  # the process of somebody else, who may hide it
+    except psutil.Error:  # the process of another user, which may be hidden
         return True
 
 
@@ -271,7 +272,7 @@ def relaunch(count: int, module: str, arguments: Sequence[str]) -> int:
         arguments: Arguments of its command line.
 
     Returns:
-        Exit code of the processes, or that of the signal.
+        Exit code of the processes; 128 plus the number of a signal that this process got.
     """
     command = [
         sys.executable,

@@ -29,8 +29,7 @@ def execution(
 
     Args:
         seed: Seed of the random generators of PyTorch (all devices) and of NumPy, 0 ... 2**32 - 1. At the end of the
-            block they go on as if the block had not been there. None leaves them alone: what the block draws is missing
-            from them afterwards.
+            block they go on as if the block had not been there. None neither seeds nor restores them.
         bfloat16_on_cpu: Whether networks on a CPU compute in bfloat16. None keeps the setting.
         tf32: Whether convolutions and matrix products of float32 may round to TF32 on GPUs. None keeps the setting.
         cudnn_benchmark: Whether cuDNN chooses algorithms by timing them. None keeps the setting.

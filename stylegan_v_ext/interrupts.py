@@ -87,9 +87,9 @@ def interruptible(promise: str = "Finishing this step and saving") -> Iterator[S
 
 @contextmanager
 def ending() -> Iterator[None]:
-    """Let the same signals raise `EndedBySignal` inside the block, so that blocks that clean up do so.
+    """Let SIGINT, SIGTERM, SIGHUP and SIGUSR1 raise `EndedBySignal` inside the block, so that open blocks clean up.
 
-    The first SIGTERM, SIGHUP or SIGUSR1 counts; another Ctrl-C interrupts the cleaning as well.
+    After the first signal SIGTERM, SIGHUP and SIGUSR1 are ignored. Another Ctrl-C interrupts the cleaning, too.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -118,7 +118,7 @@ def _numbers() -> list[int]:
 
 @contextmanager
 def _handled_by(handler: _Handler) -> Iterator[None]:
-    """Send the signals to a handler inside the block. SIGHUP stays ignored if it was: `nohup` starts programs so."""
+    """Send the signals to a handler inside the block. SIGHUP stays ignored under `nohup`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,8 +1,8 @@
 """Keeping the memory that tensors on a CPU have used.
 
-PyTorch frees a tensor to the C library, and glibc gives large blocks back to the system at once. The next layer's
-tensor then arrives as new pages, each of which the processor stops for and clears: up to a fifth of the time of
-networks on large images.
+PyTorch frees a tensor to the C library, and glibc gives large blocks back to the system at once. The tensor of the next
+layer then needs new pages, and the system has to clear each of them: this takes up to a fifth of the time of networks
+on large images.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _MADV_HUGEPAGE = 14
 _DEFAULTS = {_MMAP_MAX: 65536, _TRIM_THRESHOLD: 2**17, _TOP_PAD: 2**17}  # from glibc's malloc.c
 _HUGE_PAGE = 2**21
-_AHEAD = 2**31 - _HUGE_PAGE  # addresses that are taken at first, memory only as it is used; mallopt takes an int
+_AHEAD = 2**31 - _HUGE_PAGE  # reserved addresses, without memory until they are used; mallopt takes an int
 
 _lock = threading.Lock()
-_blocks = 0  # that keep memory at the moment
+_blocks = 0  # number of blocks that keep memory now
 
 
 @contextlib.contextmanager
 def keep_freed_memory() -> Iterator[None]:
     """Make glibc use freed memory again, in huge pages, instead of giving it back to the system.
 
-    Inside the block the process stays as large as it was at its largest. At the end of the outermost block glibc has
+    Inside the block the process never becomes smaller. At the end of the outermost block glibc has
     its default settings again, and all free memory goes back to the system. Nothing happens on systems without glibc.
     """
     if platform.libc_ver()[0] != "glibc":
@@ -78,7 +78,7 @@ def _keep(libc: ctypes.CDLL) -> None:
 
 
 def _heaps() -> list[tuple[int, int]]:
-    """Return the first address of the heap and the address after its last."""
+    """Return the heaps, each by its first address and the address after its last."""
     with open("/proc/self/maps", encoding="utf-8") as file:
         lines = [line.split() for line in file]
     ranges = [line[0].split("-") for line in lines if line[-1] == "[heap]"]

@@ -73,9 +73,12 @@ def check_place(path: str | Path, formats: Sequence[str], *, or_folder: bool = T
     text, place = os.fspath(path), Path(path)
     is_file = format_of(path, formats, or_folder=or_folder) is not None
     if text == "-":
-        raise ValueError(f"- means standard output, which no results go to; name a {'folder' if or_folder else 'file'}")
+        raise ValueError(
+            f"- means standard output, but results go to files; name a {'folder' if or_folder else 'file'}"
+        )
     if is_file and place.is_dir():
-        raise ValueError(f"{text} is a folder; {'end it in / to write into it, or ' * or_folder}name another file")
+        way = "end it in / to write into it, or " if or_folder else ""
+        raise ValueError(f"{text} is a folder; {way}name another file")
     folder = place.parent if is_file else place
     there = next((parent for parent in (folder, *folder.parents) if os.path.lexists(parent)), folder)
     if os.path.lexists(there) and not there.is_dir():

@@ -1,13 +1,14 @@
-"""`stylegan-v checkpoint`: what is in a file, and the same in another format."""
+"""`stylegan-v checkpoint`: show the contents of a file, and convert it to another format."""
 
 from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import OutputFile, UserError, report_user_errors
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.reading import nan_option, refuse_existing, say_note, trust_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import OutputFile
 from stylegan_v_ext.outputs import format_of
 from stylegan_v_ext.text import say
 
@@ -18,10 +19,7 @@ Formats: snapshots of this project; pickles of stylegan2-ada-pytorch and stylega
 StyleGAN3-T and -R); the StyleGAN-V release; rosinality's .pt; TensorFlow StyleGAN2; .safetensors
 with its .json. A run folder stands for its best snapshot by fvd2048_16f, or its last.
 """
-_IMAGE = (
-    "Write an image generator that stock StyleGAN2-ADA and StyleGAN3 checkouts open (.pkl), this package installed "
-    "or not"
-)
+_IMAGE = "Write an image generator (.pkl) that stock StyleGAN2-ADA and StyleGAN3 checkouts open without this package"
 _CLASS = "With --image: class of a conditional video generator, whose motion depends on it"
 
 
@@ -35,7 +33,7 @@ def checkpoint() -> None:
 @trust_option
 @report_user_errors
 def inspect(file: str, *, trust_pickle: bool) -> None:
-    """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source is known."""
+    """Print what FILE (or a run folder, or a URL) holds: networks, sizes, labels, whether its source code is known."""
     from stylegan_v_ext.checkpoints import load
     from stylegan_v_ext.checkpoints.inspection import describe
 
@@ -48,7 +46,7 @@ def inspect(file: str, *, trust_pickle: bool) -> None:
 @click.argument("target", metavar="OUT", type=OutputFile("pkl", "safetensors"))
 @click.option("--image", cls=Switch, help=_IMAGE)
 @click.option("--time", help="With --image: the moment of a video, in frames", type=float, default=0.0)
-@click.option("--motion-seed", help="With --image: the motion it is a moment of", type=click.IntRange(min=0), default=0)
+@click.option("--motion-seed", help="With --image: motion seed of that video", type=click.IntRange(min=0), default=0)
 @click.option("--class", "class_index", help=_CLASS, type=click.IntRange(min=0))
 @trust_option
 @nan_option
@@ -64,7 +62,7 @@ def convert(
     trust_pickle: bool,
     allow_nan: bool,
 ) -> None:
-    """Write checkpoint IN as OUT, which must not exist yet; its ending says what it becomes.
+    """Write checkpoint IN as OUT, which must not exist yet; the ending of OUT chooses the format.
 
     \b
     OUT.pkl            a snapshot of this project

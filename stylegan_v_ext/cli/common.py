@@ -1,4 +1,4 @@
-"""What commands share: errors in one line, option types, questions, devices, progress bars."""
+"""What commands share: the device, a progress bar, their own words on the command line."""
 
 import contextlib
 import os
@@ -8,50 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan_v_ext.cli.asking import files_to_replace, say_written, user_agrees
-from stylegan_v_ext.cli.errors import UserError, report_user_errors
-from stylegan_v_ext.cli.types import (
-    FOLDER,
-    PATH,
-    FrameSize,
-    GridSize,
-    LayerSpan,
-    NameList,
-    OutputFile,
-    OutputPath,
-    PathText,
-    ScheduleType,
-    SeedList,
-)
+from stylegan_v_ext.cli.errors import UserError
 from stylegan_v_ext.text import printable, say
 
 if TYPE_CHECKING:
     import torch
     from click._termui_impl import ProgressBar
-
-__all__ = [
-    "FOLDER",
-    "PATH",
-    "FrameSize",
-    "GridSize",
-    "LayerSpan",
-    "NameList",
-    "OutputFile",
-    "OutputPath",
-    "PathText",
-    "ScheduleType",
-    "SeedList",
-    "UserError",
-    "check_gpus",
-    "computing",
-    "device_to_use",
-    "files_to_replace",
-    "own_arguments",
-    "progress_bar",
-    "report_user_errors",
-    "say_written",
-    "user_agrees",
-]
 
 _LONGEST_LABEL = 60
 

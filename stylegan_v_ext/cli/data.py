@@ -1,13 +1,14 @@
 """`stylegan-v data`: make and check data sets."""
 
-import re
 from typing import Any, cast
 
 import click
 
-from stylegan_v_ext.cli.common import FrameSize, UserError, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import progress_bar
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import Colour, FrameSize
 from stylegan_v_ext.text import say
 
 _SETTINGS = {"show_default": True, "max_content_width": 110}
@@ -33,23 +34,6 @@ _NO_RATE = (
     "Note: the frames a second are unknown and not recorded, so samples will play at 25; give videos a rate by --fps, "
     'and pictures by a dataset.json with {"fps": 25}, or the true rate, in SRC'
 )
-
-
-class Colour(click.ParamType):
-    """A colour like `#ff8000`, `black` or `white`: red, green and blue, 0 to 255."""
-
-    name = "COLOUR"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
-        """Return the three numbers of a colour."""
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        digits = {"black": "000000", "white": "ffffff"}.get(text.lower(), text.removeprefix("#"))
-        if re.fullmatch("[0-9a-fA-F]{6}", digits) is None:
-            self.fail(f"{text!r} is not a colour, such as #ff8000, black or white", param, ctx)
-        red, green, blue = bytes.fromhex(digits)
-        return red, green, blue
 
 
 @click.group(cls=Group)

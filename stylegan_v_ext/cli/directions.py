@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import (
     AT_LEAST_1,
     POSITIVE,
@@ -17,6 +18,7 @@ from stylegan_v_ext.cli.network_options import (
 )
 from stylegan_v_ext.cli.reading import nan_option, refuse_existing, trust_option
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import OutputFile, SeedList
 from stylegan_v_ext.text import say
 
 _EPILOG = """
@@ -32,12 +34,12 @@ Examples:
 @network_option()
 @click.option(
     "--method",
-    help="sefa: eigenvectors of the weights; pca: what random contents differ in; motion: what "
-    "random motions differ in",
+    help="sefa: eigenvectors of the weights; pca: principal components of random contents; "
+    "motion: principal components of random motions",
     type=click.Choice(["sefa", "pca", "motion"]),
     default="sefa",
 )
-@click.option("--count", help="How many", type=AT_LEAST_1, default=8)
+@click.option("--count", help="Number of directions", type=AT_LEAST_1, default=8)
 @click.option("--seeds", help="Contents of the preview", type=SeedList(), default="0", metavar="0-7,12")
 @click.option("--reach", help="Standard deviations to either side in the preview", type=POSITIVE, default=3.0)
 @class_option()
@@ -67,7 +69,7 @@ def directions(
 ) -> None:
     """Find directions of content or motion without any labels, and draw a strip of each.
 
-    In the preview a row is a direction, from minus to plus; the middle is as it was.
+    Each row of the preview is a direction, from minus to plus; the picture in the middle is unchanged.
     """
     from stylegan_v_ext.editing.directions import draw_directions, find_directions
     from stylegan_v_ext.generate.opening import open_network

@@ -2,8 +2,8 @@
 
 import click
 
-from stylegan_v_ext.cli.common import report_user_errors
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.text import say
 
 

@@ -5,12 +5,14 @@ from functools import partial
 import click
 
 from stylegan_v_ext.cli import network_options as shared
-from stylegan_v_ext.cli.common import FOLDER, PATH, OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.terminal import Terminal, request_of, usage_errors
+from stylegan_v_ext.cli.types import FOLDER, PATH, OutputFile, SeedList
 from stylegan_v_ext.editing.requests import EditRequest
 
 _EPILOG = """
@@ -37,7 +39,7 @@ _global = partial(click.option, cls=Option, group="Method global")
 @click.command(cls=Command, epilog=_EPILOG, context_settings=shared.SETTINGS)
 @shared.network_option(group="Videos")
 @_video("--seeds", help="Content seeds of the videos to edit", type=SeedList(), metavar="0-7,12")
-@_video("--motion-seed", help="Their motion  [default: a motion of its own for each content]", type=shared.SEED)
+@_video("--motion-seed", help="Motion seed of all videos  [default: a motion for each content]", type=shared.SEED)
 @_video(
     "--projection",
     "projections",
@@ -49,7 +51,7 @@ _global = partial(click.option, cls=Option, group="Method global")
 @shared.class_option(group="Videos")
 @_text("--prompt", help="What the video is to look like", metavar="TEXT")
 @_text("--neutral", help="What it looks like now; edits go from there to the prompt", metavar="TEXT")
-@_text("--prompts", help="A YAML file of many", type=PATH, metavar="FILE")
+@_text("--prompts", help="YAML file with several prompts", type=PATH, metavar="FILE")
 @_text(
     "--method",
     help="latent: move w by descent, for each video anew; global: a direction in style space, "
@@ -87,23 +89,23 @@ _global = partial(click.option, cls=Option, group="Method global")
 )
 @_global(
     "--disentangle",
-    help="global: leave out channels below that share of the largest relevance; more changes less besides",
+    help="global: leave out channels below that share of the largest relevance; a larger share changes less besides",
     type=click.FloatRange(0, 1),
     default=EditRequest.disentangle,
 )
 @_global(
     "--relevance",
-    help="global: file for what the channels do; measured if it is not there  [default: in the cache]",
+    help="global: file with the effects of the channels; measured if there is no such file  [default: in the cache]",
     type=OutputFile("safetensors"),
     metavar="FILE",
 )
 @_global(
     "--relevance-images",
-    help="global: random videos that it is measured on",
+    help="global: random videos on which the channels are measured",
     default=EditRequest.relevance_images,
     type=click.IntRange(1, 1024),
 )
-@_global("--save-network", help="global: also write each edit as a network of its own", cls=Switch)
+@_global("--save-network", help="global: also write a network for each edit", cls=Switch)
 @click.option("--frames", help="Length of the MP4s", type=shared.AT_LEAST_1, default=EditRequest.frames)
 @shared.seed_option()
 @click.option("--output", help="Folder", default="edits", type=FOLDER, metavar="DIR")
@@ -124,7 +126,7 @@ def edit(
     allow_nan: bool,
     **options: object,
 ) -> None:
-    """Change what a video shows by a text; its motion goes on as it was.
+    """Change what a video shows by a text; its motion stays the same.
 
     Writes an MP4 of before and after for each video and prompt, and with --method=latent the edited
     video as .npz, for gen_video.py --projection.

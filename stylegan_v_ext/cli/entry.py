@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-__all__ = ["LONGEST_MESSAGE", "Command", "Group", "edge", "printable_errors"]
-
 LONGEST_MESSAGE = 4000  # characters
 _inside = False
 

@@ -11,8 +11,6 @@ from stylegan_v_ext.cli.entry import LONGEST_MESSAGE, printable_errors
 from stylegan_v_ext.interrupts import EndedBySignal
 from stylegan_v_ext.text import printable, sentence
 
-__all__ = ["UserError", "report_user_errors"]
-
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan_v_ext.cli.common import UserError, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.generation_options import video_options
 from stylegan_v_ext.cli.network_options import SETTINGS, device_option, network_option
 from stylegan_v_ext.cli.reading import nan_option, trust_option

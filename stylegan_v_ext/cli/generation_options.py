@@ -5,10 +5,10 @@ from functools import partial, reduce
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, GridSize, LayerSpan, OutputPath, ScheduleType, SeedList
 from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.network_options import AT_LEAST_1, NOT_NEGATIVE, POSITIVE, SEED, class_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import PATH, GridSize, LayerSpan, OutputPath, ScheduleType, SeedList
 from stylegan_v_ext.generate.request import VideoRequest
 from stylegan_v_ext.outputs import VIDEO_FORMATS
 
@@ -31,7 +31,7 @@ _OPTIONS: list[_Decorator] = [
     ),
     _content(
         "--motion-seeds",
-        help="Motion seeds: one for all, one for each of --seeds, or several for a single "
+        help="Motion seeds: one seed for all contents, a seed for each content, or several for a single "
         "content  [default: a motion of its own for each content]",
         type=SeedList(),
         metavar="0-7,12",
@@ -56,13 +56,13 @@ _OPTIONS: list[_Decorator] = [
     _looks(
         "--trunc",
         "truncation",
-        help="Truncation psi: 1 is all the variety, 0.7 safer pictures; or by frame, like 0:0.5,99:1",
+        help="Truncation psi: 1 gives all the variety, 0.7 safer pictures; or by frame, like 0:0.5,99:1",
         type=ScheduleType(),
         default="1",
         metavar="PSI",
     ),
     _content(
-        "--decompose", help="A grid of every content with every motion: a column a content, a row a motion", cls=Switch
+        "--decompose", help="A grid of every content with every motion: columns share content, rows motion", cls=Switch
     ),
     _content("--interpolate", help="One video that goes from content to content while its motion goes on", cls=Switch),
     _time(
@@ -78,7 +78,12 @@ _OPTIONS: list[_Decorator] = [
         default=VideoRequest.motion_amplitude,
     ),
     _looks("--mix-seed", help="Styles of this content seed for the layers of --mix-layers", type=SEED),
-    _looks("--mix-layers", help="Their resolutions  [default: the upper half]", type=LayerSpan(), metavar="LOW-HIGH"),
+    _looks(
+        "--mix-layers",
+        help="Resolutions of these layers  [default: the upper half]",
+        type=LayerSpan(),
+        metavar="LOW-HIGH",
+    ),
     _looks(
         "--mix-weight",
         help="How much of these styles, or how much by frame like 0:0,99:1",
@@ -94,13 +99,16 @@ _OPTIONS: list[_Decorator] = [
     ),
     _looks(
         "--strength",
-        help="How far along it, in standard deviations; by frame for directions of content",
+        help="Distance along --direction, in standard deviations; or by frame, for directions of content",
         type=ScheduleType(),
         default="2",
         metavar="SIGMA",
     ),
     _files(
-        "--grid", help="One video with that many columns and rows, in place of one each", type=GridSize(), metavar="WxH"
+        "--grid",
+        help="One video with that many columns and rows, in place of single videos",
+        type=GridSize(),
+        metavar="WxH",
     ),
     _files(
         "--padding",
@@ -108,7 +116,7 @@ _OPTIONS: list[_Decorator] = [
         type=click.IntRange(0, 256),
         default=VideoRequest.padding,
     ),
-    _files("--labels", help="Write above each cell of a grid what it is", cls=Switch),
+    _files("--labels", help="Write a title above each cell of a grid", cls=Switch),
     _files(
         "--format",
         help="Format of the files in a folder; png, jpg: a folder of frames each  [default: mp4]",

@@ -3,7 +3,7 @@
 import sys
 
 from stylegan_v_ext import host
-from stylegan_v_ext.cli.common import UserError, report_user_errors
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.host.script import run_script
 
 _USAGE = "usage: python -m stylegan_v_ext.host DIR SCRIPT [ARGUMENTS]  (DIR: stylegan3 or stylegan2-ada-pytorch)"

@@ -1,13 +1,17 @@
 """The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders and progress."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, OutputFile, UserError, files_to_replace, report_user_errors, say_written
+from stylegan_v_ext.cli.asking import files_to_replace, say_written
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
+from stylegan_v_ext.cli.types import PATH, OutputFile
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:
@@ -26,8 +30,6 @@ def prepare_folders(outdir: str | None, detectors: str | None) -> None:
     Raises:
         UserError: If the folder cannot be made, or if there is no folder of detectors.
     """
-    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
-
     if outdir is not None:
         try:
             os.makedirs(outdir, exist_ok=True)
@@ -36,7 +38,27 @@ def prepare_folders(outdir: str | None, detectors: str | None) -> None:
     if detectors is not None:
         if not Path(detectors).is_dir():
             raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
-        os.environ[ENVIRONMENT] = os.path.abspath(detectors)
+        _look_into(detectors)
+
+
+def _look_into(detectors: str) -> None:
+    """Have the running command, and processes that it starts, look for detectors in a folder first."""
+    click.get_current_context().with_resource(_environment(os.path.abspath(detectors)))
+
+
+@contextlib.contextmanager
+def _environment(detectors: str) -> Iterator[None]:
+    """Name the folder of the detectors in the environment inside the block."""
+    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
+
+    before = os.environ.get(ENVIRONMENT)
+    os.environ[ENVIRONMENT] = detectors
+    try:
+        yield
+    finally:
+        os.environ.pop(ENVIRONMENT, None)
+        if before is not None:
+            os.environ[ENVIRONMENT] = before
 
 
 def show_progress(bar: "ProgressBar[int]", done: int, total: int) -> None:
@@ -59,11 +81,10 @@ def list_metrics() -> None:
 @report_user_errors
 def show_detectors(detectors: str | None) -> None:
     """Show which detectors are present, their checksums, and where to put those that are missing."""
-    from stylegan_v_ext.metrics.detectors import ENVIRONMENT
     from stylegan_v_ext.metrics.report import detector_lines
 
     if detectors is not None:
-        os.environ[ENVIRONMENT] = os.path.abspath(detectors)
+        _look_into(detectors)
     say(*detector_lines())
 
 

@@ -1,7 +1,6 @@
 """`stylegan-v metrics`: how far generated videos are from real ones."""
 
 import contextlib
-import os
 import time
 from functools import partial
 from pathlib import Path
@@ -9,16 +8,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from stylegan_v_ext.cli import common, metric_pages
-from stylegan_v_ext.cli.common import FOLDER, PATH
+from stylegan_v_ext.cli import metric_pages
+from stylegan_v_ext.cli.common import check_gpus, device_to_use, own_arguments, progress_bar
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.types import FOLDER, PATH, NameList
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:
     from stylegan_v_ext.distributed import Processes
-    from stylegan_v_ext.metrics.measurement import MeasureRequest
+    from stylegan_v_ext.metrics.measurement import Measurement
 
 _EPILOG = """
 \b
@@ -33,18 +34,18 @@ Examples:
 through and where to put these, `stylegan-v metrics plot RUN_DIR` draws the figures of a run.
 """
 _NETWORK = "Checkpoint of a video or image model of this project, or a run folder"
-_REAL = "Data set, or folder or .zip of video files, to compare with in place of a network's"
-_FAKE = "Data set, or folder or .zip of video files, to compare in place of a network"
+_REAL = "Real videos that --fake is compared with: a data set, or a folder or .zip of video files"
+_FAKE = "Videos to measure in place of a network: a data set, or a folder or .zip of video files"
 _NAMES = "What to measure, see `stylegan-v metrics list`; the numbers in the names may be others"
-_DATA = "Data set to compare a network with  [default: the one it was trained on]"
+_DATA = "Data set to compare a network with  [default: the data set of its training]"
 _MIRROR = "Count mirror images of the real videos as well  [default: as in training]"
 _REPEAT = "Measure that many times with other clips of both sides; mean and standard deviation"
 _DETECTORS = "Folder with the networks that metrics look through  [env: STYLEGAN_V_DETECTORS]"
 _DETECTOR = "TorchScript file to look through in place of the usual network"
-_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: beside the network; with --fake none]"
+_OUTDIR = "Folder of the files metric-NAME.jsonl, which get a line  [default: the network's; with --fake no file]"
 _RESOLUTION = "Side of frames from video files if neither side is a data set"
 _HOST = "stylegan3 or stylegan2-ada-pytorch checkout whose metrics to use  [env: STYLEGAN_HOST]"
-_GPUS = "Processes to share the work; torchrun brings its own"
+_GPUS = "Processes that share the work; torchrun brings its own"
 
 
 @click.group(cls=Group, invoke_without_command=True, epilog=_EPILOG, context_settings=metric_pages.SETTINGS)
@@ -52,7 +53,7 @@ _GPUS = "Processes to share the work; torchrun brings its own"
 @click.option("--real", help=_REAL, type=PATH, metavar="PATH")
 @click.option("--fake", help=_FAKE, type=PATH, metavar="PATH")
 @click.option(
-    "--metrics", "--metric", "metrics", help=_NAMES, metavar="NAME,...", type=common.NameList(), default="fvd2048_16f"
+    "--metrics", "--metric", "metrics", help=_NAMES, metavar="NAME,...", type=NameList(), default="fvd2048_16f"
 )
 @click.option("--data", help=_DATA, type=PATH, metavar="PATH")
 @click.option("--mirror", help=_MIRROR, cls=Switch, default=None)
@@ -61,16 +62,14 @@ _GPUS = "Processes to share the work; torchrun brings its own"
 @click.option("--detector", help=_DETECTOR, type=PATH, metavar="FILE")
 @click.option("--outdir", help=_OUTDIR, type=FOLDER, metavar="DIR")
 @click.option("--resolution", help=_RESOLUTION, type=click.IntRange(min=8), default=256)
-@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)
+@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default="1")
 @click.option("--host", help=_HOST, type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")
-@click.option(
-    "--gpus", help="Processes to share the work; torchrun brings its own", type=click.IntRange(min=1), default=1
-)
+@click.option("--gpus", help=_GPUS, type=click.IntRange(min=1), default=1)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")
 @trust_option
 @nan_option
 @click.pass_context
-@common.report_user_errors
+@report_user_errors
 def metrics(
     ctx: click.Context,
     detectors: str | None,
@@ -87,8 +86,12 @@ def metrics(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from stylegan_v_ext.distributed import join, launched_processes, relaunch
-    from stylegan_v_ext.metrics.measurement import MeasureRequest
+    import torch
+
+    from stylegan_v_ext.distributed import launched_processes, relaunch
+    from stylegan_v_ext.host.measuring import opened_in_host
+    from stylegan_v_ext.metrics.measurement import MeasureRequest, open_measurement
+    from stylegan_v_ext.runs.processes import joined
 
     try:
         request = MeasureRequest(**cast("dict[str, Any]", options))
@@ -100,35 +103,27 @@ def metrics(
     request.check()
     metric_pages.prepare_folders(outdir, detectors)
     if gpus > 1 and launched_processes() == 1:
-        common.check_gpus(gpus, device)
-        ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *common.own_arguments(ctx)]))
-    processes, device = join(str(common.device_to_use(device)))
-    with contextlib.ExitStack() as stack:
-        if not processes.leads:
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-        _measure_all(request, host, outdir, device, processes)
-    processes.leave()
+        check_gpus(gpus, device)
+        ctx.exit(relaunch(gpus, "stylegan_v_ext.cli.main", ["metrics", *own_arguments(ctx)]))
+    with joined(str(device_to_use(device))) as (processes, own_device), contextlib.ExitStack() as stack:
+        place = torch.device(own_device)
+        if host is None:
+            opened = open_measurement(request, place, processes=processes)
+        else:
+            opened = stack.enter_context(opened_in_host(request, host, place, processes=processes))
+        _measure_all(opened, outdir, processes)
 
 
-def _measure_all(
-    request: "MeasureRequest", host: str | None, outdir: str | None, device: str, processes: "Processes"
-) -> None:
-    import torch
-
-    from stylegan_v_ext.host.measuring import open_in_host
+def _measure_all(opened: "Measurement", outdir: str | None, processes: "Processes") -> None:
+    """Measure what was opened; print the results, and add them to the files of results."""
     from stylegan_v_ext.metrics.evaluate import append_result, result_line
-    from stylegan_v_ext.metrics.measurement import open_measurement
     from stylegan_v_ext.metrics.report import result_lines
 
-    if host is None:
-        opened = open_measurement(request, torch.device(device), processes=processes)
-    else:
-        opened = open_in_host(request, host, torch.device(device), processes=processes)
     say(*opened.notes, err=True)
     folder = Path(outdir) if outdir else opened.folder
     for number, (name, run) in enumerate(opened.runs.items()):
         started = time.time()
-        with common.progress_bar(1, name) as bar:
+        with progress_bar(1, name) as bar:
             result = run(partial(metric_pages.show_progress, bar))
         seconds = time.time() - started
         line = result_line(name, result, seconds, opened.snapshot)

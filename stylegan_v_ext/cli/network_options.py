@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import click
 
-from stylegan_v_ext.cli.common import PATH
 from stylegan_v_ext.cli.grouping import Option
+from stylegan_v_ext.cli.types import PATH
 
 SETTINGS = {"show_default": True, "max_content_width": 110}
 """Context settings of the commands."""

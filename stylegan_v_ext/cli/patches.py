@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import report_user_errors, user_agrees
+from stylegan_v_ext.cli.asking import user_agrees
 from stylegan_v_ext.cli.entry import Group
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.host.checkout import recognise
 

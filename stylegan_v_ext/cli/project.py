@@ -5,11 +5,13 @@ from functools import partial
 import click
 
 from stylegan_v_ext.cli import network_options as shared
-from stylegan_v_ext.cli.common import FOLDER, PATH, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.grouping import Option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.terminal import Terminal, request_of
+from stylegan_v_ext.cli.types import FOLDER, PATH
 from stylegan_v_ext.editing.requests import ProjectRequest
 
 _EPILOG = """
@@ -39,24 +41,26 @@ _descent = partial(click.option, cls=Option, group="Descent")
     metavar="FILE",
 )
 @_clip("--images", help="The clip, a folder (or zip) of frames", type=PATH, metavar="DIR")
-@_clip("--frames", help="How many frames of it  [default: all]", type=click.IntRange(min=2))
+@_clip("--frames", help="Number of frames to take  [default: all]", type=click.IntRange(min=2))
 @_clip(
     "--skip",
-    help="Leave out that many frames at its beginning",
+    help="Leave out that many frames at the beginning",
     type=click.IntRange(min=0),
     default=ProjectRequest.skip,
 )
-@_clip("--fps", help="Resample the clip to that rate, best the training data's", type=shared.POSITIVE)
+@_clip(
+    "--fps", help="Resample the clip to that frame rate; the rate of the training data is best", type=shared.POSITIVE
+)
 @_clip(
     "--start",
-    help="Time that its first frame gets, in frames of the training data",
+    help="Time of the first frame, in frames of the training data",
     type=shared.NOT_NEGATIVE,
     default=ProjectRequest.start,
 )
 @_descent(
     "--space",
-    help="One w for all layers (closer to what the network knows, easier to edit), or one for "
-    "each (closer to the clip)",
+    help="w: the same w for all layers (closer to what the network knows, easier to edit); w+: a w for each layer "
+    "(closer to the clip)",
     type=click.Choice(["w", "w+"]),
     default=ProjectRequest.space,
 )
@@ -96,7 +100,7 @@ _descent = partial(click.option, cls=Option, group="Descent")
 )
 @_descent(
     "--tune",
-    help="Then fit the network itself to the clip for that many steps (pivotal tuning), and write it as tuned.pkl",
+    help="Steps of pivotal tuning, which then fits the network itself to the clip; writes it as tuned.pkl",
     type=click.IntRange(min=0),
     default=ProjectRequest.tune,
 )

@@ -1,15 +1,12 @@
-"""What commands that read a checkpoint share: two options, the notes about what was read, a check of the output."""
+"""What commands that read a checkpoint share: two options, a note, a check of the output."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from stylegan_v_ext.cli.common import UserError
+from stylegan_v_ext.cli.errors import UserError
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.text import say
-
-_MOST_NOTES = 100  # a file may hold any number of them
 
 trust_option = click.option(
     "--trust-pickle", cls=Switch, help="Unpickle as Python does, which RUNS the code in the file"
@@ -19,18 +16,8 @@ nan_option = click.option(
 )
 
 
-def say_notes(notes: Sequence[str]) -> None:
-    """Print on stderr what had to be decided to read a network.
-
-    Args:
-        notes: The `notes` of a `NetworkData`; the first 100 are printed.
-    """
-    for note in notes[:_MOST_NOTES]:
-        say_note(note)
-
-
 def say_note(note: str) -> None:
-    """Print a sentence about a decision on stderr."""
+    """Print a note on stderr."""
     say(f"Note: {note}", err=True)
 
 

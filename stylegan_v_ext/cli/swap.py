@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import click
 
-from stylegan_v_ext.cli.common import PATH, OutputFile, SeedList, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import NOT_NEGATIVE, SETTINGS, class_option, device_option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.terminal import Terminal, request_of, usage_errors
+from stylegan_v_ext.cli.types import PATH, OutputFile, SeedList
 from stylegan_v_ext.editing.requests import SwapRequest
 
 _EPILOG = """
@@ -26,8 +28,8 @@ Examples:
 @click.option(
     "--image",
     "images",
-    help="StyleGAN2 image generator of any known format; may be given again, then "
-    "--split, --take and --blend-width go with it by order",
+    help="StyleGAN2 image generator of any known format; may be given again: the first --split, --take and "
+    "--blend-width belong to the first --image, and so on",
     type=PATH,
     metavar="PKL",
     required=True,
@@ -58,13 +60,13 @@ Examples:
 )
 @click.option(
     "--mapping",
-    help="Whose mapping network makes w; with image, that of the first --image",
+    help="Model whose mapping network makes w; image takes the first --image",
     type=click.Choice(["video", "image"]),
     default=SwapRequest.mapping,
 )
 @click.option(
     "--noise",
-    help="Noise inputs that image models have and the video model has not",
+    help="Noise inputs of image models that the video model lacks",
     type=click.Choice(["drop", "keep"]),
     default=SwapRequest.noise,
 )

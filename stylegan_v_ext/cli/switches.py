@@ -7,8 +7,6 @@ import click
 
 from stylegan_v_ext.cli.grouping import Option
 
-__all__ = ["Switch", "YesNo", "spelled_out"]
-
 _TRUE = ("1", "true", "yes", "on", "t", "y")
 _FALSE = ("0", "false", "no", "off", "f", "n")
 

@@ -5,18 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan_v_ext.cli.common import (
-    UserError,
-    check_gpus,
-    device_to_use,
-    own_arguments,
-    progress_bar,
-    report_user_errors,
-)
+from stylegan_v_ext.cli.common import check_gpus, device_to_use, own_arguments
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.pointers import check_resume
 from stylegan_v_ext.cli.settings import given_options, training_options
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.text import say
 
@@ -46,13 +41,13 @@ def train(ctx: click.Context, *, dry_run: bool, **values: Any) -> None:  # noqa:
 
     Writes to a new folder in --outdir: log.txt, stats.jsonl, sample sheets (reals.png, fakes*.png,
     fakes*.mp4) and snapshots (network-snapshot-*.pkl), which gen_video.py turns into videos. Ctrl-C,
-    SIGTERM, SIGHUP and SIGUSR1 finish the step at hand, save and stop with exit code 128 + the signal's number;
-    --resume=DIR goes on from there as if nothing had been, bit for bit on a CPU. A second Ctrl-C stops at
-    once, and what was saved before stays.
+    SIGTERM, SIGHUP and SIGUSR1 let the step finish, save and stop with exit code 128 + the signal's number;
+    --resume=DIR goes on from there as if the run had not stopped, bit for bit on a CPU. A second Ctrl-C stops
+    at once; files that were saved before stay.
     """
     from stylegan_v_ext.distributed import Processes, launched_processes, relaunch
-    from stylegan_v_ext.runs.continuation import run_to_go_on
     from stylegan_v_ext.runs.processes import joined
+    from stylegan_v_ext.runs.resuming import run_to_go_on
 
     given = given_options(ctx)
     check_resume(values["resume"])
@@ -86,7 +81,7 @@ def _begin(values: dict[str, Any], given: set[str], processes: "Processes", *, d
             raise click.UsageError(f"Missing option '--{name}'; or go on with a run by --resume=DIR")
     with inside(values["host"] or None) as host:
         options = TrainOptions(**{**values, "host": host})
-        plan = prepare(options, given=given, trial=dry_run, processes=processes, progress=progress_bar)
+        plan = prepare(options, given=given, trial=dry_run, processes=processes, listener=Terminal())
         say(*describe(plan.config, plan.classes))
         if host is not None:
             say(f"Engine: the training loop of {host}", "")
@@ -100,7 +95,7 @@ def _begin(values: dict[str, Any], given: set[str], processes: "Processes", *, d
 
 def _go_on(run_dir: Path, changes: dict[str, Any], device: str, processes: "Processes", *, dry_run: bool) -> None:
     """Go on with a run, with other values of the options that may change."""
-    from stylegan_v_ext.runs.continuation import check, reopen, train_on
+    from stylegan_v_ext.runs.resuming import check, reopen, train_on
 
     part = reopen(run_dir, changes, device=device, processes=processes)
     if dry_run:

@@ -10,20 +10,6 @@ import click
 from stylegan_v_ext.outputs import check_place, format_of
 from stylegan_v_ext.text import printable
 
-__all__ = [
-    "FOLDER",
-    "PATH",
-    "FrameSize",
-    "GridSize",
-    "LayerSpan",
-    "NameList",
-    "OutputFile",
-    "OutputPath",
-    "PathText",
-    "ScheduleType",
-    "SeedList",
-]
-
 _MOST_SEEDS = 1_000_000
 
 
@@ -145,6 +131,23 @@ class FrameSize(click.ParamType):
         if not 0 < height <= width:
             self.fail(f"height {height} is not between 1 and the width {width}", param, ctx)
         return width, height
+
+
+class Colour(click.ParamType):
+    """A colour like `#ff8000`, `black` or `white`: red, green and blue, 0 to 255."""
+
+    name = "COLOUR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
+        """Return the three numbers of a colour."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        digits = {"black": "000000", "white": "ffffff"}.get(text.lower(), text.removeprefix("#"))
+        if re.fullmatch("[0-9a-fA-F]{6}", digits) is None:
+            self.fail(f"{text!r} is not a colour, such as #ff8000, black or white", param, ctx)
+        red, green, blue = bytes.fromhex(digits)
+        return red, green, blue
 
 
 class PathText(click.ParamType):

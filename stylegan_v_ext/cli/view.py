@@ -2,11 +2,13 @@
 
 import click
 
-from stylegan_v_ext.cli.common import FOLDER, PATH, device_to_use, report_user_errors
+from stylegan_v_ext.cli.common import device_to_use
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.network_options import POSITIVE, SETTINGS, device_option, network_option
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import FOLDER, PATH
 from stylegan_v_ext.text import say
 
 _EPILOG = """
@@ -28,21 +30,26 @@ Examples:
 @click.option(
     "--clip",
     "model",
-    help="A CLIP model for edits by text: a folder, or an id of the Hugging Face "
-    "hub; the first time it measures the network",
+    help="A CLIP model for edits by text: a folder, or an id of the Hugging Face hub; its first use measures the "
+    "network",
     type=PATH,
     metavar="DIR|ID",
 )
 @click.option(
-    "--relevance-images", help="Random videos that it is measured on", default=16, type=click.IntRange(1, 1024)
+    "--relevance-images",
+    help="Random videos on which the network is measured for edits by text",
+    default=16,
+    type=click.IntRange(1, 1024),
 )
 @click.option(
     "--address",
-    help="Who can reach the page: 127.0.0.1 is this machine alone, 0.0.0.0 everybody",
+    help="Address of the page: only this machine reaches 127.0.0.1, every machine reaches 0.0.0.0",
     default="127.0.0.1",
     metavar="IP",
 )
-@click.option("--port", help="[default: the first that is free from 7860 on]", type=click.IntRange(1, 65535))
+@click.option(
+    "--port", help="Port of the page  [default: the first free port from 7860 on]", type=click.IntRange(1, 65535)
+)
 @click.option("--fps", help="Frames a second of exports and of playing", default=25.0, type=POSITIVE)
 @click.option("--output", help="Folder for exported videos", default="out", type=FOLDER, metavar="DIR")
 @device_option()

@@ -1,7 +1,8 @@
 """Configuration: what a user asks for (`TrainOptions`), and what a run works with (`RunConfig`).
 
-`build_config` makes the second of the first. Every value is a typed field with a sentence, a unit and bounds; the
-options of the command line, their help, the checks, and the table of options in the documentation come from the fields.
+`build_config` makes a `RunConfig` of `TrainOptions`. Every value is a typed field with a sentence, a unit and bounds.
+The options of the command line, their help, the checks, and the table of options in the documentation come from the
+fields.
 """
 
 from typing import TYPE_CHECKING

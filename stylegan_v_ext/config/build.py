@@ -159,8 +159,8 @@ def _is_mixed(o: TrainOptions, device: str) -> bool:
 def _optimizers(o: TrainOptions, resolution: int) -> tuple[OptimizerConfig, OptimizerConfig]:
     """Return the optimizers of generator and discriminator.
 
-    A lazy phase for the generator slows its optimizer down by itself, to 4/5, as it does the discriminator's
-    (StyleGAN2, appendix B); without such a phase that is the default.
+    A lazy phase lowers the learning rate of its optimizer, for the generator to 4/5 (StyleGAN2, appendix B). Without
+    path length regularisation the generator has no lazy phase, so its default is the lower rate.
     """
     lr = 0.0025 if resolution < 1024 else 0.002
     discriminator = OptimizerConfig(lr=o.dlr if o.dlr is not None else lr, betas=(0.0, 0.99), reg_interval=16)

@@ -1,7 +1,7 @@
 """Check of a JSON document that a stranger may have written, before anything in it is used.
 
-What may be in a document is a tree of `Entries` and `Leaf`, which the fields of the configuration make: types, ranges
-and choices are written down there and nowhere else.
+A tree of `Entries` and `Leaf` says what a document may hold. It is made from the fields of the configuration, which
+alone state types, ranges and choices.
 """
 
 from collections.abc import Mapping
@@ -119,6 +119,6 @@ def _check_entries(value: Mapping[str, object], expected: Entries, path: str) ->
 
 def _check_text(value: str, expected: Leaf, where: str) -> None:
     if len(value) > _LONGEST_TEXT or "\0" in value:
-        raise ValueError(f"{where} is {shown_value(value)}, a text of {len(value)} characters that nothing here has")
+        raise ValueError(f"{where} is {shown_value(value)}, which is too long or holds a zero character")
     if expected.choices and value not in expected.choices:
         raise ValueError(f"{where} is {shown_value(value)}, which is not one of {', '.join(expected.choices)}")

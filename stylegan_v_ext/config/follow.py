@@ -1,4 +1,4 @@
-"""Networks of a run that starts from other networks: they take the sizes of those."""
+"""Sizes of the networks of a run that starts from other networks."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields, replace

@@ -313,9 +313,11 @@ def recorded_fields() -> list[dataclasses.Field]:
 def _check_frames(options: TrainOptions) -> None:
     """Raise `ValueError` unless the number of frames fits the preset and the largest distance."""
     frames = options.clip_frames
-    if options.preset.makes_images != (frames == 1):
-        names = " or ".join(IMAGE_PRESETS)
-        raise ValueError(f"--num-frames={frames} with --cfg={options.cfg}: 1 frame is what {names} means")
+    asked = f"--num-frames={frames} with --cfg={options.cfg}"
+    if options.preset.makes_images and frames != 1:
+        raise ValueError(f"{asked}, which makes single frames; leave --num-frames out, or choose a video model")
+    if frames == 1 and not options.preset.makes_images:
+        raise ValueError(f"{asked}, which makes videos; use 2 frames or more, or --cfg={' or '.join(IMAGE_PRESETS)}")
     if options.max_dist < frames - 1:
         room = f"--max-dist={options.max_dist} has no room for {frames} frames"
         raise ValueError(f"{room}; use --max-dist={frames - 1} or more")

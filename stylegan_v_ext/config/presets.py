@@ -13,7 +13,7 @@ class Preset(NamedTuple):
         strategy: How motion codes are made of motion noise, "conv" or "lstm" (StyleGAN-V, section 3.2).
         amplitude: Whether the amplitudes of the positional encoding are learned (StyleGAN-V, section 3.2).
         time_conditioning: How the distances in time enter the discriminator: "modulate" its layers (StyleGAN-V,
-            section 3.3), or "project" its last features alone.
+            section 3.4), or "project" its last features alone.
         use_noise: Whether the generator adds noise to pixels (StyleGAN2).
     """
 

@@ -19,16 +19,16 @@ class MappingConfig(Checked):
 
     num_layers: int = setting("Number of fully connected layers", default=2, low=1, high=64)
     lr_multiplier: float | None = setting(
-        "Learning rate relative to the other layers; None for the network's own", default=None
+        "Learning rate relative to the other layers; None for the default of the network", default=None
     )
     w_avg_beta: float | None = setting(
-        "Decay of the running average of w; None for the network's own", default=None, low=0, high=1
+        "Decay of the running average of w; None for the default of the network", default=None, low=0, high=1
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class MotionConfig(Checked):
-    """Motion codes and their positional encoding (StyleGAN-V, sections 3.2 and 3.3)."""
+    """Motion codes and their positional encoding (StyleGAN-V, section 3.2)."""
 
     z_dim: int = setting("Size of the motion noise", default=512, low=1, high=2**14)
     code_dim: int = setting("Size of the motion codes", default=512, low=1, high=2**14)
@@ -37,7 +37,7 @@ class MotionConfig(Checked):
     amplitude: bool = setting("Whether amplitudes are learned", default=True)
     strategy: str = setting("How motion codes are made of motion noise", default="conv", choices=("conv", "lstm"))
     kernel_size: int | None = setting(
-        "Kernel of the convolutions over anchors; None for the network's own", default=None, low=1, high=255
+        "Kernel of the convolutions over anchors; None for the default of the network", default=None, low=1, high=255
     )
 
 
@@ -252,7 +252,7 @@ class RunConfig(Checked):
     options: dict[str, Any] = setting("What the user asked for, by option", factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what is right in each part by itself and wrong together; texts are for readers of the document."""
+        """Check that the parts fit together. Messages name the entries of `training_options.json`."""
         super().__post_init__()
         if self.batch.size % self.batch.per_gpu:
             raise ValueError(f"batch_size {self.batch.size} is not a multiple of batch_gpu {self.batch.per_gpu}")
@@ -266,4 +266,8 @@ class RunConfig(Checked):
         if self.ada.target is not None and self.augmentation is None:
             raise ValueError("ada_target is given without augment_kwargs")
         if bool(self.loss.pl_weight) != (self.generator_optimizer.reg_interval is not None):
-            raise ValueError("G_reg_interval is for a pl_weight above 0, and no other")
+            interval, weight = self.generator_optimizer.reg_interval, self.loss.pl_weight
+            raise ValueError(
+                f"G_reg_interval {interval} and pl_weight {weight:g} do not fit: a weight above 0 needs an interval, "
+                "and an interval needs a weight"
+            )

@@ -1,4 +1,4 @@
-"""The dictionaries of stock training loops, which `training_options.json` keeps, and nothing else knows.
+"""The dictionaries of stock training loops and of `training_options.json`, which no other module knows.
 
 A row of the table joins an entry of the document, such as `G_kwargs.z_dim`, with a field of `RunConfig`, such as
 `generator.z_dim`. From the rows come both directions and the check of a document by a stranger.
@@ -32,7 +32,7 @@ SLOT_OF = {
 _EVERY = "in every document"
 _NEWER = "absent from documents of earlier versions, which meant the default"
 _IF_SET = "absent while the value is None, False or empty"
-_WITH_PART = "absent, with all that is beside it, while the part of the configuration is None"
+_WITH_PART = "absent, like all entries beside it, while the part of the configuration is None"
 _OR_NULL = "null while the part of the configuration is None"
 
 _NETWORK = ("channel_base", "channel_max", "num_fp16_res", "conv_clamp")

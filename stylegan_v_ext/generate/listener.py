@@ -1,7 +1,7 @@
 """What long work tells its caller: messages, how far it is, which files it writes.
 
-The functions of `generate` and `editing` take a `Listener`. The one of this module is silent; the command line has one
-that prints and draws bars.
+The functions of `generate`, `editing` and `runs` take a `Listener`. The one of this module is silent; the command line
+has one that prints and draws bars.
 """
 
 import contextlib

@@ -3,6 +3,7 @@
 import torch
 
 from stylegan_v_ext.classes import construct
+from stylegan_v_ext.strip import pack_strip, unpack_strip
 from torch_utils import persistence
 
 
@@ -37,14 +38,11 @@ class ClipAugmentPipe(torch.nn.Module):
         Raises:
             ValueError: If the strip does not divide into square frames.
         """
-        n, c, height, width = strip.shape
-        if height % width:
-            raise ValueError(f"a strip of height {height} does not divide into square frames of width {width}")
-        frames = strip.reshape(n, c, height // width, width, width).unbind(2)
+        frames = unpack_strip(strip).unbind(1)
         devices = [strip.device] if strip.device.type == "cuda" else []
         results = []
         for frame in frames[:-1]:
             with torch.random.fork_rng(devices):
                 results.append(self.pipe(frame, **kwargs))
         results.append(self.pipe(frames[-1], **kwargs))
-        return torch.stack(results, dim=2).reshape(n, c, height, width)
+        return pack_strip(torch.stack(results, dim=1))

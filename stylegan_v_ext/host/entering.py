@@ -49,7 +49,7 @@ def enter(path: str | Path) -> Checkout:
                 "so leave that one first"
             )
         return checkout
-    with contextlib.ExitStack() as stack:  # of plain callbacks, which nothing calls if the process ends inside
+    with contextlib.ExitStack() as stack:  # plain callbacks: nothing calls them if the process ends inside
         _enter(checkout, stack)
         _entry = _Entry(checkout, stack.pop_all())
     return checkout

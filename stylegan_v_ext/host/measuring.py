@@ -1,11 +1,14 @@
 """Measuring a network by the metrics of a stylegan3 or stylegan2-ada-pytorch checkout."""
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 
 import torch
 
 from stylegan_v_ext.distributed import Processes
-from stylegan_v_ext.host import enter, import_module
+from stylegan_v_ext.host.entering import entered
+from stylegan_v_ext.host.importer import import_module
 from stylegan_v_ext.host.metrics import valid_metrics
 from stylegan_v_ext.metrics.catalogue import check_metrics
 from stylegan_v_ext.metrics.comparison import ProgressFn, Result
@@ -13,24 +16,32 @@ from stylegan_v_ext.metrics.measurement import Measurement, MeasureRequest
 from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
 
 
-def open_in_host(request: MeasureRequest, host: str, device: torch.device, *, processes: Processes) -> Measurement:
-    """Open what a request asks to measure by the metrics of a checkout.
+@contextlib.contextmanager
+def opened_in_host(
+    request: MeasureRequest, host: str, device: torch.device, *, processes: Processes
+) -> Iterator[Measurement]:
+    """Open what a request asks to measure by the metrics of a checkout, which the process is inside of for the block.
 
     Args:
         request: The request, which names a network.
         host: Folder of the checkout.
-        device: Where networks compute.
-        processes: The processes that share the work; all of them call this.
+        device: Device on which networks compute.
+        processes: The processes that share the work; all of them call this function.
 
-    Returns:
-        The measurement; nothing is measured yet.
+    Yields:
+        The measurement; nothing is measured yet. Its functions work inside the block alone.
 
     Raises:
         ValueError: If the folder is no checkout, if a name is unknown to it, or if the network cannot be measured.
         CheckpointError: If the network cannot be read.
     """
+    with entered(host):
+        yield _open(request, host, device, processes)
+
+
+def _open(request: MeasureRequest, host: str, device: torch.device, processes: Processes) -> Measurement:
+    """Open what a request asks to measure; the checkout has been entered."""
     assert request.network is not None
-    enter(host)
     valid = valid_metrics()
     for name in request.metrics:
         if name not in valid:

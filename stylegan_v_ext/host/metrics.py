@@ -19,10 +19,10 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 
 
 class Monitor(Protocol):
-    """What a checkout shows the progress of a metric with.
+    """The progress monitor of a checkout, as its metrics use it.
 
     Attributes:
-        num_items: How many items there are; None if that is unknown.
+        num_items: Number of items; None if it is unknown.
     """
 
     num_items: int | None
@@ -31,11 +31,11 @@ class Monitor(Protocol):
         """Return a monitor for a part of the work."""
 
     def update(self, cur_items: int) -> object:
-        """Show that so many items are done."""
+        """Show the number of items that are done."""
 
 
 class MetricOptions(Protocol):
-    """What a checkout hands to a metric.
+    """Options that a checkout hands to a metric.
 
     Attributes:
         G: Network to measure.

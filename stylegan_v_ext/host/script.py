@@ -1,4 +1,4 @@
-"""Scripts of a checkout: run by us, or run by Python with a line of ours in them."""
+"""Scripts of a checkout: run by this package, or by Python after `python -m patches apply` has edited them."""
 
 import multiprocessing
 import runpy
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from stylegan_v_ext.config.presets import PRESETS
 from stylegan_v_ext.host.checkout import Checkout
 from stylegan_v_ext.host.entering import enter
 from stylegan_v_ext.host.importer import HostLoader, import_ours
@@ -55,4 +56,5 @@ def _wants_ours(arguments: list[str]) -> bool:
     """Return whether --cfg names one of our video models."""
     pairs = zip(arguments, [*arguments[1:], ""], strict=True)
     chosen = [part.partition("=")[2] or following for part, following in pairs if part.partition("=")[0] == "--cfg"]
-    return bool(chosen) and chosen[-1].startswith("stylegan-v")
+    preset = PRESETS.get(chosen[-1]) if chosen else None
+    return preset is not None and not preset.makes_images

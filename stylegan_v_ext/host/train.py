@@ -57,7 +57,7 @@ def train(config: RunConfig, run_dir: str | Path, directory: str | Path) -> Path
         StoppedBySignal: If a signal ended the run; the loop saves a snapshot at the end of the tick.
     """
     with entered(directory) as checkout:
-        import_module(_LOOP)  # before the folder is made: a loop that cannot be imported leaves none
+        import_module(_LOOP)  # before the folder is made: a loop that cannot be imported leaves no folder
         check_options(config)
         run_dir = Path(run_dir)
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,9 @@ def check_options(config: RunConfig) -> None:
     if config.loss.compiled:
         raise ValueError("--compile=1 with --host: its loss runs networks as they are; leave --compile out")
     if config.machine.on_bad_frame == "skip":
-        raise ValueError("--on-bad-frame=skip with --host: its loop cannot say what was left out; leave it out")
+        raise ValueError(
+            "--on-bad-frame=skip with --host: its loop cannot say what was left out; leave --on-bad-frame out"
+        )
     if config.data.num_frames == 1:
         return
     mixing = {"--style-mixing": config.loss.style_mixing_prob, "--pl-weight": config.loss.pl_weight}
@@ -194,12 +196,12 @@ def _run(
 ) -> None:
     """Run the checkout's loop in this process; the checkout has been entered."""
     loop = import_module(_LOOP)
-    vars(loop)["open"] = _open  # what its functions find in place of the built-in one
+    vars(loop)["open"] = _open  # its functions find this name before the built-in function
     if meeting_place is not None:
         _join(rank, config.batch.num_gpus, meeting_place)
     machine = config.machine
     arguments = loop_arguments(config, loop.training_loop, start)
-    # The loop sets the seeds and most of these switches itself, and never back.
+    # The loop itself sets the seeds and most of these switches, and never restores them.
     switches = execution(
         seed=machine.random_seed,
         bfloat16_on_cpu=False,
@@ -229,7 +231,7 @@ def _join(rank: int, num_gpus: int, meeting_place: str) -> None:
 
 
 class _WholeFile(io.BufferedWriter):
-    """A file that has its name once it is closed; a process that is killed before leaves whatever was there."""
+    """A file that gets its name when it is closed; until then an earlier file of that name stays as it was."""
 
     def __init__(self, path: str | Path) -> None:
         self._naming = contextlib.ExitStack()

@@ -1,10 +1,10 @@
-"""What is said about a data set before a run trains on it: what stops it, what is left out, what is worth knowing."""
+"""The check of a data set before a run trains on it: errors, videos that are left out, notes."""
 
 import shlex
 
 from stylegan_v_ext.data.check import LONGEST_USED, Report, check_dataset
 from stylegan_v_ext.data.opening import open_dataset
-from stylegan_v_ext.runs.progress import Progress, no_progress
+from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.text import say
 
 _DECODE_ALL_BELOW = 20_000  # frames; only the headers of the files are read in larger data sets
@@ -18,9 +18,9 @@ def check_data(
     use_labels: bool = False,
     skip_bad: bool = False,
     max_dist: int | None = None,
-    progress: Progress = no_progress,
+    listener: Listener = SILENT,
 ) -> list[str]:
-    """Check a data set, and say on stderr what is left out and what is worth knowing.
+    """Check a data set; print on stderr which videos are left out, and notes.
 
     Args:
         path: The data set as the user calls it: a zip, a folder, shards or an address.
@@ -28,7 +28,7 @@ def check_data(
         use_labels: Whether every video has to have a class.
         skip_bad: Whether videos that are damaged, too short or without a class are left out.
         max_dist: Largest distance in frames that the user asks for; None accepts videos of all lengths.
-        progress: Shows how many frames are checked.
+        listener: Hears how many frames are checked.
 
     Returns:
         Folders of the videos to leave out.
@@ -38,9 +38,9 @@ def check_data(
     """
     opened = open_dataset(path)
     total = sum(len(video) for video in opened[1])
-    with progress(total, "Checking the data") as bar:
+    with listener.progress("Checking the data", total) as advance:
         report = check_dataset(
-            path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update, opened=opened
+            path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=advance, opened=opened
         )
     left_out, stopping = report.left_out(use_labels=use_labels), report.stopping(use_labels=use_labels)
     if stopping and not (skip_bad and report.is_curable(use_labels=use_labels)):
@@ -61,7 +61,7 @@ def check_data(
 
 
 def _fault(path: str, report: Report, stopping: list[str], *, use_labels: bool) -> str:
-    """Return the first of the sentences about what stops a training, and what to do."""
+    """Return the first sentence about what stops a training, and what to do."""
     more = f" (and {len(stopping) - 1} more)" if len(stopping) > 1 else ""
     ways = [f"; {remedy}" for remedy in report.remedies] + [f"; see `stylegan-v data check {shlex.quote(path)}`"]
     if report.is_curable(use_labels=use_labels):
@@ -72,7 +72,7 @@ def _fault(path: str, report: Report, stopping: list[str], *, use_labels: bool) 
 
 
 def _notes(report: Report, *, use_labels: bool) -> list[str]:
-    """Return what is worth knowing about data that train; one sentence for all labels if training ignores them."""
+    """Return the notes on the data, with a single sentence about all labels if training ignores labels."""
     labels = [] if use_labels else report.label_problems + report.label_notes
     if not labels:
         return report.notes
@@ -81,7 +81,7 @@ def _notes(report: Report, *, use_labels: bool) -> list[str]:
 
 
 def _check_distance(max_dist: int, lengths: list[int]) -> None:
-    """Raise `ValueError` for a distance that no video has; say so if only some of the videos have it."""
+    """Raise `ValueError` for a distance that no video has; print a note if only some videos have it."""
     distances = [min(length, LONGEST_USED) - 1 for length in lengths]
     if max_dist > max(distances):
         seen = f", of which training sees {LONGEST_USED:,}" if max(lengths) > LONGEST_USED else ""
@@ -93,6 +93,6 @@ def _check_distance(max_dist: int, lengths: list[int]) -> None:
     if met < len(distances):
         say(
             f"Note: --max-dist={max_dist} is met in {met} of {len(distances)} videos; the others are too short, and "
-            "give what they have",
+            "give smaller distances",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""The processes of a run that torchrun has started."""
+"""The processes that torchrun has started for a run or a measurement."""
 
 import contextlib
 import os

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stylegan_v_ext.cli.common import SeedList
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.cli.grouping import is_rare
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.train import train
+from stylegan_v_ext.cli.types import SeedList
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.networks import precision
 
@@ -140,13 +140,13 @@ def test_dry_run_writes_nothing(sky_zip, tmp_path):
 
 
 def test_running_out_of_memory_is_a_line(monkeypatch):
-    from stylegan_v_ext.cli import common
+    from stylegan_v_ext.cli.errors import UserError, report_user_errors
 
-    @common.report_user_errors
+    @report_user_errors
     def hungry(message):
         raise RuntimeError(message)
 
-    with pytest.raises(common.UserError, match="smaller --batch-gpu"):
+    with pytest.raises(UserError, match="smaller --batch-gpu"):
         hungry("CUDA out of memory. Tried to allocate 20.00 GiB")
     with pytest.raises(RuntimeError, match="a bug"):
         hungry("a bug")

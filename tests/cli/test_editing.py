@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from stylegan_v_ext.checkpoints import load
-from stylegan_v_ext.cli.common import LayerSpan, ScheduleType
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import LayerSpan, ScheduleType
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.editing import ProjectRequest
 from stylegan_v_ext.editing.project_clip import read_target

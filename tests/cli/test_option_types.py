@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from stylegan_v_ext.cli.common import FrameSize, GridSize, LayerSpan, ScheduleType, SeedList
+from stylegan_v_ext.cli.types import FrameSize, GridSize, LayerSpan, ScheduleType, SeedList
 from stylegan_v_ext.metrics.catalogue import parse_metric
 
 TYPES = {

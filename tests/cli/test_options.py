@@ -9,18 +9,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from stylegan_v_ext.cli.common import (
-    OutputFile,
-    OutputPath,
-    PathText,
-    UserError,
-    files_to_replace,
-    report_user_errors,
-)
+from stylegan_v_ext.cli.asking import files_to_replace
 from stylegan_v_ext.cli.entry import Command, Group
+from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.main import main
 from stylegan_v_ext.cli.patches import main as patches
 from stylegan_v_ext.cli.switches import Switch, YesNo, spelled_out
+from stylegan_v_ext.cli.types import OutputFile, OutputPath, PathText
 
 PATHS = {"PATH", "DIR", "FILE", "NPZ", "NPZ:N", "PKL", "PKL|DIR", "DIR|ID", "DIR|latest|PKL", "PNG"}
 
@@ -235,7 +230,7 @@ def test_what_is_read_is_never_replaced(tmp_path, monkeypatch):
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     monkeypatch.chdir(tmp_path)
     for name in ("a.mp4", f"{tmp_path}/a.mp4", "link.mp4"):
-        with pytest.raises(UserError, match="a.mp4 is read here, and would be replaced; name another --output"):
+        with pytest.raises(ValueError, match="a.mp4 is read here, and would be replaced; name another --output"):
             files_to_replace([Path("b.mp4"), Path("a.mp4")], ask=False, inputs=[None, "gone.pkl", name])
     link = Path("link.mp4")
     assert files_to_replace([link], ask=False, inputs=["a.mp4"]) == {link}, (

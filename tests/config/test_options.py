@@ -134,8 +134,11 @@ def test_groups_of_commands_have_rare_options_too():
         (dict(batch=True), "--batch=True cannot be used, expected a whole number"),
         (dict(mirror=2), "--mirror=2 cannot be used, expected true or false"),
         (dict(metrics="fvd2048_16f"), "--metrics='fvd2048_16f' cannot be used, expected a list"),
-        (dict(num_frames=1), "--num-frames=1 with --cfg=stylegan-v: 1 frame is what stylegan2 means"),
-        (dict(cfg="stylegan2", num_frames=3), "1 frame is what stylegan2 means"),
+        (
+            dict(num_frames=1),
+            "--num-frames=1 with --cfg=stylegan-v, which makes videos; use 2 frames or more, or --cfg=stylegan2",
+        ),
+        (dict(cfg="stylegan2", num_frames=3), "which makes single frames; leave --num-frames out"),
         (dict(num_frames=5, max_dist=3), "--max-dist=3 has no room for 5 frames; use --max-dist=4 or more"),
     ],
 )

@@ -93,11 +93,11 @@ def test_entries_that_came_later_have_their_defaults():
         ("G_kwargs.motion_kwargs", None, "G_kwargs.motion_kwargs is None, expected an object"),
         ("G_kwargs.num_frames", 4, "num_frames differs: training_set_kwargs 3, G_kwargs 4, D_kwargs 3"),
         ("training_set_kwargs.exclude", [5], "training_set_kwargs.exclude is 5, expected a text"),
-        ("training_set_kwargs.path", "a\0b", "a text of 3 characters that nothing here has"),
+        ("training_set_kwargs.path", "a\0b", "which is too long or holds a zero character"),
         ("augment_kwargs.zz", 1, "augment_kwargs.zz is an unknown entry"),
         ("options.\x1b[2J", 1, "options.?[2J is an unknown entry"),
         ("loss_kwargs.class_name", "os.system", "the loss is of the class os.system, which is not one of"),
-        ("G_reg_interval", 4, "G_reg_interval is for a pl_weight above 0, and no other"),
+        ("G_reg_interval", 4, "G_reg_interval 4 and pl_weight 0 do not fit"),
         ("ada_target", 0.5, None),
     ],
 )

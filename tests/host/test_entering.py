@@ -10,6 +10,9 @@ import dnnlib
 from stylegan_v_ext import host
 from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.config import TrainOptions
+from stylegan_v_ext.distributed import ALONE
+from stylegan_v_ext.host.measuring import opened_in_host
+from stylegan_v_ext.metrics.measurement import MeasureRequest
 from stylegan_v_ext.runs import train
 from tests.host.conftest import MARKS, make_host
 
@@ -83,3 +86,10 @@ def test_packages_that_are_installed_inside_of_a_checkout_are_not_patched(small_
         assert mine.inner.options["betas"][0] == 0 and isinstance(mine.inner.options["betas"][0], int)
         for name in ("mine", "mine.inner"):  # they are no modules of the checkout, so they stay
             del sys.modules[name]
+
+
+def test_measuring_in_a_checkout_ends_with_its_block(small_host):
+    request = MeasureRequest(network="network.pkl", metrics=["darkness"])
+    measuring = opened_in_host(request, str(small_host), torch.device("cpu"), processes=ALONE)
+    with pytest.raises(ValueError, match="--metrics=darkness is not one of"), measuring:
+        pass

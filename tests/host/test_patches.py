@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from patches import all_patches, checkout_files, edited, needed_patches
 from patches.patch import Edit, Patch
 from stylegan_v_ext.cli.patches import main
+from stylegan_v_ext.config import PRESETS
 from tests.host.conftest import contents, run_python
 
 BY_NAME = {patch.name: patch for patch in all_patches()}
@@ -31,6 +32,12 @@ EXAMPLES = [
      "DDP(module, broadcast_buffers=False)"),
     ("without_cuda", "training/loop.py", "e = torch.cuda.Event(enable_timing=True)", "e = None"),
 ]  # fmt: skip
+
+
+def test_a_written_patch_offers_every_video_model():
+    offer = BY_NAME["command"].edits[-1].replace
+    names = [name for name, preset in PRESETS.items() if not preset.makes_images]
+    assert offer == r"\1" + "".join(f"'{name}', " for name in names)
 
 
 @pytest.mark.parametrize(("name", "file", "before", "after"), EXAMPLES)

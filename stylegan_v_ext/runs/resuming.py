@@ -1,4 +1,4 @@
-"""Going on with a run in its folder, exactly where it stopped."""
+"""Resume: going on with a run in its folder, exactly where it stopped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Continuation:
     Attributes:
         run_dir: Folder of the run.
         config: The run, with the changes for this part.
-        data: Where its data are now; None for where they were.
+        data: Place of its data now; None if they are where they were.
         notes: Sentences that the user should read before the run goes on.
     """
 
@@ -160,7 +160,7 @@ def _run_to_go_on(resume: str | None, outdir: str, *, again: bool) -> Path | Non
 
 
 def _new_place(data: str | None, config: RunConfig) -> str | None:
-    """Return where the user says that the data are now; None for where they were."""
+    """Return the new place of the data; None if they are where they were."""
     if data is None:
         return None
     if data != "demo":
