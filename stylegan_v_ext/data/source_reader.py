@@ -264,7 +264,8 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
     found = find_sources(path)
     if len(found.sources) > 1:
         raise DataError(
-            f"{path} holds {len(found.sources)} videos ({shortened([item.name for item in found.sources])}); name one"
+            f"{path} holds {len(found.sources)} videos ({shortened([item.name for item in found.sources])}); name "
+            "one of them"
         )
     check_rates(found, fps)
     reader = SourceReader(found.sources[0], geometry, fps, most)

@@ -104,7 +104,7 @@ def links_left_out(archive: Archive) -> list[str]:
     """
     number = count(len(archive.links_left), "link")
     names = shortened(archive.links_left)
-    return [f"{number} left out, which lead to folders or to nothing: {names}"] if archive.links_left else []
+    return [f"{number} to folders or to nothing left out: {names}"] if archive.links_left else []
 
 
 def _refuse_twins(names: list[str], where: str) -> None:
