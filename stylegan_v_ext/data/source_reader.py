@@ -164,12 +164,7 @@ class SourceReader:
                 raise DataError(f"{self.source.name}: {error}") from None
 
     def _even(self, frames: Iterable[_T], number: int) -> Iterator[_T]:
-        """Resample frames without times from the recorded rate.
-
-        Args:
-            frames: The frames.
-            number: How many frames there are.
-        """
+        """Resample `number` frames without times from the recorded rate."""
         recorded, wanted = self.source.recorded.fps, self.resampled_fps
         self.fps = wanted or recorded
         self.expected = number

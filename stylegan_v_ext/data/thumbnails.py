@@ -83,11 +83,7 @@ def is_still_gif(archive: Archive, index: int) -> bool:
 
 
 def _look_like_frames(pictures: list[str]) -> bool:
-    """Check whether pictures beside video files may be a video: they are many, and numbered in equal steps.
-
-    Args:
-        pictures: Names of the pictures.
-    """
+    """Check whether pictures beside video files may be a video: they are many, and numbered in equal steps."""
     groups: dict[str, list[Fraction]] = {}
     for name in pictures:
         stem = PurePosixPath(name).stem
