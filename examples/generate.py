@@ -12,7 +12,7 @@ SHIPPED = "tests/data/carphone64.safetensors"
 
 
 def main(network: str = SHIPPED, *, folder: Path = Path("out"), frames: int = 100) -> None:
-    """Write three videos into a folder, and print the brightness of the first one.
+    """Write three videos into a folder, and print the brightness of the first video.
 
     Args:
         network: Checkpoint of any format, run folder or URL.

@@ -1,4 +1,4 @@
-"""Measure how far the videos of one folder are from those of another.
+"""Measure how far the videos of one folder are from the videos of another folder.
 
     python examples/measure_folders.py REAL FAKE
 
@@ -6,7 +6,8 @@ Each side is a folder or zip of video files of any model, or a data set.
 
 The metrics below need no download. FVD, the metric of the papers, is `fvd2048_16f`. It looks through the network I3D,
 whose file is downloaded at first use, or taken from the folder that STYLEGAN_V_DETECTORS names (docs/metrics.md).
-`rfvd...` is not FVD: it looks through fixed random filters, and its figures compare with one another alone.
+`rfvd...` is not FVD: it looks through fixed random filters, and its figures can only be
+compared with each other.
 """
 
 import sys

@@ -12,6 +12,7 @@ from pathlib import Path
 from stylegan_v_ext import edit, load, project
 from stylegan_v_ext.editing import EditRequest, ProjectRequest
 from stylegan_v_ext.generate import VideoName
+from stylegan_v_ext.generate.tracks import Scene
 
 DEFAULTS = ProjectRequest(steps=1000)
 
@@ -42,11 +43,9 @@ def main(
     sampler.video(latents=latents, speed=0.25, frames=frames).write(folder / "slow.mp4")
 
     # Content and motion are separate: the content of seed 5 moves as the clip does.
-    scene = sampler.scene(VideoName(5))
-    borrowed = type(scene)(scene.content, sampler.motion(latents))
-    print(
-        f"{sum(1 for _ in sampler.render(borrowed, range(16)))} frames of another content with the motion of the clip"
-    )
+    borrowed = Scene(sampler.scene(VideoName(5)).content, sampler.motion(latents))
+    count = sum(1 for _ in sampler.render(borrowed, range(16)))
+    print(f"{count} frames of another content with the motion of the clip")
 
     if prompt is not None:
         edits = edit(network, prompt, projections=[folder / "projection.npz"], request=EditRequest(neutral="a picture"))

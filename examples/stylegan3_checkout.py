@@ -1,7 +1,7 @@
 """Train with the loop of a stylegan3 checkout, and use its modules on our clips.
 
     git clone https://github.com/NVlabs/stylegan3
-    python examples/stylegan3_checkout.py stylegan3
+    python examples/stylegan3_checkout.py stylegan3 clips.zip
 
 The checkout is not edited. What its code needs on today's Python and PyTorch is patched in memory (docs/host.md).
 """
@@ -9,7 +9,6 @@ The checkout is not edited. What its code needs on today's Python and PyTorch is
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from stylegan_v_ext import SparseVideoDataset, TrainOptions, host, train
@@ -18,12 +17,12 @@ from stylegan_v_ext.strip import unpack_strip
 TINY = {"cbase": 512, "cmax": 16, "latent_dim": 32, "motion_z_dim": 32, "batch": 4, "workers": 1}
 
 
-def main(checkout: str, *, data: str = "demo", folder: Path = Path("runs"), kimg: float = 0.1) -> Path:
+def main(checkout: str, data: str, *, folder: Path = Path("runs"), kimg: float = 0.1) -> Path:
     """Train a tiny model in a checkout, then augment a clip with the checkout's own pipe.
 
     Args:
         checkout: Folder of stylegan3 or stylegan2-ada-pytorch.
-        data: Data set; "demo" is the built-in sky time-lapse.
+        data: Data set.
         folder: Folder of the run folders.
         kimg: Length of the training in thousand clips.
 
@@ -37,13 +36,12 @@ def main(checkout: str, *, data: str = "demo", folder: Path = Path("runs"), kimg
     with host.entered(checkout):
         from training.augment import AugmentPipe
 
-        zips = sorted(folder.glob("demo-sky-*.zip"))
-        strip, _ = SparseVideoDataset(str(zips[0]) if data == "demo" else data)[0]
-        frames = unpack_strip(torch.from_numpy(np.array(strip))[None] / 127.5 - 1)[0]
+        strip, _ = SparseVideoDataset(data)[0]
+        frames = unpack_strip(torch.from_numpy(strip)[None] / 127.5 - 1)[0]
         flipped = AugmentPipe(xflip=1)(frames)
         print(f"{len(flipped)} frames through the checkout's AugmentPipe")
     return snapshot
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1]))
+    print(main(*sys.argv[1:]))

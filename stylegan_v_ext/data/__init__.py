@@ -10,7 +10,8 @@ The modules, in the order in which data pass through them:
 - Training: `dataset` gives clips of sparse frames, `frames` gives single frames.
 - Conversion: `sources/` finds the videos at a path, `source_reader` reads them, `convert`, `clips` and `writer` write a
   data set.
-- `synthetic` makes a data set for the demo. `errors`, `findings` and `limits` serve all others.
+- `synthetic` makes a data set for the demo. `report_text` puts reports into words. `errors`, `findings` and `limits`
+  serve all others.
 """
 
 from typing import TYPE_CHECKING

@@ -19,7 +19,6 @@ class ClipWriter:
         num_before: Number of clips of earlier sources; clips are numbered from here on.
 
     Attributes:
-        length: The argument.
         clips: (folder, first frame, number of frames) of every finished clip.
         count: Number of frames so far.
         used: Number of these frames that are in a finished clip.

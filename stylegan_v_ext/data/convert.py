@@ -207,15 +207,7 @@ class _Rates:
 def _write_clips(
     reader: SourceReader, clips: ClipWriter, encoded: Iterable[bytes], notes: Notes, advance: Callable[[], None]
 ) -> None:
-    """Write all clips of a source, and note why frames are not used.
-
-    Args:
-        reader: The reader of the source.
-        clips: Writes the clips.
-        encoded: The frames of the source as image files.
-        notes: Where notes are added.
-        advance: Called from time to time, to show progress.
-    """
+    """Write all clips of a source from its encoded frames, and note why frames are not used."""
     name, failure = reader.source.name, None
     try:
         for data in encoded:
@@ -238,12 +230,7 @@ def _write_clips(
 
 
 def _tails(left: list[tuple[str, int]], clip_frames: int | None) -> list[str]:
-    """Return a sentence about frames that are too few for a clip.
-
-    Args:
-        left: (name, number of such frames) for every source that has such frames.
-        clip_frames: Length of a clip in frames.
-    """
+    """Return a sentence about sources with frames at the end that are too few for a clip: (name, number of frames)."""
     if not left:
         return []
     frames = sum(number for _, number in left)

@@ -40,7 +40,7 @@ class SparseVideoDataset(torch.utils.data.Dataset):
         exclude: Folders of videos to leave out.
 
     Attributes:
-        path: The argument.
+        path: Path of the data set, as it was given.
         name: Name of the data set.
         num_frames: Number of frames F of a clip.
         sampler: Chooses the times of the frames.

@@ -75,12 +75,7 @@ def _shared(kind: list[tuple[str, str]], noun: str, total: int | None) -> str:
 
 
 def shortened(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names, printable, and how many more there are.
-
-    Args:
-        names: The names.
-        most: How many names are shown.
-    """
+    """Return the first `most` names as printable text, and the number of the other names."""
     rest = len(names) - most
     return ", ".join(printable(name, 200) for name in names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
@@ -91,12 +86,7 @@ def spelled(items: Sequence[str]) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """Return a number with its noun: `1 frame`, `2 frames`.
-
-    Args:
-        number: The number.
-        what: The noun in the singular.
-    """
+    """Return a number with its noun, which is given in the singular: `1 frame`, `2 frames`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -158,8 +158,8 @@ def _decide(group: list[Label], numbers: "_Numbers", *, is_of_files: bool) -> in
     if not is_of_files:
         return Reason(f"has the classes {shown} in dataset.json; a video has one class")
     return Reason(
-        f"has files of the classes {shown}; a class is of a whole video, so move files of each class to a folder of "
-        "their own and label the folders",
+        f"has files of the classes {shown}; a class belongs to a whole video, so move files of each class to a folder "
+        "of their own and label the folders",
         mistake=False,
     )
 

@@ -230,14 +230,7 @@ def _read_hints(metadata: Metadata, document: _Document) -> list[str]:
 
 
 def _give_classes(metadata: Metadata, archive: Archive, videos: Sequence[Video] | None, labelling: _Labelling) -> None:
-    """Give the videos of `metadata` their classes.
-
-    Args:
-        metadata: Gets the classes, and sentences about labels.
-        archive: The archive of the videos.
-        videos: All its videos; None lists them.
-        labelling: All labels.
-    """
+    """Put the classes of all videos, and sentences about labels, into `metadata`."""
     if not labelling.labels:
         return
     videos = list_videos(archive) if videos is None else videos

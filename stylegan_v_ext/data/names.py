@@ -163,11 +163,9 @@ def _are_decimals(runs: set[str], texts: set[str]) -> bool:
 
 
 def _number(run: str, *, counts: bool) -> Part:
-    """Make the sort key of a run of digits of any length; Python's `int` converts at most 4300 digits.
+    """Make the sort key of a run of digits of any length; if it `counts`, points in it separate numbers.
 
-    Args:
-        run: The run.
-        counts: Whether points in it separate numbers that count.
+    Python's `int` converts at most 4300 digits.
     """
     mantissa, _, exponent = run.lower().partition("e")
     groups = _POINT.split(mantissa)

@@ -145,13 +145,7 @@ def _without_frames(path: str, archive: Archive) -> str:
 
 
 def files_left_out(archive: Archive, path: str, videos: Sequence[Video]) -> list[str]:
-    """Return sentences about files of a data set that are not read as frames.
-
-    Args:
-        archive: The archive.
-        path: Path of the archive, as the user writes it.
-        videos: All its videos.
-    """
+    """Return sentences about files of a data set that are not read as frames."""
     folders, files = _sorted(archive, videos)
     known = set(files)
     rest = [name for name in other_files(archive) if name not in known]

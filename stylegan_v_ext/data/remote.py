@@ -17,12 +17,12 @@ from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.text import say
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://.+", re.IGNORECASE)
-_REFUSED = ("file", "local")  # a path serves for these
+_REFUSED = ("file", "local")  # the user can name the path itself
 _CHUNK = 1 << 22  # bytes that are copied at a time
 
 
 class _FileSystem(Protocol):
-    """What is used of a file system of fsspec."""
+    """The methods of fsspec's file systems that are used here."""
 
     def size(self, path: str) -> int: ...
     def ukey(self, path: str) -> str: ...

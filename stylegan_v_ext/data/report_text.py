@@ -6,7 +6,7 @@ from stylegan_v_ext.data.check import Report, summary_of_classes
 from stylegan_v_ext.data.convert import ConvertReport
 from stylegan_v_ext.data.findings import count
 
-_MOST_CLASSES = 30  # that are shown
+_MOST_CLASSES = 30  # classes that are shown
 
 
 def conversion_lines(dest: str, width: int, report: ConvertReport) -> Iterator[str]:

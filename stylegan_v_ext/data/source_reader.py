@@ -164,12 +164,7 @@ class SourceReader:
                 raise DataError(f"{self.source.name}: {error}") from None
 
     def _even(self, frames: Iterable[_T], number: int) -> Iterator[_T]:
-        """Resample frames without times from the recorded rate.
-
-        Args:
-            frames: The frames.
-            number: How many frames there are.
-        """
+        """Resample `number` frames without times from the recorded rate."""
         recorded, wanted = self.source.recorded.fps, self.resampled_fps
         self.fps = wanted or recorded
         self.expected = number
@@ -264,7 +259,8 @@ def read_clip(path: str, geometry: Geometry, fps: float | None = None, most: int
     found = find_sources(path)
     if len(found.sources) > 1:
         raise DataError(
-            f"{path} holds {len(found.sources)} videos ({shortened([item.name for item in found.sources])}); name one"
+            f"{path} holds {len(found.sources)} videos ({shortened([item.name for item in found.sources])}); name "
+            "one of them"
         )
     check_rates(found, fps)
     reader = SourceReader(found.sources[0], geometry, fps, most)

@@ -34,10 +34,8 @@ def sky_video(seed: int, num_frames: int, resolution: int) -> Iterator[np.ndarra
     spectrum, turning = _cloud_spectrum(rng)
     wind = rng.uniform(0.25, 0.6) * rng.choice([-1, 1]), rng.uniform(0.1, 0.35)  # pixels of the texture a frame
     cover = rng.uniform(-0.35, 0.35)
-    dawn, pace = (
-        rng.uniform(0, 2 * np.pi),
-        2 * np.pi / rng.uniform(300, 600),
-    )  # phase of the light, and its speed in radians a frame
+    dawn = rng.uniform(0, 2 * np.pi)  # phase of the light in radians
+    pace = 2 * np.pi / rng.uniform(300, 600)  # its speed in radians a frame
     hills = _hills(rng, resolution)
 
     down, across = (np.mgrid[0:resolution, 0:resolution] + 0.5) / resolution

@@ -14,7 +14,7 @@ from stylegan_v_ext.data.archive import Archive
 from stylegan_v_ext.data.findings import Notes, shortened
 from stylegan_v_ext.data.videos import Video
 
-_FEW = 3  # pictures; fewer in a folder above other videos are posters
+_FEW = 3  # fewer pictures than this, in a folder above other videos, are posters
 _FRAMES = 8  # numbered pictures that may be the frames of a video
 _BARE_FRAMES = 3  # the same, if the names are only numbers
 _THUMBNAIL = "(cover|poster|preview|thumb(nail)?)s?"  # names of folders and pictures
@@ -83,11 +83,7 @@ def is_still_gif(archive: Archive, index: int) -> bool:
 
 
 def _look_like_frames(pictures: list[str]) -> bool:
-    """Check whether pictures beside video files may be a video: they are many, and numbered in equal steps.
-
-    Args:
-        pictures: Names of the pictures.
-    """
+    """Check whether pictures beside video files may be a video: they are many, and numbered in equal steps."""
     groups: dict[str, list[Fraction]] = {}
     for name in pictures:
         stem = PurePosixPath(name).stem

@@ -87,24 +87,16 @@ def list_videos(archive: Archive) -> list[Video]:
 
 
 def other_files(archive: Archive) -> list[str]:
-    """Return the names of all files except pictures, `dataset.json` and hidden files.
-
-    Args:
-        archive: The archive.
-    """
+    """Return the names of all files except pictures, `dataset.json` and hidden files."""
     others = [name for name in archive.names if not is_picture(name)]
     return [name for name in others if name.rpartition("/")[2] != METADATA_NAME and not is_hidden(name)]
 
 
 def links_left_out(archive: Archive) -> list[str]:
-    """Return a sentence about links that are not followed, in a list; empty if there are no links.
-
-    Args:
-        archive: The archive.
-    """
+    """Return a sentence about links that are not followed, in a list; empty if there are no links."""
     number = count(len(archive.links_left), "link")
     names = shortened(archive.links_left)
-    return [f"{number} left out, which lead to folders or to nothing: {names}"] if archive.links_left else []
+    return [f"{number} to folders or to nothing left out: {names}"] if archive.links_left else []
 
 
 def _refuse_twins(names: list[str], where: str) -> None:

@@ -106,8 +106,8 @@ def test_labels_and_folders_may_have_different_normal_forms(described, forms):
         ([["a/0.png", CAMERA], ["b", 0]], "a is labelled with a vector of 25 numbers, which is no class", False),
         ([["a", 0.53], ["b", 0]], "a is labelled 0.53, which is no class", False),
         ([["a", {"age": 3}], ["b", 0]], "a is labelled {'age': 3}, which is no class", False),
-        ([[f"a/{i}.png", i] for i in range(3)] + [["b", 0]], "a has files of the classes 0, 1 and 2; a class is of a "
-         "whole video, so move files of each class to a folder of their own and label the folders", False),
+        ([[f"a/{i}.png", i] for i in range(3)] + [["b", 0]], "a has files of the classes 0, 1 and 2; a class belongs "
+         "to a whole video, so move files of each class to a folder of their own and label the folders", False),
     ],
 )  # fmt: skip
 def test_a_video_without_a_class_has_a_reason_and_stops_classes_alone(described, labels, sentence, mistake):

@@ -340,7 +340,7 @@ def test_links_that_are_not_followed_are_said(tmp_path):
     (folder / "gone.mp4").symlink_to("nothing.mp4")
     found = find_sources(str(folder))
     assert names(found) == ["v0"]
-    assert found.notes == ["2 links left out, which lead to folders or to nothing: again, gone.mp4"]
+    assert found.notes == ["2 links to folders or to nothing left out: again, gone.mp4"]
     assert check_dataset(str(folder)).notes == found.notes
 
 

@@ -63,7 +63,7 @@ def test_custom_loop_looks_at_the_networks_and_saves(clips, tmp_path):
 
 def test_stylegan3_checkout_trains_and_lends_its_augmentation(clips, tmp_path, capsys):
     checkout = make_host(tmp_path / "stylegan3", "stylegan3")
-    snapshot = example("stylegan3_checkout").main(str(checkout), data=clips, folder=tmp_path / "runs", kimg=0.008)
+    snapshot = example("stylegan3_checkout").main(str(checkout), clips, folder=tmp_path / "runs", kimg=0.008)
     assert snapshot.exists() and "frames through the checkout's AugmentPipe" in capsys.readouterr().out
 
 

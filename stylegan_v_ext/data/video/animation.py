@@ -70,7 +70,7 @@ class AnimationReading:
         self.notes: list[str] = []
 
     def frames(self) -> Iterator["Timed[VideoFrame]"]:
-        """Yield the frames with their times; then `problem` says why the rest cannot be used, if it cannot."""
+        """Yield the frames with their times. If the file is damaged, `problem` is set after the last sound frame."""
         import av
         import numpy as np
 

@@ -160,13 +160,7 @@ class _Facts(TypedDict):
 
 
 def _records(file: BinaryIO, messages: Messages, settings: Settings, *, pillow: bool) -> Iterator[_Facts | bytes]:
-    """Yield facts, then frames as RGB pixels.
-
-    Args:
-        file: The file.
-        messages: What FFmpeg prints.
-        settings: How to decode.
-        pillow: Whether Pillow reads the file, not FFmpeg.
+    """Yield facts, then frames as RGB pixels; Pillow reads the file if `pillow`, otherwise FFmpeg.
 
     Raises:
         Problem: If the file, or the rest of it, cannot be used; FFmpeg's errors are raised as well.

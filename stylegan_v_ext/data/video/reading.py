@@ -174,7 +174,7 @@ class Reading:
 
     @property
     def duration(self) -> float | None:
-        """Length of the video in seconds, as the file states it; None if it does not."""
+        """Length of the video in seconds; None if the file does not state it."""
         if self._stream.duration is not None:
             seconds = float(self._stream.duration * self.clock.tick)
         else:
@@ -204,7 +204,7 @@ class Reading:
         return Fraction(int(found[1]), int(found[2])) if found and int(found[2]) else None
 
     def frames(self) -> Iterator[Timed[VideoFrame]]:
-        """Yield the frames with their times; then `problem` says why the rest cannot be used, if it cannot.
+        """Yield the frames with their times. If the file is damaged, `problem` is set after the last sound frame.
 
         Several threads stop at different frames by chance. So a damaged file is decoded again by one thread, which
         goes on after the frames that were given already.

@@ -22,9 +22,8 @@ _DV_FRAME = b"\x1f\x07\0"  # the beginning of each frame of DV
 _DV_LENGTHS = (120_000, 144_000, 240_000, 288_000, 480_000, 576_000)  # bytes of a frame
 _DV_BLOCK = 80  # bytes of a block; three bits of the first byte tell its kind
 _DV_KIND = bytes(value >> 5 for value in range(256))
-_DV_KINDS = bytes(
-    [0, 1, 1, 2, 2, 2] + 9 * ([3] + 15 * [4])
-)  # kinds of the blocks of a sequence, which has 12,000 bytes
+# Kinds of the blocks of a sequence, which has 12,000 bytes.
+_DV_KINDS = bytes([0, 1, 1, 2, 2, 2] + 9 * ([3] + 15 * [4]))
 
 
 def broken_place(file: BinaryIO) -> int | None:
@@ -83,7 +82,7 @@ def missing_end(file: BinaryIO) -> str:
         file: The file, open for reading; its position moves.
 
     Returns:
-        A clause that says so; empty if the end is there, or if the format does not tell.
+        A clause that says so; empty if the end is there, or if the format has no mark for it.
     """
     head = _at(file, 0, 16)
     size = file.seek(0, os.SEEK_END)

@@ -11,7 +11,7 @@ from stylegan_v_ext.data.video import Problem
 
 FASTEST = 1_000_000  # frames a second
 SOME_COPIES = 10_000  # frames that resampling may make in any case
-MOST_COPIES = 1000  # frames that it may make of each frame, on average, if they are more than that
+MOST_COPIES = 1000  # frames that it may make of each frame, on average, if this is more than `SOME_COPIES`
 OF_ONE_FRAME = 1, 1000  # frames a second that a file may state for its only frame; other values are rates of clocks
 UNEQUAL = "its frames come at unequal times; --fps makes them equal"
 UNKNOWN = "its frame rate is unknown"
