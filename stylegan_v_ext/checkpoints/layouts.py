@@ -1,4 +1,7 @@
-"""The table of what calls in a file may stand for; every other name is refused."""
+"""The table of the functions and classes that a file may name, each with a stand-in that only puts data together.
+
+Every other name is refused.
+"""
 
 import sys
 from collections.abc import Callable, Sequence

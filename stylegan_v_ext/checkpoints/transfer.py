@@ -198,9 +198,8 @@ class Classes:
         """
         if self.there == self.here:
             return False
-        timed = any(
-            name.startswith("time.") for name in own
-        )  # the embedding of such a discriminator holds classes and time
+        # The embedding of a discriminator with `time` holds classes and time.
+        timed = any(name.startswith("time.") for name in own)
         parts = [] if timed or not self.here else ["mapping.embed starts anew"]
         notes.append(
             ": ".join([*parts, f"the model there has {_counted(self.there)}, this training {_counted(self.here)}"])

@@ -61,7 +61,7 @@ def bias_act(
     slope = slope_of(act, alpha)
     if b is None and slope == gain == 1 and clamp is None:
         return x
-    if impl != "ref" and slope is not None and output_tells(slope, gain):
+    if impl != "ref" and output_tells(slope, gain):
         return piecewise_linear(x, b, slope, gain, clamp)
     return composed(x, b, spec.func, alpha, gain, clamp)
 
