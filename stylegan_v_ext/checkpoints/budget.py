@@ -37,7 +37,7 @@ class Budget:
         """Pay for `count` bytes of the file. Raises `CheckpointError` if too few are left."""
         self.copied_bytes -= count
         if self.copied_bytes < 0:
-            raise CheckpointError("the same bytes stand for many values; networks use theirs once")
+            raise CheckpointError("the same bytes stand for many values; networks use their bytes once")
 
     def spend_key(self, key: object, size: int) -> None:
         """Pay for a key in a container that holds `size` keys.

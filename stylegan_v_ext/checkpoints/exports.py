@@ -277,7 +277,7 @@ def export_image(path: str | Path, generator: NetworkData, discriminator: Networ
         path: The file.
         generator: An `ImageGenerator`.
         discriminator: Discriminator of an image model; None writes an empty module in its place, because stock loaders
-            need one.
+            need a module.
 
     Raises:
         CheckpointError: If arguments and tensors do not fit.

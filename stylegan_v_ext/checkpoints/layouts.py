@@ -17,7 +17,7 @@ from stylegan_v_ext.checkpoints.values import Constructor, Global, Instance, bri
 
 Arguments = tuple[Any, ...]
 
-# Constructors. The machine has paid for the length of each argument, but not for what is inside the argument.
+# Constructors. The machine has paid for the length of each argument, but not for the content of the argument.
 
 
 def _record(args: Arguments, budget: Budget) -> Record:

@@ -1,4 +1,4 @@
-"""One discriminator for sparse clips, conditioned on the time between frames (StyleGAN-V, section 3.4)."""
+"""One discriminator for sparse clips, conditioned on the time between frames (StyleGAN-V, section 3)."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ class FrameJoin(torch.nn.Module):
 class TimeConditionedDiscriminator(torch.nn.Module):
     """Tell real clips from generated ones by F frames and the times between them.
 
-    Blocks above the resolution `concat_res` see frames one by one. At this resolution the frames' features, with half
+    Blocks above the resolution `concat_res` see single frames. At this resolution the frames' features, with half
     the channels each, are joined, and the remaining blocks see the clip. With F = 1 this is StyleGAN2's discriminator.
 
     Args:
