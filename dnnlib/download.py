@@ -298,8 +298,8 @@ def _copy_body(reply: "requests.Response", url: str, file: BinaryIO, has_checksu
     encoding = reply.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise OSError(
-            f"{_shown(url)} comes compressed ({_shown(encoding)[:40]}) although it was asked for as it is; download it "
-            "elsewhere and give the local path"
+            f"{_shown(url)} comes compressed ({_shown(encoding)[:40]}) although no compression was asked for; download "
+            "it elsewhere and give the local path"
         )
     stated = reply.headers.get("Content-Length", "").strip()
     length = int(stated) if re.fullmatch(r"[0-9]{1,18}", stated) else None

@@ -24,7 +24,7 @@ class Outlet:
         self.stream, self._name, self._tell = stream, name, tell
         self.failed = False
         self._line_ended = False
-        self._message = ""  # the message that `tell` has not got yet
+        self._message = ""  # a message for `tell` that waits for the end of a line
 
     def write(self, text: str) -> int:
         """Write text; return its length, even if it cannot be written."""

@@ -202,7 +202,7 @@ def _run_checks(device: int) -> str | None:
         return self_check.problem(torch.device("cuda", device))
     except KernelUnavailable as error:
         return str(error)
-    except Exception as error:  # whatever is wrong with drivers and bindings, the references work
+    except Exception as error:  # drivers and bindings may fail in any way, and the references still work
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 

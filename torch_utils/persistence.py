@@ -6,7 +6,7 @@ package are installed, even if the class has changed since. stylegan2-ada-pytorc
 layout (version 6).
 
 Python's own unpickler executes the source in such a pickle. Use `stylegan_v_ext.checkpoints` for files from other
-people: it never executes any.
+people: it never executes code.
 """
 
 import copy

@@ -1,10 +1,10 @@
-"""Averages of anything reported anywhere in a training loop, over all processes.
+"""Averages of the numbers that a training reports, over all processes.
 
-`report` adds scalars to sums on the tensor's own device without waiting for it; a `Collector` reads, once a tick, the
-mean and standard deviation of what came in since its last update.
+`report` adds numbers to sums on the device of the tensor, without waiting for the device. Once a tick, a `Collector`
+reads the mean and the standard deviation of the numbers that were reported since its last update.
 
-The sums belong to a `Statistics`. Stock loops use the one of the process and never see it. Inside a block of
-`recording`, reports go to another one, so that several runs in a process do not mix their numbers.
+The sums belong to a `Statistics`. Stock loops use the `Statistics` of the process and never see it. Inside a block of
+`recording`, reports go to another `Statistics`, so that several runs in a process do not mix their numbers.
 """
 
 import re
@@ -24,7 +24,7 @@ _started_sync = False
 
 
 class Statistics:
-    """Count, sum and sum of squares of everything that was reported, by name."""
+    """Count, sum and sum of squares of the reported numbers, by name."""
 
     def __init__(self) -> None:
         self._new: dict[str, dict[torch.device, torch.Tensor]] = {}  # since the last fetch, by name and device
@@ -51,7 +51,14 @@ class Statistics:
             by_device[moments.device] = moments
 
     def fetch(self, names: list[str]) -> dict[str, torch.Tensor]:
-        """Return sums over all processes since the start, float64 `[3]` by name; every process has to call it."""
+        """Return the sums over all processes since the start. Every process has to call this function.
+
+        Args:
+            names: Names of statistics, the same in every process.
+
+        Returns:
+            Count, sum and sum of squares, float64 `[3]` on the CPU, by name.
+        """
         global _started_sync
         if not names:
             return {}
@@ -62,7 +69,7 @@ class Statistics:
         return {name: self._totals[name].clone() for name in names}
 
     def _take(self, name: str) -> torch.Tensor:
-        """Return what this process reported since the last fetch, and forget it."""
+        """Return the sums of this process since the last fetch, and set them to zero."""
         row = torch.zeros(_MOMENTS, dtype=torch.float64)
         for moments in self._new[name].values():
             row += moments.to(device="cpu", dtype=torch.float64)
@@ -70,11 +77,11 @@ class Statistics:
         return row
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the sums of everything reported so far, over all processes; every process has to call it."""
+        """Return all sums over all processes since the start. Every process has to call this function."""
         return self.fetch(self.names())
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Go on from the sums in `state`; what was reported before is forgotten."""
+        """Go on from the sums in `state`; the sums until now are dropped."""
         for name in [*self._new, *state]:
             self._new[name] = {}
         self._totals = {name: total.clone() for name, total in state.items()}
@@ -106,6 +113,9 @@ def init_multiprocessing(rank: int, sync_device: torch.device | None) -> None:
     Args:
         rank: Number of this process.
         sync_device: Device for the sums over processes; None for a single process.
+
+    Raises:
+        RuntimeError: If the statistics were read before with other values.
     """
     global _rank, _sync_device
     if _started_sync and (rank, sync_device) != (_rank, _sync_device):
@@ -115,9 +125,9 @@ def init_multiprocessing(rank: int, sync_device: torch.device | None) -> None:
 
 @torch.no_grad()
 def report(name: str, value: _Value) -> _Value:
-    """Add every finite element of a value to a statistic; every process has to report the same names.
+    """Add every finite element of a value to a statistic. Every process has to report the same names.
 
-    A value that is not finite would be in the sums for ever.
+    Elements that are not finite are left out, because they would stay in the sums for ever.
 
     Args:
         name: Name of the statistic.
@@ -140,19 +150,27 @@ def report(name: str, value: _Value) -> _Value:
 
 
 def report0(name: str, value: _Value) -> _Value:
-    """Do what `report` does, with the values of the first process alone."""
+    """Add the elements of a value to a statistic in the first process, as `report`; other processes add nothing.
+
+    Args:
+        name: Name of the statistic.
+        value: Tensor, array, list or number.
+
+    Returns:
+        `value` itself.
+    """
     report(name, value if _rank == 0 else [])
     return value
 
 
 class Collector:
-    """Reads statistics whose names match `regex`, as changes between updates.
+    """Means and standard deviations of statistics between two updates.
 
-    A collector reads the statistics that were current when it was made (`recording`).
+    A collector reads the `Statistics` that was current when the collector was made (`recording`).
 
     Args:
         regex: Regular expression that has to match a whole name.
-        keep_previous: Whether a statistic that got nothing new keeps its figures; otherwise it reads NaN.
+        keep_previous: Whether a statistic without new numbers keeps its mean; otherwise the mean is NaN.
     """
 
     def __init__(self, regex: str = ".*", keep_previous: bool = True) -> None:
@@ -165,11 +183,11 @@ class Collector:
         self._change.clear()
 
     def names(self) -> list[str]:
-        """Return the names that match, of those seen so far."""
+        """Return the names of all reported statistics that match `regex`."""
         return [name for name in self._statistics.names() if self._regex.fullmatch(name)]
 
     def update(self) -> None:
-        """Take in what all processes reported since the last update; every process has to call it."""
+        """Read the numbers of all processes since the last update. Every process has to call this function."""
         if not self._keep_previous:
             self._change.clear()
         for name, total in self._statistics.fetch(self.names()).items():
@@ -199,7 +217,7 @@ class Collector:
         return max(squares / count - mean * mean, 0.0) ** 0.5  # `**` would raise for a very large mean
 
     def as_dict(self) -> dnnlib.EasyDict:
-        """Return `{name: EasyDict(num, mean, std)}` of everything that matches."""
+        """Return `{name: EasyDict(num, mean, std)}` of all names that match."""
         return dnnlib.EasyDict(
             {n: dnnlib.EasyDict(num=self.num(n), mean=self.mean(n), std=self.std(n)) for n in self.names()}
         )
@@ -208,7 +226,7 @@ class Collector:
         return self.mean(name)
 
     def state_dict(self) -> dict[str, dict[str, torch.Tensor]]:
-        """Return what the collector has seen, for `load_state_dict` of a collector in another process."""
+        """Return the state of the collector, for `load_state_dict` of a collector in another process."""
         return {"seen": dict(self._seen), "change": dict(self._change)}
 
     def load_state_dict(self, state: dict[str, dict[str, torch.Tensor]]) -> None:
@@ -217,7 +235,7 @@ class Collector:
 
 
 def _over_processes(rows: torch.Tensor) -> torch.Tensor:
-    """Return the sum of these rows over all processes."""
+    """Return the rows `[names, 3]`, summed over all processes."""
     if _sync_device is None:
         return rows
     on_device = rows.to(_sync_device)

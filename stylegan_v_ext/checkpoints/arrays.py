@@ -24,7 +24,7 @@ def make_dtype(args: tuple[Any, ...], budget: Budget) -> Instance:
 def _dtype(instance: object) -> np.dtype:
     """Return the number type that an inert `numpy.dtype` names by its code, and by the byte order in its state."""
     if not isinstance(instance, Instance) or instance.name != "dtype":
-        instance = Instance("numpy", "dtype", ("",))
+        raise CheckpointError("an array of an unknown type")
     code = instance.args[0] if instance.args else ""
     if not isinstance(code, str) or not _ARRAY_TYPE.fullmatch(code):
         raise CheckpointError(f"an array of type {brief(code)}, which is no plain number")

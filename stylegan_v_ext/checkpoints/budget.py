@@ -1,4 +1,7 @@
-"""What reading one file may cost: a few bytes can stand for very much, values that are used again and again."""
+"""A bound on the cost of reading one file.
+
+A pickle can use a value again and again, so a few bytes of a file can stand for a very large object.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +15,7 @@ _NESTED_STEPS = 40  # cost of a pickle inside a pickle before its first instruct
 
 
 class Budget:
-    """What reading one file may cost, with the pickles inside it.
+    """The steps and bytes that are left for reading one file and the pickles inside it.
 
     Args:
         file_size: Size of the file in bytes; texts and arrays may use each byte a few times.
@@ -34,7 +37,7 @@ class Budget:
         """Pay for `count` bytes of the file. Raises `CheckpointError` if too few are left."""
         self.copied_bytes -= count
         if self.copied_bytes < 0:
-            raise CheckpointError("the same bytes stand for many values; networks use theirs once")
+            raise CheckpointError("the same bytes stand for many values; networks use their bytes once")
 
     def spend_key(self, key: object, size: int) -> None:
         """Pay for a key in a container that holds `size` keys.

@@ -134,8 +134,8 @@ class Checkpoint:
         """Build the averaged generator `G_ema`, or `G` if the file has no average.
 
         Returns:
-            The generator on the CPU in eval mode. A file may hold an image generator of another class, which has not
-            all attributes of a `VideoGenerator`; `advice` says what it cannot do.
+            The generator on the CPU in eval mode. A file may hold an image generator of another class, which lacks
+            some attributes of a `VideoGenerator`; `advice` says what it cannot do.
 
         Raises:
             CheckpointError: As `network` does.

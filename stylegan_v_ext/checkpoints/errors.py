@@ -4,10 +4,10 @@ from stylegan_v_ext.text import printable
 
 
 class CheckpointError(ValueError):
-    """A file that cannot be read as a checkpoint, or must not be read; one line, whatever names the file holds.
+    """A file that cannot or must not be read as a checkpoint; the message has one line.
 
     Args:
-        message: What is wrong and what helps; characters that a terminal would obey are replaced.
+        message: The fault and its remedy; characters that a terminal would obey are replaced.
     """
 
     def __init__(self, message: str) -> None:

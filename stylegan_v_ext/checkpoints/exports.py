@@ -188,7 +188,7 @@ def read_foreign_safetensors(path: Path) -> dict[str, torch.Tensor] | None:
                 return None
             names = list(itertools.islice(file.keys(), _MAX_TENSORS + 1))
             if len(names) > _MAX_TENSORS:
-                raise CheckpointError(f"more than {_MAX_TENSORS} tensors; a network has at most so many")
+                raise CheckpointError(f"more than {_MAX_TENSORS} tensors; no network has that many")
             state_dicts.refuse_unknown({name: tuple(file.get_slice(name).get_shape()) for name in names})
             return {name: file.get_tensor(name) for name in names}
     except OSError as error:
@@ -209,7 +209,7 @@ def _read_network(path: Path, key: str, entry: dict[str, Any]) -> NetworkData:
         state = {name.removeprefix(f"{key}/"): file.get_tensor(name) for name in names}
     class_name, notes = entry["class_name"], entry.get("notes") or []
     if not isinstance(class_name, str) or not isinstance(notes, list) or len(notes) > _MAX_NOTES:
-        raise CheckpointError(f"a class named {brief(class_name)}, with {brief(notes)} for notes; a text and a list do")
+        raise CheckpointError(f"a class named {brief(class_name)}, with {brief(notes)} as notes; give text and list")
     return NetworkData(class_name, dict(entry["kwargs"]), state, [str(note) for note in notes])
 
 
@@ -266,7 +266,7 @@ def freeze(data: NetworkData, time: float, motion_seed: int, class_index: int | 
 
 
 def _image_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Add the arguments that `VideoGenerator` has defaults for and `ImageGenerator` has not."""
+    """Add the arguments that have defaults in `VideoGenerator` but not in `ImageGenerator`."""
     return {"z_dim": 512, "w_dim": 512, **kwargs}
 
 
@@ -277,7 +277,7 @@ def export_image(path: str | Path, generator: NetworkData, discriminator: Networ
         path: The file.
         generator: An `ImageGenerator`.
         discriminator: Discriminator of an image model; None writes an empty module in its place, because stock loaders
-            need one.
+            need a module.
 
     Raises:
         CheckpointError: If arguments and tensors do not fit.

@@ -1,4 +1,4 @@
-"""Networks that cannot be used here: what each network is, why it cannot be used, and what to do instead.
+"""Networks that cannot be used here: their names, the reasons, and remedies.
 
 A network is recognised by the names and shapes of its tensors; no code of the file is run.
 """
@@ -20,10 +20,10 @@ class Family:
     """A kind of networks that cannot be used.
 
     Attributes:
-        name: What it is, with its article.
+        name: Name of the kind, with its article.
         names: Patterns, separated by ` & `; the name of some tensor matches each of them.
         reason: Why it cannot be used.
-        remedy: What to do instead.
+        remedy: Advice for the user.
         facts: Returns what its tensors tell, for the message; None if they tell nothing.
     """
 
@@ -192,7 +192,7 @@ FAMILIES = (
     Family(
         "a GFPGAN network",
         r"(^|\.)stylegan_decoder\.",
-        "it repairs a photo of a face and makes none by itself",
+        "it repairs a photo of a face and makes no photo by itself",
         _INSTEAD_OF_IMAGES,
     ),
     Family(

@@ -1,4 +1,4 @@
-"""What a checkpoint holds, in words."""
+"""A description of a checkpoint in words."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""The table of what calls in a file may stand for; every other name is refused."""
+"""The table of the functions and classes that a file may name, each with a stand-in that only puts data together.
+
+Every other name is refused.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -14,7 +17,7 @@ from stylegan_v_ext.checkpoints.values import Constructor, Global, Instance, bri
 
 Arguments = tuple[Any, ...]
 
-# Constructors. The machine has paid for the length of each argument, but not for what is inside the argument.
+# Constructors. The machine has paid for the length of each argument, but not for the content of the argument.
 
 
 def _record(args: Arguments, budget: Budget) -> Record:

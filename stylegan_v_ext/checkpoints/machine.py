@@ -31,7 +31,7 @@ class Machine:
 
     Args:
         data: Bytes that hold the pickle.
-        budget: What reading the file may cost; all machines that read one file share it.
+        budget: Pays for the reading; all machines that read one file share it.
         find: Returns the constructor of a name, or None for a name that may be mentioned but not called; raises
             `CheckpointError` for all other names.
         persistent: Returns the value of a persistent id; None refuses such ids.
@@ -161,7 +161,7 @@ class Machine:
         if isinstance(target, Instance):
             target.state = state
         elif not isinstance(target, dict):  # networks need no attributes of dictionaries
-            raise CheckpointError(f"the file sets the state of a {type(target).__name__}, which holds none")
+            raise CheckpointError(f"the file sets the state of a {type(target).__name__}, which holds no state")
 
     def set_items(self, items: list[Any]) -> None:
         """Put pairs, keys and values in turn, into the dictionary on top."""

@@ -1,4 +1,4 @@
-"""A network as data: which of our classes, made with which arguments, holding which tensors."""
+"""A network as data: its class, the arguments of the constructor, and the tensors."""
 
 import functools
 import hashlib

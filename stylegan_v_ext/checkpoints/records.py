@@ -62,7 +62,7 @@ class Record:
         Args:
             module: Dotted name of the submodule, "" for the module itself.
             name: Name of the attribute.
-            default: What to return if it is missing.
+            default: Value of a missing attribute.
 
         Returns:
             A text, a number or None.

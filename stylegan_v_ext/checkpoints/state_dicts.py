@@ -139,7 +139,7 @@ def find_networks(content: object) -> list[Found]:
     """Find all networks of known kinds in a file.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
 
     Returns:
         The networks in the order of the file.
@@ -222,7 +222,7 @@ def _dictionaries(content: object) -> Iterator[tuple[tuple[str, ...], dict[str, 
     """Yield every dictionary that holds tensors.
 
     Args:
-        content: What the file holds.
+        content: Content of the file.
 
     Yields:
         The keys that lead to the dictionary, its tensors by name, and a list of it and the dictionaries around it.

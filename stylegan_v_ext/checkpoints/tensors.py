@@ -139,7 +139,7 @@ def read_legacy(data: memoryview, budget: Budget, find: Find) -> object:
 
     Args:
         data: The bytes of the file.
-        budget: What reading may cost.
+        budget: Pays for the reading.
         find: Constructors by name.
 
     Returns:
@@ -189,7 +189,7 @@ def read_zip(file: BinaryIO, data: memoryview, budget: Budget, find: Find) -> ob
     Args:
         file: The file.
         data: The bytes of the file.
-        budget: What reading may cost.
+        budget: Pays for the reading.
         find: Constructors by name.
 
     Returns:

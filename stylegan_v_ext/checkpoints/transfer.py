@@ -21,7 +21,7 @@ MOTION_AXIS = {
 
 @dataclass
 class Transfer:
-    """What became of the tensors of a network, by their names in the network.
+    """A report of how the tensors of a network were filled; tensors are given by their names in the network.
 
     Attributes:
         copied: Tensors that were copied whole.
@@ -147,7 +147,7 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_class
         num_classes: Number of classes of the other network; None if it equals that of `network`.
 
     Returns:
-        What became of each tensor.
+        A report about all tensors.
     """
     own, report = network.state_dict(), Transfer()
     here = cast("int | None", getattr(network, "num_classes", None))
@@ -178,7 +178,7 @@ def transfer(network: torch.nn.Module, state: dict[str, torch.Tensor], num_class
 
 @dataclass(frozen=True)
 class Classes:
-    """What becomes of the channels of classes if the two networks have different numbers of classes.
+    """Copies layers between two networks that may have different numbers of classes.
 
     Attributes:
         there: Number of classes of the other network.
@@ -198,9 +198,8 @@ class Classes:
         """
         if self.there == self.here:
             return False
-        timed = any(
-            name.startswith("time.") for name in own
-        )  # the embedding of such a discriminator holds classes and time
+        # The embedding of a discriminator with `time` holds classes and time.
+        timed = any(name.startswith("time.") for name in own)
         parts = [] if timed or not self.here else ["mapping.embed starts anew"]
         notes.append(
             ": ".join([*parts, f"the model there has {_counted(self.there)}, this training {_counted(self.here)}"])

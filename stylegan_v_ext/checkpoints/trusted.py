@@ -32,7 +32,7 @@ def read_pickle(path: str | Path) -> object:
         Its content; networks are records.
 
     Raises:
-        CheckpointError: Whatever the code in the file raises.
+        CheckpointError: If the file is damaged, or the code in it raises an error.
     """
     with open(path, "rb") as file:
         if file.read(4) == b"PK\x03\x04":  # torch.save wrote it: such a file needs no trust

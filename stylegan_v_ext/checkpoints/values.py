@@ -22,7 +22,7 @@ class Instance:
         module: Name of the module of its class.
         name: Name of its class.
         args: Arguments of its constructor.
-        state: What `__setstate__` or `__dict__` would get.
+        state: The state that `__setstate__` or `__dict__` would get.
     """
 
     __slots__ = ("args", "module", "name", "state")
@@ -37,7 +37,7 @@ Constructor = Callable[[tuple[Any, ...]], object]
 
 
 def brief(value: object) -> str:
-    """Return a value from a file as a short text for a message, whatever the value is.
+    """Return any value from a file as a short text for a message.
 
     A container is described by its kind and length alone: values that it shares would be written again and again.
     """

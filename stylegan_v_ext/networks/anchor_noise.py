@@ -1,4 +1,4 @@
-"""Noise at the anchors of a video: eps_k ~ N(0, I), one vector for every anchor k (StyleGAN-V, section 3.2).
+"""Noise at the anchors of a video: eps_k ~ N(0, I), one vector for every anchor k (StyleGAN-V, section 3).
 
 At inference eps_k is a pure function of (motion seed, k), so that any time is reached without the past before it. In
 training it is drawn anew, only for the anchors that a clip needs.

@@ -1,4 +1,4 @@
-"""One discriminator for sparse clips, conditioned on the time between frames (StyleGAN-V, section 3.4)."""
+"""One discriminator for sparse clips, conditioned on the time between frames (StyleGAN-V, section 3)."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class FrameJoin(torch.nn.Module):
     """Put the features of a clip's frames side by side, as channels of one picture.
 
     Args:
-        num_frames: F.
+        num_frames: Number F of frames in a clip.
     """
 
     def __init__(self, num_frames: int) -> None:
@@ -44,14 +44,14 @@ class FrameJoin(torch.nn.Module):
 class TimeConditionedDiscriminator(torch.nn.Module):
     """Tell real clips from generated ones by F frames and the times between them.
 
-    Blocks above the resolution `concat_res` see frames one by one. At this resolution the frames' features, with half
+    Blocks above the resolution `concat_res` see single frames. At this resolution the frames' features, with half
     the channels each, are joined, and the remaining blocks see the clip. With F = 1 this is StyleGAN2's discriminator.
 
     Args:
         c_dim: Size of a label: K classes + num_frames.
         img_resolution: Width and height of a frame, a power of two from 8 on.
         img_channels: Channels of a frame.
-        num_frames: F.
+        num_frames: Number F of frames in a clip.
         max_num_frames: Timestamps in labels are clamped below it.
         concat_res: Resolution at which frames are joined; at most half of the frame's resolution.
         time_conditioning: "project" projects the last features on the condition; "modulate" also modulates conv0 of

@@ -1,4 +1,4 @@
-"""The video generator (StyleGAN-V, section 3.1 and figure 2)."""
+"""The video generator (StyleGAN-V, section 3 and figure 2)."""
 
 from collections.abc import Sequence
 from typing import Any

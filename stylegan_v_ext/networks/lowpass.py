@@ -1,4 +1,4 @@
-"""The low-pass filters of StyleGAN3 (StyleGAN3, appendix C.1)."""
+"""The low-pass filters of StyleGAN3 (StyleGAN3, appendix C)."""
 
 import numpy as np
 import torch

@@ -2,8 +2,8 @@
 
     w'_ijk = s_i w_ijk,    w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps)
 
-To scale the weight's input channels is to scale the channels of the input, and to demodulate is to scale the channels
-of the output. The second scale is applied in one pass with bias and activation. So one ordinary convolution serves all
+Modulating the weight equals scaling the channels of the input by s, and demodulating it equals scaling the channels of
+the output. The second scale is applied in one pass with bias and activation. So one ordinary convolution serves all
 frames of all clips, instead of one group for each frame. For a single clip, and for clips of large images on a CPU,
 both scales are multiplied into a weight for each clip, which saves the passes over the images.
 """
@@ -35,12 +35,13 @@ except ImportError:  # the ops are those of a stock checkout
         gain: float | None = None,
         clamp: float | None = None,
     ) -> torch.Tensor:
-        """Compute clamp(gain * act(x * scale + noise + b)) for a scale `[N, C]` of the frames of N clips."""
+        """Compute clamp(gain * act(x * scale + noise + b)) * after, with `scale` and `after` `[N, C]` for N clips."""
         frames = x.shape[0] // scale.shape[0]
         x = x * scale.repeat_interleave(frames, dim=0)[:, :, None, None].to(x.dtype)
         if noise is not None:
             x = x + (noise if len(noise) == 1 else noise.repeat_interleave(frames, 0))[:, None].to(x.dtype)
-        return bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
+        x = bias_act.bias_act(x, None if b is None else b.to(x.dtype), act=act, gain=gain, clamp=clamp)
+        return x if after is None else x * after.repeat_interleave(frames, dim=0)[:, :, None, None].to(x.dtype)
 
     def conv2d_resample_bias_act(
         x: torch.Tensor,

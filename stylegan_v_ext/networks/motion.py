@@ -1,4 +1,4 @@
-"""Motion codes: what moves in a video, as a continuous function of time (StyleGAN-V, section 3.2).
+"""Motion codes: what moves in a video, as a continuous function of time (StyleGAN-V, section 3).
 
 There is an anchor every `distance` frames. Each anchor k has a noise vector eps_k (`anchor_noise`), and the noise is
 smoothed into motion codes u_k. The acyclic positional encoding (`positional_encoding`) turns the codes at the anchors
@@ -24,7 +24,7 @@ class MotionNetwork(torch.nn.Module):
     """Motion vectors v(t) of N videos at F times each.
 
     `MotionNetwork(..., strategy="lstm")` makes a network of the subclass that `STRATEGIES` names. A subclass makes its
-    layers in `make_codes` and computes codes in `codes_around`.
+    layers in `make_codes`, computes codes in `codes_around`, and has its key of `STRATEGIES` as `strategy`.
 
     Args:
         out_dim: Size of v.
@@ -33,7 +33,7 @@ class MotionNetwork(torch.nn.Module):
         code_dim: Size of u.
         distance: Frames between anchors.
         kernel_size: Anchors that each convolution of `ConvMotionNetwork` sees.
-        strategy: A key of `STRATEGIES`.
+        strategy: A key of `STRATEGIES`; a subclass does not use it.
         min_period: Shortest period of the encoding, in frames.
         max_period: Longest period of the encoding, in frames.
         amplitude: Whether the codes set the amplitudes of the encoding.
@@ -42,6 +42,7 @@ class MotionNetwork(torch.nn.Module):
         ValueError: If the strategy is unknown or the distance is below 1.
     """
 
+    strategy: str
     lookahead: int
 
     def __new__(cls, *args: object, strategy: str = "conv", **kwargs: object) -> "MotionNetwork":
@@ -56,6 +57,7 @@ class MotionNetwork(torch.nn.Module):
         code_dim: int = 512,
         distance: int = 16,
         kernel_size: int = 11,
+        *,
         strategy: str = "conv",
         min_period: float = 16,
         max_period: float = 1024,
@@ -66,7 +68,7 @@ class MotionNetwork(torch.nn.Module):
             raise ValueError(f"motion strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
         if distance < 1:
             raise ValueError(f"motion distance {distance} is below 1 frame")
-        self.z_dim, self.c_dim, self.distance, self.strategy = z_dim, c_dim, distance, strategy
+        self.z_dim, self.c_dim, self.distance = z_dim, c_dim, distance
         self.make_codes(z_dim + c_dim, code_dim, kernel_size)
         self.encoding = AcyclicPositionalEncoding(code_dim, out_dim, min_period, max_period, amplitude)
 
@@ -127,6 +129,8 @@ class ConvMotionNetwork(MotionNetwork):
     The arguments are those of `MotionNetwork`.
     """
 
+    strategy = "conv"
+
     def make_codes(self, in_dim: int, code_dim: int, kernel_size: int) -> None:
         """Make the two convolutions, as in `MotionNetwork.make_codes`."""
         self.lookahead = 2 * (kernel_size - 1)
@@ -160,6 +164,8 @@ class LSTMMotionNetwork(MotionNetwork):
 
     The arguments are those of `MotionNetwork`.
     """
+
+    strategy = "lstm"
 
     def make_codes(self, in_dim: int, code_dim: int, kernel_size: int) -> None:
         """Make the LSTM, as in `MotionNetwork.make_codes`."""

@@ -1,4 +1,4 @@
-"""The acyclic positional encoding of time: motion vectors v(t) between two motion codes (StyleGAN-V, section 3.2)."""
+"""The acyclic positional encoding of time: motion vectors v(t) between two motion codes (StyleGAN-V, section 3)."""
 
 import math
 
@@ -12,7 +12,7 @@ __all__ = ["AcyclicPositionalEncoding"]
 
 @persistence.persistent_class
 class AcyclicPositionalEncoding(torch.nn.Module):
-    """v(t) from the codes at the anchors left and right of t (StyleGAN-V, equations 2-4).
+    """v(t) from the codes at the anchors left and right of t.
 
     raw(tau) = [A sin(w sigma tau + rho s), A cos(w sigma tau + rho s)]
         v(t) = raw(t) - [(1-a) raw(t_L) + a raw(t_R)] + [(1-a) B u_L + a B u_R]

@@ -1,8 +1,8 @@
 """Number types that blocks of a network compute in, and the layout in memory that suits them.
 
 Blocks that may run in 16 bits do so in float16 on CUDA. On CPUs with matrix units for bfloat16 (AMX) that type takes a
-fraction of the time; `execution` switches it on for a training or a sampler, as it does TF32 on GPUs. The exponents of
-bfloat16 are those of float32, so that any network runs in it without bounds on its activations.
+fraction of the time; `execution` switches it on for a training or a sampler, as it does TF32 on GPUs. bfloat16 has the
+same exponents as float32, so any network runs in it without bounds on its activations.
 """
 
 from collections.abc import Iterator

@@ -28,7 +28,7 @@ def modulate(
 ) -> torch.Tensor:
     """Compute a modulated convolution with full padding.
 
-    One convolution serves all images: to scale the channels of a weight is to scale the channels of the features.
+    One convolution serves all images, because scaling the channels of the features replaces scaling those of a weight.
 
     Args:
         x: Features `[N, C, h, w]`.
@@ -118,7 +118,7 @@ class FourierInput(torch.nn.Module):
 
 @persistence.persistent_class
 class AliasFreeLayer(torch.nn.Module):
-    """Modulated convolution, then a leaky ReLU at `lrelu_upsampling` times the sampling rate (section 3.1).
+    """Modulated convolution, then a leaky ReLU at `lrelu_upsampling` times the sampling rate (section 3.2).
 
     Cutoffs and the half widths of transition bands are in cycles an image, rates in samples an image. The last layer
     (`is_torgb`) neither demodulates nor has an activation.
@@ -242,7 +242,7 @@ class AliasFreeLayer(torch.nn.Module):
 
 @persistence.persistent_class
 class AliasFreeSynthesis(torch.nn.Module):
-    """Layers from the Fourier input to the image (appendix C.2).
+    """Layers from the Fourier input to the image (section 3.2).
 
     Args:
         w_dim: Size of a style.

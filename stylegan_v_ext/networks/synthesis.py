@@ -1,4 +1,4 @@
-"""Synthesis network: StyleGAN2's skip generator with motion at its 4x4 input (StyleGAN-V, section 3.1)."""
+"""Synthesis network: StyleGAN2's skip generator with motion at its 4x4 input (StyleGAN-V, section 3)."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Features of the time between frames, a condition of the discriminator (StyleGAN-V, section 3.4)."""
+"""Features of the time between frames, a condition of the discriminator (StyleGAN-V, section 3)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The mapping network of videos: content styles, then a motion vector for every timestamp (StyleGAN-V, section 3.1)."""
+"""The mapping network of videos: content styles, then a motion vector for every timestamp (StyleGAN-V, section 3)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -165,4 +165,10 @@ def test_the_strategy_chooses_the_network_and_keeps_the_names_of_its_tensors(str
     network = MotionNetwork(8, z_dim=4, code_dim=4, strategy=strategy)
     assert type(network) is cls and type(copy.deepcopy(network)) is cls
     assert [name for name, _ in network.named_children()] == [*layers, "encoding"]
-    assert type(cls(8, z_dim=4, code_dim=4, strategy=strategy)) is cls
+    assert type(cls(8, z_dim=4, code_dim=4)) is cls
+    assert network.strategy == cls(8, z_dim=4, code_dim=4).strategy == strategy
+
+
+def test_a_strategy_by_position_is_refused_because_it_would_not_choose_the_network():
+    with pytest.raises(TypeError, match="positional"):
+        MotionNetwork(8, 0, 4, 4, 16, 11, "lstm")

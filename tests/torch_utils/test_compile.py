@@ -51,9 +51,9 @@ def _bias_act_variants(dtype):
         (0, 1), (False, True), itertools.product((None, rows), (None, noise), (None, rows))
     ):
         if sums <= order:
-            yield bias_act_kernel.plan(
-                x, order, "lrelu", 0.2, 1.4, None, scale=scale, noise=noise_rows, after=after, sums=sums
-            )[0]
+            beside = {"scale": scale, "noise": noise_rows, "after": after}
+            beside = {name: tensor for name, tensor in beside.items() if tensor is not None}
+            yield bias_act_kernel.plan(x, order, "lrelu", 0.2, 1.4, None, sums=sums, **beside)[0]
 
 
 def _filtered_lrelu_variants(dtype):

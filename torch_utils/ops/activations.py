@@ -6,6 +6,7 @@ one pass that keeps only the output for the backward pass. The other activations
 
 import math
 from collections.abc import Callable
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -54,7 +55,7 @@ def slope_of(act: str, alpha: float | None = None) -> float | None:
     return SLOPES.get(act)
 
 
-def output_tells(slope: float | None, gain: float) -> bool:
+def output_tells(slope: float | None, gain: float) -> TypeGuard[float]:
     """Return whether the output shows the derivative: piecewise linear, and the negative half stays negative.
 
     Args:

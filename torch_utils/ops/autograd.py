@@ -9,7 +9,7 @@ class Context(Protocol):
     """The object that carries values from `forward` to `backward`; for annotations only.
 
     Attributes:
-        saved_tensors: What `save_for_backward` got: tensors, and None for a tensor that was not given.
+        saved_tensors: The arguments of `save_for_backward`: tensors, and None for a tensor that was not given.
         needs_input_grad: Whether the gradient of each argument of `forward` is wanted.
         settings: The arguments of `forward` that are not tensors.
     """

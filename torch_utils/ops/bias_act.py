@@ -1,7 +1,7 @@
 """Bias, activation, gain and clamp in one call: y = clamp(gain * act(x + b)).
 
 On CUDA each activation is one pass of our own kernel, forward, backward and double backward. `scaled_bias_act` also
-does what comes before and after the activation in a modulated layer. Elsewhere `activations` computes the result.
+computes the steps around the activation of a modulated layer. On other devices `activations` computes the result.
 """
 
 import math
@@ -61,7 +61,7 @@ def bias_act(
     slope = slope_of(act, alpha)
     if b is None and slope == gain == 1 and clamp is None:
         return x
-    if impl != "ref" and slope is not None and output_tells(slope, gain):
+    if impl != "ref" and output_tells(slope, gain):
         return piecewise_linear(x, b, slope, gain, clamp)
     return composed(x, b, spec.func, alpha, gain, clamp)
 
@@ -84,7 +84,7 @@ def gain_before(act: str, gain: float, device: torch.device) -> tuple[float, flo
         device: Device of the image.
 
     Returns:
-        (factor of what comes before the activation, factor that is left after it).
+        (factor before the activation, factor after it).
     """
     moves = device.type == "cpu" and gain > 0 and (act in SLOPES or act == "lrelu")
     return (gain, 1.0) if moves else (1.0, gain)

@@ -1,7 +1,7 @@
 """Bias and activation by our CUDA kernel (bias_act.cu): PyTorch operators and their derivatives.
 
-The kernel also takes in what comes before and after the activation in a modulated layer: a scale, a noise, and a
-second scale `after`. `bias_act` and `scaled_bias_act` in bias_act.py are the functions to call.
+The kernel also computes the steps around the activation of a modulated layer: a scale, a noise, and a second scale
+`after`. `bias_act` and `scaled_bias_act` in bias_act.py are the functions to call.
 """
 
 import torch
@@ -67,7 +67,7 @@ class _Fused(torch.autograd.Function):
 
 
 class _FusedGradient(torch.autograd.Function):
-    """dy * act'(x + b) * gain where the clamp does not hold: linear in dy, curved in x."""
+    """dy * act'(x + b) * gain, and 0 if the clamp holds: linear in dy, curved in x."""
 
     @staticmethod
     def forward(

@@ -72,7 +72,7 @@ def plan(
     *,
     from_output: bool = False,
     sums: bool = False,
-    **beside: torch.Tensor | None,
+    **beside: torch.Tensor,
 ) -> tuple[Variant, Params]:
     """Choose the variant for a call and fill in the parameters, except for the pointers.
 
@@ -85,7 +85,7 @@ def plan(
         clamp: Largest absolute value; None is no bound.
         from_output: Whether `x` is the output of the op.
         sums: Whether the kernel also sums the gradient over pixels.
-        beside: `bias`, `scale`, `noise` and `after`, as for `run`.
+        beside: Those of `bias`, `scale`, `noise` and `after` that the call has, as for `run`.
 
     Returns:
         The variant and its parameters.
@@ -99,7 +99,6 @@ def plan(
     pack = _pack(inner, x.element_size())
     if x.numel() // pack >= 2**31:
         raise custom_ops.KernelUnavailable(f"a tensor of {list(x.shape)} is too large for one launch")
-    present = {name: tensor for name, tensor in beside.items() if tensor is not None}
     variant = Variant.of(
         "bias_act",
         SCALAR=custom_ops.SCALARS[x.dtype],
@@ -107,7 +106,7 @@ def plan(
         CHANNELS_LAST=int(channels_last),
         ORDER=order,
         ACT=ACTS.index(act) + 1,
-        **{macro: int(name in present) for name, macro in _BESIDE.items()},
+        **{macro: int(name in beside) for name, macro in _BESIDE.items()},
         CLAMPED=int(clamp is not None),
         FROM_OUTPUT=int(from_output),
         SUMS=int(sums),
@@ -115,9 +114,9 @@ def plan(
         THREADS=THREADS,
     )
     stretch = _stretch(x)
-    frames = max(n // max(_num_clips(n, present), 1), 1)
+    frames = max(n // max(_num_clips(n, beside), 1), 1)
     counts = inner // pack, outer, frames, -(-height * width // stretch)
-    noise_rows = len(present["noise"]) if "noise" in present else 1
+    noise_rows = len(beside["noise"]) if "noise" in beside else 1
     pointers = [None] * len(_POINTERS)
     scalars = alpha, gain, clamp or 0, x.numel() // pack
     params = Params(*pointers, *scalars, *map(divisor, counts), channels, height * width, noise_rows, stretch)

@@ -77,7 +77,7 @@ class Ending(NamedTuple):
         return slope
 
     def of(self, y: torch.Tensor) -> torch.Tensor:
-        """Compute the ending in a pass of its own."""
+        """Compute the ending in a separate pass."""
         return bias_act.bias_act(y, self.b, act=self.act, gain=self.gain, clamp=self.clamp)
 
     def fuses(self, x: torch.Tensor) -> bool:
@@ -111,7 +111,7 @@ def conv2d(
     Args:
         x: Images `[N, C_in, H, W]`.
         w: Weight `[C_out, C_in // groups, kh, kw]`.
-        ending: What follows the convolution.
+        ending: The steps after the convolution.
         stride: Number, or (height, width).
         padding: Number, or (height, width).
         groups: Number of groups of channels.
@@ -139,7 +139,7 @@ def filter2d(
     Args:
         x: Images `[N, C, H, W]`.
         f: Filter from `setup_filter`; None is the identity.
-        ending: What follows the filter.
+        ending: The steps after the filter.
         padding: Pixels (x before, x after, y before, y after).
         flip_filter: False computes a convolution, True a correlation.
         gain: Factor of the filtered image.

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from torch_utils.ops.autograd import Context
@@ -122,7 +123,9 @@ def geometry(
 
 
 def _pair(size: Size) -> list[int]:
-    return [int(value) for value in size] if isinstance(size, Sequence) else [int(size)] * 2
+    if isinstance(size, (int, np.integer)):
+        return [int(size)] * 2
+    return [int(value) for value in size]
 
 
 def convolution(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor | None, geometry: Geometry) -> torch.Tensor:

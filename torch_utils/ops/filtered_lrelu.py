@@ -1,4 +1,4 @@
-"""Leaky ReLU at a higher sampling rate, free of aliasing (StyleGAN3, section 3.1).
+"""Leaky ReLU at a higher sampling rate, free of aliasing (StyleGAN3, section 3.2).
 
 On CUDA one kernel of our own does all steps and keeps two bits a pixel for the backward pass (filtered_lrelu.cu).
 Elsewhere, and for filters that are not separable, other ops compute the steps one after another.

@@ -125,8 +125,8 @@ def plan(
         HAS_BIAS=int(has_bias),
         THREADS=THREADS,
     )
-    variant = _largest_that_fits(macros, out_shape)
-    tiles = (-(-size // variant[key]) for size, key in ((out_shape[1], "OUT_W"), (out_shape[0], "OUT_H")))
+    variant, tile = _largest_that_fits(macros, out_shape)
+    tiles = -(-out_shape[1] // tile[0]), -(-out_shape[0] // tile[1])
     pointers = [None] * 6
     sizes = (*x.stride(), x.shape[1], *x.shape[2:], *out_shape, pad_x, pad_y)
     flips = int(flip), int(flip)
@@ -134,8 +134,11 @@ def plan(
     return variant, params
 
 
-def _largest_that_fits(macros: dict[str, int], out_shape: tuple[int, int]) -> Variant:
-    """Return the variant with the largest tile whose shared memory is small enough, or else with the smallest tile."""
+def _largest_that_fits(macros: dict[str, int], out_shape: tuple[int, int]) -> tuple[Variant, tuple[int, int]]:
+    """Return the variant with the largest tile that fits into shared memory, and the tile (width, height).
+
+    If no tile fits, take the smallest tile.
+    """
     step = max(_RUN, macros["UP"])  # a multiple of both, because both are powers of two
     for out_w, out_h in _TILES:
         width, height = (
@@ -145,7 +148,7 @@ def _largest_that_fits(macros: dict[str, int], out_shape: tuple[int, int]) -> Va
         variant = Variant.of("filtered_lrelu", OUT_W=width, OUT_H=height, **macros)
         if shared_nbytes(variant) <= _SHARED_NBYTES:
             break
-    return variant
+    return variant, (width, height)
 
 
 def run(

@@ -91,7 +91,7 @@ def parse_padding(padding: Padding) -> Sides:
         (x before, x after, y before, y after).
 
     Raises:
-        ValueError: If there are not one, two or four numbers.
+        ValueError: If the padding is not a number, two numbers or four numbers.
     """
     four = [padding] * 4 if isinstance(padding, (int, np.integer)) else list(padding)
     if len(four) == 2:

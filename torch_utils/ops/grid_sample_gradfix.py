@@ -52,9 +52,8 @@ class _SampleAdjoint(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Context, dy: torch.Tensor, grid: torch.Tensor, image_shape: torch.Size) -> torch.Tensor:
         ctx.save_for_backward(grid)
-        image = dy.new_empty(1).expand(
-            image_shape
-        )  # the operator reads only its shape, because the grid's gradient is off
+        # The operator reads only the shape of the image, because the gradient of the grid is off.
+        image = dy.new_empty(1).expand(image_shape)
         bilinear, zeros = 0, 0
         dx, _ = torch.ops.aten.grid_sampler_2d_backward(
             dy.contiguous(), image, grid, bilinear, zeros, False, [True, False]

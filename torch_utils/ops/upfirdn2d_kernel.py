@@ -104,10 +104,10 @@ def plan(
     Raises:
         KernelUnavailable: If there are too many images for one launch.
     """
-    variant = _variant(x, y, f, up, down, padding)
-    channel_packs = x.shape[1] // variant["WIDTH"]
+    macros = _macros(x, y, f, up, down, padding)
+    channel_packs = x.shape[1] // macros["WIDTH"]
     height, width = y.shape[2:]
-    columns, rows = -(-width // variant["TILE_X"]), -(-height // variant["TILE_Y"])
+    columns, rows = -(-width // macros["TILE_X"]), -(-height // macros["TILE_Y"])
     total = x.shape[0] * channel_packs * columns * rows
     if total >= 2**31:
         raise custom_ops.KernelUnavailable(f"images of {list(x.shape)} are too many for one launch")
@@ -127,20 +127,19 @@ def plan(
         total,
         *(divisor(count) for count in (channel_packs, columns, rows)),
     )
-    return Plan(variant, params)
+    return Plan(Variant.of("upfirdn2d", **macros), params)
 
 
-def _variant(
+def _macros(
     x: torch.Tensor, y: torch.Tensor, f: torch.Tensor, up: Sequence[int], down: Sequence[int], padding: Sequence[int]
-) -> Variant:
+) -> dict[str, int]:
     channels_last = x.shape[1] > 1 and x.stride(1) == 1 and y.stride(1) == 1
     unrolled = f.numel() <= _UNROLLED_TAPS
     width = 1
     if channels_last and unrolled:
         width = max(w for w in (1, 2, 4, 8) if w * x.element_size() <= 16 and _packs(x, w) and _packs(y, w))
     tiles = [tile(channels_last, up[i], down[i], i == 0) if unrolled else up[i] for i in range(2)]
-    return Variant.of(
-        "upfirdn2d",
+    return dict(
         SCALAR=custom_ops.SCALARS[x.dtype],
         WIDTH=width,
         CHANNELS_LAST=int(channels_last),

@@ -155,9 +155,7 @@ def _mapping_kwargs(state: State, attribute: Attribute, **more: object) -> dict[
 def _require_lrelu(attribute: Attribute, layers: list[str]) -> None:
     for layer in layers:
         if attribute(layer, "activation", "lrelu") != "lrelu":
-            raise CheckpointError(
-                f"activation {brief(attribute(layer, 'activation'))} in {layer}; lrelu is the one known"
-            )
+            raise CheckpointError(f"activation {brief(attribute(layer, 'activation'))} in {layer}; only lrelu is known")
 
 
 def add_filters(state: State, prefix: str) -> None:

@@ -89,7 +89,7 @@ def read_state(
     state = renamed(state)
     if any(name.startswith(_MOTION) for name in state):
         name = next(name for name in state if name.startswith(_MOTION))
-        raise CheckpointError(f"a StyleGAN-V network with {brief(name)}, which the published model has not")
+        raise CheckpointError(f"a StyleGAN-V network with {brief(name)}, which the published model does not have")
     read = _generator if "mapping.w_avg" in state else _discriminator
     return read(attribute, state, settings or {})
 

@@ -113,7 +113,7 @@ def _options(network: Instance) -> dict[str, Any]:
         ("mapping_nonlinearity", "lrelu"),
     ):
         if options.get(name) not in (None, usual, tuple(usual)):
-            raise CheckpointError(f"a network with {name} {_shown(options[name])}; {usual} is the one known")
+            raise CheckpointError(f"a network with {name} {_shown(options[name])}; only {usual} is known")
     return options
 
 
