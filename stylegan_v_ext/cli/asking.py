@@ -1,6 +1,5 @@
 """Questions to the user, most of them about files that are to be replaced."""
 
-import os
 import sys
 from collections.abc import Container, Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ import click
 
 from stylegan_v_ext.cli.entry import LONGEST_MESSAGE
 from stylegan_v_ext.cli.errors import UserError
+from stylegan_v_ext.listener import refuse_inputs
 from stylegan_v_ext.text import printable, say
 
 __all__ = ["files_to_replace", "say_written", "user_agrees"]
@@ -49,13 +49,11 @@ def files_to_replace(paths: Iterable[Path], *, ask: bool = True, inputs: Iterabl
         The files that exist.
 
     Raises:
-        UserError: If the user does not agree, or if one of the inputs would be replaced.
+        UserError: If the user does not agree.
+        ValueError: If one of the inputs would be replaced.
     """
     existing = sorted({path for path in paths if path.exists()})
-    read = [Path(name) for name in inputs if name and os.path.exists(name)]
-    own = next((path for path in existing if not path.is_symlink() and any(map(path.samefile, read))), None)
-    if own is not None:
-        raise UserError(f"{own} is read here, and would be replaced; name another --output")
+    refuse_inputs(existing, inputs)
     if existing and ask and sys.stdin is not None and sys.stdin.isatty():
         more = f" and {len(existing) - _MOST_NAMED} more" if len(existing) > _MOST_NAMED else ""
         names = ", ".join(map(str, existing[:_MOST_NAMED]))

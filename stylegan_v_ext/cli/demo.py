@@ -2,8 +2,9 @@
 
 import click
 
-from stylegan_v_ext.cli.common import FOLDER, device_to_use, progress_bar, report_user_errors
+from stylegan_v_ext.cli.common import FOLDER, device_to_use, report_user_errors
 from stylegan_v_ext.cli.entry import Command
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.text import say
 
 
@@ -29,11 +30,11 @@ def demo(outdir: str, kimg: float, max_minutes: float, device: str) -> None:
     from stylegan_v_ext.runs import demo, describe, start
 
     place = device_to_use(device)
-    config = demo.demo_config(outdir, kimg=kimg, max_minutes=max_minutes, device=str(place), progress=progress_bar)
+    config = demo.demo_config(outdir, kimg=kimg, max_minutes=max_minutes, device=str(place), listener=Terminal())
     say(*describe(config))
     last = start(config, outdir)
     videos = last.parent / "videos"
-    for path in demo.write_videos(last, videos, device=place, progress=progress_bar):
+    for path in demo.write_videos(last, videos, device=place, listener=Terminal()):
         say(path)
     first = last.with_name("network-snapshot-000000.pkl")
     print("\nDistance of generated frames to the data (random features, lower is better):")

@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 
 from stylegan_v_ext.cli.common import files_to_replace, progress_bar, say_written
-from stylegan_v_ext.generate.listener import Advance, Listener
+from stylegan_v_ext.listener import Advance, Listener
 from stylegan_v_ext.text import say
 
 _Request = TypeVar("_Request")

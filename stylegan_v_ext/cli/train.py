@@ -5,18 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan_v_ext.cli.common import (
-    UserError,
-    check_gpus,
-    device_to_use,
-    own_arguments,
-    progress_bar,
-    report_user_errors,
-)
+from stylegan_v_ext.cli.common import UserError, check_gpus, device_to_use, own_arguments, report_user_errors
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.pointers import check_resume
 from stylegan_v_ext.cli.settings import given_options, training_options
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.config import TrainOptions
 from stylegan_v_ext.text import say
 
@@ -86,7 +80,7 @@ def _begin(values: dict[str, Any], given: set[str], processes: "Processes", *, d
             raise click.UsageError(f"Missing option '--{name}'; or go on with a run by --resume=DIR")
     with inside(values["host"] or None) as host:
         options = TrainOptions(**{**values, "host": host})
-        plan = prepare(options, given=given, trial=dry_run, processes=processes, progress=progress_bar)
+        plan = prepare(options, given=given, trial=dry_run, processes=processes, listener=Terminal())
         say(*describe(plan.config, plan.classes))
         if host is not None:
             say(f"Engine: the training loop of {host}", "")

@@ -21,11 +21,11 @@ from stylegan_v_ext.editing.tuning import Tuner
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.generate.listener import SILENT, Listener, refuse_inputs
 from stylegan_v_ext.generate.opening import open_network
 from stylegan_v_ext.generate.sampler import VideoSampler, check_class
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.listener import SILENT, Listener, refuse_inputs
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _RESULTS = ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png")

@@ -19,10 +19,10 @@ from stylegan_v_ext.editing.layer_swap import ImageSource, LayerMismatch, SwapRe
 from stylegan_v_ext.editing.requests import SwapRequest
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.layout import resized, tile
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.request import RequestError
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, check_class, frame_times
 from stylegan_v_ext.generate.video import Video
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _PREVIEW_FRAMES = 64

@@ -22,12 +22,12 @@ from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.opening import OpenedNetwork, open_network
 from stylegan_v_ext.generate.request import RequestError
 from stylegan_v_ext.generate.sampler import Source, VideoName, VideoSampler, check_class, frame_times
 from stylegan_v_ext.generate.video import Video
 from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.listener import SILENT, Listener
 
 _MOMENTS = 64  # of a video that seeds name, for the descent
 _NEUTRAL = "a picture"

@@ -4,7 +4,7 @@ import shlex
 
 from stylegan_v_ext.data.check import LONGEST_USED, Report, check_dataset
 from stylegan_v_ext.data.opening import open_dataset
-from stylegan_v_ext.runs.progress import Progress, no_progress
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.text import say
 
 _DECODE_ALL_BELOW = 20_000  # frames; only the headers of the files are read in larger data sets
@@ -18,7 +18,7 @@ def check_data(
     use_labels: bool = False,
     skip_bad: bool = False,
     max_dist: int | None = None,
-    progress: Progress = no_progress,
+    listener: Listener = SILENT,
 ) -> list[str]:
     """Check a data set, and say on stderr what is left out and what is worth knowing.
 
@@ -28,7 +28,7 @@ def check_data(
         use_labels: Whether every video has to have a class.
         skip_bad: Whether videos that are damaged, too short or without a class are left out.
         max_dist: Largest distance in frames that the user asks for; None accepts videos of all lengths.
-        progress: Shows how many frames are checked.
+        listener: Hears how many frames are checked.
 
     Returns:
         Folders of the videos to leave out.
@@ -38,9 +38,9 @@ def check_data(
     """
     opened = open_dataset(path)
     total = sum(len(video) for video in opened[1])
-    with progress(total, "Checking the data") as bar:
+    with listener.progress("Checking the data", total) as advance:
         report = check_dataset(
-            path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=bar.update, opened=opened
+            path, num_frames, headers_only=total > _DECODE_ALL_BELOW, progress=advance, opened=opened
         )
     left_out, stopping = report.left_out(use_labels=use_labels), report.stopping(use_labels=use_labels)
     if stopping and not (skip_bad and report.is_curable(use_labels=use_labels)):

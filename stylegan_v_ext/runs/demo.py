@@ -13,10 +13,10 @@ from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.writers import write_video
+from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.metrics.random_features import random_frame_distance
 from stylegan_v_ext.runs.demo_data import demo_data
 from stylegan_v_ext.runs.plan import prepare
-from stylegan_v_ext.runs.progress import Bar, Progress, no_progress
 
 _RESOLUTION = 32
 _COLUMNS, _ROWS = 4, 2  # of the grid; as many videos are made one by one
@@ -26,9 +26,7 @@ _FIRST_FEATURE_SEED = 1000  # other videos than those that are written
 _DEMO_FRAMES = 64  # frames of a video of the built-in data
 
 
-def demo_config(
-    outdir: str, *, kimg: float, max_minutes: float, device: str, progress: Progress = no_progress
-) -> RunConfig:
+def demo_config(outdir: str, *, kimg: float, max_minutes: float, device: str, listener: Listener = SILENT) -> RunConfig:
     """Make the data of the demo, and decide on its run, which takes minutes on two CPU cores.
 
     Args:
@@ -36,7 +34,7 @@ def demo_config(
         kimg: Length of training in thousand clips.
         max_minutes: Minutes after which training stops at the latest.
         device: Device to compute on, such as "cpu".
-        progress: Shows how the data are made and checked.
+        listener: Hears how the data are made and checked.
 
     Returns:
         The run.
@@ -47,7 +45,7 @@ def demo_config(
     options = TrainOptions(
         outdir=outdir,
         cfg="stylegan-v",
-        data=demo_data(outdir, resolution=_RESOLUTION, progress=progress),
+        data=demo_data(outdir, resolution=_RESOLUTION, listener=listener),
         mirror=True,
         batch=8,
         cbase=512,
@@ -65,20 +63,18 @@ def demo_config(
         workers=1,
         device=device,
     )
-    config = prepare(options, given=(), progress=progress).config
+    config = prepare(options, given=(), listener=listener).config
     return replace(config, average=replace(config.average, kimg=1.0))  # the run is short: average its last steps
 
 
-def write_videos(
-    snapshot: Path, folder: Path, *, device: torch.device, progress: Progress = no_progress
-) -> Iterator[Path]:
+def write_videos(snapshot: Path, folder: Path, *, device: torch.device, listener: Listener = SILENT) -> Iterator[Path]:
     """Write eight videos of a snapshot, then all of them in one grid.
 
     Args:
         snapshot: File of the snapshot.
         folder: Where the videos go.
         device: Device to compute on.
-        progress: Shows how many frames of a video are made.
+        listener: Hears how many frames of a video are made.
 
     Yields:
         Each video, once it is written.
@@ -97,8 +93,8 @@ def write_videos(
     layout = Layout(_COLUMNS, _ROWS)
     streams["grid.mp4"] = (layout.compose(cells) for cells in zip(*map(frames, seeds), strict=True))
     for name, stream in streams.items():
-        with progress(_NUM_FRAMES, name) as bar:
-            write_video(folder / name, _counted(stream, bar), _FPS)
+        with listener.progress(name, _NUM_FRAMES) as advance:
+            write_video(folder / name, _counted(stream, advance), _FPS)
         yield folder / name
 
 
@@ -127,7 +123,7 @@ def distance_to_data(config: RunConfig, snapshot: Path, *, device: torch.device)
     return random_frame_distance(real, fake)
 
 
-def _counted(frames: Iterator[np.ndarray], bar: Bar) -> Iterator[np.ndarray]:
+def _counted(frames: Iterator[np.ndarray], advance: Advance) -> Iterator[np.ndarray]:
     for frame in frames:
         yield frame
-        bar.update(1)
+        advance(1)

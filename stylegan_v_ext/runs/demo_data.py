@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.runs.progress import Progress, no_progress
+from stylegan_v_ext.listener import SILENT, Listener
 
 _NUM_VIDEOS = 96
 
 
 def demo_data(
-    folder: str | Path, *, resolution: int = 64, num_videos: int = _NUM_VIDEOS, progress: Progress = no_progress
+    folder: str | Path, *, resolution: int = 64, num_videos: int = _NUM_VIDEOS, listener: Listener = SILENT
 ) -> str:
     """Make the built-in data set unless it is there already.
 
@@ -17,7 +17,7 @@ def demo_data(
         folder: Where its zip is, or goes.
         resolution: Side of the frames in pixels.
         num_videos: Videos of a new data set.
-        progress: Shows how many videos are made.
+        listener: Hears how many videos are made.
 
     Returns:
         Path of the zip.
@@ -27,8 +27,8 @@ def demo_data(
     """
     path = Path(folder) / f"demo-sky-{resolution}.zip"
     if not path.exists():
-        with progress(num_videos, f"Making {path}") as bar:
-            write_demo_dataset(str(path), resolution, num_videos, progress=lambda done: bar.update(1))
+        with listener.progress(f"Making {path}", num_videos) as advance:
+            write_demo_dataset(str(path), resolution, num_videos, progress=lambda done: advance(1))
     return str(path)
 
 

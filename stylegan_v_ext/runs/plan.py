@@ -15,10 +15,10 @@ from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.evaluation import check_run_metrics
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.data_check import check_data
 from stylegan_v_ext.runs.demo_data import demo_data
-from stylegan_v_ext.runs.progress import Progress, no_progress
 
 _SMALL_MODEL = "--batch=8 --cbase=1024 --cmax=64 --latent-dim=64 --motion-z-dim=64"
 
@@ -44,7 +44,7 @@ def prepare(
     given: Collection[str] | None = None,
     trial: bool = False,
     processes: Processes = ALONE,
-    progress: Progress = no_progress,
+    listener: Listener = SILENT,
 ) -> Plan:
     """Check what a new run is asked for, its data above all, and decide on what is left open.
 
@@ -56,7 +56,7 @@ def prepare(
             None takes the options that differ from their defaults.
         trial: Whether nothing is to be written: the built-in data are made small, in a temporary folder.
         processes: All processes of the run; the leading process checks the data for all.
-        progress: Shows the progress of the check.
+        listener: Hears how the data are made and checked.
 
     Returns:
         The plan.
@@ -74,8 +74,8 @@ def prepare(
         if options.data == "demo":
             size = {"num_videos": 1} if trial else {}
             folder = scratch if trial else options.outdir
-            options = replace(options, data=processes.from_leader(lambda: demo_data(folder, progress=progress, **size)))
-        exclude = processes.from_leader(lambda: _check_data(options, given, progress))
+            options = replace(options, data=processes.from_leader(lambda: demo_data(folder, listener=listener, **size)))
+        exclude = processes.from_leader(lambda: _check_data(options, given, listener))
         facts, classes = _facts(options, exclude)
     config = build_config(options, facts, device=device, fast_bfloat16=precision.has_fast_bfloat16())
     if source is not None:
@@ -126,7 +126,7 @@ def _source(options: TrainOptions) -> Checkpoint | None:
     return load(options.resume, trust_pickle=options.trust_pickle, best=False, allow_nan=options.allow_nan)
 
 
-def _check_data(options: TrainOptions, given: Collection[str], progress: Progress) -> list[str]:
+def _check_data(options: TrainOptions, given: Collection[str], listener: Listener) -> list[str]:
     """Check the data; return the folders of videos to leave out."""
     asked = "max_dist" in given and options.clip_frames > 1
     return check_data(
@@ -135,7 +135,7 @@ def _check_data(options: TrainOptions, given: Collection[str], progress: Progres
         use_labels=options.cond,
         skip_bad=options.skip_bad,
         max_dist=options.max_dist if asked else None,
-        progress=progress,
+        listener=listener,
     )
 
 

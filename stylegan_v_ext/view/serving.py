@@ -12,8 +12,8 @@ from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.editing.text_edit import measured_relevance
 from stylegan_v_ext.editing.text_image import load_encoder
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.opening import open_network
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.view.studio import Controls, Studio
 
 
