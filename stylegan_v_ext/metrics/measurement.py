@@ -12,6 +12,7 @@ from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.execution import execution
 from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, check_metrics, parse_metric
 from stylegan_v_ext.metrics.comparison import ProgressFn, Result, compare
 from stylegan_v_ext.metrics.evaluate import measure_generator
@@ -92,6 +93,7 @@ class Measurement:
     notes: tuple[str, ...] = ()
 
 
+@execution(tf32=False)  # numbers of 32 bits stay numbers of 32 bits, as in the command
 def measure(
     metrics: str | Sequence[str],
     *,
