@@ -235,7 +235,7 @@ def test_what_is_read_is_never_replaced(tmp_path, monkeypatch):
     (tmp_path / "link.mp4").symlink_to(tmp_path / "a.mp4")
     monkeypatch.chdir(tmp_path)
     for name in ("a.mp4", f"{tmp_path}/a.mp4", "link.mp4"):
-        with pytest.raises(UserError, match="a.mp4 is read here, and would be replaced; name another --output"):
+        with pytest.raises(ValueError, match="a.mp4 is read here, and would be replaced; name another --output"):
             files_to_replace([Path("b.mp4"), Path("a.mp4")], ask=False, inputs=[None, "gone.pkl", name])
     link = Path("link.mp4")
     assert files_to_replace([link], ask=False, inputs=["a.mp4"]) == {link}, (
