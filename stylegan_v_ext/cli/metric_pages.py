@@ -1,17 +1,13 @@
-"""The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders and progress."""
+"""The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from stylegan_v_ext.cli.common import PATH, OutputFile, UserError, files_to_replace, report_user_errors, say_written
 from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.text import say
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
 
 SETTINGS = {"show_default": True, "max_content_width": 110}
 
@@ -37,12 +33,6 @@ def prepare_folders(outdir: str | None, detectors: str | None) -> None:
         if not Path(detectors).is_dir():
             raise UserError(f"--detectors={detectors} is no folder; see `stylegan-v metrics detectors`")
         os.environ[ENVIRONMENT] = os.path.abspath(detectors)
-
-
-def show_progress(bar: "ProgressBar[int]", done: int, total: int) -> None:
-    """Move a progress bar to `done` of `total`."""
-    bar.length = total
-    bar.update(done - bar.pos)
 
 
 @click.command("list", cls=Command, context_settings=SETTINGS)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,7 @@ from stylegan_v_ext.cli.common import FOLDER, PATH
 from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:
@@ -125,11 +125,11 @@ def _measure_all(
     else:
         opened = open_in_host(request, host, torch.device(device), processes=processes)
     say(*opened.notes, err=True)
-    folder = Path(outdir) if outdir else opened.folder
+    folder, terminal = Path(outdir) if outdir else opened.folder, Terminal(ask=False)
     for number, (name, run) in enumerate(opened.runs.items()):
         started = time.time()
-        with common.progress_bar(1, name) as bar:
-            result = run(partial(metric_pages.show_progress, bar))
+        with terminal.progress(name, 1) as advance:
+            result = run(advance)
         seconds = time.time() - started
         line = result_line(name, result, seconds, opened.snapshot)
         if not processes.leads:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import torch
 
 from stylegan_v_ext.files import save_tensors
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
+from stylegan_v_ext.listener import Advance, ignore
 
 _SECONDS_BETWEEN = 60.0
 
@@ -41,7 +42,7 @@ class Descent(Protocol):
         """Go on from what `state_dict` returned."""
 
 
-def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> None:
+def run(descent: Descent, path: Path, purpose: str, progress: Advance = ignore) -> None:
     """Run an optimisation to its end, from the state in the file if there is one.
 
     Args:

@@ -8,6 +8,7 @@ import numpy as np
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, IMAGE_FORMATS
 from stylegan_v_ext.generate.writers import write_video
+from stylegan_v_ext.listener import ignore
 
 
 class Video:
@@ -43,7 +44,7 @@ class Video:
         *,
         codec: str | None = None,
         quality: int = DEFAULT_QUALITY,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = ignore,
     ) -> Path:
         """Make the frames and write them to a file, which appears under its name when it is complete.
 
@@ -67,11 +68,10 @@ class Video:
         write_video(path, self._counted(progress), self.fps, codec, quality)
         return path.with_suffix("") if is_folder_of_frames(path) else path
 
-    def _counted(self, progress: Callable[[int], None] | None) -> Iterator[np.ndarray]:
+    def _counted(self, progress: Callable[[int], None]) -> Iterator[np.ndarray]:
         for frame in self:
             yield frame
-            if progress is not None:
-                progress(1)
+            progress(1)
 
 
 def is_folder_of_frames(path: Path) -> bool:

@@ -7,8 +7,9 @@ import torch
 from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.host import enter, import_module
 from stylegan_v_ext.host.metrics import valid_metrics
+from stylegan_v_ext.listener import Advance
 from stylegan_v_ext.metrics.catalogue import check_metrics
-from stylegan_v_ext.metrics.comparison import ProgressFn, Result
+from stylegan_v_ext.metrics.comparison import Result
 from stylegan_v_ext.metrics.measurement import Measurement, MeasureRequest
 from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
 
@@ -54,7 +55,7 @@ def open_in_host(request: MeasureRequest, host: str, device: torch.device, *, pr
 
 
 def _measure(
-    name: str, host: str, network: TrainedNetwork, device: torch.device, processes: Processes, progress: ProgressFn
+    name: str, host: str, network: TrainedNetwork, device: torch.device, processes: Processes, progress: Advance
 ) -> Result:
     """Measure one metric; the checkout reports progress by itself."""
     metric_utils = import_module("metrics.metric_utils")

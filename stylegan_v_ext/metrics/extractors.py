@@ -7,14 +7,11 @@ from pathlib import Path
 
 import torch
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import RANDOM_CLIPS, Metric
 from stylegan_v_ext.metrics.motion import motion_statistics
 from stylegan_v_ext.metrics.random_features import RandomClipFeatures
-
-ALONE = Processes()
-"""This process without others."""
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.execution import execution
+from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, check_metrics, parse_metric
-from stylegan_v_ext.metrics.comparison import ProgressFn, Result, compare
+from stylegan_v_ext.metrics.comparison import Result, compare
 from stylegan_v_ext.metrics.evaluate import measure_generator
-from stylegan_v_ext.metrics.extractors import ALONE
 from stylegan_v_ext.metrics.sources import VideoFiles, open_sources
 from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
 
@@ -79,14 +79,14 @@ class Measurement:
     """What a request asks for, opened and ready to be measured.
 
     Attributes:
-        runs: Functions that measure, by the full name of the metric; each takes a `ProgressFn`.
+        runs: Functions that measure, by the full name of the metric; each takes an `Advance`.
         folder: Folder of the network; None for videos.
         snapshot: File name of the network; None for videos.
         recorded_data: Path of the data set that the network's file names; None if the request names the data.
         notes: Sentences about how the videos are read.
     """
 
-    runs: Mapping[str, Callable[[ProgressFn], Result]]
+    runs: Mapping[str, Callable[[Advance], Result]]
     folder: Path | None = None
     snapshot: str | None = None
     recorded_data: str | None = None
@@ -109,6 +109,7 @@ def measure(
     device: str = "auto",
     trust_pickle: bool = False,
     allow_nan: bool = False,
+    listener: Listener = SILENT,
 ) -> dict[str, dict[str, float]]:
     """Measure a network against a data set, or videos against videos.
 
@@ -129,6 +130,7 @@ def measure(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         trust_pickle: Unpickle the checkpoint as Python does, which runs the code in it.
         allow_nan: Measure a network whose weights hold NaN or infinite numbers.
+        listener: Hears notes and progress.
 
     Returns:
         Figures by name, for each metric by its full name: `{"fvd2048_16f": {"fvd2048_16f": 61.3}}`.
@@ -153,7 +155,16 @@ def measure(
         allow_nan=allow_nan,
     )
     opened = open_measurement(request, pick_device(device))
-    return {name: run(lambda done, total: None).values for name, run in opened.runs.items()}
+    for note in opened.notes:
+        listener.note(note)
+    figures = {}
+    for name, run in opened.runs.items():
+        with listener.progress(name, 1) as advance:
+            result = run(advance)
+        for note in result.notes:
+            listener.note(f"{name}: {note}")
+        figures[name] = result.values
+    return figures
 
 
 def _text(path: str | Path | None) -> str | None:
@@ -235,7 +246,7 @@ def _measure_network(
     metric: Metric,
     device: torch.device,
     processes: Processes,
-    progress: ProgressFn,
+    progress: Advance,
 ) -> Result:
     return measure_generator(
         metric,
@@ -267,7 +278,7 @@ def _open_videos(
     cut = any(isinstance(source, VideoFiles) for source in sources)
     note = f"Frames of video files are cut to the middle square and scaled to {fake.resolution} px."
 
-    def run(metric: Metric, progress: ProgressFn) -> Result:
+    def run(metric: Metric, progress: Advance) -> Result:
         return compare(
             metric,
             real,

@@ -13,7 +13,6 @@ from stylegan_v_ext.cli.common import (
     OutputFile,
     OutputPath,
     PathText,
-    UserError,
     files_to_replace,
     report_user_errors,
 )
