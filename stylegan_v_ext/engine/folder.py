@@ -10,7 +10,7 @@ from stylegan_v_ext.files import locked
 
 @contextlib.contextmanager
 def held(run_dir: Path, processes: Processes = ALONE) -> Iterator[None]:
-    """Hold a run's folder inside the block: what the block reads there is still the newest when it writes.
+    """Hold a run's folder inside the block, so that no other run changes its files meanwhile.
 
     Args:
         run_dir: An existing folder.

@@ -45,10 +45,10 @@ def check_data(dataset: SparseVideoDataset, fingerprint: dict[str, str], state: 
         state: Content of the state file. Early states have no fingerprint, only the number of items.
 
     Returns:
-        All that is known of the data, from the state and from the data set.
+        Fingerprint of the data, with the parts that only the state knows.
 
     Raises:
-        ValueError: If the data are others.
+        ValueError: If the data set holds other data.
     """
     if state["num_items"] != len(dataset):
         raise ValueError(

@@ -1,6 +1,6 @@
-"""What looks at a run: lines of progress, statistics, TensorBoard, sheets of samples, metrics of snapshots.
+"""What watches a run: lines of progress, statistics, TensorBoard, sheets of samples, metrics of snapshots.
 
-A run goes on if one of these fails, whatever it fails of: a full disk, ffmpeg, a picture of the data, memory.
+A run goes on if one of them fails, for example because of a full disk, ffmpeg, a picture of the data or memory.
 """
 
 import time
@@ -21,7 +21,7 @@ __all__ = ["Observers"]
 
 
 class Observers:
-    """Everything that watches a run. Processes that do not lead take part in measuring, and are silent otherwise.
+    """Watches a run. Processes that do not lead take part in measuring, and do nothing else here.
 
     Args:
         run_dir: Run folder.

@@ -35,7 +35,7 @@ def save_state(run_dir: Path, content: dict[str, Any]) -> Path:
 
     Args:
         run_dir: Run folder.
-        content: Everything that the run needs to go on (`trainer.Trainer.content`).
+        content: Everything that the run needs to go on (`run_files.RunFiles.save_state`).
 
     Returns:
         Path of the file.
@@ -69,7 +69,7 @@ def load_state(run_dir: Path) -> dict[str, Any]:
     except ValueError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
         raise ValueError(f"{path} cannot be read ({reason}); {REMEDY}") from None
-    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # of damaged tensors
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # damaged tensors raise these
         raise ValueError(f"{path} cannot be read ({type(error).__name__}); {REMEDY}") from None
     return state
 

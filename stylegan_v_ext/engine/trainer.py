@@ -120,7 +120,7 @@ class Trainer:
                 done, due = cut or self._is_complete(), self.state.num_clips >= progress.next_tick
                 observers.step()
                 if cut and not (due or self._is_complete()):
-                    self.files.try_state(last=True)  # before the line of a tick that is cut short
+                    self.files.try_state(last=True)  # before the line of the tick, which a stop has cut short
                 elif save and not (done or due):
                     self.files.try_state(last=False)
                 if done or due:
@@ -188,11 +188,11 @@ class Trainer:
                 raise
             raise ValueError(after_out_of_memory(self.run_dir, self.config.batch)) from None
         except DataError:
-            if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
+            if self.processes.count > 1:  # the others wait in the middle of a step: the state on disk stays
                 raise
             if stopped.is_set():
                 return
-            self.files.try_state(last=True)  # the batch comes first in a step: nothing was done with it
+            self.files.try_state(last=True)  # the batch comes first in a step: the networks are as before
             say(f"Saved before stopping: {self.files.save_snapshot()}")
             raise
 
