@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 METHODS = ("latent", "global")
 DEFAULT_CLIP_MODEL = "openai/clip-vit-base-patch32"
+NEUTRAL = "a picture"
+"""Text that "global" edits go away from if there is no neutral text."""
 
 
 @dataclass(frozen=True, kw_only=True)

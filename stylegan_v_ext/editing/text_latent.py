@@ -1,7 +1,12 @@
 """Text-guided editing by descent: w moves until the frames of a video fit a text (StyleCLIP, section 4).
 
 One w moves for several moments of the video at once, while its motion stays, so that the edit is the same in every
-frame and nothing flickers.
+frame and nothing flickers. A step lowers, with the names of `TextEditOptions`,
+
+    cos(frames, neutral) - cos(frames, prompt) + w_reg |w - w0|^2
+        + identity pixel_loss(coarse frames, coarse frames of w0) + locality |frames - frames of w0|
+
+Here w0 is the content before the edit; the first term is left out if there is no neutral text.
 """
 
 import copy

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, check_format
+from stylegan_v_ext.generate.formats import DEFAULT_FRAMES, DEFAULT_QUALITY, FASTEST_GIF, check_format
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
-
-_DEFAULT_FRAMES = 128
 
 Points = Sequence[tuple[float, float]]
 """(frame, value) pairs by ascending frame, with straight lines between them; one pair holds for all frames."""
@@ -116,7 +114,7 @@ class VideoRequest:
         """Length of every video in frames."""
         if self.frames is None and self.duration is not None:
             return max(round(self.duration * self.fps), 1)
-        return self.frames or _DEFAULT_FRAMES
+        return self.frames or DEFAULT_FRAMES
 
     @property
     def notes(self) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
+from stylegan_v_ext.generate.formats import DEFAULT_FRAMES
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.tracks import Motion, Scene
@@ -20,14 +21,13 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.strip import unpack_strip
 
 CHUNK_FRAMES = 16
-DEFAULT_FRAMES = 128
 _QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
 _MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
 @dataclass(frozen=True)
 class VideoName:
-    """What a video is a function of.
+    """Seeds and class, of which a video is a function.
 
     Attributes:
         content_seed: Seed of the content, 0 to 2**32 - 1.

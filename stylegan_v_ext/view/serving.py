@@ -10,7 +10,7 @@ from pathlib import Path
 from stylegan_v_ext.checkpoints.checkpoint import load as load_checkpoint
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.editing.text_edit import measured_relevance
+from stylegan_v_ext.editing.text_directions import measure_relevance
 from stylegan_v_ext.editing.text_image import load_encoder
 from stylegan_v_ext.generate.opening import open_network
 from stylegan_v_ext.listener import SILENT, Listener
@@ -56,8 +56,8 @@ def open_studio(
         studio.frame(swapped, 0)  # says now what does not fit
     if model:
         studio.encoder = load_encoder(model, studio.device)
-        studio.relevance = measured_relevance(
-            studio.plain, studio.encoder, relevance_images, first.class_index, listener=listener
+        studio.relevance = measure_relevance(
+            studio.plain, studio.encoder, None, relevance_images, first.class_index, listener
         )
     return studio
 
