@@ -13,7 +13,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory
 from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.build import build
-from stylegan_v_ext.engine.failures import after_not_finite, after_out_of_memory
+from stylegan_v_ext.engine.going_on import after_not_finite, after_out_of_memory
 from stylegan_v_ext.engine.health import NotFinite
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible

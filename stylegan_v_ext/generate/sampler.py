@@ -173,7 +173,7 @@ class VideoSampler:
         return tracks.network_motion(network, classes, self.noise(source))
 
     def scene(self, source: Source) -> Scene:
-        """Return content and motion of a source, as they are."""
+        """Return content and motion of a source, unchanged."""
         return Scene(tracks.still(self.content(source)), self.motion(source))
 
     def render(self, scene: Scene, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:

@@ -66,7 +66,7 @@ def compare(
         repeat: How many times to measure, with other clips of both sides each time. With 2 or more, values are means,
             and names that end in `_std` are their standard deviations.
         own_detector: A TorchScript file to look through in place of the usual network; None takes the usual one.
-        use_cache: Keep the statistics of recorded videos in the cache folder, and use those that are kept.
+        use_cache: Whether statistics of recorded videos are kept in the cache folder, and kept statistics are used.
         processes: The processes that share the work. All of them call this, and all get the same result; it equals
             that of a single process up to rounding.
         progress: Called with the samples since the last call and the samples in all, both of this process.

@@ -1,4 +1,4 @@
-"""The function from frames or clips to features that a metric looks through, usually a network from a file."""
+"""From frames or clips to the features that a metric compares, usually by a network from a file."""
 
 import hashlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The front door: measure a network against its data set, or videos against videos."""
+"""Measuring a network against its data set, or videos against videos."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +35,9 @@ class MeasureRequest:
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
         detector: TorchScript file to look through in place of the usual network; None takes the usual one.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
-        cache: Keep the statistics of real videos, and use those that are kept.
-        trust_pickle: Unpickle the checkpoint as Python does, which runs the code in it.
-        allow_nan: Measure a network whose weights hold NaN or infinite numbers.
+        cache: Whether statistics of real videos are kept, and kept statistics are used.
+        trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
+        allow_nan: Whether to measure a network with NaN or infinite weights.
 
     Raises:
         ValueError: If the parts do not go together.
@@ -126,10 +126,10 @@ def measure(
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
         detector: TorchScript file to look through in place of the usual network; None takes the usual one.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
-        cache: Keep the statistics of real videos, and use those that are kept.
+        cache: Whether statistics of real videos are kept, and kept statistics are used.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        trust_pickle: Unpickle the checkpoint as Python does, which runs the code in it.
-        allow_nan: Measure a network whose weights hold NaN or infinite numbers.
+        trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
+        allow_nan: Whether to measure a network with NaN or infinite weights.
         listener: Hears notes and progress.
 
     Returns:
