@@ -45,7 +45,7 @@ class Descent(Protocol):
 def run(
     descent: Descent, path: Path, purpose: str, label: str = "the optimisation", listener: Listener = SILENT
 ) -> None:
-    """Run an optimisation to its end, from the state in the file if there is one.
+    """Run an optimisation to its end, from the state in the file if the file exists.
 
     Args:
         descent: What is run.

@@ -35,7 +35,7 @@ _DEFAULTS = ProjectRequest()
 
 @dataclass(frozen=True)
 class _Task:
-    """What both descents work on.
+    """The input of both descents.
 
     Attributes:
         generator: The network, on the device.
@@ -75,7 +75,7 @@ def project(
 
     Args:
         network: Video generator: a file of any known format, a run folder or a URL.
-        clip: A video file, an animation, an .npy file, a zip with one of these, or a folder (or zip) of frames.
+        clip: A video file, an animation, an .npy file, a zip with such a file, or a folder (or zip) of frames.
         output: Folder for projection.npz, comparison.mp4, loss.png, and tuned.pkl with `request.tune`.
         request: How to go about it.
         device: "auto", "cuda", "cuda:1", "cpu" or "mps".
@@ -189,7 +189,7 @@ def _make_task(
 
 
 def _finished(task: _Task) -> VideoLatents | None:
-    """Return the latents of an earlier call that wanted the same; None if there are no such latents."""
+    """Return the latents of an earlier call with the same task; None if there was no such call."""
     path = task.folder / "projection.npz"
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""Projection: the latents whose video comes closest to a given one.
+"""Projection: the latents whose video comes closest to a given video.
 
 As for images (StyleGAN2, section 5 and appendix D), w is found by gradient descent on a perceptual loss. A video also
 has motion: the noise eps at its anchors is found together with w, from many frames at once, so that the result is a
@@ -9,7 +9,8 @@ A step of descent lowers, with the names of `ProjectionOptions`,
     loss(G(w, eps), clip) + change_weight |d clip - d G(w, eps)|^2
         + w_reg |(w - mean) / std|^2 + spread_reg |(w - mean over rows) / std|^2 + motion_reg |eps|^2
 
-Here d is the difference of neighbouring frames; mean and std are those of w over random latents; | |^2 is a mean.
+Here d is the difference of neighbouring frames, and | |^2 is a mean of squares. The mean and the standard deviation
+std of w are taken over random latents.
 """
 
 import copy
@@ -110,7 +111,7 @@ class Projector:
         assert self.generator.mapping.motion is not None, "an image model has no motion"
         self.motion = self.generator.mapping.motion
         anchors = (self.times / self.motion.distance).floor().long()
-        # An LSTM starts at anchor 0, whatever the times.
+        # An LSTM starts at anchor 0 at all times.
         self.first_anchor = 0 if self.motion.strategy == "lstm" else int(anchors.min())
         self.num_anchors = int(anchors.max()) - self.first_anchor + 2 + self.motion.lookahead
         self.w_mean, self.w_std = self._statistics()

@@ -50,7 +50,7 @@ class EditedVideo:
 
 @dataclass(frozen=True)
 class _Tools:
-    """What both methods work with."""
+    """Tools of both methods."""
 
     sampler: VideoSampler
     encoder: TextImageEncoder

@@ -51,7 +51,7 @@ class TextEditOptions:
 
 
 class TextEditor:
-    """Moves the content of one video towards a prompt, and away from a neutral text if there is one.
+    """Moves the content of one video towards a prompt, and away from a neutral text if a text is given.
 
     Args:
         sampler: Sampler of the network.
@@ -59,7 +59,7 @@ class TextEditor:
         times: Moments `[T]` that the edit has to be right in, in frames of the training data.
         encoder: CLIP.
         prompt: What the video is to look like.
-        neutral: What it looks like now; None for no such text.
+        neutral: What it looks like now; None for no text.
         options: How to go about it.
     """
 

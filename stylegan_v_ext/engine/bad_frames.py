@@ -15,7 +15,7 @@ _MOST_BAD = 100  # different problems; more problems mean that the data are dama
 
 
 def read_or_replace(dataset: SparseVideoDataset, index: int) -> tuple[Item, list[str]]:
-    """Read an item, or another one in its place if it cannot be read.
+    """Read an item, or another item in its place if it cannot be read.
 
     Args:
         dataset: Training set.
@@ -55,7 +55,7 @@ class BadFrames:
             problems: A line for each problem.
 
         Raises:
-            DataError: If there are too many different ones.
+            DataError: If there are too many different problems.
         """
         for problem in problems:
             if problem not in self.counts:

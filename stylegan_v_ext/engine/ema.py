@@ -1,4 +1,4 @@
-"""Exponential moving average (EMA) of the generator, whose samples are better than those of the generator itself."""
+"""Exponential moving average (EMA) of the generator, whose samples are better than the generator's own samples."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""A run's folder, which one run at a time may use."""
+"""The folder of a run: only one run at a time may use it."""
 
 import contextlib
 from collections.abc import Iterator

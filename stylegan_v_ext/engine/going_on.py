@@ -38,11 +38,11 @@ def check_going_on(config: RunConfig, run_dir: Path, state: dict[str, Any], data
 
 
 def check_data(dataset: SparseVideoDataset, fingerprint: dict[str, str], state: dict[str, Any]) -> dict[str, str]:
-    """Check that a data set is the one that a state was made with.
+    """Check that a state was made with a data set.
 
     Args:
         dataset: Data set as it is now.
-        fingerprint: Its fingerprint. A folder has no checksums; those of the zip that it was stay in the run.
+        fingerprint: Its fingerprint. A folder has no checksums; the run keeps those of the zip that it came from.
         state: Content of the state file. Early states have no fingerprint, only the number of items.
 
     Returns:

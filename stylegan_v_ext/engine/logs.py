@@ -19,7 +19,7 @@ from torch_utils.training_stats import Collector
 
 
 class RunLog:
-    """Shows where a run is, and writes the statistics of its ticks after those of earlier parts of the run.
+    """Shows the progress of a run, and adds the statistics of its ticks to those of earlier parts of the run.
 
     Args:
         run_dir: Run folder.

@@ -30,7 +30,7 @@ class StyleGAN2Loss:
         pl_batch_shrink: How many times smaller the batch of the path length step is.
         pl_decay: Decay of the running mean of path lengths, 0 ... 1.
         compiled: Whether the networks run through `torch.compile` in the steps that need first derivatives alone. R1
-            and path lengths need second ones.
+            and path lengths need second derivatives.
 
     Attributes:
         augment_p: Probability of the augmentation, 0 ... 1.

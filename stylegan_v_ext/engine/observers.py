@@ -71,7 +71,7 @@ class Observers:
             say(f"Training for {total_kimg:g} kimg (thousand clips) on {self.state.device} ...", "")
 
     def say_resumed(self, total_kimg: float) -> None:
-        """Say where a run goes on.
+        """Say from which step a run goes on.
 
         Args:
             total_kimg: Length of the run, in thousand clips.

@@ -47,7 +47,7 @@ class RunFiles:
         self.health, self.processes = health, processes
 
     def find_snapshot(self) -> Path:
-        """Return the path of the last snapshot; write one if somebody has removed them."""
+        """Return the path of the last snapshot; write a snapshot if somebody has removed all of them."""
         try:
             return checkpoints.find_snapshot(self.run_dir)
         except checkpoints.CheckpointError:

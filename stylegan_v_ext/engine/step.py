@@ -101,7 +101,7 @@ class GanStep:
                 self._watch(self.state.loss.path_length_step(*self._latents(), self._gain * self.g_reg_interval))
 
     def discriminator_phase(self, real: list[torch.Tensor], real_c: list[torch.Tensor]) -> None:
-        """Train D to tell real clips from generated ones.
+        """Train D to tell real clips from generated clips.
 
         Args:
             real: Real strips of each round `[N, 3, F*H, W]` with colours of -1 ... 1.

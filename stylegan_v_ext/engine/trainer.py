@@ -145,14 +145,14 @@ class Trainer:
         return last
 
     def _tick(self, *, due: bool, done: bool, save: bool) -> Path | None:
-        """Show progress, and write those files that are due; return the path of the snapshot, if there was one.
+        """Show progress, and write the files that are due; return the path of the snapshot, None without a snapshot.
 
         The state comes last: a run that was killed before it makes the tick again, with all of its files.
 
         Args:
             due: Whether the tick is whole. A part of a tick, at a stop, does not count when the run goes on.
             done: Whether this is the last tick.
-            save: Whether it is time for a state, whatever else is due.
+            save: Whether it is time for a state.
         """
         schedule, state, progress, files = self.config.schedule, self.state, self.state.progress, self.files
         progress.tick, progress.next_tick = progress.tick + 1, state.num_clips + schedule.kimg_per_tick * 1000

@@ -1,4 +1,4 @@
-"""A whole run in its folder: a new one, or one that goes on."""
+"""A whole run in its folder: a new run, or a run that goes on."""
 
 import errno
 from contextlib import closing

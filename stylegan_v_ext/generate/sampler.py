@@ -78,7 +78,7 @@ def check_class(name: str, num_classes: int, class_index: int | None) -> None:
 class VideoSampler:
     """Makes frames of videos with a generator.
 
-    `stylegan_v_ext.load` makes one of a checkpoint. `video` is all that most programs need; the other methods take a
+    `stylegan_v_ext.load` makes a sampler of a checkpoint. `video` is all that most programs need; the other methods take a
     video apart into content and motion.
 
     Args:
@@ -155,7 +155,7 @@ class VideoSampler:
         return seeded_noise([self.motion_seed(source)], network.z_dim)
 
     def motion_seed(self, name: VideoName) -> int:
-        """Return the seed of a video's motion: the one that is named, or the one that follows from the content."""
+        """Return the seed of a video's motion: the seed that the name has, or the seed that follows from the content."""
         return seeds_from_latents(self._latent(name))[0] if name.motion_seed is None else name.motion_seed
 
     def motion(self, source: Source, loop: float | None = None) -> Motion:
@@ -179,7 +179,7 @@ class VideoSampler:
     def render(self, scene: Scene, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
         """Yield frames uint8 `[H, W, C]` of a scene.
 
-        A GPU works on the next chunk while this one is copied and its frames are used.
+        A GPU works on the next chunk while a chunk is copied and its frames are used.
 
         Args:
             scene: Content and motion.
@@ -278,7 +278,7 @@ def _pixels(frames: torch.Tensor) -> torch.Tensor:
 
 
 def one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Yield items in their order, each when the next one has been begun."""
+    """Yield items in their order, each when the next item has been begun."""
     ahead = deque[_Item]()
     for item in items:
         ahead.append(item)

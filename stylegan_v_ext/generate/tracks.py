@@ -49,7 +49,7 @@ def keyframes(points: Sequence[tuple[float, float]]) -> Schedule:
     """Return a schedule of straight lines between points.
 
     Args:
-        points: (frame, value) pairs by ascending frame. The first value holds before them, the last one after them.
+        points: (frame, value) pairs by ascending frame. The first value holds before them, the last value after them.
     """
     if len(points) == 1:
         return constant(points[0][1])

@@ -32,7 +32,7 @@ class Video:
     def __iter__(self) -> Iterator[np.ndarray]:
         frames = self._make_frames()
         while True:
-            with execution(tf32=False):  # else convolutions on a GPU round, and frames differ from those of a CPU
+            with execution(tf32=False):  # else convolutions on a GPU round, and a CPU makes other frames
                 frame = next(frames, None)
             if frame is None:
                 return
@@ -51,7 +51,7 @@ class Video:
         Args:
             path: Its ending says the format: .mp4, .mov, .mkv, .webm, .gif, .webp, .npy (uint8 `[T, H, W, 3]`), or .png
                 and .jpg for a folder of frames, which is named without the ending.
-            codec: "h264", "h265" or "vp9"; None for the first one that fits the format.
+            codec: "h264", "h265" or "vp9"; None for the first codec that fits the format.
             quality: 1 to 100, for formats that lose some.
             progress: Called with 1 after each frame.
 

@@ -11,7 +11,7 @@ from stylegan_v_ext.listener import Advance
 from stylegan_v_ext.metrics.catalogue import check_metrics
 from stylegan_v_ext.metrics.comparison import Result
 from stylegan_v_ext.metrics.measurement import Measurement, MeasureRequest
-from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
+from stylegan_v_ext.metrics.trained import TrainedNetwork, open_trained_network
 
 
 def open_in_host(request: MeasureRequest, host: str, device: torch.device, *, processes: Processes) -> Measurement:
@@ -36,7 +36,7 @@ def open_in_host(request: MeasureRequest, host: str, device: torch.device, *, pr
     for name in request.metrics:
         if name not in valid:
             raise ValueError(f"--metrics={name} is not one of {', '.join(valid)}")
-    network = open_network(
+    network = open_trained_network(
         request.network,
         device,
         data=request.data,

@@ -1,4 +1,4 @@
-"""Computing a metric of one source of videos against another one."""
+"""Computing a metric of one source of videos against another source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,10 +65,10 @@ def compare(
         device: Where networks compute.
         repeat: How many times to measure, with other clips of both sides each time. With 2 or more, values are means,
             and names that end in `_std` are their standard deviations.
-        own_detector: A TorchScript file to look through in place of the usual network; None takes the usual one.
+        own_detector: A TorchScript file to look through in place of the usual network; None takes the usual network.
         use_cache: Whether statistics of recorded videos are kept in the cache folder, and kept statistics are used.
         processes: The processes that share the work. All of them call this, and all get the same result; it equals
-            that of a single process up to rounding.
+            the result of a single process up to rounding.
         progress: Called with the samples since the last call and the samples in all, both of this process.
 
     Returns:
@@ -106,7 +106,7 @@ def compare(
 
 
 def _with_detector(value: str, metric: str, detector: str) -> str:
-    """Return the name of a value with the name of the detector in it, which is not the usual one."""
+    """Return the name of a value with the name of an unusual detector in it."""
     return value.replace(metric, f"{metric}-{detector}", 1) if value.startswith(metric) else f"{value}-{detector}"
 
 

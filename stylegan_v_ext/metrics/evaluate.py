@@ -41,7 +41,7 @@ def measure_generator(
         dataset_kwargs: Keyword arguments of `SparseVideoDataset`; with `xflip`, mirror images count as more videos.
         device: Where networks compute.
         repeat: How many times to measure with other clips, see `compare`.
-        own_detector: A TorchScript file in place of the usual network; None takes the usual one.
+        own_detector: A TorchScript file in place of the usual network; None takes the usual network.
         use_cache: Whether statistics of the data set are kept, and kept statistics are used.
         processes: The processes that share the work.
         progress: Called with the samples since the last call and the samples in all, both of this process.

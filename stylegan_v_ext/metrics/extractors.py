@@ -37,8 +37,8 @@ def open_extractor(
     Args:
         metric: The metric.
         device: Where the network computes.
-        own: The user's TorchScript file in place of the usual network; None takes the usual one.
-        processes: All processes that call this; the first one downloads the file.
+        own: The user's TorchScript file in place of the usual network; None takes the usual network.
+        processes: All processes that call this; the first process downloads the file.
 
     Returns:
         The extractor.

@@ -18,7 +18,7 @@ from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, check_metrics, pa
 from stylegan_v_ext.metrics.comparison import Result, compare
 from stylegan_v_ext.metrics.evaluate import measure_generator
 from stylegan_v_ext.metrics.sources import VideoFiles, open_sources
-from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
+from stylegan_v_ext.metrics.trained import TrainedNetwork, open_trained_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,10 @@ class MeasureRequest:
         network: Checkpoint or run folder; None to measure videos.
         real: Data set, or folder or zip of video files, that `fake` is compared with.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
-        data: Data set to compare a network with; None takes the one that it was trained on.
+        data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
-        detector: TorchScript file to look through in place of the usual network; None takes the usual one.
+        detector: TorchScript file to look through in place of the usual network; None takes the usual network.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
         cache: Whether statistics of real videos are kept, and kept statistics are used.
         trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
@@ -119,12 +119,12 @@ def measure(
     Args:
         metrics: One name of the catalogue (docs/metrics.md) or several; the numbers in a name may be others.
         network: Checkpoint or run folder; None to measure videos.
-        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need none.
+        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need no real videos.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
-        data: Data set to compare a network with; None takes the one that it was trained on.
+        data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
-        detector: TorchScript file to look through in place of the usual network; None takes the usual one.
+        detector: TorchScript file to look through in place of the usual network; None takes the usual network.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
         cache: Whether statistics of real videos are kept, and kept statistics are used.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
@@ -192,7 +192,7 @@ def open_measurement(request: MeasureRequest, device: torch.device, *, processes
     metrics = known_metrics(request)
     if request.network is None:
         return _open_videos(request, metrics, device, processes)
-    network = open_network(
+    network = open_trained_network(
         request.network,
         device,
         data=request.data,
@@ -222,7 +222,7 @@ def known_metrics(request: MeasureRequest) -> dict[str, Metric]:
         Metrics by their full names.
 
     Raises:
-        ValueError: If a name is unknown, or if a metric needs real videos and the request names none.
+        ValueError: If a name is unknown, or if a metric needs real videos and the request names no real videos.
     """
     known = {}
     for name in request.metrics:

@@ -235,7 +235,7 @@ class VideoFiles(VideoSource):
 
 
 def _by_file(sources: Sequence[Source]) -> list[list[Source]]:
-    """Group sources: neighbours in one NumPy file form a group, every other source is a group of its own."""
+    """Group sources: neighbours in one NumPy file form a group, every other source forms a group alone."""
     parts: list[list[Source]] = []
     for item in sources:
         last = parts[-1][-1] if parts else None

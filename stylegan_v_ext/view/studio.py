@@ -65,7 +65,7 @@ class Studio:
         network: The video generator.
         device: Where frames are made.
         image: An image model whose layers can be swapped in; None for styles of another seed.
-        encoder: CLIP, for edits by text; None for no such edits.
+        encoder: CLIP, for edits by text; None for no edits by text.
         relevance: What the channels of the network change for CLIP; None for no edits by text.
         title: What the page says that it shows.
     """
