@@ -21,8 +21,8 @@ class VideoRequest:
     Attributes:
         seeds: Seeds of contents, one video each.
         projections: Files of `project` or `edit`, one video each, after those of `seeds`.
-        motion_seeds: Seeds of motions: one seed for all contents, a seed for each, or several for a single content; () for the
-            motion that follows from each content.
+        motion_seeds: Seeds of motions: one seed for all contents, a seed for each, or several for a single content; ()
+            for the motion that follows from each content.
         motion_from: File of `project` whose motion all contents get; None for `motion_seeds`.
         frames: Length in frames; None for `duration`, or for 128 without it.
         duration: Length in seconds; None for `frames`.

@@ -78,8 +78,8 @@ def check_class(name: str, num_classes: int, class_index: int | None) -> None:
 class VideoSampler:
     """Makes frames of videos with a generator.
 
-    `stylegan_v_ext.load` makes a sampler of a checkpoint. `video` is all that most programs need; the other methods take a
-    video apart into content and motion.
+    `stylegan_v_ext.load` makes a sampler of a checkpoint. `video` is all that most programs need; the other methods
+    take a video apart into content and motion.
 
     Args:
         generator: A video generator; the sampler puts it into eval mode, on the device.
@@ -155,7 +155,7 @@ class VideoSampler:
         return seeded_noise([self.motion_seed(source)], network.z_dim)
 
     def motion_seed(self, name: VideoName) -> int:
-        """Return the seed of a video's motion: the seed that the name has, or the seed that follows from the content."""
+        """Return the seed of a video's motion: that of the name, or the seed that follows from the content."""
         return seeds_from_latents(self._latent(name))[0] if name.motion_seed is None else name.motion_seed
 
     def motion(self, source: Source, loop: float | None = None) -> Motion:

@@ -51,7 +51,7 @@ class GeneratedVideos(VideoSource):
         return Pick(seed, np.array([random.uniform(0, length - 1)]))
 
     def _model_video(self, seed: int) -> tuple[int, np.random.RandomState]:
-        """Choose a video of the data, long videos more often; return it with a generator for all other random choices."""
+        """Choose a video of the data, long videos more often; return it with a generator for later choices."""
         random = np.random.RandomState([seed, 1])  # its latent has RandomState(seed)
         return int(np.searchsorted(self._ends, random.randint(self._ends[-1]), side="right")), random
 

@@ -119,7 +119,8 @@ def measure(
     Args:
         metrics: One name of the catalogue (docs/metrics.md) or several; the numbers in a name may be others.
         network: Checkpoint or run folder; None to measure videos.
-        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need no real videos.
+        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need no
+            real videos.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
         data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
