@@ -29,7 +29,7 @@ import io, json, sys, threading, time, types, zipfile
 import numpy as np, PIL.Image, psutil, torch
 from stylegan_v_ext.metrics.catalogue import parse_metric
 from stylegan_v_ext.metrics.comparison import Comparison
-from stylegan_v_ext.metrics.extractors import ALONE, Extractor
+from stylegan_v_ext.metrics.extractors import Extractor
 from stylegan_v_ext.metrics.sources import DatasetVideos
 
 kind, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -87,7 +87,7 @@ def usual(picks, names):
 
 threading.Thread(target=watch, daemon=True).start()
 cpu, extractor = torch.device("cpu"), Extractor(light, None, None)
-run = Comparison(metric, source, source, extractor, cpu, False, ALONE, lambda done, total: None)
+run = Comparison(metric=metric, real=source, fake=source, extractor=extractor, device=cpu, use_cache=False)
 picks = run.selection.real(source, 0)
 start = time.perf_counter()
 if kind == "ours":

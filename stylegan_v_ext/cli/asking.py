@@ -8,7 +8,7 @@ import click
 
 from stylegan_v_ext.cli.entry import LONGEST_MESSAGE
 from stylegan_v_ext.cli.errors import UserError
-from stylegan_v_ext.generate.listener import refuse_inputs
+from stylegan_v_ext.listener import refuse_inputs
 from stylegan_v_ext.text import printable, say
 
 _MOST_NAMED = 5  # files in a question

@@ -1,10 +1,9 @@
-"""The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders and progress."""
+"""The parts of `stylegan-v metrics` beside measuring: `list`, `detectors`, `plot`, its folders."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,9 +12,6 @@ from stylegan_v_ext.cli.entry import Command
 from stylegan_v_ext.cli.errors import UserError, report_user_errors
 from stylegan_v_ext.cli.types import PATH, OutputFile
 from stylegan_v_ext.text import say
-
-if TYPE_CHECKING:
-    from click._termui_impl import ProgressBar
 
 SETTINGS = {"show_default": True, "max_content_width": 110}
 
@@ -59,12 +55,6 @@ def _environment(detectors: str) -> Iterator[None]:
         os.environ.pop(ENVIRONMENT, None)
         if before is not None:
             os.environ[ENVIRONMENT] = before
-
-
-def show_progress(bar: "ProgressBar[int]", done: int, total: int) -> None:
-    """Move a progress bar to `done` of `total`."""
-    bar.length = total
-    bar.update(done - bar.pos)
 
 
 @click.command("list", cls=Command, context_settings=SETTINGS)

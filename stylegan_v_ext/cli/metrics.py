@@ -2,19 +2,19 @@
 
 import contextlib
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from stylegan_v_ext.cli import metric_pages
-from stylegan_v_ext.cli.common import check_gpus, device_to_use, own_arguments, progress_bar
+from stylegan_v_ext.cli.common import check_gpus, device_to_use, own_arguments
 from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
 from stylegan_v_ext.cli.types import FOLDER, PATH, NameList
+from stylegan_v_ext.cli.terminal import Terminal
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:
@@ -120,11 +120,11 @@ def _measure_all(opened: "Measurement", outdir: str | None, processes: "Processe
     from stylegan_v_ext.metrics.report import result_lines
 
     say(*opened.notes, err=True)
-    folder = Path(outdir) if outdir else opened.folder
+    folder, terminal = Path(outdir) if outdir else opened.folder, Terminal(ask=False)
     for number, (name, run) in enumerate(opened.runs.items()):
         started = time.time()
-        with progress_bar(1, name) as bar:
-            result = run(partial(metric_pages.show_progress, bar))
+        with terminal.progress(name, 1) as advance:
+            result = run(advance)
         seconds = time.time() - started
         line = result_line(name, result, seconds, opened.snapshot)
         if not processes.leads:

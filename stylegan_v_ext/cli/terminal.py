@@ -9,7 +9,7 @@ import click
 
 from stylegan_v_ext.cli.asking import files_to_replace, say_written
 from stylegan_v_ext.cli.common import progress_bar
-from stylegan_v_ext.generate.listener import Advance, Listener
+from stylegan_v_ext.listener import Advance, Listener
 from stylegan_v_ext.text import say
 
 _Request = TypeVar("_Request")

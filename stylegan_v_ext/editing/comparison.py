@@ -1,4 +1,4 @@
-"""How alike two videos are to people: picture by picture, and in how they move."""
+"""Similarity of two videos: of their pictures, and of their movements."""
 
 import math
 
@@ -17,7 +17,7 @@ def psnr(video: np.ndarray, reference: np.ndarray) -> float:
 
 
 def motion_profile(video: np.ndarray) -> np.ndarray:
-    """Return how much moves, and when: the mean absolute difference of each frame to the next, `[T - 1]`.
+    """Return the mean absolute difference of each frame to the next frame, `[T - 1]`: how much moves, and when.
 
     Args:
         video: Frames `[T, H, W, C]`.

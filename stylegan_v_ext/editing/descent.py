@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import torch
 
 from stylegan_v_ext.files import save_tensors
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
+from stylegan_v_ext.listener import SILENT, Listener
 
 _SECONDS_BETWEEN = 60.0
 
@@ -41,33 +42,41 @@ class Descent(Protocol):
         """Go on from what `state_dict` returned."""
 
 
-def run(descent: Descent, path: Path, purpose: str, progress: Callable[[int], None] = lambda steps: None) -> None:
-    """Run an optimisation to its end, from the state in the file if there is one.
+def run(
+    descent: Descent, path: Path, purpose: str, label: str = "the optimisation", listener: Listener = SILENT
+) -> None:
+    """Run an optimisation to its end, from the state in the file if the file exists.
 
     Args:
         descent: What is run.
         path: File of the state. The caller deletes it when it has written the result.
         purpose: `fingerprint` of all that the result depends on.
-        progress: Called with the number of steps since the last call.
+        label: Name of the work, for messages.
+        listener: Hears the progress, and how to go on after a signal.
 
     Raises:
         StoppedBySignal: After Ctrl-C or another signal: the step was finished, and the state was written.
         ValueError: If the file is no state, or the state of another purpose.
     """
-    with interruptible() as stopped:
-        if path.exists():
+    goes_on, total = path.exists(), descent.num_steps_in_all
+    if goes_on:
+        listener.say(f"Going on from {path}")
+    with listener.progress(label, total) as advance, interruptible() as stopped:
+        if goes_on:
             descent.load_state_dict(_load(path, purpose))
-            progress(len(descent.history))
+            advance(len(descent.history))
         else:
             save(descent, path, purpose)  # says now whether it can be written
         saved = time.monotonic()
         while not descent.done and not stopped.is_set():
             descent.step()
-            progress(1)
+            advance(1)
             if stopped.is_set() or time.monotonic() - saved > _SECONDS_BETWEEN:
                 save(descent, path, purpose)
                 saved = time.monotonic()
     if stopped.number is not None:
+        done = len(descent.history)
+        listener.note(f"Stopped after {done} of {total} steps of {label}; the same command goes on from there")
         raise StoppedBySignal(stopped.number, path)
 
 

@@ -1,9 +1,9 @@
 """Layers of fine-tuned image models in a video generator (Pinkney and Adler, arXiv 2010.05334).
 
 The layers of a StyleGAN2 synthesis network have positions, two for each resolution: position 2 log2(res / 4) for its
-first convolution (or the constant), the next one for its second convolution and its ToRGB. Layers at coarse positions
-decide on layout, pose and motion, layers at fine positions on colour and texture. Every layer of the result is
-(1 - y) video + y image. y is a step over the positions, hard or logistic.
+first convolution (or the constant), the next position for its second convolution and its ToRGB. Layers at coarse
+positions decide on layout, pose and motion, layers at fine positions on colour and texture. Every layer of the result
+is (1 - y) video + y image. y is a step over the positions, hard or logistic.
 """
 
 import re
@@ -104,7 +104,7 @@ def blend_networks(
 
     Args:
         video: The video generator.
-        images: Image models, which are blended in one after the other, in this order.
+        images: Image models, which are blended in one by one, in this order.
         mapping: Whose mapping network makes w: "video", or "image" for the first image model.
         noise: "drop" leaves out noise inputs that the video model has not; "keep" takes them along, the same for all
             frames of a video.

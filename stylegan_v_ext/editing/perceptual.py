@@ -11,7 +11,7 @@ from stylegan_v_ext.metrics import detectors
 LOSSES = ("auto", "vgg16", "pixels")
 
 FrameLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Frames `[F, 3, H, W]` in -1 ... 1, and the frames that they should be -> a number."""
+"""Function of frames `[F, 3, H, W]` in -1 ... 1 and of the frames that they should be, which returns a number."""
 
 
 class FeatureNetwork(Protocol):

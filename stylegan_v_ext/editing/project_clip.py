@@ -21,24 +21,21 @@ from stylegan_v_ext.editing.tuning import Tuner
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.generate.listener import SILENT, Listener, refuse_inputs
 from stylegan_v_ext.generate.opening import open_network
 from stylegan_v_ext.generate.sampler import VideoSampler, check_class
 from stylegan_v_ext.generate.writers import write_video
-from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.listener import SILENT, Listener, refuse_inputs
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _RESULTS = ("projection.npz", "tuned.pkl", "comparison.mp4", "loss.png", "tuning-loss.png")
 _STATES = ("state.pt", "tuning-state.pt")
 _MOST_STARTS = 4  # random videos that race against each other
-
-
 _DEFAULTS = ProjectRequest()
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What both descents work on.
+    """The input of both descents.
 
     Attributes:
         generator: The network, on the device.
@@ -78,7 +75,7 @@ def project(
 
     Args:
         network: Video generator: a file of any known format, a run folder or a URL.
-        clip: A video file, an animation, an .npy file, a zip with one of these, or a folder (or zip) of frames.
+        clip: A video file, an animation, an .npy file, a zip with such a file, or a folder (or zip) of frames.
         output: Folder for projection.npz, comparison.mp4, loss.png, and tuned.pkl with `request.tune`.
         request: How to go about it.
         device: "auto", "cuda", "cuda:1", "cpu" or "mps".
@@ -192,7 +189,7 @@ def _make_task(
 
 
 def _finished(task: _Task) -> VideoLatents | None:
-    """Return the latents of an earlier call that wanted the same; None if there are no such latents."""
+    """Return the latents of an earlier call with the same task; None if there was no such call."""
     path = task.folder / "projection.npz"
     if not path.exists():
         return None
@@ -212,7 +209,7 @@ def _project(
     """Find the latents and write them. `settings` goes into the file, the loss of each step into `curves`."""
     listener.note(f"Looking at {request.candidates} random videos ...")
     projector = Projector(task.generator, task.target, task.times, task.loss, _options(request), request.class_index)
-    _run(projector, task.folder / "state.pt", task.purpose, "projection", listener)
+    descent.run(projector, task.folder / "state.pt", task.purpose, "projection", listener)
     curves["projection"] = projector.history
     found = projector.latents()
     latents = dataclasses.replace(found, settings={**found.settings, **settings})
@@ -231,25 +228,11 @@ def _tune(
     """Fit the network to the clip and write it. The loss of each step goes into `curves`."""
     tuner = Tuner(task.generator, task.target, latents, task.loss, request.tune, request.chunk, seed=request.seed)
     purpose = descent.fingerprint(dict(p=task.purpose, n=request.tune))
-    _run(tuner, task.folder / "tuning-state.pt", purpose, "tuning", listener)
+    descent.run(tuner, task.folder / "tuning-state.pt", purpose, "tuning", listener)
     curves["tuning"] = tuner.history
     generator = tuner.result().cpu()
     exports.export_snapshot(task.folder / "tuned.pkl", {"G_ema": NetworkData.of(generator)}, training_set_kwargs)
     return generator
-
-
-def _run(work: descent.Descent, state: Path, purpose: str, label: str, listener: Listener) -> None:
-    if state.exists():
-        listener.say(f"Going on from {state}")
-    try:
-        with listener.progress(label, work.num_steps_in_all) as advance:
-            descent.run(work, state, purpose, advance)
-    except StoppedBySignal:
-        listener.note(
-            f"Stopped after {len(work.history)} of {work.num_steps_in_all} steps of {label}; "
-            "the same command goes on from there"
-        )
-        raise
 
 
 def _write_results(

@@ -1,8 +1,16 @@
-"""Projection: the latents whose video comes closest to a given one.
+"""Projection: the latents whose video comes closest to a given video.
 
 As for images (StyleGAN2, section 5 and appendix D), w is found by gradient descent on a perceptual loss. A video also
 has motion: the noise eps at its anchors is found together with w, from many frames at once, so that the result is a
 video of the generator itself. It moves like the clip, has frames between its frames, and goes on after its end.
+
+A step of descent lowers, with the names of `ProjectionOptions`,
+
+    loss(G(w, eps), clip) + change_weight |d clip - d G(w, eps)|^2
+        + w_reg |(w - mean) / std|^2 + spread_reg |(w - mean over rows) / std|^2 + motion_reg |eps|^2
+
+Here d is the difference of neighbouring frames, and | |^2 is a mean of squares. The mean and the standard deviation
+std of w are taken over random latents.
 """
 
 import copy
@@ -103,7 +111,7 @@ class Projector:
         assert self.generator.mapping.motion is not None, "an image model has no motion"
         self.motion = self.generator.mapping.motion
         anchors = (self.times / self.motion.distance).floor().long()
-        # An LSTM starts at anchor 0, whatever the times.
+        # An LSTM starts at anchor 0 at all times.
         self.first_anchor = 0 if self.motion.strategy == "lstm" else int(anchors.min())
         self.num_anchors = int(anchors.max()) - self.first_anchor + 2 + self.motion.lookahead
         self.w_mean, self.w_std = self._statistics()
@@ -261,6 +269,6 @@ class Projector:
 
 def _pace(share: float, *, cool_down: bool) -> float:
     """Return the factor of the learning rate: it rises at first and falls at the end (StyleGAN2, appendix D)."""
-    up = min(share / _WARM_UP, 1.0) if share < _WARM_UP else 1.0
+    up = min(share / _WARM_UP, 1.0)
     down = min((1 - share) / _COOL_DOWN, 1.0) if cool_down else 1.0
     return max(up, 0.05) * (0.5 - 0.5 * math.cos(math.pi * down))

@@ -17,7 +17,7 @@ class Prompt:
 
     Attributes:
         text: What the video is to look like.
-        neutral: What it looks like now; None for no such text.
+        neutral: What it looks like now; None for no text.
         name: Name of the change in the names of files.
         strength: How far to go, for edits by directions.
         disentangle: Share of the largest relevance that a channel needs, 0 to 1, for edits by directions.
@@ -44,7 +44,7 @@ def make_prompts(
         prompt: A text; None for a file.
         prompts: A YAML file with a list of texts, or of mappings with `prompt` and, if wanted, `neutral`, `name`,
             `strength` and `disentangle`; None for a text.
-        neutral: What entries without `neutral` go away from; None for no such text.
+        neutral: What entries without `neutral` go away from; None for no text.
         strength: For entries without `strength`.
         disentangle: For entries without `disentangle`.
 

@@ -1,10 +1,12 @@
-"""What the functions of this package are asked for: plain values, which the command line fills in too."""
+"""Requests to the functions of this package: plain values, which the command line fills in too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 METHODS = ("latent", "global")
 DEFAULT_CLIP_MODEL = "openai/clip-vit-base-patch32"
+NEUTRAL = "a picture"
+"""Text that "global" edits go away from if there is no neutral text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class EditRequest:
     Attributes:
         motion_seed: Motion of the videos that seeds name; None for a motion that follows from each content.
         class_index: Class of a conditional network; None for a network without classes.
-        neutral: What the videos look like now; edits go from there to the prompt. None for no such text.
+        neutral: What the videos look like now; edits go from there to the prompt. None for no text.
         method: "latent" moves w by descent, for each video anew; "global" goes along a direction in style space, the
             same for all videos.
         model: A CLIP model: a folder, or an id of the Hugging Face hub.
@@ -62,7 +64,7 @@ class EditRequest:
         locality: Weight of changed pixels of "latent"; a larger weight changes fewer pixels.
         strength: How far "global" goes, in standard deviations of the most relevant channel; below 0 for the opposite.
         disentangle: "global" leaves out channels below that share of the largest relevance.
-        relevance: File of "global" for what the channels do, measured if it is not there; None for one in the cache.
+        relevance: File of "global" for what the channels do, made if it does not exist; None for a file in the cache.
         relevance_images: Random videos that it is measured on.
         save_network: Whether "global" also writes each edit as a network of its own.
         frames: Length of the MP4s in frames.
@@ -96,11 +98,12 @@ class SwapRequest:
     """Which layers of image models go into a video generator, and how.
 
     Attributes:
-        splits: Resolution from which layers are taken, such as "32", or a range such as "8-16"; one for all image
-            models, or one for each.
-        takes: "fine" for layers from the split on (colours, texture), "coarse" for layers below it (layout); one for
-            all image models, or one for each.
-        widths: Width of a gradual change in layer positions, 0 for a step; one for all image models, or one for each.
+        splits: Resolution from which layers are taken, such as "32", or a range such as "8-16"; one value for all image
+            models, or a value for each.
+        takes: "fine" for layers from the split on (colours, texture), "coarse" for layers below it (layout); one
+            value for all image models, or a value for each.
+        widths: Width of a gradual change in layer positions, 0 for a step; one value for all image models, or a
+            value for each.
         mapping: Whose mapping network makes w: "video", or "image" for the first image model.
         noise: "drop" leaves out noise inputs that the video model has not; "keep" takes them along.
         preview: Whether to write a video beside the snapshot: columns are the models and the result, rows are seeds.

@@ -19,10 +19,10 @@ from stylegan_v_ext.editing.layer_swap import ImageSource, LayerMismatch, SwapRe
 from stylegan_v_ext.editing.requests import SwapRequest
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.layout import resized, tile
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.request import RequestError
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, check_class, frame_times
 from stylegan_v_ext.generate.video import Video
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.networks.generator import VideoGenerator
 
 _PREVIEW_FRAMES = 64
@@ -45,7 +45,7 @@ def swap_layers(
 
         swap_layers("sky.pkl", ["painting.pkl"], request=SwapRequest(splits=["32"]), output="painted_sky.pkl")
 
-    Content seeds and motion stay those of the video model. `layer_swap.blend_networks` does the same in memory.
+    Content seeds and motion of the video model stay. `layer_swap.blend_networks` does the same in memory.
 
     Args:
         video: Video generator: a file of any known format, a run folder or a URL.
@@ -61,7 +61,7 @@ def swap_layers(
         The new network, and a report about its layers.
 
     Raises:
-        RequestError: If there are neither one nor as many splits, takes or widths as image models.
+        RequestError: If the number of splits, takes or widths is neither 1 nor the number of image models.
         ValueError: If a file cannot be read, if the output exists, or if the models cannot be mixed.
         LayerMismatch: If layers do not fit; it names them.
         OSError: If a file cannot be written.

@@ -8,7 +8,6 @@ over random videos and moments. The direction of a text change Delta t is then R
 channels with a large R_c. An edit is a product of matrices: it takes milliseconds, for any video and all its frames.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from stylegan_v_ext.editing.style_space import shifted_styles, style_layers, sty
 from stylegan_v_ext.editing.text_image import TextImageEncoder
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler
+from stylegan_v_ext.listener import SILENT, Listener
 
 _STEP = 5.0  # sigmas that a channel is moved to either side
 _TRUNCATION = 0.7
@@ -174,7 +174,7 @@ def measure_relevance(
     path: Path | None = None,
     num_images: int = 16,
     class_index: int | None = None,
-    progress: Callable[[int, int], None] = lambda steps, total: None,
+    listener: Listener = SILENT,
 ) -> Relevance:
     """Read `Relevance` from a file, or measure it and write the file.
 
@@ -184,7 +184,7 @@ def measure_relevance(
         path: Name of the file; None for a file in the cache that is named after all that the result depends on.
         num_images: Random videos that the mean is taken over.
         class_index: Class of a conditional network; None for a network without classes.
-        progress: Called with the number of steps since the last call, and the number of all steps.
+        listener: Hears the progress, and how to go on after a signal.
 
     Raises:
         StoppedBySignal: After Ctrl-C or another signal. The next call goes on.
@@ -197,7 +197,7 @@ def measure_relevance(
         return found
     meter = RelevanceMeter(sampler, encoder, num_images, class_index)
     state = path.with_name(path.name + ".state")
-    descent.run(meter, state, key, lambda steps: progress(steps, meter.num_steps_in_all))
+    descent.run(meter, state, key, "measuring channels", listener)
     save_relevance(meter.result(), path, key)
     state.unlink(missing_ok=True)
     return meter.result()

@@ -1,6 +1,5 @@
 """From prompts and videos to a folder of edits: the two methods, their files, and what they say."""
 
-import contextlib
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.editing import descent
 from stylegan_v_ext.editing.prompts import Prompt, make_prompts
-from stylegan_v_ext.editing.requests import EditRequest
+from stylegan_v_ext.editing.requests import NEUTRAL, EditRequest
 from stylegan_v_ext.editing.style_space import bake, style_layers
 from stylegan_v_ext.editing.text_directions import Relevance, measure_relevance
 from stylegan_v_ext.editing.text_image import TextImageEncoder, load_encoder
@@ -22,17 +21,13 @@ from stylegan_v_ext.editing.text_latent import TextEditOptions, TextEditor
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.latents import VideoLatents, load_latents
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.opening import OpenedNetwork, open_network
 from stylegan_v_ext.generate.request import RequestError
 from stylegan_v_ext.generate.sampler import Source, VideoName, VideoSampler, check_class, frame_times
 from stylegan_v_ext.generate.video import Video
-from stylegan_v_ext.interrupts import StoppedBySignal
+from stylegan_v_ext.listener import SILENT, Listener
 
 _MOMENTS = 64  # of a video that seeds name, for the descent
-_NEUTRAL = "a picture"
-
-
 _DEFAULTS = EditRequest()
 
 
@@ -55,7 +50,7 @@ class EditedVideo:
 
 @dataclass(frozen=True)
 class _Tools:
-    """What both methods work with."""
+    """Tools of both methods."""
 
     sampler: VideoSampler
     encoder: TextImageEncoder
@@ -184,9 +179,7 @@ def _latent_edit(tools: _Tools, prompt: Prompt, name: str, source: Source, path:
         dict(network=sampler.generator, w=editor.before, motion=editor.motion, options=options, texts=editor.texts)
     )
     state = path.with_name(path.name.removesuffix(".npz") + ".state")
-    label = f"{name} {prompt.name}"
-    with _remedy(tools.listener), tools.listener.progress(label, editor.num_steps_in_all) as advance:
-        descent.run(editor, state, purpose, advance)
+    descent.run(editor, state, purpose, f"{name} {prompt.name}", tools.listener)
     before, after = editor.similarities()
     latents = editor.latents()
     latents.save(path)
@@ -204,53 +197,18 @@ def _global_edits(
     """Edit by directions in style space."""
     request = tools.request
     path = Path(request.relevance) if request.relevance else None
-    relevance = measured_relevance(
-        tools.sampler, tools.encoder, request.relevance_images, request.class_index, path, tools.listener
+    relevance = measure_relevance(
+        tools.sampler, tools.encoder, path, request.relevance_images, request.class_index, tools.listener
     )
     for prompt in prompts:
         for name, source in sources:
             yield _global_edit(tools, prompt, name, source, relevance, opened)
 
 
-def measured_relevance(
-    sampler: VideoSampler,
-    encoder: TextImageEncoder,
-    num_images: int,
-    class_index: int | None,
-    path: Path | None = None,
-    listener: Listener = SILENT,
-) -> Relevance:
-    """Read what the channels of a network do, or measure it; the arguments are those of `measure_relevance`.
-
-    Args:
-        sampler: Sampler of the network.
-        encoder: CLIP.
-        num_images: Random videos that the mean is taken over.
-        class_index: Class of a conditional network; None for a network without classes.
-        path: Name of the file; None for a file in the cache.
-        listener: Hears the progress, and how to go on after a signal.
-
-    Raises:
-        StoppedBySignal: After Ctrl-C or another signal. The next call goes on.
-    """
-    with _remedy(listener), listener.progress("Measuring channels", 1000) as advance:
-        return measure_relevance(sampler, encoder, path, num_images, class_index, advance)
-
-
-@contextlib.contextmanager
-def _remedy(listener: Listener) -> Iterator[None]:
-    """Say how to go on if a signal stops the work inside."""
-    try:
-        yield
-    except StoppedBySignal:
-        listener.note("Stopped; the same command goes on from there")
-        raise
-
-
 def _global_edit(
     tools: _Tools, prompt: Prompt, name: str, source: Source, relevance: Relevance, opened: OpenedNetwork
 ) -> EditedVideo:
-    neutral = prompt.neutral if prompt.neutral is not None else _NEUTRAL
+    neutral = prompt.neutral if prompt.neutral is not None else NEUTRAL
     text = tools.encoder.direction(prompt.text, neutral)
     offsets = relevance.offsets(text.cpu(), prompt.strength, prompt.disentangle)
     edited = copy.deepcopy(tools.sampler.generator)

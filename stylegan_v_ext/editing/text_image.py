@@ -19,7 +19,7 @@ _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27
 class TextImageEncoder:
     """Embeds texts and frames in one space, as unit vectors.
 
-    `load_encoder` makes one.
+    `load_encoder` makes an encoder.
 
     Args:
         model: A CLIP model of the transformers package.

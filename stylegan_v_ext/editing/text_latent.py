@@ -1,7 +1,12 @@
 """Text-guided editing by descent: w moves until the frames of a video fit a text (StyleCLIP, section 4).
 
 One w moves for several moments of the video at once, while its motion stays, so that the edit is the same in every
-frame and nothing flickers.
+frame and nothing flickers. A step lowers, with the names of `TextEditOptions`,
+
+    cos(frames, neutral) - cos(frames, prompt) + w_reg |w - w0|^2
+        + identity pixel_loss(coarse frames, coarse frames of w0) + locality |frames - frames of w0|
+
+Here w0 is the content before the edit; the first term is left out if there is no neutral text.
 """
 
 import copy
@@ -46,7 +51,7 @@ class TextEditOptions:
 
 
 class TextEditor:
-    """Moves the content of one video towards a prompt, and away from a neutral text if there is one.
+    """Moves the content of one video towards a prompt, and away from a neutral text if a text is given.
 
     Args:
         sampler: Sampler of the network.
@@ -54,7 +59,7 @@ class TextEditor:
         times: Moments `[T]` that the edit has to be right in, in frames of the training data.
         encoder: CLIP.
         prompt: What the video is to look like.
-        neutral: What it looks like now; None for no such text.
+        neutral: What it looks like now; None for no text.
         options: How to go about it.
     """
 

@@ -1,4 +1,4 @@
-"""Pivotal tuning: the generator learns details of one clip that none of its latents gives (arXiv 2106.05744).
+"""Pivotal tuning: the generator learns details of one clip that no latent gives (arXiv 2106.05744).
 
 The latents of the projection stay, and the synthesis network changes. Latents near them keep their meaning, so that
 edits work as before.

@@ -27,7 +27,7 @@ class AdaptiveAugmentation:
         return num_steps % _INTERVAL == 0
 
     def next_p(self, p: float, signs: Collector) -> float:
-        """Return the next probability, 0 ... 1; all processes have to call it.
+        """Return p + step sign(r_t - target), clipped to 0 ... 1; r_t = E[sign(D(x))]. All processes have to call it.
 
         Args:
             p: Probability so far.

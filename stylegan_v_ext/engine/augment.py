@@ -162,7 +162,7 @@ class AugmentPipe(torch.nn.Module):
         """Draw inverse maps `[N, 3, 3]` of zoom, rotation, stretch along a random axis, and shift."""
         zoom = _log_normal(n, self.scale_std, self._hit("scale", n, p))
         stretch = _log_normal(n, self.aniso_std, self._hit("aniso", n, p))
-        # There is a rotation before and one after the stretch; at least one of them happens with probability p.
+        # There is a rotation before the stretch and another after it; with probability p at least one rotation happens.
         p_each = 1 - math.sqrt(1 - min(p * self.strength["rotate"], 1))
         angles = (torch.rand(2, n) * 2 - 1) * math.pi * self.rotate_max
         before, after = torch.where(torch.rand(2, n) < p_each, angles, 0.0)

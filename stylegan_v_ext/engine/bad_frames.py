@@ -10,19 +10,19 @@ from stylegan_v_ext.text import say
 Item = tuple[np.ndarray, np.ndarray]
 """A strip and its label, as the data set gives them."""
 
-_MOST_TRIES = 20  # clips that are tried in place of one
-_MOST_BAD = 100  # frames by name; more bad frames are no accident
+_MOST_TRIES = 20  # clips that are tried in place of a clip that cannot be read
+_MOST_BAD = 100  # different problems; more problems mean that the data are damaged
 
 
 def read_or_replace(dataset: SparseVideoDataset, index: int) -> tuple[Item, list[str]]:
-    """Read an item, or another one in its place if it cannot be read.
+    """Read an item, or another item in its place if it cannot be read.
 
     Args:
         dataset: Training set.
         index: Number of the item. Others are chosen by NumPy's random generator.
 
     Returns:
-        The item, and what was wrong with the items whose place it takes.
+        The item, and the problems of the items whose place it takes.
 
     Raises:
         DataError: If many items in a row cannot be read.
@@ -38,12 +38,12 @@ def read_or_replace(dataset: SparseVideoDataset, index: int) -> tuple[Item, list
 
 
 def collate(items: list[tuple[Item, list[str]]]) -> tuple[list[torch.Tensor], list[str]]:
-    """Make a batch of items; return strips and labels, and all that was wrong."""
+    """Make a batch of items; return [strips, labels] and all problems."""
     return torch.utils.data.default_collate([item for item, _ in items]), [text for _, bad in items for text in bad]
 
 
 class BadFrames:
-    """Counts what was wrong so far; names each problem once, and stops a run at too many."""
+    """Counts problems, names each problem once, and stops a run if there are too many."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -55,7 +55,7 @@ class BadFrames:
             problems: A line for each problem.
 
         Raises:
-            DataError: If there are too many different ones.
+            DataError: If there are too many different problems.
         """
         for problem in problems:
             if problem not in self.counts:

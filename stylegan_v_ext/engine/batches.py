@@ -130,10 +130,10 @@ def _stream(loader: torch.utils.data.DataLoader[Any]) -> Iterator[Any]:
 
 
 def _with_remedy(stream: Iterator[Any]) -> Iterator[Any]:
-    """Yield from a stream; replace the errors of PyTorch about a lost worker by one that names the remedy."""
+    """Yield from a stream; replace the errors of PyTorch about a lost worker by an error that names the remedy."""
     try:
         yield from stream
-    except (RuntimeError, ConnectionError, EOFError) as error:  # the latter two if the worker held a batch ready
+    except (RuntimeError, ConnectionError, EOFError) as error:  # the last two if a batch was ready
         message = str(error) or type(error).__name__
         if "DataLoader worker" not in message and isinstance(error, RuntimeError):
             raise

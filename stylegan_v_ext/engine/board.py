@@ -15,7 +15,8 @@ class Board:
 
     Args:
         run_dir: Run folder.
-        first_step: Step from which on TensorBoard hides what earlier parts of the run wrote; None for a new run.
+        first_step: First step of this part of the run: TensorBoard hides earlier values from there on. None for a new
+            run.
     """
 
     def __init__(self, run_dir: Path, first_step: int | None = None) -> None:
@@ -48,7 +49,7 @@ class Board:
     def close(self) -> None:
         """Close the file."""
         if self.writer is not None:
-            with contextlib.suppress(Exception):  # the last values, at most
+            with contextlib.suppress(Exception):  # at most the last values are lost
                 self.writer.close()
 
     def _give_up(self, error: Exception) -> None:

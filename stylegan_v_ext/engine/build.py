@@ -34,14 +34,14 @@ __all__ = ["Parts", "build"]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a run consists of.
+    """The parts of a run.
 
     Attributes:
         dataset: Training set.
         state: Networks, optimizers and numbers.
         step: One step of training.
         files: Writer of snapshots and states.
-        observers: What looks at the run.
+        observers: Log, sheets of samples and metrics of the run.
         origin: Lines about the networks that the run starts from; "" for random weights.
     """
 
@@ -231,6 +231,6 @@ def _observers(
     dataset_kwargs: dict[str, Any],
     processes: Processes,
 ) -> Observers:
-    """Make what looks at a run."""
+    """Make the observers of a run."""
     metrics = SnapshotMetrics(config.schedule.metrics, run_dir, dataset_kwargs, state.device, processes)
     return Observers(run_dir, state, dataset, metrics, seed=config.machine.random_seed, leads=processes.leads)

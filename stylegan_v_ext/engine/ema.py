@@ -1,4 +1,4 @@
-"""Exponential moving average (EMA) of the generator, whose samples are better than those of the generator itself."""
+"""Exponential moving average (EMA) of the generator, whose samples are better than the generator's own samples."""
 
 import torch
 
@@ -19,7 +19,7 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self, average: torch.nn.Module, network: torch.nn.Module, num_clips: int) -> None:
-        """Move the average by one step.
+        """Move the average by one step: beta average + (1 - beta) weights, beta = 0.5^(batch size / half-life).
 
         Args:
             average: Network that holds the average; it gets the buffers of the other network.

@@ -1,4 +1,4 @@
-"""A run's folder, which one run at a time may use."""
+"""The folder of a run: only one run at a time may use it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from stylegan_v_ext.files import locked
 
 @contextlib.contextmanager
 def held(run_dir: Path, processes: Processes = ALONE) -> Iterator[None]:
-    """Hold a run's folder inside the block: what the block reads there is still the newest when it writes.
+    """Hold a run's folder inside the block, so that no other run changes its files meanwhile.
 
     Args:
         run_dir: An existing folder.

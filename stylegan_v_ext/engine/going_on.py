@@ -1,19 +1,20 @@
-"""Whether a run can go on: with its options, its state and its data as they are now."""
+"""Whether a run can go on with its options, its state and its data, and what to do after it failed."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext.checkpoints.network import NetworkData
-from stylegan_v_ext.config.run import RunConfig
+from stylegan_v_ext.config.run import BatchConfig, RunConfig
 from stylegan_v_ext.config.stock import to_stock
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.data.fingerprint import difference
 from stylegan_v_ext.data.recorded import recorded_path
-from stylegan_v_ext.engine.saved_state import OPTIONS_NAME, REMEDY, STATE_NAME
+from stylegan_v_ext.engine.saved_state import OPTIONS_NAME, REMEDY, STATE_NAME, load_state
 
-__all__ = ["check_data", "check_going_on", "check_sizes", "network_sizes"]
+__all__ = ["after_not_finite", "after_out_of_memory", "check_data", "check_going_on", "check_sizes", "network_sizes"]
 
 
 def check_going_on(config: RunConfig, run_dir: Path, state: dict[str, Any], data: str | None = None) -> RunConfig:
@@ -37,18 +38,18 @@ def check_going_on(config: RunConfig, run_dir: Path, state: dict[str, Any], data
 
 
 def check_data(dataset: SparseVideoDataset, fingerprint: dict[str, str], state: dict[str, Any]) -> dict[str, str]:
-    """Check that a data set is the one that a state was made with.
+    """Check that a state was made with a data set.
 
     Args:
         dataset: Data set as it is now.
-        fingerprint: Its fingerprint. A folder has no checksums; those of the zip that it was stay in the run.
+        fingerprint: Its fingerprint. A folder has no checksums; the run keeps those of the zip that it came from.
         state: Content of the state file. Early states have no fingerprint, only the number of items.
 
     Returns:
-        All that is known of the data, from the state and from the data set.
+        Fingerprint of the data, with the parts that only the state knows.
 
     Raises:
-        ValueError: If the data are others.
+        ValueError: If the data set holds other data.
     """
     if state["num_items"] != len(dataset):
         raise ValueError(
@@ -93,3 +94,29 @@ def check_sizes(config: RunConfig, dataset: SparseVideoDataset, state: dict[str,
             raise ValueError(
                 f"networks.{name} of {STATE_NAME} is not what {OPTIONS_NAME} describes ({error}); {REMEDY}"
             ) from None
+
+
+def after_not_finite(run_dir: Path) -> str:
+    """Return what to do after a loss or a weight became NaN or infinite.
+
+    Args:
+        run_dir: Run folder, which holds the last good state.
+    """
+    kept = load_state(run_dir)["num_steps"]
+    return (
+        f"; the last good state, of step {kept}, is kept. Start anew from a snapshot with a smaller --glr and "
+        "--dlr or another --gamma, or go on over it by "
+        f"--resume={shlex.quote(str(run_dir))} --nan-policy=ignore"
+    )
+
+
+def after_out_of_memory(run_dir: Path, batch: BatchConfig) -> str:
+    """Return what to do after memory ran out.
+
+    Args:
+        run_dir: Run folder.
+        batch: Sizes of a batch.
+    """
+    smaller = next((part for part in range(batch.per_gpu // 2, 0, -1) if batch.size % part == 0), 1)
+    cure = f"--batch-gpu={smaller}" if batch.per_gpu > 1 else "smaller --cbase and --cmax"
+    return f"out of memory with --batch-gpu={batch.per_gpu}; go on with --resume={shlex.quote(str(run_dir))} {cure}"

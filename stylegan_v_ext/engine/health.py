@@ -18,11 +18,11 @@ class Health:
 
     def __init__(self, device: torch.device) -> None:
         self._first = torch.full([], -1, dtype=torch.int64, device=device)
-        self._checks_each_step = device.type == "cpu"  # on which nothing has to be waited for
+        self._checks_each_step = device.type == "cpu"  # there is nothing to wait for
 
     @torch.no_grad()
     def watch(self, step: int, loss: torch.Tensor) -> None:
-        """Look at a loss.
+        """Remember the step of a loss if it is the first loss that is not finite.
 
         Args:
             step: Number of the step.
@@ -32,7 +32,7 @@ class Health:
         self._first = torch.where(bad, torch.full_like(self._first, step), self._first)
 
     def after_step(self) -> None:
-        """Raise `NotFinite` for a loss so far, on devices that need not be waited for."""
+        """Raise `NotFinite` if a loss so far was not finite; on a GPU this would have to wait, and `check` does it."""
         if self._checks_each_step:
             self._check_losses()
 

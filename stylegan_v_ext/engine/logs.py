@@ -1,4 +1,4 @@
-"""What a run tells: a line a tick, `stats.jsonl`, TensorBoard, and a progress line on terminals."""
+"""The log of a run: a line for each tick, `stats.jsonl`, TensorBoard, and a progress line on terminals."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from torch_utils.training_stats import Collector
 
 
 class RunLog:
-    """Shows where a run is, and writes the statistics of its ticks after those of earlier parts of the run.
+    """Shows the progress of a run, and adds the statistics of its ticks to those of earlier parts of the run.
 
     Args:
         run_dir: Run folder.
@@ -45,7 +45,7 @@ class RunLog:
         self.start_time = self.tick_time - seconds
         self.tick_kimg = self.start_kimg = kimg
         self.part_time = self.tick_time
-        with contextlib.suppress(OSError):  # said at the first tick, if it still is so
+        with contextlib.suppress(OSError):  # the first tick says it if it fails again
             os.close(open_no_link(self.run_dir / STATS_NAME, os.O_WRONLY | os.O_CREAT))
         self.board = Board(self.run_dir, first_step=last_step(self.run_dir) + 1 if resumed else None)
         self._shown = 0.0
@@ -155,7 +155,7 @@ def _peak_gpu_gb(device: torch.device) -> float:
 
 
 def _on_terminal() -> bool:
-    """Return whether there is a terminal for the progress line, which is not for log files."""
+    """Return whether there is a terminal; log files get no progress line."""
     try:
         return sys.__stderr__ is not None and sys.__stderr__.isatty()
     except ValueError:  # closed

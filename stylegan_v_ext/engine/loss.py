@@ -30,7 +30,7 @@ class StyleGAN2Loss:
         pl_batch_shrink: How many times smaller the batch of the path length step is.
         pl_decay: Decay of the running mean of path lengths, 0 ... 1.
         compiled: Whether the networks run through `torch.compile` in the steps that need first derivatives alone. R1
-            and path lengths need second ones.
+            and path lengths need second derivatives.
 
     Attributes:
         augment_p: Probability of the augmentation, 0 ... 1.
@@ -65,7 +65,7 @@ class StyleGAN2Loss:
         self._discriminator: Discriminator = _compiled(D, device) if compiled else D
 
     def generator_step(self, z: torch.Tensor, c: torch.Tensor, gain: float = 1) -> torch.Tensor:
-        """Gmain: maximise log sigmoid of the logits of generated clips.
+        """Gmain: maximise log sigmoid(D(G(z))), the loss is softplus(-D(G(z))) (GAN, section 3, non-saturating).
 
         Args:
             z: Latents `[N, z_dim]`.
@@ -115,7 +115,7 @@ class StyleGAN2Loss:
     def discriminator_step(
         self, real: torch.Tensor, real_c: torch.Tensor, z: torch.Tensor, c: torch.Tensor, gain: float = 1
     ) -> torch.Tensor:
-        """Dmain: minimise log sigmoid of the logits of generated clips, maximise it for real clips.
+        """Dmain: the loss is softplus(D(G(z))) + softplus(-D(x)) for real clips x (GAN, equation 1).
 
         Args:
             real: Real strips `[N, 3, F*H, W]` with colours of -1 ... 1.
@@ -195,7 +195,7 @@ def _compiled(network: torch.nn.Module, device: torch.device) -> Callable[..., t
     """Return the forward pass of a network through `torch.compile`. Raises `ValueError` if that does not work."""
     try:
         torch.compile(torch.sin)(torch.zeros(2, device=device))
-    except Exception as error:  # of the compiler, of what it calls, or of a Python that it does not know yet
+    except Exception as error:  # the compiler, a program that it calls, or a new Python may fail in any way
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         needed = "Triton (pip install triton)" if device.type == "cuda" else "a C++ compiler such as g++"
         raise ValueError(

@@ -1,6 +1,6 @@
-"""What looks at a run: lines of progress, statistics, TensorBoard, sheets of samples, metrics of snapshots.
+"""What watches a run: lines of progress, statistics, TensorBoard, sheets of samples, metrics of snapshots.
 
-A run goes on if one of these fails, whatever it fails of: a full disk, ffmpeg, a picture of the data, memory.
+A run goes on if one of them fails, for example because of a full disk, ffmpeg, a picture of the data or memory.
 """
 
 import time
@@ -21,7 +21,7 @@ __all__ = ["Observers"]
 
 
 class Observers:
-    """Everything that watches a run. Processes that do not lead take part in measuring, and are silent otherwise.
+    """Watches a run. Processes that do not lead take part in measuring, and do nothing else here.
 
     Args:
         run_dir: Run folder.
@@ -71,7 +71,7 @@ class Observers:
             say(f"Training for {total_kimg:g} kimg (thousand clips) on {self.state.device} ...", "")
 
     def say_resumed(self, total_kimg: float) -> None:
-        """Say where a run goes on.
+        """Say from which step a run goes on.
 
         Args:
             total_kimg: Length of the run, in thousand clips.

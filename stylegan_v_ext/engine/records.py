@@ -1,4 +1,4 @@
-"""The files that a run adds lines to, brought back to where its state is before it goes on."""
+"""Bringing the files that a run adds lines to back to the moment of its state, before it goes on."""
 
 import contextlib
 import re
@@ -70,7 +70,7 @@ def _keep_lines(path: Path, keep: Callable[[bytes], bool]) -> None:
 
 
 def _is_entry(line: bytes, keep: Callable[[object], bool]) -> bool:
-    """Return whether a line is JSON, and one to keep. What a killed process left is not JSON."""
+    """Return whether a line is JSON that `keep` accepts; a killed process may have left half a line."""
     try:
         return keep(parse_json(line))
     except ValueError:

@@ -26,8 +26,8 @@ class RunFiles:
         state: Networks and numbers of the run.
         dataset: Training set.
         dataset_kwargs: Arguments of the training set, which a snapshot records.
-        fingerprint: What tells the data from others (`data.fingerprint`).
-        health: What looks at losses and weights before they are saved; None looks at nothing.
+        fingerprint: Fingerprint of the training set (`data.fingerprint`).
+        health: Check of losses and weights before they are saved; None for no check.
         processes: This process among all.
     """
 
@@ -47,7 +47,7 @@ class RunFiles:
         self.health, self.processes = health, processes
 
     def find_snapshot(self) -> Path:
-        """Return the path of the last snapshot; write one if somebody has removed them."""
+        """Return the path of the last snapshot; write a snapshot if somebody has removed all of them."""
         try:
             return checkpoints.find_snapshot(self.run_dir)
         except checkpoints.CheckpointError:
@@ -83,11 +83,11 @@ class RunFiles:
         return save_state(self.run_dir, content) if self.processes.leads else self.run_dir / STATE_NAME
 
     def try_snapshot(self, *, last: bool) -> Path | None:
-        """Write a snapshot; return None, with a message, if there is no room and this is not the last try."""
+        """Write a snapshot and return its path; without room say so and return None, except at the last try."""
         return self._try(self.save_snapshot, "the snapshot", last=last)
 
     def try_state(self, *, last: bool) -> Path | None:
-        """Write the state, as `try_snapshot`, if its numbers are finite: the state on disk is always a good one.
+        """Write the state as `try_snapshot` does, if its numbers are finite: the state on disk is always a good state.
 
         Args:
             last: Whether there is no next try.
@@ -100,12 +100,12 @@ class RunFiles:
         return self._try(self.save_state, "the state", last=last)
 
     def check_health(self) -> None:
-        """Raise `NotFinite` if a loss or a weight is NaN or infinite, unless the run is not to care."""
+        """Raise `NotFinite` if a loss or a weight is NaN or infinite; do nothing in a run without a check."""
         if self.health:
             self.health.check([self.state.G, self.state.D])
 
     def _try(self, write: Callable[[], Path], what: str, *, last: bool) -> Path | None:
-        """Return what `write` returns; None, with a message, if there is no room: the next try may find some."""
+        """Return what `write` returns; without room say so and return None: the next try may find room."""
         try:
             return write()
         except OSError as error:

@@ -31,11 +31,11 @@ REMEDY = "start a new run with --resume=SNAPSHOT"
 
 
 def save_state(run_dir: Path, content: dict[str, Any]) -> Path:
-    """Write the state of a run; the state before stays until the new one is complete.
+    """Write the state of a run; the old file stays until the new file is complete.
 
     Args:
         run_dir: Run folder.
-        content: Everything that the run needs to go on (`trainer.Trainer.content`).
+        content: Everything that the run needs to go on (`run_files.RunFiles.save_state`).
 
     Returns:
         Path of the file.
@@ -69,7 +69,7 @@ def load_state(run_dir: Path) -> dict[str, Any]:
     except ValueError as error:
         reason = str(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
         raise ValueError(f"{path} cannot be read ({reason}); {REMEDY}") from None
-    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # of damaged tensors
+    except (TypeError, RuntimeError, OverflowError, MemoryError) as error:  # damaged tensors raise these
         raise ValueError(f"{path} cannot be read ({type(error).__name__}); {REMEDY}") from None
     return state
 
@@ -98,7 +98,7 @@ def load_options(run_dir: Path) -> RunConfig:
         Configuration of the run, every entry checked.
 
     Raises:
-        ValueError: If the file is missing or damaged, or an entry is wrong; the message names the first such entry.
+        ValueError: If the file is missing or damaged, or an entry is wrong; the message names the first wrong entry.
     """
     path = run_dir / OPTIONS_NAME
     try:
@@ -108,7 +108,7 @@ def load_options(run_dir: Path) -> RunConfig:
 
 
 def record_data(run_dir: Path, path: str) -> None:
-    """Write into the options of a run where its data are now, so that the next part of the run finds them.
+    """Write the present place of the data into the options of a run, so that the next part of the run finds them.
 
     Args:
         run_dir: Run folder.

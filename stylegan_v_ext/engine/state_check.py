@@ -206,7 +206,7 @@ def _data(content: object) -> None:
 
 
 def _same_tensors(found: dict[str, torch.Tensor], own: dict[str, torch.Tensor], where: str) -> None:
-    """Raise `ValueError` unless tensors are those of a network, by name, shape and type.
+    """Raise `ValueError` unless tensors have the names, shapes and types of a network's tensors.
 
     Args:
         found: Tensors of a file.

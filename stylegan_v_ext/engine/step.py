@@ -38,8 +38,8 @@ class GanStep:
         g_reg_interval: Steps between two path length steps; None for no path lengths.
         d_reg_interval: Steps between two R1 steps; None for no R1.
         ema: Moving average of the generator.
-        ada: What moves the probability of the augmentation; None keeps it.
-        health: What looks at every loss; None looks at no loss.
+        ada: Rule that moves the probability of the augmentation; None keeps the probability.
+        health: Check of every loss; None for no check.
         seed: Seed of everything that is random.
         processes: This process among all that train together.
     """
@@ -101,7 +101,7 @@ class GanStep:
                 self._watch(self.state.loss.path_length_step(*self._latents(), self._gain * self.g_reg_interval))
 
     def discriminator_phase(self, real: list[torch.Tensor], real_c: list[torch.Tensor]) -> None:
-        """Train D to tell real clips from generated ones.
+        """Train D to tell real clips from generated clips.
 
         Args:
             real: Real strips of each round `[N, 3, F*H, W]` with colours of -1 ... 1.

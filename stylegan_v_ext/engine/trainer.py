@@ -13,7 +13,7 @@ from stylegan_v_ext.data.errors import DataError
 from stylegan_v_ext.device import is_out_of_memory
 from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.build import build
-from stylegan_v_ext.engine.failures import after_not_finite, after_out_of_memory
+from stylegan_v_ext.engine.going_on import after_not_finite, after_out_of_memory
 from stylegan_v_ext.engine.health import NotFinite
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.interrupts import StoppedBySignal, interruptible
@@ -120,7 +120,7 @@ class Trainer:
                 done, due = cut or self._is_complete(), self.state.num_clips >= progress.next_tick
                 observers.step()
                 if cut and not (due or self._is_complete()):
-                    self.files.try_state(last=True)  # before the line of a tick that is cut short
+                    self.files.try_state(last=True)  # before the line of the tick, which a stop has cut short
                 elif save and not (done or due):
                     self.files.try_state(last=False)
                 if done or due:
@@ -145,14 +145,14 @@ class Trainer:
         return last
 
     def _tick(self, *, due: bool, done: bool, save: bool) -> Path | None:
-        """Show progress, and write those files that are due; return the path of the snapshot, if there was one.
+        """Show progress, and write the files that are due; return the path of the snapshot, None without a snapshot.
 
         The state comes last: a run that was killed before it makes the tick again, with all of its files.
 
         Args:
             due: Whether the tick is whole. A part of a tick, at a stop, does not count when the run goes on.
             done: Whether this is the last tick.
-            save: Whether it is time for a state, whatever else is due.
+            save: Whether it is time for a state.
         """
         schedule, state, progress, files = self.config.schedule, self.state, self.state.progress, self.files
         progress.tick, progress.next_tick = progress.tick + 1, state.num_clips + schedule.kimg_per_tick * 1000
@@ -188,11 +188,11 @@ class Trainer:
                 raise
             raise ValueError(after_out_of_memory(self.run_dir, self.config.batch)) from None
         except DataError:
-            if self.processes.count > 1:  # the others are in the middle of a step; the last state has to do
+            if self.processes.count > 1:  # the others wait in the middle of a step: the state on disk stays
                 raise
             if stopped.is_set():
                 return
-            self.files.try_state(last=True)  # the batch comes first in a step: nothing was done with it
+            self.files.try_state(last=True)  # the batch comes first in a step: the networks are as before
             say(f"Saved before stopping: {self.files.save_snapshot()}")
             raise
 

@@ -1,4 +1,4 @@
-"""A whole run in its folder: a new one, or one that goes on."""
+"""A whole run in its folder: a new run, or a run that goes on."""
 
 import errno
 from contextlib import closing
@@ -35,7 +35,7 @@ def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) 
     """
     run_dir = Path(run_dir)
     from_stock(to_stock(config))
-    trainer = Trainer(config, run_dir, None, processes)  # before the folder, which options that fail do not make
+    trainer = Trainer(config, run_dir, None, processes)  # before the folder is made: options that fail leave no folder
     if processes.leads:
         run_dir.mkdir(parents=True, exist_ok=True)
     with held(run_dir, processes):

@@ -60,7 +60,7 @@ def load_directions(path: str | Path) -> Directions:
         found = Directions(str(about["kind"]), str(about["method"]), vectors, [float(x) for x in about["shares"]])
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; make it with `stylegan-v directions`") from None
-    except Exception as error:  # whatever else the file is
+    except Exception as error:  # other files fail in many ways
         raise ValueError(
             f"{path} holds no directions ({type(error).__name__}); make it with `stylegan-v directions`"
         ) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 from stylegan_v_ext.outputs import CODECS, VIDEO_FORMATS, format_of
 
 IMAGE_FORMATS = ("png", "jpg")
+DEFAULT_FRAMES = 128
 DEFAULT_QUALITY = 90
 _MILLISECONDS = ("webm", "mkv", "webp")  # formats that count time in milliseconds: faster frames would coincide
 FASTEST = 1_000_000.0  # frames a second that ffmpeg takes

@@ -11,8 +11,8 @@ from stylegan_v_ext.checkpoints.advice import why_no_videos
 from stylegan_v_ext.checkpoints.checkpoint import load as load_checkpoint
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.sampler import VideoSampler
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.text import printable
 

@@ -1,4 +1,4 @@
-"""What may be done to a video before its frames are made, as one list of ingredients."""
+"""Changes to a video before its frames are made: truncation, mixed styles, directions, amplitude, loops."""
 
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ class StyleMix:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Ingredients; the defaults leave a video as it is.
+    """Changes to a video; the defaults leave it unchanged.
 
     Attributes:
         truncation: Psi by frame; None for no truncation.
@@ -56,7 +56,7 @@ class Recipe:
             motion: Where the motion comes from.
 
         Returns:
-            Content and motion with all ingredients.
+            Content and motion with all changes.
         """
         if self.mix is not None:
             other = tracks.still(sampler.content(self.mix.source))

@@ -1,12 +1,10 @@
-"""What `gen_video.py` is asked for, as one object that checks itself."""
+"""A request for videos, which checks itself: the options of `gen_video.py` as one object."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, check_format
+from stylegan_v_ext.generate.formats import DEFAULT_FRAMES, DEFAULT_QUALITY, FASTEST_GIF, check_format
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
-
-_DEFAULT_FRAMES = 128
 
 Points = Sequence[tuple[float, float]]
 """(frame, value) pairs by ascending frame, with straight lines between them; one pair holds for all frames."""
@@ -23,8 +21,8 @@ class VideoRequest:
     Attributes:
         seeds: Seeds of contents, one video each.
         projections: Files of `project` or `edit`, one video each, after those of `seeds`.
-        motion_seeds: Seeds of motions: one for all contents, one for each, or several for a single content; () for the
-            motion that follows from each content.
+        motion_seeds: Seeds of motions: one seed for all contents, a seed for each, or several for a single content; ()
+            for the motion that follows from each content.
         motion_from: File of `project` whose motion all contents get; None for `motion_seeds`.
         frames: Length in frames; None for `duration`, or for 128 without it.
         duration: Length in seconds; None for `frames`.
@@ -47,7 +45,7 @@ class VideoRequest:
         labels: Whether a text above each cell of a grid says what it is.
         output: A folder, or a file that ends in a format for a grid or a single video.
         format: Format of the files in a folder, an element of `outputs.VIDEO_FORMATS`; None for MP4.
-        codec: Codec of the files; None for the first one of the format.
+        codec: Codec of the files; None for the first codec of the format.
         quality: 1 to 100, for formats that lose some.
     """
 
@@ -108,7 +106,7 @@ class VideoRequest:
 
     @property
     def _example(self) -> str:
-        """Name of a file that will be written, or one of the same format."""
+        """Name of a file that will be written, or of a file with the same format."""
         return self.output if self.is_file else f"video.{self.format or 'mp4'}"
 
     @property
@@ -116,7 +114,7 @@ class VideoRequest:
         """Length of every video in frames."""
         if self.frames is None and self.duration is not None:
             return max(round(self.duration * self.fps), 1)
-        return self.frames or _DEFAULT_FRAMES
+        return self.frames or DEFAULT_FRAMES
 
     @property
     def notes(self) -> list[str]:

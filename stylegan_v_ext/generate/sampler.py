@@ -11,6 +11,7 @@ import torch
 
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
+from stylegan_v_ext.generate.formats import DEFAULT_FRAMES
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
 from stylegan_v_ext.generate.tracks import Motion, Scene
@@ -20,14 +21,13 @@ from stylegan_v_ext.networks.generator import VideoGenerator
 from stylegan_v_ext.strip import unpack_strip
 
 CHUNK_FRAMES = 16
-DEFAULT_FRAMES = 128
 _QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
 _MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
 @dataclass(frozen=True)
 class VideoName:
-    """What a video is a function of.
+    """Seeds and class, of which a video is a function.
 
     Attributes:
         content_seed: Seed of the content, 0 to 2**32 - 1.
@@ -78,8 +78,8 @@ def check_class(name: str, num_classes: int, class_index: int | None) -> None:
 class VideoSampler:
     """Makes frames of videos with a generator.
 
-    `stylegan_v_ext.load` makes one of a checkpoint. `video` is all that most programs need; the other methods take a
-    video apart into content and motion.
+    `stylegan_v_ext.load` makes a sampler of a checkpoint. `video` is all that most programs need; the other methods
+    take a video apart into content and motion.
 
     Args:
         generator: A video generator; the sampler puts it into eval mode, on the device.
@@ -155,7 +155,7 @@ class VideoSampler:
         return seeded_noise([self.motion_seed(source)], network.z_dim)
 
     def motion_seed(self, name: VideoName) -> int:
-        """Return the seed of a video's motion: the one that is named, or the one that follows from the content."""
+        """Return the seed of a video's motion: that of the name, or the seed that follows from the content."""
         return seeds_from_latents(self._latent(name))[0] if name.motion_seed is None else name.motion_seed
 
     def motion(self, source: Source, loop: float | None = None) -> Motion:
@@ -173,13 +173,13 @@ class VideoSampler:
         return tracks.network_motion(network, classes, self.noise(source))
 
     def scene(self, source: Source) -> Scene:
-        """Return content and motion of a source, as they are."""
+        """Return content and motion of a source, unchanged."""
         return Scene(tracks.still(self.content(source)), self.motion(source))
 
     def render(self, scene: Scene, times: Iterable[float], chunk_frames: int = CHUNK_FRAMES) -> Iterator[np.ndarray]:
         """Yield frames uint8 `[H, W, C]` of a scene.
 
-        A GPU works on the next chunk while this one is copied and its frames are used.
+        A GPU works on the next chunk while a chunk is copied and its frames are used.
 
         Args:
             scene: Content and motion.
@@ -278,7 +278,7 @@ def _pixels(frames: torch.Tensor) -> torch.Tensor:
 
 
 def one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """Yield items in their order, each when the next one has been begun."""
+    """Yield items in their order, each when the next item has been begun."""
     ahead = deque[_Item]()
     for item in items:
         ahead.append(item)

@@ -1,8 +1,8 @@
 """Content and motion as functions of time, and what can be done to them.
 
-A video is content, which decides what is seen, and motion, which decides how it moves (StyleGAN-V,
-section 3.1); a generator makes frames of the two. Every tool here takes such functions and returns
-a new one, so that tools can be combined.
+A video is content, which decides what is seen, and motion, which decides how it moves (StyleGAN-V, section 3.1). A
+generator makes frames of the two. Every function here takes content or motion and returns a new function of time, so
+that they can be combined.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _MEAN_ANCHORS = 64
 
 @dataclass(frozen=True)
 class Scene:
-    """What the frames of a video are computed from.
+    """Content and motion, which the frames of a video are computed from.
 
     Attributes:
         content: What is seen.
@@ -49,7 +49,7 @@ def keyframes(points: Sequence[tuple[float, float]]) -> Schedule:
     """Return a schedule of straight lines between points.
 
     Args:
-        points: (frame, value) pairs by ascending frame. The first value holds before them, the last one after them.
+        points: (frame, value) pairs by ascending frame. The first value holds before them, the last value after them.
     """
     if len(points) == 1:
         return constant(points[0][1])

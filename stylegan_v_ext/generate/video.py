@@ -8,6 +8,7 @@ import numpy as np
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, IMAGE_FORMATS
 from stylegan_v_ext.generate.writers import write_video
+from stylegan_v_ext.listener import ignore
 
 
 class Video:
@@ -31,7 +32,7 @@ class Video:
     def __iter__(self) -> Iterator[np.ndarray]:
         frames = self._make_frames()
         while True:
-            with execution(tf32=False):  # else convolutions on a GPU round, and frames differ from those of a CPU
+            with execution(tf32=False):  # else convolutions on a GPU round, and a CPU makes other frames
                 frame = next(frames, None)
             if frame is None:
                 return
@@ -43,14 +44,14 @@ class Video:
         *,
         codec: str | None = None,
         quality: int = DEFAULT_QUALITY,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], None] = ignore,
     ) -> Path:
         """Make the frames and write them to a file, which appears under its name when it is complete.
 
         Args:
             path: Its ending says the format: .mp4, .mov, .mkv, .webm, .gif, .webp, .npy (uint8 `[T, H, W, 3]`), or .png
                 and .jpg for a folder of frames, which is named without the ending.
-            codec: "h264", "h265" or "vp9"; None for the first one that fits the format.
+            codec: "h264", "h265" or "vp9"; None for the first codec that fits the format.
             quality: 1 to 100, for formats that lose some.
             progress: Called with 1 after each frame.
 
@@ -67,11 +68,10 @@ class Video:
         write_video(path, self._counted(progress), self.fps, codec, quality)
         return path.with_suffix("") if is_folder_of_frames(path) else path
 
-    def _counted(self, progress: Callable[[int], None] | None) -> Iterator[np.ndarray]:
+    def _counted(self, progress: Callable[[int], None]) -> Iterator[np.ndarray]:
         for frame in self:
             yield frame
-            if progress is not None:
-                progress(1)
+            progress(1)
 
 
 def is_folder_of_frames(path: Path) -> bool:

@@ -63,7 +63,7 @@ def _rgb(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _encoder(format: str, codec: str | None, quality: int, fps: float) -> list[str]:
     """Return ffmpeg's arguments for the output."""
-    if format == "gif":  # a palette for each frame, so that no more than one is held
+    if format == "gif":  # a palette for each frame, so that no more than one frame is held
         rate = f"fps={FASTEST_GIF}," if fps > FASTEST_GIF else ""
         palette = f"{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1"
         return ["-filter_complex", palette, "-loop", "0", "-f", "gif"]

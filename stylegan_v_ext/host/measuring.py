@@ -10,10 +10,11 @@ from stylegan_v_ext.distributed import Processes
 from stylegan_v_ext.host.entering import entered
 from stylegan_v_ext.host.importer import import_module
 from stylegan_v_ext.host.metrics import valid_metrics
+from stylegan_v_ext.listener import Advance
 from stylegan_v_ext.metrics.catalogue import check_metrics
-from stylegan_v_ext.metrics.comparison import ProgressFn, Result
+from stylegan_v_ext.metrics.comparison import Result
 from stylegan_v_ext.metrics.measurement import Measurement, MeasureRequest
-from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
+from stylegan_v_ext.metrics.trained import TrainedNetwork, open_trained_network
 
 
 @contextlib.contextmanager
@@ -46,7 +47,7 @@ def _open(request: MeasureRequest, host: str, device: torch.device, processes: P
     for name in request.metrics:
         if name not in valid:
             raise ValueError(f"--metrics={name} is not one of {', '.join(valid)}")
-    network = open_network(
+    network = open_trained_network(
         request.network,
         device,
         data=request.data,
@@ -65,7 +66,7 @@ def _open(request: MeasureRequest, host: str, device: torch.device, processes: P
 
 
 def _measure(
-    name: str, host: str, network: TrainedNetwork, device: torch.device, processes: Processes, progress: ProgressFn
+    name: str, host: str, network: TrainedNetwork, device: torch.device, processes: Processes, progress: Advance
 ) -> Result:
     """Measure one metric; the checkout reports progress by itself."""
     metric_utils = import_module("metrics.metric_utils")

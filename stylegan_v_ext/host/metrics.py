@@ -106,9 +106,11 @@ def _as_stock(metric: Metric) -> Callable[[MetricOptions], dict[str, float]]:
     """Return a metric as a function of the checkout's options, under the metric's own name."""
 
     def run(options: MetricOptions) -> dict[str, float]:
-        monitor = options.progress.sub(tag=metric.name)
+        monitor, done = options.progress.sub(tag=metric.name), 0
 
-        def progress(done: int, total: int) -> None:
+        def progress(steps: int, total: int | None = None) -> None:
+            nonlocal done
+            done += steps
             monitor.num_items = total
             monitor.update(done)
 

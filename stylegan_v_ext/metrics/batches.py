@@ -35,7 +35,7 @@ def read_batches(
         return torch.from_numpy(batch)
 
     parts = [range(start, min(start + size, len(picks))) for start in range(0, len(picks), size)]
-    if isinstance(source, GeneratedVideos):  # a generator works on the caller's device: nothing to do meanwhile
+    if isinstance(source, GeneratedVideos):  # a generator works on the same device as the caller
         for numbers in parts:
             yield numbers, read(numbers)
         return

@@ -59,7 +59,7 @@ class Family:
         of_clips: Whether clips are compared; otherwise single frames.
         needs_real: Whether real videos are needed.
         keeps_features: Whether all features are kept, so that memory grows with their number.
-        most_real: Real clips or frames at most; None for as many as generated ones, 0 for all.
+        most_real: Real clips or frames at most; None for as many as generated clips or frames, 0 for all.
     """
 
     title: str

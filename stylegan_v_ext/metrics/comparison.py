@@ -1,6 +1,6 @@
-"""Computing a metric of one source of videos against another one."""
+"""Computing a metric of one source of videos against another source."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
+from stylegan_v_ext.listener import Advance, ignore
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.batches import read_batches
 from stylegan_v_ext.metrics.cache import load_statistics, save_statistics
 from stylegan_v_ext.metrics.catalogue import Metric
-from stylegan_v_ext.metrics.extractors import ALONE, Extractor, open_extractor
+from stylegan_v_ext.metrics.extractors import Extractor, open_extractor
 from stylegan_v_ext.metrics.frechet import frechet_distance
 from stylegan_v_ext.metrics.generated import GeneratedVideos
 from stylegan_v_ext.metrics.inception_score import inception_score
@@ -23,9 +24,6 @@ from stylegan_v_ext.metrics.precision_recall import precision_recall
 from stylegan_v_ext.metrics.selection import Selection, count_samples, hash_picks
 from stylegan_v_ext.metrics.statistics import Features, Moments, Statistics, merged
 from stylegan_v_ext.metrics.video_source import Pick, VideoSource
-
-ProgressFn = Callable[[int, int], None]
-"""Called with (clips or frames done, how many there are), both of this process."""
 
 _PIXELS_AT_ONCE = 128 * 224 * 224  # in a batch, at the size that detectors look at
 _DETECTOR_SIDE = 224
@@ -56,7 +54,7 @@ def compare(
     own_detector: Path | None = None,
     use_cache: bool = True,
     processes: Processes = ALONE,
-    progress: ProgressFn = lambda done, total: None,
+    progress: Advance = ignore,
 ) -> Result:
     """Measure `fake` against `real`.
 
@@ -67,11 +65,11 @@ def compare(
         device: Where networks compute.
         repeat: How many times to measure, with other clips of both sides each time. With 2 or more, values are means,
             and names that end in `_std` are their standard deviations.
-        own_detector: A TorchScript file to look through in place of the usual network; None takes the usual one.
-        use_cache: Keep the statistics of recorded videos in the cache folder, and use those that are kept.
+        own_detector: A TorchScript file to look through in place of the usual network; None takes the usual network.
+        use_cache: Whether statistics of recorded videos are kept in the cache folder, and kept statistics are used.
         processes: The processes that share the work. All of them call this, and all get the same result; it equals
-            that of a single process up to rounding.
-        progress: Called with (samples done, samples in all) of this process.
+            the result of a single process up to rounding.
+        progress: Called with the samples since the last call and the samples in all, both of this process.
 
     Returns:
         The figures with their protocol.
@@ -81,7 +79,17 @@ def compare(
         DataError: If a video cannot be read.
     """
     extractor = open_extractor(metric, device, own=own_detector, processes=processes)
-    comparison = Comparison(metric, real, fake, extractor, device, use_cache, processes, progress)
+    comparison = Comparison(
+        metric=metric,
+        real=real,
+        fake=fake,
+        extractor=extractor,
+        device=device,
+        use_cache=use_cache,
+        repeat=repeat,
+        processes=processes,
+        progress=progress,
+    )
     with torch.inference_mode():
         rounds = [comparison.figures(seed) for seed in range(repeat)]
     values = {name: float(np.mean([figures[name] for figures in rounds])) for name in rounds[0]}
@@ -98,11 +106,11 @@ def compare(
 
 
 def _with_detector(value: str, metric: str, detector: str) -> str:
-    """Return the name of a value with the name of the detector in it, which is not the usual one."""
+    """Return the name of a value with the name of an unusual detector in it."""
     return value.replace(metric, f"{metric}-{detector}", 1) if value.startswith(metric) else f"{value}-{detector}"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Comparison:
     """One metric of two sources. The protocol and the notes of the selection fill while figures are computed.
 
@@ -112,9 +120,10 @@ class Comparison:
         fake: Videos to measure.
         extractor: What the metric looks through.
         device: Where networks compute.
-        use_cache: Keep the statistics of recorded videos, and use those that are kept.
+        use_cache: Whether statistics of recorded videos are kept, and kept statistics are used.
+        repeat: How many times `figures` will be called.
         processes: The processes that share the work.
-        progress: Called with (samples done, samples in all) of this process.
+        progress: Called with the samples since the last call and the samples in all, both of this process.
         selection: Chooses clips or frames.
         protocol: What exactly is measured, in plain values.
     """
@@ -124,9 +133,10 @@ class Comparison:
     fake: VideoSource
     extractor: Extractor
     device: torch.device
-    use_cache: bool
-    processes: Processes
-    progress: ProgressFn
+    use_cache: bool = True
+    repeat: int = 1
+    processes: Processes = ALONE
+    progress: Advance = ignore
     selection: Selection = field(init=False)
     protocol: dict[str, Any] = field(init=False)
     _done: int = field(init=False, default=0)
@@ -155,7 +165,8 @@ class Comparison:
         sides.append(("fake", self.fake, self.selection.fake(self.fake, seed)))
         if seed == 0:
             self.protocol |= {side: self._describe(source, picks) for side, source, picks in sides}
-        self._done, self._total = 0, sum(count_samples(self._share(picks), self.metric) for _, _, picks in sides)
+        samples = sum(count_samples(self._share(picks), self.metric) for _, _, picks in sides)
+        self._total = self._done + samples * (self.repeat - seed)
         statistics = {side: self._statistics(source, picks) for side, source, picks in sides}
         return self._compare(statistics.get("real"), statistics["fake"])
 
@@ -236,7 +247,7 @@ class Comparison:
 
     def _advance(self, count: int) -> None:
         self._done += count
-        self.progress(self._done, self._total)
+        self.progress(count, self._total)
 
     def _compare(self, real: Statistics | None, fake: Statistics) -> dict[str, float]:
         """Return the figures by name that follow from the statistics of both sides."""

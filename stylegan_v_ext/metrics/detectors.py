@@ -1,4 +1,4 @@
-"""The networks that metrics look through: where their files come from, and a check that a file never changes.
+"""The networks that make the features of metrics: where their files come from, and a check that no file changes.
 
 A detector is a TorchScript file. It is looked for in a local folder, then downloaded. No other code is executed. The
 SHA-256 of the file is recorded at first use and compared at every later use, so that figures from two networks of one
@@ -223,5 +223,5 @@ def caller(module: torch.jit.ScriptModule, arguments: dict[str, bool]) -> Callab
 
 
 def short_name(path: Path) -> str:
-    """Return what a user's own detector is called in the names of results."""
+    """Return the name that a user's own detector has in the names of results."""
     return re.sub(r"[^0-9a-zA-Z]+", "-", path.stem).strip("-") or "detector"

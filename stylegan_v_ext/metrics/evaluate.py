@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import dnnlib
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.files import append_line
+from stylegan_v_ext.listener import Advance, ignore
 from stylegan_v_ext.metrics.catalogue import Metric
-from stylegan_v_ext.metrics.comparison import ProgressFn, Result, compare
-from stylegan_v_ext.metrics.extractors import ALONE
+from stylegan_v_ext.metrics.comparison import Result, compare
 from stylegan_v_ext.metrics.generated import GeneratedVideos
 from stylegan_v_ext.metrics.sources import DatasetVideos
 
@@ -31,7 +31,7 @@ def measure_generator(
     own_detector: Path | None = None,
     use_cache: bool = True,
     processes: Processes = ALONE,
-    progress: ProgressFn = lambda done, total: None,
+    progress: Advance = ignore,
 ) -> Result:
     """Measure a generator against a data set.
 
@@ -41,10 +41,10 @@ def measure_generator(
         dataset_kwargs: Keyword arguments of `SparseVideoDataset`; with `xflip`, mirror images count as more videos.
         device: Where networks compute.
         repeat: How many times to measure with other clips, see `compare`.
-        own_detector: A TorchScript file in place of the usual network; None takes the usual one.
-        use_cache: Keep statistics of the data set, and use those that are kept.
+        own_detector: A TorchScript file in place of the usual network; None takes the usual network.
+        use_cache: Whether statistics of the data set are kept, and kept statistics are used.
         processes: The processes that share the work.
-        progress: Called with (samples done, samples in all) of this process.
+        progress: Called with the samples since the last call and the samples in all, both of this process.
 
     Returns:
         The figures with their protocol.

@@ -1,4 +1,4 @@
-"""The function from frames or clips to features that a metric looks through, usually a network from a file."""
+"""From frames or clips to the features that a metric compares, usually by a network from a file."""
 
 import hashlib
 from collections.abc import Callable
@@ -7,14 +7,11 @@ from pathlib import Path
 
 import torch
 
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.metrics import detectors
 from stylegan_v_ext.metrics.catalogue import RANDOM_CLIPS, Metric
 from stylegan_v_ext.metrics.motion import motion_statistics
 from stylegan_v_ext.metrics.random_features import RandomClipFeatures
-
-ALONE = Processes()
-"""This process without others."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,8 @@ def open_extractor(
     Args:
         metric: The metric.
         device: Where the network computes.
-        own: The user's TorchScript file in place of the usual network; None takes the usual one.
-        processes: All processes that call this; the first one downloads the file.
+        own: The user's TorchScript file in place of the usual network; None takes the usual network.
+        processes: All processes that call this; the first process downloads the file.
 
     Returns:
         The extractor.

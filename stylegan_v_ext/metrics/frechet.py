@@ -1,4 +1,4 @@
-"""Frechet distance between Gaussians fitted to features (FID, arXiv 1706.08500, equation 6)."""
+"""Frechet distance between Gaussians that are fitted to features (FID, arXiv 1706.08500, equation 6)."""
 
 import numpy as np
 

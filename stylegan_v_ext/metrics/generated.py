@@ -16,19 +16,19 @@ _FRAMES_AT_ONCE = 16  # frames that a generator makes in one call
 
 
 class GeneratedVideos(VideoSource):
-    """Videos of a generator: video i is the one of seed i, the same that `gen_video.py --seeds=i` writes.
+    """Videos of a generator: video i has seed i, and is the video that `gen_video.py --seeds=i` writes.
 
-    The class of a video, and the time of a single frame, are those of a random video of `like`, chosen by the seed.
+    A random video of `like`, chosen by the seed, gives the class of a video and the time of a single frame.
     Frames of an image model have no time.
 
     Args:
         generator: The network. It is moved to the device and put into eval mode.
         device: Where it computes.
-        like: Videos whose lengths and classes the generated ones have.
+        like: Videos whose lengths and classes the generated videos have.
         name: Name of the source in the protocol.
 
     Raises:
-        ValueError: If the model has classes and a video of `like` has none, or one that the model lacks.
+        ValueError: If the model has classes and a video of `like` has no class, or a class that the model lacks.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GeneratedVideos(VideoSource):
         return Pick(seed, np.array([random.uniform(0, length - 1)]))
 
     def _model_video(self, seed: int) -> tuple[int, np.random.RandomState]:
-        """Choose a video of the data, a long one more often; return it with a generator for what else is random."""
+        """Choose a video of the data, long videos more often; return it with a generator for later choices."""
         random = np.random.RandomState([seed, 1])  # its latent has RandomState(seed)
         return int(np.searchsorted(self._ends, random.randint(self._ends[-1]), side="right")), random
 

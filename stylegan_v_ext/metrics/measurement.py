@@ -1,4 +1,4 @@
-"""The front door: measure a network against its data set, or videos against videos."""
+"""Measuring a network against its data set, or videos against videos."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.distributed import Processes
+from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.execution import execution
+from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.metrics.catalogue import STANDARD, Metric, check_metrics, parse_metric
-from stylegan_v_ext.metrics.comparison import ProgressFn, Result, compare
+from stylegan_v_ext.metrics.comparison import Result, compare
 from stylegan_v_ext.metrics.evaluate import measure_generator
-from stylegan_v_ext.metrics.extractors import ALONE
 from stylegan_v_ext.metrics.sources import VideoFiles, open_sources
-from stylegan_v_ext.metrics.trained import TrainedNetwork, open_network
+from stylegan_v_ext.metrics.trained import TrainedNetwork, open_trained_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,14 @@ class MeasureRequest:
         network: Checkpoint or run folder; None to measure videos.
         real: Data set, or folder or zip of video files, that `fake` is compared with.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
-        data: Data set to compare a network with; None takes the one that it was trained on.
+        data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
-        detector: TorchScript file to look through in place of the usual network; None takes the usual one.
+        detector: TorchScript file to look through in place of the usual network; None takes the usual network.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
-        cache: Keep the statistics of real videos, and use those that are kept.
-        trust_pickle: Unpickle the checkpoint as Python does, which runs the code in it.
-        allow_nan: Measure a network whose weights hold NaN or infinite numbers.
+        cache: Whether statistics of real videos are kept, and kept statistics are used.
+        trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
+        allow_nan: Whether to measure a network with NaN or infinite weights.
 
     Raises:
         ValueError: If the parts do not go together.
@@ -79,14 +79,14 @@ class Measurement:
     """What a request asks for, opened and ready to be measured.
 
     Attributes:
-        runs: Functions that measure, by the full name of the metric; each takes a `ProgressFn`.
+        runs: Functions that measure, by the full name of the metric; each takes an `Advance`.
         folder: Folder of the network; None for videos.
         snapshot: File name of the network; None for videos.
         recorded_data: Path of the data set that the network's file names; None if the request names the data.
         notes: Sentences about how the videos are read.
     """
 
-    runs: Mapping[str, Callable[[ProgressFn], Result]]
+    runs: Mapping[str, Callable[[Advance], Result]]
     folder: Path | None = None
     snapshot: str | None = None
     recorded_data: str | None = None
@@ -109,6 +109,7 @@ def measure(
     device: str = "auto",
     trust_pickle: bool = False,
     allow_nan: bool = False,
+    listener: Listener = SILENT,
 ) -> dict[str, dict[str, float]]:
     """Measure a network against a data set, or videos against videos.
 
@@ -118,17 +119,19 @@ def measure(
     Args:
         metrics: One name of the catalogue (docs/metrics.md) or several; the numbers in a name may be others.
         network: Checkpoint or run folder; None to measure videos.
-        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need none.
+        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need no
+            real videos.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
-        data: Data set to compare a network with; None takes the one that it was trained on.
+        data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
         repeat: How many times to measure, with other clips each time; above 1, figures are means, with `_std`.
-        detector: TorchScript file to look through in place of the usual network; None takes the usual one.
+        detector: TorchScript file to look through in place of the usual network; None takes the usual network.
         resolution: Side of the frames of video files, in pixels, if neither side is a data set.
-        cache: Keep the statistics of real videos, and use those that are kept.
+        cache: Whether statistics of real videos are kept, and kept statistics are used.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
-        trust_pickle: Unpickle the checkpoint as Python does, which runs the code in it.
-        allow_nan: Measure a network whose weights hold NaN or infinite numbers.
+        trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
+        allow_nan: Whether to measure a network with NaN or infinite weights.
+        listener: Hears notes and progress.
 
     Returns:
         Figures by name, for each metric by its full name: `{"fvd2048_16f": {"fvd2048_16f": 61.3}}`.
@@ -153,7 +156,16 @@ def measure(
         allow_nan=allow_nan,
     )
     opened = open_measurement(request, pick_device(device))
-    return {name: run(lambda done, total: None).values for name, run in opened.runs.items()}
+    for note in opened.notes:
+        listener.note(note)
+    figures = {}
+    for name, run in opened.runs.items():
+        with listener.progress(name, 1) as advance:
+            result = run(advance)
+        for note in result.notes:
+            listener.note(f"{name}: {note}")
+        figures[name] = result.values
+    return figures
 
 
 def _text(path: str | Path | None) -> str | None:
@@ -181,7 +193,7 @@ def open_measurement(request: MeasureRequest, device: torch.device, *, processes
     metrics = known_metrics(request)
     if request.network is None:
         return _open_videos(request, metrics, device, processes)
-    network = open_network(
+    network = open_trained_network(
         request.network,
         device,
         data=request.data,
@@ -211,7 +223,7 @@ def known_metrics(request: MeasureRequest) -> dict[str, Metric]:
         Metrics by their full names.
 
     Raises:
-        ValueError: If a name is unknown, or if a metric needs real videos and the request names none.
+        ValueError: If a name is unknown, or if a metric needs real videos and the request names no real videos.
     """
     known = {}
     for name in request.metrics:
@@ -235,7 +247,7 @@ def _measure_network(
     metric: Metric,
     device: torch.device,
     processes: Processes,
-    progress: ProgressFn,
+    progress: Advance,
 ) -> Result:
     return measure_generator(
         metric,
@@ -267,7 +279,7 @@ def _open_videos(
     cut = any(isinstance(source, VideoFiles) for source in sources)
     note = f"Frames of video files are cut to the middle square and scaled to {fake.resolution} px."
 
-    def run(metric: Metric, progress: ProgressFn) -> Result:
+    def run(metric: Metric, progress: Advance) -> Result:
         return compare(
             metric,
             real,

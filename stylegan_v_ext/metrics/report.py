@@ -58,7 +58,7 @@ def catalogue_lines() -> Iterator[str]:
 
 
 def detector_lines() -> Iterator[str]:
-    """Yield the lines that say which detectors are present, and where to put those that are missing."""
+    """Yield the lines that say which detectors are present, and where to put missing detectors."""
     recorded = detectors.recorded_sha256()
     for detector in detectors.DETECTORS.values():
         path = detectors.local_detector(detector.file) or detectors.downloaded_detector(detector.file)

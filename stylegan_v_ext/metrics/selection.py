@@ -47,7 +47,7 @@ class Selection:
         """Choose clips or frames of the other side.
 
         Args:
-            source: The videos of a generator, or recorded ones.
+            source: The videos of a generator, or recorded videos.
             seed: Seed of the random choice; a generator makes the videos of the next seeds for the next `seed`.
 
         Returns:

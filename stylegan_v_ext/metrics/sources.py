@@ -32,7 +32,7 @@ class DatasetVideos(VideoSource):
 
     Args:
         path: Where the data set is.
-        mirror: Count a mirror image of every video as one more video.
+        mirror: Whether the mirror image of every video counts as one more video.
         exclude: Names of video folders to leave out.
         max_size: Take at most that many videos, chosen at random as training chooses them; None takes all.
         random_seed: Seed of that choice.
@@ -64,7 +64,7 @@ class DatasetVideos(VideoSource):
         excluded = set(exclude)
         videos = [video for video in videos if video.folder not in excluded]
         if not videos:
-            raise DataError(f"{path} holds no videos but those that were left out of training; name others")
+            raise DataError(f"{path} holds only videos that were left out of training; name other data")
         if max_size is not None and max_size < len(videos):
             chosen = np.sort(np.random.RandomState(random_seed).permutation(len(videos))[:max_size])
             videos = [videos[number] for number in chosen]
@@ -142,8 +142,8 @@ class VideoFiles(VideoSource):
     Args:
         path: A folder or zip that holds videos at any depth, or one video file.
         resolution: Width and height of the frames, in pixels.
-        mirror: Count a mirror image of every video as one more video.
-        found: What is at the path; None looks there.
+        mirror: Whether the mirror image of every video counts as one more video.
+        found: Videos at the path; None looks for them.
 
     Raises:
         DataError: If no video is left.
@@ -235,7 +235,7 @@ class VideoFiles(VideoSource):
 
 
 def _by_file(sources: Sequence[Source]) -> list[list[Source]]:
-    """Group sources: neighbours in one NumPy file form a group, every other source is a group of its own."""
+    """Group sources: neighbours in one NumPy file form a group, every other source forms a group alone."""
     parts: list[list[Source]] = []
     for item in sources:
         last = parts[-1][-1] if parts else None

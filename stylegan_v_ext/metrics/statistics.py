@@ -36,7 +36,7 @@ class Moments:
             self._add_waiting()
 
     def _add_waiting(self) -> None:
-        """Add the features that wait to the sums: one large product of matrices is quicker than many small ones."""
+        """Add the features that wait to the sums: one large product of matrices is quicker than many small products."""
         if self._waiting:
             features = torch.cat(self._waiting)
             self._waiting.clear()

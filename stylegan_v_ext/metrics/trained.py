@@ -32,7 +32,7 @@ class TrainedNetwork:
     dataset_kwargs: dict[str, Any]
 
 
-def open_network(
+def open_trained_network(
     path: str,
     device: torch.device,
     *,
@@ -46,10 +46,10 @@ def open_network(
     Args:
         path: Checkpoint or run folder.
         device: Where the network computes.
-        data: Data set to compare with; None takes the one that it was trained on.
+        data: Data set to compare with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
-        trust_pickle: Unpickle as Python does, which runs the code in the file.
-        allow_nan: Take a network whose weights hold NaN or infinite numbers.
+        trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
+        allow_nan: Whether to take a network with NaN or infinite weights.
 
     Returns:
         The network and what to compare it with.

@@ -11,8 +11,8 @@ class Pick:
     """Frames of one video that are read together.
 
     Attributes:
-        video: Number of the video, from 0; the seed of a generated one.
-        frames: Frame numbers of a recorded video, or times in frames of a generated one, `[T]`, ascending.
+        video: Number of the video, from 0; the seed of a generated video.
+        frames: Frame numbers of a recorded video, or times in frames of a generated video, `[T]`, ascending.
     """
 
     video: int

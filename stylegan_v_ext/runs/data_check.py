@@ -4,7 +4,7 @@ import shlex
 
 from stylegan_v_ext.data.check import LONGEST_USED, Report, check_dataset
 from stylegan_v_ext.data.opening import open_dataset
-from stylegan_v_ext.generate.listener import SILENT, Listener
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.text import say
 
 _DECODE_ALL_BELOW = 20_000  # frames; only the headers of the files are read in larger data sets

@@ -11,9 +11,10 @@ from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.config import RunConfig, TrainOptions
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.generate.listener import SILENT, Advance, Listener
+from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.writers import write_video
+from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.metrics.random_features import random_frame_distance
 from stylegan_v_ext.runs.demo_data import demo_data
 from stylegan_v_ext.runs.plan import prepare

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stylegan_v_ext.data.synthetic import write_demo_dataset
-from stylegan_v_ext.generate.listener import SILENT, Listener
+from stylegan_v_ext.listener import SILENT, Listener
 
 _NUM_VIDEOS = 96
 

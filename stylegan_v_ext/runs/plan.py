@@ -15,7 +15,7 @@ from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.distributed import ALONE, Processes
 from stylegan_v_ext.engine.evaluation import check_run_metrics
-from stylegan_v_ext.generate.listener import SILENT, Listener
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.networks import precision
 from stylegan_v_ext.runs.data_check import check_data
 from stylegan_v_ext.runs.demo_data import demo_data
@@ -56,7 +56,7 @@ def prepare(
             None takes the options that differ from their defaults.
         trial: Whether nothing is to be written: the built-in data are made small, in a temporary folder.
         processes: All processes of the run; the leading process checks the data for all.
-        listener: Hears how far the check is.
+        listener: Hears how the data are made and checked.
 
     Returns:
         The plan.

@@ -130,7 +130,7 @@ def build_page(studio: Studio, exports: Path, title: str, fps: float = 25.0) -> 
     import gradio as gr
 
     title = printable(title, _LONGEST_TITLE)
-    with gr.Blocks(title=title, analytics_enabled=False) as page:  # a page for one's own machine tells nobody
+    with gr.Blocks(title=title, analytics_enabled=False) as page:  # the page sends nothing to other machines
         gr.HTML(f"<h2>{html.escape(title)}</h2>", elem_id="title")
         _connect(_lay_out(studio), _Actions(studio, exports, fps))
     return page
@@ -235,9 +235,9 @@ def launch(page: "gr.Blocks", address: str, port: int | None, exports: Path, fil
     """Serve a page in the background.
 
     Args:
-        page: What `build_page` made.
+        page: Result of `build_page`.
         address: Address to listen at.
-        port: Port to listen at; None for the first free one from 7860 on.
+        port: Port to listen at; None for the first free port from 7860 on.
         exports: Folder of exported videos; gradio copies those that the page offers.
         files: Folder that gradio keeps pictures and videos for the page in, `GRADIO_TEMP_DIR`.
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from stylegan_v_ext.checkpoints.checkpoint import load as load_checkpoint
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
-from stylegan_v_ext.editing.text_edit import measured_relevance
+from stylegan_v_ext.editing.text_directions import measure_relevance
 from stylegan_v_ext.editing.text_image import load_encoder
-from stylegan_v_ext.generate.listener import SILENT, Listener
 from stylegan_v_ext.generate.opening import open_network
+from stylegan_v_ext.listener import SILENT, Listener
 from stylegan_v_ext.view.studio import Controls, Studio
 
 
@@ -33,7 +33,7 @@ def open_studio(
     Args:
         network: Video generator: a file of any known format, a run folder or a URL.
         image: StyleGAN2 image model for the layer slider; None for the styles of another seed.
-        model: A CLIP model for edits by text, a folder or an id of the Hugging Face hub; None for no such edits.
+        model: A CLIP model for edits by text, a folder or an id of the Hugging Face hub; None for no edits by text.
         relevance_images: Random videos that the channels of the network are measured on, for edits by text.
         device: "auto", "cuda", "cuda:1", "cpu" or "mps".
         trust_pickle: Whether to unpickle as Python does, which RUNS the code in the files.
@@ -56,8 +56,8 @@ def open_studio(
         studio.frame(swapped, 0)  # says now what does not fit
     if model:
         studio.encoder = load_encoder(model, studio.device)
-        studio.relevance = measured_relevance(
-            studio.plain, studio.encoder, relevance_images, first.class_index, listener=listener
+        studio.relevance = measure_relevance(
+            studio.plain, studio.encoder, None, relevance_images, first.class_index, listener
         )
     return studio
 
@@ -84,7 +84,7 @@ def serve(
     Args:
         studio: What the page shows.
         address: Who can reach the page: "127.0.0.1" is this machine alone, "0.0.0.0" everybody.
-        port: Port to listen at; None for the first free one from 7860 on.
+        port: Port to listen at; None for the first free port from 7860 on.
         output: Folder for exported videos.
         fps: Frames a second of exports and of playing.
         ready: Called with the URL when the page can be opened.

@@ -13,6 +13,7 @@ import torch
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.editing.layer_range import fine_layers
 from stylegan_v_ext.editing.layer_swap import ImageSource, blend_networks
+from stylegan_v_ext.editing.requests import NEUTRAL
 from stylegan_v_ext.editing.style_space import shifted_styles
 from stylegan_v_ext.editing.text_directions import Relevance
 from stylegan_v_ext.editing.text_image import TextImageEncoder
@@ -22,7 +23,6 @@ from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.networks.generator import VideoGenerator
 
-_NEUTRAL = "a picture"
 _SWAPS_KEPT = 8
 
 
@@ -53,7 +53,7 @@ class Controls:
     other_seed: int = 1
     class_index: int | None = None
     prompt: str = ""
-    neutral: str = _NEUTRAL
+    neutral: str = NEUTRAL
     strength: float = 5.0
     disentangle: float = 0.3
 
@@ -65,7 +65,7 @@ class Studio:
         network: The video generator.
         device: Where frames are made.
         image: An image model whose layers can be swapped in; None for styles of another seed.
-        encoder: CLIP, for edits by text; None for no such edits.
+        encoder: CLIP, for edits by text; None for no edits by text.
         relevance: What the channels of the network change for CLIP; None for no edits by text.
         title: What the page says that it shows.
     """
@@ -178,7 +178,7 @@ class Studio:
     def _offsets(self, controls: Controls) -> torch.Tensor | None:
         if not controls.prompt.strip() or self.encoder is None or self.relevance is None:
             return None
-        text = self.encoder.direction(controls.prompt.strip(), controls.neutral.strip() or _NEUTRAL)
+        text = self.encoder.direction(controls.prompt.strip(), controls.neutral.strip() or NEUTRAL)
         return self.relevance.offsets(text.cpu(), controls.strength, controls.disentangle).to(self.device)
 
 

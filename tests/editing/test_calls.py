@@ -11,8 +11,8 @@ from stylegan_v_ext.checkpoints import save_snapshot
 from stylegan_v_ext.editing import EditRequest, ProjectRequest, SwapRequest, edit, project, swap_layers
 from stylegan_v_ext.editing.prompts import make_prompts
 from stylegan_v_ext.generate import load, load_latents
-from stylegan_v_ext.generate.listener import Listener
 from stylegan_v_ext.generate.request import RequestError
+from stylegan_v_ext.listener import Listener
 
 QUICK = ProjectRequest(steps=4, candidates=4, chunk=4, loss="pixels")
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from stylegan_v_ext.engine import Trainer, train
+from stylegan_v_ext.engine import Trainer, load_state, train
 from stylegan_v_ext.execution import execution
-from stylegan_v_ext.generate.sampler import VideoName, VideoSampler
+from stylegan_v_ext.generate import VideoName, VideoSampler, load
+from stylegan_v_ext.metrics import measure_generator, parse_metric
 from stylegan_v_ext.networks import precision
 from tests.engine.small_runs import assert_equal, changed, config_for, steps
 from torch_utils import training_stats
@@ -77,6 +78,30 @@ def test_a_training_with_a_sampler_between_its_steps_is_equal_to_it_alone(sky_zi
         with execution(bfloat16_on_cpu=number == 0, seed=9):
             list(VideoSampler(trainer.state.G_ema, CPU).frames(VideoName(1), [2.0]))
     assert_equal(trainer, alone[number])
+
+
+def test_measurements_and_videos_between_the_steps_of_a_training_change_nothing(sky_zip, alone, monkeypatch):
+    trainer = Trainer(configs(sky_zip, monkeypatch)[0], "unused")
+    figures = []
+    for number in range(COUNT):
+        trainer.step()
+        if number in (2, 5):
+            generator, metric = alone[0].state.G_ema, parse_metric("rfvd4_16f")
+            result = measure_generator(metric, generator, dict(path=sky_zip), CPU, use_cache=False)
+            figures.append(result.values)
+            list(VideoSampler(trainer.state.G_ema, CPU).video(seed=3, frames=2))
+    assert_equal(trainer, alone[0])
+    assert figures[0] == figures[1]
+
+
+def test_a_second_training_in_a_process_has_the_numbers_of_the_first(sky_zip, tmp_path):
+    config = config_for(sky_zip, fp32=True, kimg=0.008, seed=3, **FULL)
+    snapshots = [train(config, tmp_path / "first")]
+    list(load(snapshots[0], device="cpu").video(seed=1, frames=2))
+    snapshots.append(train(config, tmp_path / "second"))
+    first, second = (load_state(snapshot.parent)["networks"] for snapshot in snapshots)
+    different = [name for name in first for key, value in first[name].items() if not value.equal(second[name][key])]
+    assert not different
 
 
 @pytest.mark.parametrize("workers", [0, 1])

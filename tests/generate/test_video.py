@@ -15,8 +15,8 @@ from stylegan_v_ext.checkpoints import save_snapshot
 from stylegan_v_ext.cli.gen_video import gen_video
 from stylegan_v_ext.data.ffmpeg import VideoReader
 from stylegan_v_ext.generate import Video, VideoLatents, VideoRequest, load, plan_videos
-from stylegan_v_ext.generate.listener import Listener, refuse_inputs
 from stylegan_v_ext.generate.request import RequestError
+from stylegan_v_ext.listener import Listener, refuse_inputs
 
 PACKAGE = Path(stylegan_v_ext.generate.__file__).parents[1]
 

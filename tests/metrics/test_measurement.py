@@ -1,11 +1,13 @@
 """`measure` from Python: a network or videos, and the requests that do not go together."""
 
+import contextlib
 import subprocess
 import sys
 
 import pytest
 
 from stylegan_v_ext.checkpoints import save_snapshot
+from stylegan_v_ext.listener import Listener
 from stylegan_v_ext.metrics import measure, measure_generator, parse_metric
 from stylegan_v_ext.metrics.measurement import MeasureRequest
 
@@ -35,6 +37,25 @@ def test_videos_are_as_far_from_themselves_as_their_clips_are(sky_zip):
     figures = measure("rfvd6_40f", real=sky_zip, fake=sky_zip, device="cpu")["rfvd6_40f"]
     assert figures == {"rfvd6_40f": pytest.approx(0, abs=1e-6)}  # a clip of 40 frames is the whole video
     assert measure("rfvd6_40f", real=sky_zip, fake=sky_zip, mirror=True, device="cpu")["rfvd6_40f"] != figures
+
+
+def test_a_listener_hears_notes_and_how_far_a_measurement_is(sky_zip):
+    class Ear(Listener):
+        def __init__(self):
+            self.notes, self.labels, self.calls = [], [], []
+
+        def note(self, message):
+            self.notes.append(message)
+
+        @contextlib.contextmanager
+        def progress(self, label, total):
+            self.labels.append(label)
+            yield lambda steps, total=None: self.calls.append((steps, total))
+
+    ear = Ear()
+    measure("rfvd6_16f", real=sky_zip, fake=sky_zip, repeat=3, device="cpu", cache=False, listener=ear)
+    assert ear.labels == ["rfvd6_16f"] and any("covariance is singular" in note for note in ear.notes)
+    assert sum(steps for steps, _ in ear.calls) == ear.calls[-1][1] == 3 * 12, "three rounds of 6 clips of both sides"
 
 
 @pytest.mark.parametrize(

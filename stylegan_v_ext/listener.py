@@ -1,12 +1,12 @@
-"""What long work tells its caller: messages, how far it is, which files it writes.
+"""What long work tells its caller: messages, progress, names of files.
 
-The functions of `generate`, `editing` and `runs` take a `Listener`. The one of this module is silent; the command line
-has one that prints and draws bars.
+Functions that work for long take a `Listener`. `SILENT`, their default, does nothing. The command line has a listener
+that prints messages and draws progress bars.
 """
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -24,8 +24,12 @@ class Advance(Protocol):
         """
 
 
+def ignore(steps: int, total: int | None = None) -> None:
+    """Do nothing: an `Advance` for callers that show no progress."""
+
+
 class Listener:
-    """Hear what long work says, and do nothing with it. Subclasses override what they want to hear."""
+    """Hears what long work says, and does nothing with it. Subclasses override what they want to hear."""
 
     def say(self, message: str) -> None:
         """Hear a line about a result.
@@ -51,7 +55,7 @@ class Listener:
         Returns:
             A context manager, whose value is called after each step.
         """
-        return _ignored()
+        return contextlib.nullcontext(ignore)
 
     def will_write(self, paths: Iterable[Path], *, inputs: Iterable[str | None] = ()) -> None:
         """Hear which files will be written, before any work is done.
@@ -74,14 +78,7 @@ class Listener:
 
 
 SILENT = Listener()
-
-
-@contextlib.contextmanager
-def _ignored() -> Iterator[Advance]:
-    def advance(steps: int, total: int | None = None) -> None:
-        pass
-
-    yield advance
+"""A listener that does nothing."""
 
 
 def refuse_inputs(paths: Iterable[Path], inputs: Iterable[str | None]) -> None:
