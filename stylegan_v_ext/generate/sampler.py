@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from stylegan_v_ext.arguments import MOST_SEEDS, number, whole
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents
@@ -22,6 +23,7 @@ from stylegan_v_ext.strip import unpack_strip
 CHUNK_FRAMES = 16
 DEFAULT_FRAMES = 128
 _QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
+_FARTHEST = 2**53  # frames; times beyond it cannot be told from their neighbours
 _MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
@@ -31,13 +33,23 @@ class VideoName:
 
     Attributes:
         content_seed: Seed of the content, 0 to 2**32 - 1.
-        motion_seed: Seed of the motion; None for a motion that follows from the content.
+        motion_seed: Seed of the motion, 0 to 2**64 - 1; None for a motion that follows from the content.
         class_index: Class of a conditional network; None for a network without classes.
+
+    Raises:
+        ValueError: If a seed or the class is no whole number, or out of bounds.
     """
 
     content_seed: int
     motion_seed: int | None = None
     class_index: int | None = None
+
+    def __post_init__(self) -> None:
+        whole("seed", self.content_seed, low=0, high=MOST_SEEDS - 1)
+        if self.motion_seed is not None:
+            whole("motion_seed", self.motion_seed, low=0, high=2**64 - 1)
+        if self.class_index is not None:
+            whole("class_index", self.class_index, low=0)
 
 
 Source = VideoName | VideoLatents
@@ -109,10 +121,10 @@ class VideoSampler:
 
         Args:
             seed: Seed of the content, 0 to 2**32 - 1.
-            motion_seed: Seed of the motion; None for a motion that follows from the content.
+            motion_seed: Seed of the motion, 0 to 2**64 - 1; None for a motion that follows from the content.
             latents: A video that was found or edited, in place of the seeds; None for the seeds.
-            frames: Length in frames.
-            start: Time of the first frame, in frames of the training data; any number.
+            frames: Length in frames, from 1 on.
+            start: Time of the first frame, in frames of the training data, -2**53 to 2**53.
             speed: Time from frame to frame, in frames of the training data: 0.25 is slow motion with new frames in
                 between, 2 is double speed.
             class_index: Class of a conditional network; None for a network without classes, and with `latents`.
@@ -123,13 +135,20 @@ class VideoSampler:
             The video. Its frames are made when they are read.
 
         Raises:
-            ValueError: If the class is missing or the network does not have it, or if the latents are of another
-                network.
+            ValueError: If an argument is out of bounds, if the class is missing or the network does not have it, or if
+                the latents are of another network.
         """
+        frames, fps = whole("frames", frames, low=1), number("fps", fps)
+        start = number("start", start, low=-_FARTHEST, high=_FARTHEST)
+        speed = number("speed", speed, low=-_FARTHEST, high=_FARTHEST)
+        number("start + speed * frames", start + speed * frames, low=-_FARTHEST, high=_FARTHEST)
+        truncation = number("truncation", truncation)
         source: Source = VideoName(seed, motion_seed, class_index) if latents is None else latents
         if latents is None:
             check_class("the network", self.generator.num_classes, class_index)
         else:
+            if not isinstance(latents, VideoLatents):
+                raise ValueError(f"latents={latents!r} cannot be used; give what `project` or `load_latents` returns")
             latents.check(self.generator, "latents")
         with execution(tf32=False):
             scene = self.scene(source)
