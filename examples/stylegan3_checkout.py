@@ -6,7 +6,7 @@
 The checkout is not edited. What its code needs on today's Python and PyTorch is patched in memory (docs/host.md).
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -46,4 +46,6 @@ def main(checkout: str, *, data: str = "demo", folder: Path = Path("runs"), kimg
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkout")
+    print(main(**vars(parser.parse_args())))

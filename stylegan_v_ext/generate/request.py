@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stylegan_v_ext.arguments import MOST_SEEDS, Bounds, check_fields
 from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, check_format
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
 
@@ -80,6 +81,9 @@ class VideoRequest:
     quality: int = DEFAULT_QUALITY
 
     def __post_init__(self) -> None:
+        bounds: dict[str, Bounds] = dict.fromkeys(("seeds", "motion_seeds", "mix_seed"), (0, MOST_SEEDS - 1))
+        bounds |= dict.fromkeys(("class_index", "duration", "motion_amplitude"), (0, None))
+        check_fields(self, bounds | {"frames": (1, None), "padding": (0, 256), "quality": (1, 100)}, {})
         if not self.seeds and not self.projections:
             raise RequestError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
         if self.frames is not None and self.duration is not None:

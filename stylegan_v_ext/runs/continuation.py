@@ -53,7 +53,7 @@ def resume(run_dir: str | Path, **changes: object) -> Path:
         The last snapshot.
 
     Raises:
-        ValueError: If the run cannot go on; the message names the remedy.
+        ValueError: If the run cannot go on, or if another thread of this process trains; the message names the remedy.
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """

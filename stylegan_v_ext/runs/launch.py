@@ -31,7 +31,8 @@ def train(options: TrainOptions, *, run_dir: str | Path | None = None) -> Path:
         The last snapshot, whose folder is the run folder.
 
     Raises:
-        ValueError: If the run cannot begin, or its numbers become NaN; the message names the remedy.
+        ValueError: If the run cannot begin, if another thread of this process trains, or if its numbers become NaN;
+            the message names the remedy.
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """
