@@ -11,6 +11,7 @@ import torch
 
 from stylegan_v_ext import TrainOptions, edit, load, measure, project, resume, swap_layers, train
 from stylegan_v_ext.arguments import check_fields, number, path_of, whole
+from stylegan_v_ext.config.fields import Setting
 from stylegan_v_ext.config.kinds import kind_of
 from stylegan_v_ext.editing import EditRequest, ProjectRequest, SwapRequest
 from stylegan_v_ext.engine import training
@@ -50,7 +51,7 @@ def wrong_fields():
             kind = kind_of(field.type)
             element = kind.element if kind.element in WRONG_BY_TYPE else None
             for value in WRONG_BY_TYPE.get(kind.base, []):
-                if value is None and kind.optional:
+                if (value is None and kind.optional) or value == field.metadata.get("setting", Setting("")).high:
                     continue
                 yield request, field.name, value
             for value in ["text", 3, *([bad] for bad in WRONG_BY_TYPE.get(element, []))] if kind.element else []:
