@@ -102,6 +102,9 @@ def test_times_that_end_too_far_away_are_refused(sampler):
     assert len(sampler.video(start=2**53 - 10, frames=10)) == 10
     with pytest.raises(ValueError, match="is too large"):
         sampler.video(start=2**53 - 10, frames=20)
+    for wrong in (dict(start=1e30), dict(speed=1e30), dict(start=-(2**53), speed=-1, frames=9)):
+        with pytest.raises(ValueError, match=r"^(start|speed).*=.* is too (large|small); use "):
+            VideoRequest(seeds=[0], **wrong)
 
 
 def test_seeds_that_name_no_video_are_refused():

@@ -14,6 +14,7 @@ from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
+from stylegan_v_ext.generate.request import check_times
 from stylegan_v_ext.generate.tracks import Motion, Scene
 from stylegan_v_ext.generate.video import Video
 from stylegan_v_ext.networks.anchor_noise import NoiseSource, seeded_noise, seeds_from_latents
@@ -23,7 +24,6 @@ from stylegan_v_ext.strip import unpack_strip
 CHUNK_FRAMES = 16
 DEFAULT_FRAMES = 128
 _QUEUEING_DEVICES = ("cuda", "mps")  # they take work and go on by themselves
-_FARTHEST = 2**53  # frames; times beyond it cannot be told from their neighbours
 _MOTION_FRAMES = 256  # motion vectors are small, and neighbours share most of the work
 
 
@@ -139,9 +139,8 @@ class VideoSampler:
                 the latents are of another network.
         """
         frames, fps = whole("frames", frames, low=1), number("fps", fps)
-        start = number("start", start, low=-_FARTHEST, high=_FARTHEST)
-        speed = number("speed", speed, low=-_FARTHEST, high=_FARTHEST)
-        number("start + speed * frames", start + speed * frames, low=-_FARTHEST, high=_FARTHEST)
+        check_times(start, speed, frames)
+        start, speed = float(start), float(speed)
         truncation = number("truncation", truncation)
         source: Source = VideoName(seed, motion_seed, class_index) if latents is None else latents
         if latents is None:
