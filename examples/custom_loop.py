@@ -6,6 +6,7 @@
 stop.
 """
 
+import argparse
 from pathlib import Path
 
 from stylegan_v_ext import TrainOptions, VideoSampler
@@ -46,4 +47,6 @@ def main(*, data: str = "demo", folder: Path = Path("runs"), num_steps: int = 20
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     print(main())

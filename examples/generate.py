@@ -3,7 +3,7 @@
 python examples/generate.py [NETWORK]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import stylegan_v_ext
@@ -36,4 +36,6 @@ def main(network: str = SHIPPED, *, folder: Path = Path("out"), frames: int = 10
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", nargs="?", default=SHIPPED)
+    main(parser.parse_args().network)

@@ -10,7 +10,7 @@ whose file is downloaded at first use, or taken from the folder that STYLEGAN_V_
 compared with each other.
 """
 
-import sys
+import argparse
 
 from stylegan_v_ext import measure
 
@@ -36,4 +36,7 @@ def main(real: str, fake: str, *, metrics: tuple[str, ...] = METRICS) -> dict[st
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("real")
+    parser.add_argument("fake")
+    main(**vars(parser.parse_args()))

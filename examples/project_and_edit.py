@@ -6,7 +6,7 @@ The prompt needs `pip install "stylegan_v_ext[clip]"`. The result is close to th
 clips of this kind.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from stylegan_v_ext import edit, load, project
@@ -53,4 +53,8 @@ def main(
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network")
+    parser.add_argument("clip")
+    parser.add_argument("prompt", nargs="?")
+    main(**vars(parser.parse_args()))

@@ -6,7 +6,7 @@
 The checkout is not edited. What its code needs on today's Python and PyTorch is patched in memory (docs/host.md).
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
@@ -44,4 +44,7 @@ def main(checkout: str, data: str, *, folder: Path = Path("runs"), kimg: float =
 
 
 if __name__ == "__main__":
-    print(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkout")
+    parser.add_argument("data")
+    print(main(**vars(parser.parse_args())))

@@ -5,6 +5,7 @@
 It shows the calls. A model that is good to look at needs days on a GPU.
 """
 
+import argparse
 from pathlib import Path
 
 from stylegan_v_ext import TrainOptions, load, resume, train
@@ -31,4 +32,6 @@ def main(*, data: str = "demo", folder: Path = Path("runs"), kimg: float = 1.0, 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     print(main())

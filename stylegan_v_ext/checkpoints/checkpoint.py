@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 import dnnlib
+from stylegan_v_ext.arguments import path_of
 from stylegan_v_ext.checkpoints import exports, foreign, state_dicts, trusted
 from stylegan_v_ext.checkpoints.errors import CheckpointError
 from stylegan_v_ext.checkpoints.importers import stylegan2, stylegan3, stylegan_v, tensorflow
@@ -180,6 +181,7 @@ def load(path: str | Path, *, trust_pickle: bool = False, best: bool = True, all
 
     Raises:
         CheckpointError: If the file cannot be read, or is no checkpoint of a known format.
+        ValueError: If `path` is no path.
     """
     checkpoint = _open(path, trust_pickle=trust_pickle, best=best)
     checkpoint.allow_nan = allow_nan
@@ -192,7 +194,7 @@ def _open(path: str | Path, *, trust_pickle: bool, best: bool) -> Checkpoint:
             path = dnnlib.util.open_url(str(path), return_filename=True)
         except OSError as error:
             raise CheckpointError(f"{path} cannot be downloaded ({error})") from None
-    path = find_snapshot(path, best=best)
+    path = find_snapshot(path_of("path", path), best=best)
     content: object = None
     ending = path.suffix.lower()
     if ending == ".safetensors" and not path.with_suffix(".json").exists():

@@ -5,12 +5,13 @@ the check of what may change when a run goes on, and the table of options in the
 """
 
 import dataclasses
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING
 from typing import Any, NamedTuple
 
 from stylegan_v_ext.config.kinds import check_kind, kind_of, normalised
+from stylegan_v_ext.text import printable
 
 Factory = Callable[[], object]
 GROUPS = ("Model", "Data", "Optimiser", "Regularisation", "Run", "Machine")
@@ -107,8 +108,8 @@ def check_bounds(name: str, value: object, facts: Setting) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
     low, high = facts.low, facts.high
-    if value != value or (abs(value) == math.inf and value != high):
-        raise ValueError(f"{name}={value} is not a finite number")
+    if value != value or (abs(value) > sys.float_info.max and value != high):
+        raise ValueError(f"{name}={printable(value, 50)} is not a finite number")
     if low is not None and (value < low or (facts.open_low and value == low)):
         remedy = f"more than {low:g}" if facts.open_low else f"{low:g} or more"
         raise ValueError(f"{name}={value} is too small; use {remedy}")

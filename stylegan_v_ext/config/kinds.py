@@ -1,8 +1,10 @@
 """Types of settings: what their annotations allow, and what a person calls them."""
 
+import numbers
 import os
 import types
 import typing
+from collections.abc import Sequence
 from typing import NamedTuple
 
 NAMES = {
@@ -21,8 +23,8 @@ class Kind(NamedTuple):
     """Type of the values of a setting.
 
     Attributes:
-        base: bool, int, float, str, tuple or dict.
-        element: Type of the elements of a tuple; None for other types.
+        base: bool, int, float, str, tuple, Sequence or dict.
+        element: Type of the elements of a tuple or a sequence; None for other types.
         length: Number of elements of a tuple; None for any number.
         optional: Whether None is a value.
     """
@@ -48,6 +50,8 @@ def kind_of(annotation: object) -> Kind:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is tuple:
         return Kind(base=tuple, element=arguments[0], length=None if arguments[-1] is ... else len(arguments))
+    if origin is Sequence:
+        return Kind(base=Sequence, element=arguments[0])
     found = origin or annotation
     if not isinstance(found, type):
         raise TypeError(f"{annotation} is no type of a setting")
@@ -58,13 +62,19 @@ def normalised(value: object, kind: Kind) -> object:
     """Return the value that a setting keeps for a value that a user gave.
 
     Args:
-        value: Object of any type. A path becomes a text, a list a tuple, and 0 or 1 false or true.
+        value: Object of any type. A path becomes a text, a list a tuple, 0 or 1 false or true, and a number of NumPy
+            a number of Python.
         kind: Type of the setting.
     """
     if isinstance(value, os.PathLike) and kind.base is str:
         return os.fspath(value)
-    if isinstance(value, list) and kind.base is tuple:
-        return tuple(value)
+    if kind.element and isinstance(value, list | tuple):
+        elements = [normalised(element, kind_of(kind.element)) for element in value]
+        return elements if kind.base is Sequence and isinstance(value, list) else tuple(elements)
+    if isinstance(value, numbers.Integral) and type(value) is not bool and kind.base in (int, float):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational) and kind.base is float:
+        return float(value)
     return bool(value) if kind.base is bool and type(value) is int and value in (0, 1) else value
 
 
@@ -78,12 +88,12 @@ def check_kind(name: str, value: object, kind: Kind) -> None:
     """
     if value is None and kind.optional:
         return
-    if kind.base is tuple and isinstance(value, tuple):
-        for element in value:
-            check_kind(name, element, Kind(base=kind.element or object))
+    if kind.element and isinstance(value, kind.base) and not isinstance(value, str | bytes):
+        for element in value:  # type: ignore[attr-defined]
+            check_kind(name, element, kind_of(kind.element))
         return
     is_number = kind.base is float and isinstance(value, int) and not isinstance(value, bool)
     is_truth = isinstance(value, bool) and kind.base is not bool
-    if not (is_number or (isinstance(value, kind.base) and not is_truth)):
-        expected = "a list" if kind.base is tuple else NAMES.get(kind.base, kind.base.__name__)
+    if kind.element or not (is_number or (isinstance(value, kind.base) and not is_truth)):
+        expected = "a list" if kind.element else NAMES.get(kind.base, kind.base.__name__)
         raise ValueError(f"{name}={value!r} cannot be used, expected {expected}")

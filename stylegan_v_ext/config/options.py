@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from stylegan_v_ext.config.augmentations import AUGMENTATIONS
 from stylegan_v_ext.config.fields import GROUPS, checked, setting, setting_of
 from stylegan_v_ext.config.presets import IMAGE_PRESETS, PRESETS, Preset
+from stylegan_v_ext.text import printable
 
 AUGMENT_MODES = ("noaug", "ada", "fixed")
 _MODELS = "; ".join(f"{name} ({preset.summary})" for name, preset in PRESETS.items())
@@ -282,6 +284,10 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, checked(field, getattr(self, field.name)))
+        for name in ("outdir", "data", "resume", "host"):
+            if path := getattr(self, name):
+                object.__setattr__(self, name, os.path.expanduser(path))
+        _check_texts(self)
         _check_frames(self)
 
     @property
@@ -308,6 +314,15 @@ class TrainOptions:
 def recorded_fields() -> list[dataclasses.Field]:
     """Return the fields that `training_options.json` keeps, in its order."""
     return [field for field in dataclasses.fields(TrainOptions) if setting_of(field).recorded]
+
+
+def _check_texts(options: TrainOptions) -> None:
+    """Raise `ValueError` for an empty place, and for a text that the name of a folder cannot hold."""
+    for name in ("outdir", "data"):
+        if not getattr(options, name):
+            raise ValueError(f"--{name}= is empty; name a folder" + ", a file or an address" * (name == "data"))
+    if options.desc is not None and {"/", "\0"} & set(options.desc):
+        raise ValueError(f"--desc={printable(options.desc, 100)} cannot be part of a folder's name; leave out '/'")
 
 
 def _check_frames(options: TrainOptions) -> None:

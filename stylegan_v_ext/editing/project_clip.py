@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stylegan_v_ext.arguments import check_type, path_of
 from stylegan_v_ext.checkpoints import exports
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.data.geometry import Geometry
@@ -91,7 +92,8 @@ def project(
         OSError: If a file cannot be written.
         StoppedBySignal: After Ctrl-C or another signal: the state was written.
     """
-    folder, here = Path(output), pick_device(device)
+    check_type("request", request, ProjectRequest)
+    clip, folder, here = path_of("clip", clip), path_of("output", output), pick_device(device)
     _refuse_finished(folder, request)
     refuse_inputs([folder / "comparison.mp4", folder / "tuned.pkl"], [str(clip), str(network)])
     opened = open_network(network, trust_pickle=trust_pickle, allow_nan=allow_nan, listener=listener)

@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stylegan_v_ext.arguments import MOST_SEEDS, Bounds, check_fields
+
 METHODS = ("latent", "global")
+SPACES = ("w", "w+")
+LOSSES = ("auto", "vgg16", "pixels")
+_COUNT: Bounds = (1, None)
+_NOT_NEGATIVE: Bounds = (0, None)
+_SEED: Bounds = (0, MOST_SEEDS - 1)
+_SMALLEST = 1e-9  # numbers above 0 start here
 DEFAULT_CLIP_MODEL = "openai/clip-vit-base-patch32"
 NEUTRAL = "a picture"
 """Text that "global" edits go away from if there is no neutral text."""
@@ -45,6 +53,12 @@ class ProjectRequest:
     w_reg: float = 1e-4
     tune: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, Bounds] = dict.fromkeys(("steps", "candidates", "chunk"), _COUNT)
+        bounds |= dict.fromkeys(("skip", "start", "class_index", "motion_reg", "w_reg", "tune"), _NOT_NEGATIVE)
+        bounds |= {"frames": (2, None), "fps": (_SMALLEST, None), "seed": _SEED}
+        check_fields(self, bounds, {"space": SPACES, "loss": LOSSES})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +103,11 @@ class EditRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method {self.method!r} is not one of {', '.join(METHODS)}")
+        bounds: dict[str, Bounds] = dict.fromkeys(("steps", "frames"), _COUNT)
+        bounds |= dict.fromkeys(("class_index", "identity", "locality"), _NOT_NEGATIVE)
+        bounds |= {"lr": (_SMALLEST, None), "disentangle": (0, 1), "relevance_images": (1, 1024)}
+        bounds |= {"seed": _SEED, "motion_seed": _SEED}
+        check_fields(self, bounds, {"method": METHODS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,3 +136,8 @@ class SwapRequest:
     preview: bool = False
     seeds: Sequence[int] = (0, 1, 2, 3)
     class_index: int | None = None
+
+    def __post_init__(self) -> None:
+        bounds = {"widths": _NOT_NEGATIVE, "seeds": _SEED, "class_index": _NOT_NEGATIVE}
+        choices = {"takes": ("fine", "coarse"), "mapping": ("video", "image"), "noise": ("drop", "keep")}
+        check_fields(self, bounds, choices)

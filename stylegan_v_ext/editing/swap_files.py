@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 import numpy as np
 import torch
 
+from stylegan_v_ext.arguments import check_type, path_of
 from stylegan_v_ext.checkpoints import exports, load
 from stylegan_v_ext.checkpoints.checkpoint import Checkpoint
 from stylegan_v_ext.checkpoints.network import NetworkData
@@ -66,7 +67,10 @@ def swap_layers(
         LayerMismatch: If layers do not fit; it names them.
         OSError: If a file cannot be written.
     """
-    path = Path(output)
+    check_type("request", request, SwapRequest)
+    if isinstance(images, str | Path):
+        raise RequestError(f"images={str(images)!r} is one path; give a list of paths, such as [{str(images)!r}]")
+    path = path_of("output", output)
     movie = path.with_suffix(".mp4")
     for target in (path, movie) if request.preview else (path,):
         if target.exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from stylegan_v_ext.arguments import check_type, path_of
 from stylegan_v_ext.checkpoints import exports
 from stylegan_v_ext.checkpoints.network import NetworkData
 from stylegan_v_ext.device import pick_device
@@ -103,6 +104,7 @@ def edit(
         OSError: If a file cannot be written.
         StoppedBySignal: After Ctrl-C or another signal: the state was written.
     """
+    check_type("request", request, EditRequest)
     if (prompt is None) == (prompts is None):
         raise RequestError("say what to change, with --prompt=TEXT or --prompts=FILE")
     wanted = make_prompts(
@@ -111,7 +113,7 @@ def edit(
     if not seeds and not projections:
         raise RequestError("say which videos to edit, with --seeds=0-3 or --projection=projection.npz")
     opened = open_network(network, trust_pickle=trust_pickle, allow_nan=allow_nan, listener=listener)
-    sampler, folder = opened.sampler(pick_device(device)), Path(output)
+    sampler, folder = opened.sampler(pick_device(device)), path_of("output", output)
     sources = _sources(sampler, seeds, projections, request, str(opened.path))
     inputs = [str(opened.path), *map(str, projections)]
     listener.will_write(_targets(folder, wanted, sources, request), inputs=inputs)

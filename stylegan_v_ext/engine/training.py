@@ -1,7 +1,9 @@
 """A whole run in its folder: a new run, or a run that goes on."""
 
 import errno
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import dnnlib
@@ -16,7 +18,21 @@ from stylegan_v_ext.engine.trainer import Trainer
 
 __all__ = ["resume", "train"]
 
+_lock = threading.Lock()
 
+
+@contextmanager
+def _only_training() -> Iterator[None]:
+    """Raise `ValueError` if this process is training already; random states and the log belong to the process."""
+    if not _lock.acquire(blocking=False):
+        raise ValueError("this process is training already; wait for the other training, or start another process")
+    try:
+        yield
+    finally:
+        _lock.release()
+
+
+@_only_training()
 def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) -> Path:
     """Train a new run in a new or empty folder, with a log.
 
@@ -31,7 +47,8 @@ def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) 
     Raises:
         StoppedBySignal: If a signal ended the run; everything is saved.
         FileExistsError: If the folder holds files already.
-        ValueError: If the run could not go on later with this configuration, or as `trainer.Trainer.run` says.
+        ValueError: If the run could not go on later with this configuration, if another thread trains, or as
+            `trainer.Trainer.run` says.
     """
     run_dir = Path(run_dir)
     from_stock(to_stock(config))
@@ -46,6 +63,7 @@ def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) 
         return _run(trainer)
 
 
+@_only_training()
 def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE, data: str | None = None) -> Path:
     """Go on with a run from its `training-state-latest.pt`, and add to its files.
 
@@ -60,7 +78,7 @@ def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE,
 
     Raises:
         StoppedBySignal: If a signal ended the run; everything is saved.
-        ValueError: If the state or the data do not fit, or as `trainer.Trainer.run` says.
+        ValueError: If the state or the data do not fit, if another thread trains, or as `trainer.Trainer.run` says.
     """
     run_dir = Path(run_dir)
     with held(run_dir, processes):

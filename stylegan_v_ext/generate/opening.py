@@ -71,7 +71,7 @@ def open_network(
 
 
 def load(
-    path: str | Path, *, device: str = "auto", trust_pickle: bool = False, allow_nan: bool = False
+    path: str | Path, *, device: str | torch.device = "auto", trust_pickle: bool = False, allow_nan: bool = False
 ) -> VideoSampler:
     """Open a checkpoint as a video generator. Nothing in the file is executed, unless `trust_pickle` says so.
 
@@ -80,7 +80,7 @@ def load(
 
     Args:
         path: A file of any known format, a run folder (its best snapshot by `fvd2048_16f`, or its last), or a URL.
-        device: "auto", "cuda", "cuda:1", "cpu" or "mps"; "auto" takes CUDA, then MPS, then the CPU.
+        device: "auto", "cuda", "cuda:1", "cpu", "mps" or a device; "auto" takes CUDA, then MPS, then the CPU.
         trust_pickle: Whether to unpickle as Python does, which RUNS the code in the file.
         allow_nan: Whether to use a network with NaN or infinite weights.
 
@@ -95,7 +95,8 @@ def load(
     Warns:
         UserWarning: If something had to be decided to read the network.
     """
+    chosen = pick_device(device)
     opened = open_network(path, trust_pickle=trust_pickle, allow_nan=allow_nan)
     for note in opened.data.notes[:_MOST_NOTES]:
         warnings.warn(printable(note), stacklevel=2)
-    return opened.sampler(pick_device(device))
+    return opened.sampler(chosen)

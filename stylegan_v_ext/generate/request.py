@@ -3,11 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stylegan_v_ext.arguments import MOST_SEEDS, Bounds, check_fields, number
 from stylegan_v_ext.generate.formats import DEFAULT_FRAMES, DEFAULT_QUALITY, FASTEST_GIF, check_format
 from stylegan_v_ext.outputs import VIDEO_FORMATS, format_of
 
+_FARTHEST = 2**53  # frames; a float64 cannot tell later times from their neighbours
+
 Points = Sequence[tuple[float, float]]
 """(frame, value) pairs by ascending frame, with straight lines between them; one pair holds for all frames."""
+
+
+def check_times(start: float, speed: float, num_frames: int) -> None:
+    """Check that the times of all frames are numbers that a float64 tells apart.
+
+    Args:
+        start: Time of the first frame, in frames of the training data.
+        speed: Time from frame to frame, in frames of the training data.
+        num_frames: Length in frames.
+
+    Raises:
+        ValueError: If a value is no number, or if a time is before -2**53 or after 2**53.
+    """
+    number("start", start, low=-_FARTHEST, high=_FARTHEST)
+    number("speed", speed, low=-_FARTHEST, high=_FARTHEST)
+    number("start + speed * frames", start + speed * num_frames, low=-_FARTHEST, high=_FARTHEST)
 
 
 class RequestError(ValueError):
@@ -78,6 +97,9 @@ class VideoRequest:
     quality: int = DEFAULT_QUALITY
 
     def __post_init__(self) -> None:
+        bounds: dict[str, Bounds] = dict.fromkeys(("seeds", "motion_seeds", "mix_seed"), (0, MOST_SEEDS - 1))
+        bounds |= dict.fromkeys(("class_index", "duration", "motion_amplitude"), (0, None))
+        check_fields(self, bounds | {"frames": (1, None), "padding": (0, 256), "quality": (1, 100)}, {})
         if not self.seeds and not self.projections:
             raise RequestError("Missing option '--seeds' (or '--projection'); say what to show, such as --seeds=0-7")
         if self.frames is not None and self.duration is not None:
@@ -92,6 +114,7 @@ class VideoRequest:
             raise RequestError("--mix-layers says which layers, --mix-seed whose; give both")
         if (self.padding or self.labels) and not (self.grid or self.decompose):
             raise RequestError("--padding and --labels are for grids; add --grid=WxH or --decompose")
+        check_times(self.start, self.speed, self.num_frames)
         self._check_output()
 
     def _check_output(self) -> None:

@@ -9,11 +9,13 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from stylegan_v_ext.arguments import MOST_SEEDS, number, whole
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate import tracks
 from stylegan_v_ext.generate.formats import DEFAULT_FRAMES
 from stylegan_v_ext.generate.latents import VideoLatents
 from stylegan_v_ext.generate.layout import Layout
+from stylegan_v_ext.generate.request import check_times
 from stylegan_v_ext.generate.tracks import Motion, Scene
 from stylegan_v_ext.generate.video import Video
 from stylegan_v_ext.networks.anchor_noise import NoiseSource, seeded_noise, seeds_from_latents
@@ -31,13 +33,23 @@ class VideoName:
 
     Attributes:
         content_seed: Seed of the content, 0 to 2**32 - 1.
-        motion_seed: Seed of the motion; None for a motion that follows from the content.
+        motion_seed: Seed of the motion, 0 to 2**64 - 1; None for a motion that follows from the content.
         class_index: Class of a conditional network; None for a network without classes.
+
+    Raises:
+        ValueError: If a seed or the class is no whole number, or out of bounds.
     """
 
     content_seed: int
     motion_seed: int | None = None
     class_index: int | None = None
+
+    def __post_init__(self) -> None:
+        whole("seed", self.content_seed, low=0, high=MOST_SEEDS - 1)
+        if self.motion_seed is not None:
+            whole("motion_seed", self.motion_seed, low=0, high=2**64 - 1)
+        if self.class_index is not None:
+            whole("class_index", self.class_index, low=0)
 
 
 Source = VideoName | VideoLatents
@@ -109,10 +121,10 @@ class VideoSampler:
 
         Args:
             seed: Seed of the content, 0 to 2**32 - 1.
-            motion_seed: Seed of the motion; None for a motion that follows from the content.
+            motion_seed: Seed of the motion, 0 to 2**64 - 1; None for a motion that follows from the content.
             latents: A video that was found or edited, in place of the seeds; None for the seeds.
-            frames: Length in frames.
-            start: Time of the first frame, in frames of the training data; any number.
+            frames: Length in frames, from 1 on.
+            start: Time of the first frame, in frames of the training data, -2**53 to 2**53.
             speed: Time from frame to frame, in frames of the training data: 0.25 is slow motion with new frames in
                 between, 2 is double speed.
             class_index: Class of a conditional network; None for a network without classes, and with `latents`.
@@ -123,13 +135,19 @@ class VideoSampler:
             The video. Its frames are made when they are read.
 
         Raises:
-            ValueError: If the class is missing or the network does not have it, or if the latents are of another
-                network.
+            ValueError: If an argument is out of bounds, if the class is missing or the network does not have it, or if
+                the latents are of another network.
         """
+        frames, fps = whole("frames", frames, low=1), number("fps", fps)
+        check_times(start, speed, frames)
+        start, speed = float(start), float(speed)
+        truncation = number("truncation", truncation)
         source: Source = VideoName(seed, motion_seed, class_index) if latents is None else latents
         if latents is None:
             check_class("the network", self.generator.num_classes, class_index)
         else:
+            if not isinstance(latents, VideoLatents):
+                raise ValueError(f"latents={latents!r} cannot be used; give what `project` or `load_latents` returns")
             latents.check(self.generator, "latents")
         with execution(tf32=False):
             scene = self.scene(source)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stylegan_v_ext.arguments import path_of
 from stylegan_v_ext.execution import execution
 from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, IMAGE_FORMATS
 from stylegan_v_ext.generate.writers import write_video
@@ -59,12 +60,12 @@ class Video:
             The file, or the folder of frames.
 
         Raises:
-            ValueError: If the ending is of no format, if the codec or the rate does not go into the format, or if the
-                folder of frames exists already.
+            ValueError: If the ending is of no format, if the codec, the quality or the rate does not go into the
+                format, or if the folder of frames exists already.
             FfmpegError: If ffmpeg is missing or fails.
             OSError: If the file cannot be written.
         """
-        path = Path(path)
+        path = path_of("path", path)
         write_video(path, self._counted(progress), self.fps, codec, quality)
         return path.with_suffix("") if is_folder_of_frames(path) else path
 

@@ -10,6 +10,7 @@ from typing import IO, BinaryIO
 import numpy as np
 import PIL.Image
 
+from stylegan_v_ext.arguments import number, whole
 from stylegan_v_ext.data.ffmpeg import FfmpegError, read_log, start_ffmpeg, telling_line
 from stylegan_v_ext.files import atomic_path
 from stylegan_v_ext.generate.formats import DEFAULT_QUALITY, FASTEST_GIF, IMAGE_FORMATS, check_format
@@ -36,12 +37,12 @@ def write_video(
         How many frames there were.
 
     Raises:
-        ValueError: If the ending is of no format, if the codec or the rate does not go into the format, or if there
-            are no frames.
+        ValueError: If the ending is of no format, if the codec, the quality or the rate does not go into the format,
+            or if there are no frames.
         FfmpegError: If ffmpeg is missing or fails.
         OSError: If the file cannot be written.
     """
-    path = Path(path)
+    path, fps, quality = Path(path), number("fps", fps), whole("quality", quality, low=1, high=100)
     format = check_format(path, codec, fps)
     rgb = _rgb(frames)
     if format in IMAGE_FORMATS:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from stylegan_v_ext.arguments import check_fields, path_of
 from stylegan_v_ext.data.opening import nearest
 from stylegan_v_ext.data.recorded import is_here
 from stylegan_v_ext.data.remote import is_remote
@@ -40,7 +41,7 @@ class MeasureRequest:
         allow_nan: Whether to measure a network with NaN or infinite weights.
 
     Raises:
-        ValueError: If the parts do not go together.
+        ValueError: If a value is of another type or out of bounds, or if the parts do not go together.
     """
 
     metrics: Sequence[str]
@@ -57,6 +58,7 @@ class MeasureRequest:
     allow_nan: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, {"repeat": (1, None), "resolution": (8, None)}, {})
         if (self.network is None) == (self.fake is None):
             raise ValueError("give --network=PKL, or --fake=PATH with --real=PATH")
         if self.fake is not None and self.data is not None:
@@ -142,14 +144,14 @@ def measure(
         DataError: If a video cannot be read.
     """
     request = MeasureRequest(
-        metrics=[metrics] if isinstance(metrics, str) else list(metrics),
-        network=_text(network),
-        real=_text(real),
-        fake=_text(fake),
-        data=_text(data),
+        metrics=[metrics] if isinstance(metrics, str) else metrics,
+        network=_text("network", network),
+        real=_text("real", real),
+        fake=_text("fake", fake),
+        data=_text("data", data),
         mirror=mirror,
         repeat=repeat,
-        detector=_text(detector),
+        detector=_text("detector", detector),
         resolution=resolution,
         cache=cache,
         trust_pickle=trust_pickle,
@@ -168,8 +170,11 @@ def measure(
     return figures
 
 
-def _text(path: str | Path | None) -> str | None:
-    return None if path is None else str(path)
+def _text(name: str, path: str | Path | None) -> str | None:
+    """Return the text of a path or an address; an address stays as it is."""
+    if path is None:
+        return None
+    return path if isinstance(path, str) and is_remote(path) else str(path_of(name, path))
 
 
 def open_measurement(request: MeasureRequest, device: torch.device, *, processes: Processes = ALONE) -> Measurement:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from stylegan_v_ext import engine, host
+from stylegan_v_ext.arguments import check_type, path_of
 from stylegan_v_ext.config import RunConfig, TrainOptions
 from stylegan_v_ext.distributed import ALONE, Processes
+from stylegan_v_ext.engine.saved_state import OPTIONS_NAME
 from stylegan_v_ext.runs.folder import make_run_dir
 from stylegan_v_ext.runs.plan import prepare
 from stylegan_v_ext.runs.processes import check_alone
@@ -29,16 +31,29 @@ def train(options: TrainOptions, *, run_dir: str | Path | None = None) -> Path:
         The last snapshot, whose folder is the run folder.
 
     Raises:
-        ValueError: If the run cannot begin, or its numbers become NaN; the message names the remedy.
+        ValueError: If the run cannot begin, if another thread of this process trains, or if its numbers become NaN;
+            the message names the remedy.
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """
+    check_type("options", options, TrainOptions)
+    _check_new(options)
     if options.host is None:
         check_alone("train", options.gpus)
     with inside(options.host) as checkout:
         plan = prepare(replace(options, host=checkout))
         say(*plan.notes)
         return start(plan.config, options.outdir, run_dir=run_dir, host=checkout)
+
+
+def _check_new(options: TrainOptions) -> None:
+    """Raise `ValueError` if the options ask to go on with a run, which is the work of `resume`."""
+    source = options.resume
+    if source == "latest" or (source is not None and (Path(source) / OPTIONS_NAME).exists()):
+        raise ValueError(
+            f"resume={source!r} goes on with a run: call resume(run_dir) for that, or name a snapshot to start a new "
+            "run from its networks"
+        )
 
 
 def start(
@@ -66,7 +81,7 @@ def start(
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal ended the run, after everything was saved.
     """
-    folder = Path(run_dir) if run_dir is not None else None
+    folder = path_of("run_dir", run_dir) if run_dir is not None else None
     if folder is None:
         folder = processes.from_leader(lambda: make_run_dir(outdir, config.name))
     say(f"Run folder: {folder}")

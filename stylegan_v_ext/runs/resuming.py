@@ -1,12 +1,15 @@
 """Resume: going on with a run in its folder, exactly where it stopped."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stylegan_v_ext import engine
-from stylegan_v_ext.config import RunConfig, go_on
+from stylegan_v_ext.arguments import path_of, whole
+from stylegan_v_ext.config import RunConfig, TrainOptions, go_on
+from stylegan_v_ext.config.fields import setting_of
 from stylegan_v_ext.data.remote import absolute
 from stylegan_v_ext.device import pick_device
 from stylegan_v_ext.distributed import ALONE, Processes
@@ -50,14 +53,23 @@ def resume(run_dir: str | Path, **changes: object) -> Path:
         The last snapshot.
 
     Raises:
-        ValueError: If the run cannot go on; the message names the remedy.
+        ValueError: If the run cannot go on, or if another thread of this process trains; the message names the remedy.
         OSError: If the run folder cannot be written.
         StoppedBySignal: If a signal such as Ctrl-C ended the run, after everything was saved.
     """
-    check_alone("resume")
+    check_alone("resume", whole("gpus", changes.get("gpus", 1), low=1))
+    _check_changes(changes)
     part = reopen(run_dir, changes)
     say(f"Run folder: {part.run_dir}", *part.notes)
     return train_on(part)
+
+
+def _check_changes(changes: Mapping[str, object]) -> None:
+    """Raise `ValueError` for options that would change nothing."""
+    idle = [field.name for field in dataclasses.fields(TrainOptions) if setting_of(field).begins]
+    useless = next((name for name in changes if name in idle), None)
+    if useless is not None:
+        raise ValueError(f"{useless}={changes[useless]!r} has an effect only when a run begins; leave it out")
 
 
 def reopen(
@@ -81,7 +93,9 @@ def reopen(
     Raises:
         ValueError: If the folder holds no run, or an option may not change.
     """
-    run_dir = Path(run_dir)
+    run_dir = path_of("run_dir", run_dir)
+    if not run_dir.is_dir():
+        raise ValueError(f"{run_dir} is no folder; name the folder of a run, such as runs/00000-stylegan-v-clips")
     if device is None:
         device = str(pick_device(str(changes.get("device", "auto"))))
     here = {"device": device, "gpus": processes.count}

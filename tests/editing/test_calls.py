@@ -68,7 +68,7 @@ def test_an_edit_returns_what_it_made(trained_path, tmp_path):
     assert again == [], "what was edited before is left as it is"
     with pytest.raises(RequestError, match="say which videos to edit"):
         edit(trained_path, "a sunset")
-    with pytest.raises(ValueError, match="method 'best' is not one of"):
+    with pytest.raises(ValueError, match="method=best is not one of"):
         EditRequest(method="best")
 
 
