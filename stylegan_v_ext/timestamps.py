@@ -1,4 +1,4 @@
-"""The timestamps of sparse training clips (StyleGAN-V, section 3.3)."""
+"""The timestamps of sparse training clips (StyleGAN-V, section 3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RandomNumbers = np.random.RandomState | ModuleType
 
 @dataclass(frozen=True)
 class TimestampSampler:
-    """Draw the timestamps of training clips (StyleGAN-V, section 3.3).
+    """Draw the timestamps of training clips (StyleGAN-V, section 3).
 
     Attributes:
         num_frames: Number of frames F of a clip.

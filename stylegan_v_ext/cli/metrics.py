@@ -13,8 +13,8 @@ from stylegan_v_ext.cli.entry import Group
 from stylegan_v_ext.cli.errors import report_user_errors
 from stylegan_v_ext.cli.reading import nan_option, trust_option
 from stylegan_v_ext.cli.switches import Switch
-from stylegan_v_ext.cli.types import FOLDER, PATH, NameList
 from stylegan_v_ext.cli.terminal import Terminal
+from stylegan_v_ext.cli.types import FOLDER, PATH, NameList
 from stylegan_v_ext.text import say
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ class Preset(NamedTuple):
         summary: A few words about the model.
         num_frames: Frames of a clip unless --num-frames says otherwise; 1 for an image model, which takes no other
             number.
-        strategy: How motion codes are made of motion noise, "conv" or "lstm" (StyleGAN-V, section 3.2).
-        amplitude: Whether the amplitudes of the positional encoding are learned (StyleGAN-V, section 3.2).
+        strategy: How motion codes are made of motion noise, "conv" or "lstm" (StyleGAN-V, section 3).
+        amplitude: Whether the amplitudes of the positional encoding are learned (StyleGAN-V, section 3).
         time_conditioning: How the distances in time enter the discriminator: "modulate" its layers (StyleGAN-V,
-            section 3.4), or "project" its last features alone.
+            section 3), or "project" its last features alone.
         use_noise: Whether the generator adds noise to pixels (StyleGAN2).
     """
 

@@ -15,7 +15,7 @@ from stylegan_v_ext.config.fields import Checked, setting
 
 @dataclass(frozen=True, kw_only=True)
 class MappingConfig(Checked):
-    """Mapping network (StyleGAN2, section 2; StyleGAN-V, section 3.1)."""
+    """Mapping network (StyleGAN2, section 2; StyleGAN-V, section 3)."""
 
     num_layers: int = setting("Number of fully connected layers", default=2, low=1, high=64)
     lr_multiplier: float | None = setting(
@@ -28,7 +28,7 @@ class MappingConfig(Checked):
 
 @dataclass(frozen=True, kw_only=True)
 class MotionConfig(Checked):
-    """Motion codes and their positional encoding (StyleGAN-V, section 3.2)."""
+    """Motion codes and their positional encoding (StyleGAN-V, section 3)."""
 
     z_dim: int = setting("Size of the motion noise", default=512, low=1, high=2**14)
     code_dim: int = setting("Size of the motion codes", default=512, low=1, high=2**14)

@@ -1,4 +1,4 @@
-"""What one training step of each network computes (StyleGAN2, sections 3 and 4; StyleGAN-V, section 3.4)."""
+"""What one training step of each network computes (StyleGAN2, sections 3 and 4; StyleGAN-V, section 3)."""
 
 import contextlib
 import math

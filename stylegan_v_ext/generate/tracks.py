@@ -1,6 +1,6 @@
 """Content and motion as functions of time, and what can be done to them.
 
-A video is content, which decides what is seen, and motion, which decides how it moves (StyleGAN-V, section 3.1). A
+A video is content, which decides what is seen, and motion, which decides how it moves (StyleGAN-V, section 3). A
 generator makes frames of the two. Every function here takes content or motion and returns a new function of time, so
 that they can be combined.
 """
@@ -174,7 +174,7 @@ def looped_motion(network: MotionNetwork, classes: torch.Tensor, noise: NoiseSou
     """Return a motion that comes back to its start, and is as smooth there as anywhere.
 
     The noise repeats after a whole number of anchors, and time runs from anchor 0 to there again and again: a motion
-    vector is continuous at anchors and equals B u there (StyleGAN-V, section 3.2), so that the end meets the start.
+    vector is continuous at anchors and equals B u there (StyleGAN-V, section 3), so that the end meets the start.
     Time is stretched so that the anchors fit the length; the change is smallest near multiples of the motion distance.
 
     Args:

@@ -11,7 +11,6 @@ from stylegan_v_ext.checkpoints import load
 from stylegan_v_ext.config import RunConfig, TrainOptions
 from stylegan_v_ext.data.dataset import SparseVideoDataset
 from stylegan_v_ext.generate.layout import Layout
-from stylegan_v_ext.listener import SILENT, Advance, Listener
 from stylegan_v_ext.generate.sampler import VideoName, VideoSampler, frame_times
 from stylegan_v_ext.generate.writers import write_video
 from stylegan_v_ext.listener import SILENT, Advance, Listener
