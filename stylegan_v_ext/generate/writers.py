@@ -42,7 +42,9 @@ def write_video(
         FfmpegError: If ffmpeg is missing or fails.
         OSError: If the file cannot be written.
     """
-    path, fps, quality = Path(path), number("fps", fps), whole("quality", quality, low=1, high=100)
+    path, quality = Path(path), whole("quality", quality, low=1, high=100)
+    if not isinstance(fps, int | float):
+        fps = number("fps", fps)
     format = check_format(path, codec, fps)
     rgb = _rgb(frames)
     if format in IMAGE_FORMATS:
