@@ -16,6 +16,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "SparseVideoDataset",
+    "StoppedBySignal",
     "TrainOptions",
     "Video",
     "VideoGenerator",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from stylegan_v_ext.data.dataset import SparseVideoDataset
     from stylegan_v_ext.editing import edit, project, swap_layers
     from stylegan_v_ext.generate import Video, VideoSampler, load
+    from stylegan_v_ext.interrupts import StoppedBySignal
     from stylegan_v_ext.metrics import measure
     from stylegan_v_ext.networks.generator import VideoGenerator
     from stylegan_v_ext.runs import resume, train
@@ -43,6 +45,7 @@ else:
         "data.dataset": ["SparseVideoDataset"],
         "editing": ["edit", "project", "swap_layers"],
         "generate": ["Video", "VideoSampler", "load"],
+        "interrupts": ["StoppedBySignal"],
         "metrics": ["measure"],
         "networks.generator": ["VideoGenerator"],
         "runs": ["resume", "train"],
