@@ -209,7 +209,7 @@ def test_resume_names_a_folder_that_is_not_there(tmp_path):
         resume(tmp_path / "nothing")
 
 
-def test_a_second_training_in_one_process_is_refused():
+def test_a_second_training_in_one_process_is_refused(tmp_path):
     """Random states and the log belong to the process: two trainings at once would spoil each other's numbers."""
     begun, end = threading.Event(), threading.Event()
 
@@ -225,7 +225,7 @@ def test_a_second_training_in_one_process_is_refused():
         with pytest.raises(ValueError, match="this process is training already"):
             training.train(None, "nowhere")
         with pytest.raises(ValueError, match="this process is training already"):
-            training.resume(None, "nowhere")
+            training.resume(None, tmp_path)
     finally:
         end.set()
         thread.join()

@@ -62,7 +62,7 @@ _GPUS = "Processes that share the work; torchrun brings its own"
 @click.option("--detector", help=_DETECTOR, type=PATH, metavar="FILE")
 @click.option("--outdir", help=_OUTDIR, type=FOLDER, metavar="DIR")
 @click.option("--resolution", help=_RESOLUTION, type=click.IntRange(min=8), default=256)
-@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default="1")
+@click.option("--cache", help="Keep statistics of real videos for the next time", cls=Switch, default=True)
 @click.option("--host", help=_HOST, type=PATH, metavar="DIR", envvar="STYLEGAN_HOST")
 @click.option("--gpus", help=_GPUS, type=click.IntRange(min=1), default=1)
 @click.option("--device", help="auto, cuda, cpu or mps (mps is untested)", default="auto", metavar="NAME")

@@ -63,7 +63,6 @@ def train(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE) 
         return _run(trainer)
 
 
-@_only_training()
 def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE, data: str | None = None) -> Path:
     """Go on with a run from its `training-state-latest.pt`, and add to its files.
 
@@ -81,7 +80,7 @@ def resume(config: RunConfig, run_dir: str | Path, processes: Processes = ALONE,
         ValueError: If the state or the data do not fit, if another thread trains, or as `trainer.Trainer.run` says.
     """
     run_dir = Path(run_dir)
-    with held(run_dir, processes):
+    with held(run_dir, processes), _only_training():
         state = load_state(run_dir)
         config = check_going_on(config, run_dir, state, data)
         trainer = Trainer(config, run_dir, state, processes)
