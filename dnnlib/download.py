@@ -125,7 +125,6 @@ def open_url(
             file.close()
             raise
         return file
-
     folder = Path(cache_dir if cache_dir is not None else make_cache_dir_path("downloads"))
     url_hash = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     for known in sorted(folder.glob(url_hash + "_*")):

@@ -72,8 +72,6 @@ def project(
         latents = project("faces.pkl", "clip.mp4", output="me", request=ProjectRequest(steps=500))
         load("faces.pkl").video(latents=latents, frames=300).write("it_goes_on.mp4")
 
-    A call that was stopped goes on if it is made again.
-
     Args:
         network: Video generator: a file of any known format, a run folder or a URL.
         clip: A video file, an animation, an .npy file, a zip with such a file, or a folder (or zip) of frames.
@@ -90,7 +88,7 @@ def project(
     Raises:
         ValueError: If an input cannot be used, or if `output` holds the result of another call.
         OSError: If a file cannot be written.
-        StoppedBySignal: After Ctrl-C or another signal: the state was written.
+        StoppedBySignal: After Ctrl-C or another signal. The state was written, and the same call goes on from there.
     """
     check_type("request", request, ProjectRequest)
     clip, folder, here = path_of("clip", clip), path_of("output", output), pick_device(device)

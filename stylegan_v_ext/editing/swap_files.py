@@ -72,9 +72,7 @@ def swap_layers(
         raise RequestError(f"images={str(images)!r} is one path; give a list of paths, such as [{str(images)!r}]")
     path = path_of("output", output)
     movie = path.with_suffix(".mp4")
-    for target in (path, movie) if request.preview else (path,):
-        if target.exists():
-            raise ValueError(f"{target} exists already; name another file or delete it first")
+    _refuse_existing([path, movie] if request.preview else [path])
     shares = _shares(request, len(images))
     opened = functools.partial(load, trust_pickle=trust_pickle, allow_nan=allow_nan)
     checkpoint = opened(video)
@@ -93,6 +91,13 @@ def swap_layers(
     _write_snapshot(path, result, checkpoint)
     listener.say(str(path))
     return result
+
+
+def _refuse_existing(paths: Sequence[Path]) -> None:
+    """Raise `ValueError` for the first path that exists."""
+    for path in paths:
+        if path.exists():
+            raise ValueError(f"{path} exists already; name another file or delete it first")
 
 
 def _shares(request: SwapRequest, count: int) -> list[tuple[str, str, float]]:

@@ -116,13 +116,11 @@ def measure(
     """Measure a network against a data set, or videos against videos.
 
     `measure("fvd2048_16f", network="network.pkl")`, or `measure(["rfvd", "motion"], real="sky.zip", fake="videos/")`.
-    Networks that metrics look through come from the folder STYLEGAN_V_DETECTORS, or are downloaded at first use.
 
     Args:
         metrics: One name of the catalogue (docs/metrics.md) or several; the numbers in a name may be others.
         network: Checkpoint or run folder; None to measure videos.
-        real: Data set, or folder or zip of video files, that `fake` is compared with; None for metrics that need no
-            real videos.
+        real: Data set, or folder or zip of video files, to compare `fake` with; None if a metric needs no real videos.
         fake: Data set, or folder or zip of video files, that is measured in place of a network.
         data: Data set to compare a network with; None takes the data set that it was trained on.
         mirror: Whether mirror images of the real videos count as more videos; None does as training did.
@@ -157,7 +155,11 @@ def measure(
         trust_pickle=trust_pickle,
         allow_nan=allow_nan,
     )
-    opened = open_measurement(request, pick_device(device))
+    return _figures(open_measurement(request, pick_device(device)), listener)
+
+
+def _figures(opened: Measurement, listener: Listener) -> dict[str, dict[str, float]]:
+    """Measure what was opened; return figures by name, for each metric."""
     for note in opened.notes:
         listener.note(note)
     figures = {}
