@@ -89,7 +89,8 @@ _global = partial(click.option, cls=Option, group="Method global")
 )
 @_global(
     "--disentangle",
-    help="global: leave out channels below that share of the largest relevance; a larger share changes less besides",
+    help="global: leave out channels below this share of the largest relevance; "
+    "with a larger share fewer other things change",
     type=click.FloatRange(0, 1),
     default=EditRequest.disentangle,
 )

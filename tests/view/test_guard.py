@@ -64,7 +64,7 @@ def _built(build):
     """Call `build` without garbage collection.
 
     Gradio tries to import a module that is absent. Python 3.11 loses its record of that import if a finaliser of
-    garbage imports something at the same moment (python/cpython issue 106176).
+    garbage imports something at the same moment, and the import then ends in a KeyError.
     """
     gc.collect()
     gc.disable()
